@@ -1,0 +1,32 @@
+/**
+ * Wire types, hot codecs and frames, for the test broker and for tools. Internal: outside semantic versioning.
+ *
+ * @module
+ * @internal
+ */
+export { decodeAckFields, encodeAckFields } from './protocol/ack.js';
+export { ByteWriter } from './protocol/byte-writer.js';
+export * as wire from './protocol/generated/api.js';
+export * as cursorWire from './protocol/generated/cursor.js';
+export * as healthWire from './protocol/generated/health.js';
+export { decodeHeader, encodeHeaders, type HeaderEntries } from './protocol/headers.js';
+export {
+  decodeMessage,
+  decodeMessageHeaders,
+  emptyMessage,
+  encodeMessage,
+  type MessageFields,
+  type MessageTarget,
+} from './protocol/message.js';
+export { decodePublishRequest, encodePublishRequest, type PublishFields } from './protocol/publish-request.js';
+export { decodePublishResponse, encodePublishResponse } from './protocol/publish-response.js';
+export { RecentText, WireError, WireReader } from './protocol/wire-reader.js';
+export {
+  beginFrame,
+  endFrame,
+  FRAME_PREFIX,
+  FrameError,
+  FrameSplitter,
+  frame,
+  type OnFrame,
+} from './transport/frames.js';

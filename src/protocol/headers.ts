@@ -1,0 +1,40 @@
+import type { ByteWriter } from './byte-writer.js';
+import type { WireReader } from './wire-reader.js';
+
+/** User headers on their way out: any iterable of name and value. */
+export type HeaderEntries = Iterable<readonly [string, Uint8Array]>;
+
+/** Writes each header as an entry of a protobuf map field. */
+export function encodeHeaders(writer: ByteWriter, tag: number, headers: HeaderEntries): void {
+  for (const [name, value] of headers) {
+    writer.varint(tag);
+    const entry = writer.openPart();
+    if (name !== '') {
+      writer.byte(0x0a);
+      writer.string(name);
+    }
+    if (value.length > 0) {
+      writer.byte(0x12);
+      writer.bytes(value);
+    }
+    writer.closePart(entry);
+  }
+}
+
+/** Reads one entry of a map field, whose tag has been read, and hands it to `put`. */
+export function decodeHeader(reader: WireReader, strict: boolean, put: (name: string, value: Buffer) => void): void {
+  const size = reader.length();
+  const outerEnd = reader.end;
+  reader.end = reader.position + size;
+  let name = '';
+  let value: Buffer = EMPTY;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x0a) name = reader.string(strict);
+    else if (tag === 0x12) value = reader.bytes();
+    else reader.skip(tag);
+  }
+  reader.end = outerEnd;
+  put(name, value);
+}
+
+const EMPTY = Buffer.alloc(0);

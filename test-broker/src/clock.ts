@@ -1,0 +1,149 @@
+/** A timer of a {@link Clock}. */
+export interface ClockTimer {
+  cancel(): void;
+}
+
+/** The time that everything in the broker goes by. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Nanoseconds since the epoch, greater at every call. */
+  nanos(): bigint;
+  /** Calls back once after so many milliseconds of this clock. */
+  after(ms: number, callback: () => void): ClockTimer;
+  /** Calls back every so many milliseconds of this clock until it is cancelled. */
+  every(ms: number, callback: () => void): ClockTimer;
+}
+
+interface Due extends ClockTimer {
+  at: number;
+  readonly order: number;
+  readonly period: number | null;
+  readonly callback: () => void;
+  cancelled: boolean;
+}
+
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+/**
+ * Real time that a test can push forward: `advance` runs every timer that comes due on the way, in order, each at
+ * the time it was set for.
+ */
+export class MovableClock implements Clock {
+  #offset = 0;
+  #lastNanos = 0n;
+  #order = 0;
+  #timers: Due[] = [];
+  #wakeup: NodeJS.Timeout | null = null;
+  #wakeupAt = Number.POSITIVE_INFINITY;
+  readonly #base = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+
+  now(): number {
+    return Date.now() + this.#offset;
+  }
+
+  nanos(): bigint {
+    const now = this.#base + process.hrtime.bigint() + BigInt(Math.round(this.#offset * 1e6));
+    this.#lastNanos = now > this.#lastNanos ? now : this.#lastNanos + 1n;
+    return this.#lastNanos;
+  }
+
+  after(ms: number, callback: () => void): ClockTimer {
+    return this.#add(ms, null, callback);
+  }
+
+  every(ms: number, callback: () => void): ClockTimer {
+    return this.#add(ms, Math.max(1, ms), callback);
+  }
+
+  /** Moves the time forward by so many milliseconds; resolves when all that came due has run. */
+  async advance(ms: number): Promise<void> {
+    if (!(ms >= 0 && Number.isFinite(ms))) throw new RangeError(`expected ms to be a number of at least 0, got ${ms}`);
+    const target = this.now() + ms;
+    await settle();
+    for (let next = this.#first(); next && next.at <= target; next = this.#first()) {
+      this.#offset += Math.max(0, next.at - this.now());
+      this.#runDue();
+      await settle();
+    }
+    this.#offset += Math.max(0, target - this.now());
+    this.#schedule();
+  }
+
+  /** Drops every timer. */
+  stop(): void {
+    this.#timers = [];
+    this.#schedule();
+  }
+
+  #add(ms: number, period: number | null, callback: () => void): ClockTimer {
+    const at = this.now() + Math.max(0, ms);
+    const timer: Due = {
+      at,
+      order: this.#order++,
+      period,
+      callback,
+      cancelled: false,
+      cancel: () => this.#remove(timer),
+    };
+    this.#insert(timer);
+    if (timer.at < this.#wakeupAt) this.#schedule();
+    return timer;
+  }
+
+  #insert(timer: Due): void {
+    let low = 0;
+    let high = this.#timers.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#timers[middle]!;
+      if (other.at < timer.at || (other.at === timer.at && other.order < timer.order)) low = middle + 1;
+      else high = middle;
+    }
+    this.#timers.splice(low, 0, timer);
+  }
+
+  #remove(timer: Due): void {
+    timer.cancelled = true;
+    // Cancelled timers leave when they come to the front: with many timers a search for each would cost more.
+    if (this.#timers[0] === timer) this.#timers.shift();
+  }
+
+  #first(): Due | undefined {
+    while (this.#timers[0]?.cancelled) this.#timers.shift();
+    return this.#timers[0];
+  }
+
+  #runDue(): void {
+    const now = this.now();
+    for (let timer = this.#first(); timer && timer.at <= now; timer = this.#first()) {
+      this.#timers.shift();
+      if (timer.period !== null) {
+        timer.at += timer.period;
+        if (timer.at <= now - timer.period) timer.at = now + timer.period;
+        this.#insert(timer);
+      }
+      timer.callback();
+    }
+  }
+
+  #schedule(): void {
+    if (this.#wakeup) clearTimeout(this.#wakeup);
+    const first = this.#first();
+    this.#wakeup = null;
+    this.#wakeupAt = first?.at ?? Number.POSITIVE_INFINITY;
+    if (!first) return;
+    const delay = Math.min(LONGEST_TIMEOUT, Math.max(0, first.at - this.now()));
+    this.#wakeup = setTimeout(() => {
+      this.#runDue();
+      this.#schedule();
+    }, delay);
+    // The listening servers keep the process alive, not the timers.
+    this.#wakeup.unref();
+  }
+}
+
+/** Lets what the timers set off run: promises, and two turns of the event loop for what goes through I/O. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}

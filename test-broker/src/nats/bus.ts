@@ -1,0 +1,38 @@
+/** A message on the bus, as a NATS subscriber receives it. */
+export interface BusMessage {
+  readonly subject: string;
+  /** Reply subject, empty when there is none. */
+  readonly reply: string;
+  readonly data: Buffer;
+  /** The raw NATS header block (`NATS/1.0\r\n...`), for a message that was published with headers. */
+  readonly headers?: Buffer;
+}
+
+/** A standing subscription; `unsubscribe` takes effect at once and may be called twice. */
+export interface BusSubscription {
+  unsubscribe(): void;
+}
+
+/** Why the bus refuses: its message is the wire text of the NATS client library of the real server. */
+export class BusError extends Error {
+  override readonly name = 'BusError';
+  constructor(message: 'nats: invalid subject' | 'nats: maximum payload exceeded' | 'nats: connection closed') {
+    super(message);
+  }
+}
+
+/**
+ * The spine of the broker: everything that is published passes through it. Delivery keeps the order of the publishes
+ * of one publisher. The in-memory bus delivers before `publish` returns; a bus on a real NATS server does not.
+ */
+export interface Bus {
+  /** Largest payload in bytes, headers included. */
+  readonly maxPayload: number;
+  /** Throws BusError for a subject that NATS refuses to publish to and for a payload above the maximum. */
+  publish(subject: string, data: Uint8Array, reply?: string): void;
+  /** `queue`: each message goes to one member of the queue group, chosen at random. Throws BusError for a bad subject. */
+  subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription;
+  /** Resolves when all that was published before has reached the NATS server, and subscriptions stand. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
