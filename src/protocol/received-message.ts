@@ -1,0 +1,138 @@
+import { isUtf8 } from 'node:buffer';
+import { type InspectOptions, inspect } from 'node:util';
+import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
+import { decodeMessageHeaders, type MessageTarget } from './message.js';
+
+const NANOSECONDS = 1_000_000n;
+
+/**
+ * A message of a stream. go-liftbridge: `Message`.
+ *
+ * `key`, `value` and header values are views of the network buffer that brought the message, not copies: keep
+ * `Buffer.from(message.value)` rather than the view when a few messages out of many are kept for long.
+ */
+export interface Message {
+  /** Where it stands in its partition. In an envelope on its way to a stream: the expected offset, `-1n` for none. */
+  readonly offset: bigint;
+  /** `null` when there is none or it is empty. */
+  readonly key: Buffer | null;
+  /** `null` when there is none or it is empty. */
+  readonly value: Buffer | null;
+  /** When the broker received it, in nanoseconds since the epoch. */
+  readonly timestamp: bigint;
+  /** The same to the millisecond; a new `Date` on every read. */
+  readonly time: Date;
+  readonly stream: string;
+  readonly partition: number;
+  /** The NATS subject that it was published to. */
+  readonly subject: string;
+  /** The NATS reply subject that it was published with, or `''`. */
+  readonly replySubject: string;
+  /** User headers, and the `subject` and `reply` that a broker adds. No prototype: any name is safe to look up. */
+  readonly headers: Readonly<Record<string, Buffer>>;
+  readonly ackInbox: string;
+  readonly correlationId: string;
+  readonly ackPolicy: AckPolicy;
+  /** The value as UTF-8 text, `''` when there is none. */
+  text(): string;
+  /** The value parsed as JSON. Throws SyntaxError as `JSON.parse` does. */
+  json<T>(): T;
+}
+
+/** Where the hot codec puts a message: all fields from the start, so that every message has the same hidden class. */
+export class ReceivedMessage implements Message, MessageTarget {
+  offset = 0n;
+  key: Buffer | null = null;
+  value: Buffer | null = null;
+  timestamp = 0n;
+  stream = '';
+  partition = 0;
+  subject = '';
+  replySubject = '';
+  ackInbox = '';
+  correlationId = '';
+  ackPolicyCode = 0;
+  source: Buffer | null = null;
+  headersStart = 0;
+  headersEnd = 0;
+  #headers: Readonly<Record<string, Buffer>> | null = null;
+
+  get time(): Date {
+    return new Date(Number(this.timestamp / NANOSECONDS));
+  }
+
+  get headers(): Readonly<Record<string, Buffer>> {
+    this.#headers ??= readHeaders(this);
+    return this.#headers;
+  }
+
+  get ackPolicy(): AckPolicy {
+    return ackPolicyOf(this.ackPolicyCode);
+  }
+
+  text(): string {
+    return this.value === null ? '' : this.value.toString('utf8');
+  }
+
+  json<T>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+
+  /** As protobuf maps to JSON: 64-bit numbers as decimal text, bytes as base64. */
+  toJSON(): Record<string, unknown> {
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(this.headers)) define(headers, name, value.toString('base64'));
+    return {
+      offset: String(this.offset),
+      key: this.key?.toString('base64') ?? null,
+      value: this.value?.toString('base64') ?? null,
+      timestamp: String(this.timestamp),
+      stream: this.stream,
+      partition: this.partition,
+      subject: this.subject,
+      replySubject: this.replySubject,
+      headers,
+      ackInbox: this.ackInbox,
+      correlationId: this.correlationId,
+      ackPolicy: this.ackPolicy,
+    };
+  }
+
+  /** For logs: text where bytes are text, and only what is set. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `Message ${inspect(shown(this), options)}`;
+  }
+}
+
+function shown(message: ReceivedMessage): Record<string, unknown> {
+  const { stream, partition, offset, subject, replySubject, ackInbox, correlationId, timestamp, time } = message;
+  const headers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(message.headers)) define(headers, name, readable(value));
+  return {
+    ...(stream !== '' && { stream, partition }),
+    offset,
+    ...(subject !== '' && { subject }),
+    ...(replySubject !== '' && { replySubject }),
+    ...(ackInbox !== '' && { ackInbox }),
+    ...(correlationId !== '' && { correlationId }),
+    ...(timestamp !== 0n && { time }),
+    key: readable(message.key),
+    value: readable(message.value),
+    headers,
+  };
+}
+
+function readHeaders(message: MessageTarget): Readonly<Record<string, Buffer>> {
+  const headers: Record<string, Buffer> = Object.create(null);
+  for (const [name, value] of decodeMessageHeaders(message)) headers[name] = value;
+  return headers;
+}
+
+function readable(bytes: Buffer | null): string | Buffer | null {
+  return bytes !== null && isUtf8(bytes) ? bytes.toString('utf8') : bytes;
+}
+
+/** Sets a property of any name, `__proto__` included. */
+function define(record: Record<string, unknown>, name: string, value: unknown): void {
+  Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
+}
