@@ -5,7 +5,17 @@
  * @internal
  */
 export { decodeAckFields, encodeAckFields } from './protocol/ack.js';
+export { type AckPolicy, ackPolicyCode, ackPolicyOf } from './protocol/ack-policy.js';
 export { ByteWriter } from './protocol/byte-writer.js';
+export {
+  beginEnvelope,
+  ENVELOPE_ACK,
+  ENVELOPE_MESSAGE,
+  type EnvelopeFault,
+  envelopeFault,
+  readEnvelope,
+  readMessageEnvelope,
+} from './protocol/envelope-frame.js';
 export * as wire from './protocol/generated/api.js';
 export * as cursorWire from './protocol/generated/cursor.js';
 export * as healthWire from './protocol/generated/health.js';
@@ -20,6 +30,8 @@ export {
 } from './protocol/message.js';
 export { decodePublishRequest, encodePublishRequest, type PublishFields } from './protocol/publish-request.js';
 export { decodePublishResponse, encodePublishResponse } from './protocol/publish-response.js';
+export { type Ack, type AckError, fromAck, toAck } from './protocol/received-ack.js';
+export { type Message, ReceivedMessage } from './protocol/received-message.js';
 export { RecentText, WireError, WireReader } from './protocol/wire-reader.js';
 export {
   beginFrame,

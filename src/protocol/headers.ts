@@ -4,19 +4,15 @@ import type { WireReader } from './wire-reader.js';
 /** User headers on their way out: any iterable of name and value. */
 export type HeaderEntries = Iterable<readonly [string, Uint8Array]>;
 
-/** Writes each header as an entry of a protobuf map field. */
+/** Writes each header as an entry of a protobuf map field: name and value even when empty, byte for byte as Go does. */
 export function encodeHeaders(writer: ByteWriter, tag: number, headers: HeaderEntries): void {
   for (const [name, value] of headers) {
     writer.varint(tag);
     const entry = writer.openPart();
-    if (name !== '') {
-      writer.byte(0x0a);
-      writer.string(name);
-    }
-    if (value.length > 0) {
-      writer.byte(0x12);
-      writer.bytes(value);
-    }
+    writer.byte(0x0a);
+    writer.string(name);
+    writer.byte(0x12);
+    writer.bytes(value);
     writer.closePart(entry);
   }
 }
