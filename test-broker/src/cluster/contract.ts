@@ -78,6 +78,17 @@ export type Operation =
     }
   | { readonly kind: 'leave-group'; readonly group: string; readonly consumer: string; readonly expired: boolean }
   | { readonly kind: 'change-coordinator'; readonly group: string; readonly coordinator: string }
+  /**
+   * Never replicated: the metadata leader counts it (`CoordinatorReports`) and, at a quorum, proposes
+   * `change-coordinator` in its place. Below the quorum it answers with the index as it is.
+   */
+  | {
+      readonly kind: 'report-coordinator';
+      readonly group: string;
+      readonly consumer: string;
+      readonly coordinator: string;
+      readonly epoch: bigint;
+    }
   /** Bookkeeping of the activity stream: every event up to that index was published. */
   | { readonly kind: 'activity-published'; readonly upTo: bigint };
 

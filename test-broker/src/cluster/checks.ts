@@ -1,0 +1,114 @@
+import type { Group } from '../groups/group-table.js';
+import { RpcError, type StatusName } from '../grpc/status.js';
+import type { Operation, StreamState } from './contract.js';
+
+/** What the metadata leader knows when it checks an operation. */
+export interface MetadataView {
+  stream(name: string): StreamState | undefined;
+  group(id: string): Group | undefined;
+  /** How many brokers the cluster was configured with. */
+  readonly clusterSize: number;
+}
+
+type Kind<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }>;
+
+/**
+ * Refuses an operation that does not fit the metadata as it is, in the words of the server. Done by the metadata
+ * leader before it replicates; arguments that need no metadata were checked by the broker that was called.
+ * Throws RpcError.
+ */
+export function checkOperation(operation: Operation, view: MetadataView): void {
+  switch (operation.kind) {
+    case 'create-stream':
+      return checkCreate(operation, view);
+    case 'delete-stream':
+      return check(view.stream(operation.name) !== undefined, 'NOT_FOUND', 'stream does not exist');
+    case 'pause-stream':
+    case 'set-readonly':
+    case 'resume-stream':
+      return checkPartitions(operation, view);
+    case 'change-leader':
+    case 'shrink-isr':
+    case 'expand-isr':
+      return checkPartition(operation, view);
+    case 'join-group':
+      return checkJoin(operation, view);
+    case 'leave-group':
+      return checkLeave(operation, view);
+    case 'report-coordinator':
+      return checkReport(operation, view);
+    case 'change-coordinator':
+      return check(view.group(operation.group) !== undefined, 'NOT_FOUND', 'consumer group does not exist');
+    case 'activity-published':
+      return;
+  }
+}
+
+/** The number of replicas that is meant: -1 is every broker. Throws RpcError for one that cannot be had. */
+export function replicaCount(requested: number, clusterSize: number): number {
+  if (requested === -1) return clusterSize;
+  check(requested > 0, 'INVALID_ARGUMENT', `Invalid replicationFactor ${requested}`);
+  check(
+    requested <= clusterSize,
+    'INVALID_ARGUMENT',
+    `Invalid replicationFactor ${requested}, cluster size ${clusterSize}`,
+  );
+  return requested;
+}
+
+function checkCreate(operation: Kind<'create-stream'>, view: MetadataView): void {
+  replicaCount(operation.replicationFactor, view.clusterSize);
+  check(view.stream(operation.name) === undefined, 'ALREADY_EXISTS', 'stream already exists');
+}
+
+function checkPartitions(operation: Kind<'pause-stream' | 'set-readonly' | 'resume-stream'>, view: MetadataView): void {
+  const stream = view.stream(operation.name);
+  // The server looks the partitions up itself when none are named, and that look-up has a text of its own.
+  const unknown = operation.partitions.length === 0 ? 'stream not found' : 'stream does not exist';
+  if (!stream) throw new RpcError('NOT_FOUND', unknown);
+  for (const id of operation.partitions)
+    check(stream.partitions[id] !== undefined, 'NOT_FOUND', 'partition does not exist');
+}
+
+function checkPartition(operation: Kind<'change-leader' | 'shrink-isr' | 'expand-isr'>, view: MetadataView): void {
+  const stream = view.stream(operation.stream);
+  if (!stream) throw new RpcError('NOT_FOUND', 'stream does not exist');
+  check(stream.partitions[operation.partition] !== undefined, 'NOT_FOUND', 'partition does not exist');
+}
+
+function checkJoin(operation: Kind<'join-group'>, view: MetadataView): void {
+  check(
+    !view.group(operation.group)?.members.has(operation.consumer),
+    'FAILED_PRECONDITION',
+    'consumer is already a member of the consumer group',
+  );
+  for (const stream of operation.streams)
+    check(view.stream(stream) !== undefined, 'FAILED_PRECONDITION', 'stream does not exist');
+}
+
+function checkLeave(operation: Kind<'leave-group'>, view: MetadataView): void {
+  const group = view.group(operation.group);
+  if (!group) throw new RpcError('NOT_FOUND', 'consumer group does not exist');
+  check(group.members.has(operation.consumer), 'FAILED_PRECONDITION', 'consumer is not a member of the consumer group');
+}
+
+function checkReport(operation: Kind<'report-coordinator'>, view: MetadataView): void {
+  const { group: id, consumer, coordinator, epoch } = operation;
+  const group = view.group(id);
+  if (!group) throw new RpcError('FAILED_PRECONDITION', `No such consumer group ${id}`);
+  check(
+    group.coordinator === coordinator && group.epoch === epoch,
+    'FAILED_PRECONDITION',
+    'Coordinator generation mismatch, ' +
+      `current coordinator: ${group.coordinator} epoch: ${group.epoch}, got coordinator: ${coordinator} epoch: ${epoch}`,
+  );
+  check(
+    group.members.has(consumer),
+    'FAILED_PRECONDITION',
+    `Consumer ${consumer} is not a member of consumer group ${id}`,
+  );
+}
+
+function check(holds: boolean, status: StatusName, message: string): void {
+  if (!holds) throw new RpcError(status, message);
+}

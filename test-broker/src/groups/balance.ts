@@ -1,0 +1,31 @@
+/** Somebody who takes part in the distribution of a stream's partitions. */
+export interface Subscriber {
+  readonly id: string;
+  readonly assignments: Map<string, number[]>;
+  /** Partitions that it holds of all its streams. */
+  count: number;
+}
+
+/**
+ * Deals the partitions of a stream out anew: each goes to the subscriber that holds the fewest of all streams, and
+ * among equals to the first. `subscribers` stand in the byte order of their ids.
+ */
+export function balance(stream: string, subscribers: readonly Subscriber[], partitions: number): void {
+  for (const subscriber of subscribers) {
+    subscriber.count -= subscriber.assignments.get(stream)?.length ?? 0;
+    subscriber.assignments.delete(stream);
+  }
+  if (subscribers.length === 0) return;
+  for (let partition = 0; partition < partitions; partition++) give(poorest(subscribers), stream, partition);
+}
+
+function poorest(subscribers: readonly Subscriber[]): Subscriber {
+  return subscribers.reduce((best, other) => (other.count < best.count ? other : best));
+}
+
+function give(subscriber: Subscriber, stream: string, partition: number): void {
+  const held = subscriber.assignments.get(stream);
+  if (held) held.push(partition);
+  else subscriber.assignments.set(stream, [partition]);
+  subscriber.count++;
+}
