@@ -1,0 +1,59 @@
+/** Why a broker does not start with what it was given: names the option, the value and what is allowed. */
+export class BrokerOptionError extends TypeError {
+  override readonly name = 'BrokerOptionError';
+  readonly code = 'INVALID_OPTION';
+  /** The option or setting at fault, such as `brokers` or `streams.retention.max.age`. */
+  readonly option: string;
+  readonly value: unknown;
+
+  constructor(option: string, value: unknown, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.option = option;
+    this.value = value;
+  }
+}
+
+/** The error for a value that is not what its option takes. */
+export function wrongValue(option: string, expected: string, value: unknown): BrokerOptionError {
+  return new BrokerOptionError(option, value, `expected ${option} to be ${expected}, got ${show(value)}`);
+}
+
+/** The error for a name that means nothing, with the nearest one that does. */
+export function unknownName(what: string, name: string, value: unknown, known: readonly string[]): BrokerOptionError {
+  const nearest = nearestName(name, known);
+  const hint = nearest === null ? `known: ${known.join(', ')}` : `did you mean ${JSON.stringify(nearest)}?`;
+  return new BrokerOptionError(name, value, `unknown ${what} ${JSON.stringify(name)}; ${hint}`);
+}
+
+function nearestName(name: string, known: readonly string[]): string | null {
+  const wanted = name.toLowerCase();
+  let best: string | null = null;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const candidate of known) {
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  // Further away than half of the name it is no longer a likely slip.
+  return bestDistance <= Math.max(2, wanted.length / 2) || known.length > 20 ? best : null;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `${JSON.stringify(value)} (string)`;
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
+    return `${value} (${typeof value})`;
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}

@@ -1,0 +1,226 @@
+import { readFileSync } from 'node:fs';
+import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
+import type { SettingName, Settings } from './setting-rules.js';
+import { isSettingName, type ResolvedSettings, resolveGiven } from './settings.js';
+
+/** Certificates of a broker that speaks TLS, in PEM. */
+export interface BrokerTlsOptions {
+  readonly cert: string | Uint8Array;
+  readonly key: string | Uint8Array;
+  /** With it every client has to show a certificate that this authority signed (mutual TLS). */
+  readonly clientCa?: string | Uint8Array;
+}
+
+/** How a {@link TestBroker} is started. Durations are milliseconds. */
+export interface TestBrokerOptions {
+  /** Brokers of the cluster, each on its own port. Default 1, at most 64. */
+  readonly brokers?: number;
+  /** Port of the first broker; further ones take the ports behind it. Default 0: any free port. */
+  readonly port?: number;
+  /** Address that the brokers and the NATS listener bind to. Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Port of the embedded NATS listener, which it implies. Default 0: any free port. */
+  readonly natsPort?: number;
+  /** `true`: an embedded NATS listener; `nats://host:port`: attach to that NATS server. Default false. */
+  readonly nats?: boolean | string;
+  /** Partitions of the cursors stream. Default 0: cursors are disabled, as in the server. */
+  readonly cursorsPartitions?: number;
+  /** Whether changes to streams are recorded in `__activity`. Default false. */
+  readonly activityStream?: boolean;
+  readonly groups?: {
+    /** A member that is silent for so long leaves its group. Default 15,000. */
+    readonly consumerTimeout?: number;
+    /** How long members keep calling a coordinator that does not answer. Default 15,000. */
+    readonly coordinatorTimeout?: number;
+  };
+  /** Anything else by the server's own configuration names, such as `'streams.retention.max.messages': 5`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly tls?: BrokerTlsOptions;
+  /** Where streams are kept across restarts. Default: memory only. */
+  readonly dataDir?: string;
+}
+
+/** What a broker is started with, complete and checked. */
+export interface ResolvedOptions extends ResolvedSettings {
+  readonly brokers: number;
+  readonly port: number;
+  /** Address to bind. */
+  readonly host: string;
+  /** Host that clients are told to connect to. */
+  readonly advertisedHost: string;
+  readonly natsPort: number;
+  readonly nats: boolean | string;
+  readonly tls: BrokerTlsOptions | null;
+  readonly dataDir: string | null;
+}
+
+const OPTION_NAMES = [
+  'brokers',
+  'port',
+  'host',
+  'natsPort',
+  'nats',
+  'cursorsPartitions',
+  'activityStream',
+  'groups',
+  'settings',
+  'tls',
+  'dataDir',
+] as const satisfies readonly (keyof TestBrokerOptions)[];
+
+const MOST_BROKERS = 64;
+const ANY_HOST = new Set(['', '0.0.0.0', '::']);
+
+/**
+ * The options with every default filled in. Throws BrokerOptionError for an unknown name, a value that is not allowed,
+ * and an option that contradicts a setting of the same meaning.
+ */
+export function resolveOptions(options: TestBrokerOptions = {}): ResolvedOptions {
+  checkNames(options);
+  const resolved = resolveGiven(withOptions(options));
+  const { settings, given } = resolved;
+  const brokers = integer('brokers', options.brokers ?? 1, 1, MOST_BROKERS);
+  const port = given.has('port') ? settings.port : (settings.listen?.port ?? 0);
+  if (port > 0 && port + brokers - 1 > 65_535) throw wrongValue('port', `at most ${65_536 - brokers}`, port);
+  const host = options.host ?? (settings.listen?.host || '127.0.0.1');
+  return {
+    ...resolved,
+    brokers,
+    port,
+    host,
+    advertisedHost: settings.host ?? (ANY_HOST.has(host) ? 'localhost' : host),
+    natsPort: integer('natsPort', options.natsPort ?? 0, 0, 65_535),
+    nats: resolveNats(options, settings),
+    tls: resolveTls(options.tls, settings),
+    dataDir: settings['data.dir'],
+  };
+}
+
+function checkNames(options: TestBrokerOptions): void {
+  if (typeof options !== 'object' || options === null) throw wrongValue('options', 'an object', options);
+  for (const [name, value] of Object.entries(options)) {
+    if ((OPTION_NAMES as readonly string[]).includes(name)) continue;
+    if (isSettingName(name))
+      throw new BrokerOptionError(name, value, `unknown option ${JSON.stringify(name)}; it belongs inside settings`);
+    throw unknownName('option', name, value, OPTION_NAMES);
+  }
+  const groups: unknown = options.groups ?? {};
+  if (typeof groups !== 'object') throw wrongValue('groups', 'an object', groups);
+  for (const [name, value] of Object.entries(options.groups ?? {})) {
+    if (name !== 'consumerTimeout' && name !== 'coordinatorTimeout')
+      throw unknownName('option', `groups.${name}`, value, ['groups.consumerTimeout', 'groups.coordinatorTimeout']);
+  }
+  if (options.host !== undefined && (typeof options.host !== 'string' || options.host === ''))
+    throw wrongValue('host', 'a non-empty string', options.host);
+}
+
+/** The settings, with the options that stand for a setting put among them. */
+function withOptions(options: TestBrokerOptions): Record<string, unknown> {
+  const settings: Record<string, unknown> = { ...options.settings };
+  const own = resolveGiven(options.settings);
+  const standFor: readonly (readonly [string, unknown, SettingName])[] = [
+    ['port', options.port, 'port'],
+    ['dataDir', options.dataDir, 'data.dir'],
+    ['cursorsPartitions', options.cursorsPartitions, 'cursors.stream.partitions'],
+    ['activityStream', options.activityStream, 'activity.stream.enabled'],
+    ['groups.consumerTimeout', options.groups?.consumerTimeout, 'groups.consumer.timeout'],
+    ['groups.coordinatorTimeout', options.groups?.coordinatorTimeout, 'groups.coordinator.timeout'],
+  ];
+  for (const [option, value, setting] of standFor) {
+    if (value === undefined) continue;
+    relabel(option, setting, () => resolveGiven({ [setting]: value }));
+    if (!own.given.has(setting)) settings[setting] = value;
+    else if (own.settings[setting] !== value)
+      throw new BrokerOptionError(
+        option,
+        value,
+        `option ${option} contradicts the setting ${setting}; give one of them`,
+      );
+  }
+  return settings;
+}
+
+/** Runs a check of a setting so that its error names the option that was given. */
+function relabel(option: string, setting: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof BrokerOptionError)) throw error;
+    throw new BrokerOptionError(option, error.value, error.message.replace(setting, option), { cause: error });
+  }
+}
+
+function integer(option: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw wrongValue(option, `an integer from ${min} to ${max}`, value);
+}
+
+function resolveNats(options: TestBrokerOptions, settings: Settings): boolean | string {
+  const { nats } = options;
+  if (typeof nats === 'string') {
+    if (!/^(nats|tls):\/\/[^\s/]+/.test(nats)) throw wrongValue('nats', 'true, false or an URL nats://host:port', nats);
+    if (options.natsPort !== undefined)
+      throw new BrokerOptionError(
+        'natsPort',
+        options.natsPort,
+        'option natsPort contradicts nats, which attaches to a NATS server; give one of them',
+      );
+    return nats;
+  }
+  if (nats !== undefined && typeof nats !== 'boolean')
+    throw wrongValue('nats', 'true, false or an URL nats://host:port', nats);
+  if (nats === false && options.natsPort !== undefined)
+    throw new BrokerOptionError('natsPort', options.natsPort, 'option natsPort contradicts nats: false');
+  const [server] = settings['nats.servers'];
+  if (nats === undefined && options.natsPort === undefined && server !== undefined) return server;
+  return nats ?? (options.natsPort !== undefined || settings['nats.embedded']);
+}
+
+function resolveTls(tls: BrokerTlsOptions | undefined, settings: Settings): BrokerTlsOptions | null {
+  if (tls === undefined) return tlsFromFiles(settings);
+  if (typeof tls !== 'object' || tls === null) throw wrongValue('tls', 'an object with cert and key', tls);
+  for (const [name, value] of Object.entries(tls)) {
+    if (name !== 'cert' && name !== 'key' && name !== 'clientCa')
+      throw unknownName('option', `tls.${name}`, value, ['tls.cert', 'tls.key', 'tls.clientCa']);
+  }
+  for (const name of ['cert', 'key', 'clientCa'] as const) {
+    if (name === 'clientCa' && tls.clientCa === undefined) continue;
+    if (!isPem(tls[name])) throw wrongValue(`tls.${name}`, 'a certificate or key in PEM', tls[name]);
+  }
+  return tls;
+}
+
+function isPem(value: unknown): boolean {
+  if (value instanceof Uint8Array) return Buffer.from(value).includes('-----BEGIN ');
+  return typeof value === 'string' && value.includes('-----BEGIN ');
+}
+
+/** TLS as a server's configuration gives it: paths of PEM files. */
+function tlsFromFiles(settings: Settings): BrokerTlsOptions | null {
+  const cert = settings['tls.cert'];
+  const key = settings['tls.key'];
+  if (cert === null && key === null) return null;
+  if (cert === null) throw new BrokerOptionError('tls.cert', cert, 'setting tls.key needs tls.cert as well');
+  if (key === null) throw new BrokerOptionError('tls.key', key, 'setting tls.cert needs tls.key as well');
+  const files = { cert: readPem('tls.cert', cert), key: readPem('tls.key', key) };
+  if (!settings['tls.client.auth.enabled']) return files;
+  const ca = settings['tls.client.auth.ca'];
+  if (ca === null)
+    throw new BrokerOptionError('tls.client.auth.ca', ca, 'setting tls.client.auth.enabled needs tls.client.auth.ca');
+  return { ...files, clientCa: readPem('tls.client.auth.ca', ca) };
+}
+
+/** The text of a PEM file. Throws BrokerOptionError when it cannot be read or holds no PEM. */
+export function readPem(option: string, path: string): string {
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BrokerOptionError(option, path, `cannot read ${option} ${JSON.stringify(path)}: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${JSON.stringify(path)} holds no PEM`);
+  return pem;
+}
