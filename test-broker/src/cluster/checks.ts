@@ -11,6 +11,7 @@ export interface MetadataView {
 }
 
 type Kind<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }>;
+type Check<K extends Operation['kind']> = (operation: Kind<K>, view: MetadataView) => void;
 
 /**
  * Refuses an operation that does not fit the metadata as it is, in the words of the server. Done by the metadata
@@ -18,30 +19,8 @@ type Kind<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }
  * Throws RpcError.
  */
 export function checkOperation(operation: Operation, view: MetadataView): void {
-  switch (operation.kind) {
-    case 'create-stream':
-      return checkCreate(operation, view);
-    case 'delete-stream':
-      return check(view.stream(operation.name) !== undefined, 'NOT_FOUND', 'stream does not exist');
-    case 'pause-stream':
-    case 'set-readonly':
-    case 'resume-stream':
-      return checkPartitions(operation, view);
-    case 'change-leader':
-    case 'shrink-isr':
-    case 'expand-isr':
-      return checkPartition(operation, view);
-    case 'join-group':
-      return checkJoin(operation, view);
-    case 'leave-group':
-      return checkLeave(operation, view);
-    case 'report-coordinator':
-      return checkReport(operation, view);
-    case 'change-coordinator':
-      return check(view.group(operation.group) !== undefined, 'NOT_FOUND', 'consumer group does not exist');
-    case 'activity-published':
-      return;
-  }
+  const check = CHECKS[operation.kind] as Check<Operation['kind']>;
+  check(operation, view);
 }
 
 /** The number of replicas that is meant: -1 is every broker. Throws RpcError for one that cannot be had. */
@@ -112,3 +91,27 @@ function checkReport(operation: Kind<'report-coordinator'>, view: MetadataView):
 function check(holds: boolean, status: StatusName, message: string): void {
   if (!holds) throw new RpcError(status, message);
 }
+
+function checkStreamExists({ name }: Kind<'delete-stream'>, view: MetadataView): void {
+  check(view.stream(name) !== undefined, 'NOT_FOUND', 'stream does not exist');
+}
+
+function checkGroupExists({ group }: Kind<'change-coordinator'>, view: MetadataView): void {
+  check(view.group(group) !== undefined, 'NOT_FOUND', 'consumer group does not exist');
+}
+
+const CHECKS: { readonly [K in Operation['kind']]: Check<K> } = {
+  'create-stream': checkCreate,
+  'delete-stream': checkStreamExists,
+  'pause-stream': checkPartitions,
+  'resume-stream': checkPartitions,
+  'set-readonly': checkPartitions,
+  'change-leader': checkPartition,
+  'shrink-isr': checkPartition,
+  'expand-isr': checkPartition,
+  'join-group': checkJoin,
+  'leave-group': checkLeave,
+  'change-coordinator': checkGroupExists,
+  'report-coordinator': checkReport,
+  'activity-published': () => undefined,
+};
