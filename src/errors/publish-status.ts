@@ -1,0 +1,88 @@
+import { InvalidArgumentError, PermissionDeniedError, ServerError } from './call-errors.js';
+import { EncryptionError, IncorrectOffsetError, MessageTooLargeError } from './message-errors.js';
+import type { ErrorContext, ErrorDetails, LiftbridgeError } from './root.js';
+import { attempt } from './status.js';
+import { NoSuchPartitionError, ReadonlyPartitionError } from './stream-errors.js';
+
+type PlainError = new (message: string, details: ErrorDetails) => LiftbridgeError;
+
+interface Refusal {
+  /** Name of the code on the wire. */
+  readonly name: string;
+  /** Absent: ServerError. */
+  readonly error?: PlainError;
+  readonly advice: string;
+}
+
+const UNKNOWN: Refusal = { name: 'UNKNOWN', advice: 'See the log of the broker.' };
+const WRONG_OFFSET: Refusal = {
+  name: 'INCORRECT_OFFSET',
+  error: IncorrectOffsetError,
+  advice: 'Read the newest offset and publish with the one after it.',
+};
+const TOO_LARGE: Refusal = {
+  name: 'TOO_LARGE',
+  error: MessageTooLargeError,
+  advice: "Make it smaller, or raise NATS' max_payload and the server's clustering.replication.max.bytes.",
+};
+const NOT_ENCRYPTED: Refusal = {
+  name: 'ENCRYPTION',
+  error: EncryptionError,
+  advice: 'Check the encryption key of the broker.',
+};
+
+/** By the number of a PublishAsyncError code. */
+const ASYNC_ERRORS: readonly Refusal[] = [
+  UNKNOWN,
+  {
+    name: 'BAD_REQUEST',
+    error: InvalidArgumentError,
+    advice: "A stream with optimistic concurrency control takes no publish with ackPolicy 'none'.",
+  },
+  { name: 'NOT_FOUND', error: NoSuchPartitionError, advice: 'Check the name of the stream and the partition.' },
+  { name: 'INTERNAL', advice: 'The message did not reach NATS: see the log of the broker.' },
+  {
+    name: 'READONLY',
+    error: ReadonlyPartitionError,
+    advice: 'Make the partition writable with setStreamReadonly first.',
+  },
+  WRONG_OFFSET,
+  NOT_ENCRYPTED,
+  { name: 'PERMISSION_DENIED', error: PermissionDeniedError, advice: "Grant it in the server's authorization policy." },
+];
+
+/** By the number of an ack error; 0 is no error. */
+const ACK_ERRORS: readonly Refusal[] = [UNKNOWN, UNKNOWN, WRONG_OFFSET, TOO_LARGE, NOT_ENCRYPTED];
+
+const ACK_TEXTS = [
+  '',
+  'unknown error',
+  'incorrect expected offset',
+  'message exceeds max replication size',
+  'encryption failed on partition',
+];
+
+/** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
+const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
+
+/** The error for a message that a PublishAsync call refused: `code` and `message` of its PublishAsyncError. */
+export function errorFromAsyncError(
+  error: { readonly code: number; readonly message: string },
+  context: ErrorContext = {},
+): LiftbridgeError {
+  const refusal = TOO_LARGE_TEXT.test(error.message) ? TOO_LARGE : (ASYNC_ERRORS[error.code] ?? UNKNOWN);
+  return build(refusal, error.message, { operation: 'PublishAsync', ...context });
+}
+
+/** The error for the `ackError` number of an ack whose message was not stored; null for an ack without error. */
+export function errorFromAckError(ackError: number, context: ErrorContext = {}): LiftbridgeError | null {
+  if (ackError === 0) return null;
+  const text = ACK_TEXTS[ackError] ?? `unknown error ${ackError}`;
+  return build(ACK_ERRORS[ackError] ?? UNKNOWN, text, { operation: 'Publish', ...context });
+}
+
+function build(refusal: Refusal, text: string, context: ErrorContext): LiftbridgeError {
+  const message = `${attempt('Publish', context)} failed: ${text || 'no details'} (${refusal.name}). ${refusal.advice}`;
+  if (refusal.error !== undefined) return new refusal.error(message, context);
+  return new ServerError(message, { ...context, status: refusal.name, text });
+}

@@ -1,0 +1,45 @@
+import { type Operation, statusName } from './operations.js';
+import type { ErrorContext, LiftbridgeError } from './root.js';
+import { STATUS_RULES, type StatusMeaning, type StatusRule } from './status-rules.js';
+
+/** A gRPC status as it came; the errors of grpc-js have this shape. */
+export interface RpcStatus {
+  readonly code: number;
+  readonly details: string;
+}
+
+function ruleFor(operation: Operation, { code, details }: RpcStatus): StatusRule {
+  const name = statusName(code);
+  for (const rule of STATUS_RULES) {
+    if (rule.status !== '*' && rule.status !== name) continue;
+    if (rule.on !== undefined && !rule.on.includes(operation)) continue;
+    if (rule.text === undefined || rule.text.test(details)) return rule;
+  }
+  throw new RangeError('the last rule of the table fits everything');
+}
+
+/** What a status means for whoever decides whether and where to try again. */
+export function statusMeaning(operation: Operation, status: RpcStatus): StatusMeaning {
+  return ruleFor(operation, status).meaning;
+}
+
+/** The error for a status that an RPC ended with. `cause` defaults to the status itself. */
+export function errorFromStatus(
+  operation: Operation,
+  status: RpcStatus,
+  context: ErrorContext & { readonly cause?: unknown } = {},
+): LiftbridgeError {
+  const rule = ruleFor(operation, status);
+  const name = statusName(status.code);
+  const message = `${attempt(operation, context)} failed: ${status.details || 'no details'} (${name}). ${rule.advice}`;
+  return rule.build(message, { operation, cause: status, ...context, status: name, text: status.details });
+}
+
+/** "CreateStream of stream "orders", partition 1 at broker b": how messages begin. */
+export function attempt(operation: string, context: ErrorContext): string {
+  const parts: string[] = [];
+  if (context.stream !== undefined) parts.push(`stream "${context.stream}"`);
+  if (context.partition !== undefined) parts.push(`partition ${context.partition}`);
+  const target = parts.length > 0 ? ` of ${parts.join(', ')}` : '';
+  return context.broker === undefined ? `${operation}${target}` : `${operation}${target} at broker ${context.broker}`;
+}
