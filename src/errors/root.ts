@@ -56,13 +56,13 @@ export abstract class LiftbridgeError extends Error {
   /** Whether the same call may succeed later without the caller changing anything. It may also have been carried out. */
   readonly retryable: boolean;
   /** The stream concerned. */
-  readonly stream?: string;
+  declare readonly stream?: string;
   /** The partition concerned. */
-  readonly partition?: number;
+  declare readonly partition?: number;
   /** The broker concerned. */
-  readonly broker?: string;
+  declare readonly broker?: string;
   /** The RPC or method that failed. */
-  readonly operation?: string;
+  declare readonly operation?: string;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
