@@ -4,14 +4,14 @@ import { type ErrorDetails, LiftbridgeError } from './root.js';
 export type ConnectionErrorReason =
   /** Nothing listens at the address. */
   | 'refused'
-  /** No route to the address. */
+  /** No route to the address, or the name does not resolve. */
   | 'unreachable'
-  /** The host name does not resolve. */
-  | 'not-found'
   /** The peer did not answer in time. */
   | 'timeout'
   /** The connection broke. */
   | 'lost'
+  /** This side closed the connection. */
+  | 'closed'
   /** What the peer speaks is not gRPC. */
   | 'protocol'
   /** The broker, or something in front of it, said that it is unavailable. */
@@ -28,8 +28,12 @@ export type ConnectionErrorReason =
   | 'tls-expired'
   /** The broker does not speak TLS. */
   | 'tls-not-spoken'
+  /** The broker speaks TLS and this client does not. */
+  | 'tls-required'
   /** The broker refused the TLS handshake, for example for want of a client certificate. */
-  | 'tls-rejected';
+  | 'tls-rejected'
+  /** The key, certificate or passphrase of this client cannot be used. */
+  | 'tls-config';
 
 /** There is no working connection to the broker that the call needs. */
 export class ConnectionError extends LiftbridgeError {

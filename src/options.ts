@@ -1,0 +1,38 @@
+/**
+ * Options: their rules, their defaults, and the one helper that checks them.
+ *
+ * @module
+ */
+export { CALL_SHAPE, type CallOptions } from './options/call-options.js';
+export {
+  type BrokerAddress,
+  CLIENT_DEFAULTS,
+  type ClientOptions,
+  type Logger,
+  type MaxInFlight,
+  type MetadataOption,
+  type ResolvedClientOptions,
+  type RetryOptions,
+  resolveClientOptions,
+  type ServerSelection,
+  withoutUndefined,
+} from './options/client-options.js';
+export {
+  arrayOf,
+  bytes,
+  callback,
+  either,
+  flag,
+  group,
+  int64,
+  integer,
+  milliseconds,
+  name,
+  oneOf,
+  partitionId,
+  payload,
+  recordOf,
+  signal,
+  text,
+} from './options/rules.js';
+export { checkOptions, checkValue, describe, type Rule, type Shape } from './options/validate.js';

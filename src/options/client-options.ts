@@ -1,0 +1,165 @@
+import type { TlsOptions } from '../transport/credentials.js';
+import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, text } from './rules.js';
+import { checkOptions, type Rule, type Shape } from './validate.js';
+
+/** Where the client reports what it does. A pino logger fits as it is. */
+export interface Logger {
+  debug(context: object, message: string): void;
+  info(context: object, message: string): void;
+  warn(context: object, message: string): void;
+  error(context: object, message: string): void;
+}
+
+/** How a broker is chosen for calls that any of them may serve. */
+export type ServerSelection = 'random' | 'latency' | 'workload';
+
+/** A broker as the cluster advertises it. */
+export interface BrokerAddress {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** gRPC call metadata, for proxies and tokens. */
+export type MetadataOption =
+  | Readonly<Record<string, string>>
+  | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
+
+/** How many unacknowledged publishes there may be. */
+export interface MaxInFlight {
+  /** Default 16_384. */
+  readonly messages?: number | undefined;
+  /** Encoded bytes. Default 64 MiB. */
+  readonly bytes?: number | undefined;
+}
+
+/** How calls that failed are tried again. */
+export interface RetryOptions {
+  /** Attempts in all, the first one too; 1 never retries. Default 10. */
+  readonly attempts?: number | undefined;
+  /** Milliseconds before the second attempt; doubles from there. Default 50. */
+  readonly minDelay?: number | undefined;
+  /** Milliseconds at most between attempts. Default 1_000. */
+  readonly maxDelay?: number | undefined;
+}
+
+/** Options of `connect`. */
+export interface ClientOptions {
+  /** Encrypts connections; true trusts the CAs that Node trusts. Default: plaintext. go-liftbridge: `TLSCert`, `TLSConfig`. */
+  readonly tls?: boolean | TlsOptions | undefined;
+  /** Who serves calls that any broker may serve. Default 'random'. go-liftbridge: `ConnectToServer...`. */
+  readonly serverSelection?: ServerSelection | undefined;
+  /** Milliseconds for the whole of `connect`. Default 10_000. */
+  readonly connectTimeout?: number | undefined;
+  /** Milliseconds for one unary call with its retries. Default 10_000. */
+  readonly requestTimeout?: number | undefined;
+  /** Milliseconds that `publish` waits for its ack. Default 5_000. go-liftbridge: `AckWaitTime`. */
+  readonly ackTimeout?: number | undefined;
+  /** Milliseconds that a broken subscription keeps trying; 0 never tries. Default 30_000. go-liftbridge: `ResubscribeWaitTime`. */
+  readonly resubscribeTimeout?: number | undefined;
+  /** Unacknowledged publishes; beyond it publishes queue in order. */
+  readonly maxInFlight?: MaxInFlight | undefined;
+  /** Retries of unary calls. */
+  readonly retry?: RetryOptions | undefined;
+  /** Where the client reports what it does. Default: nowhere. */
+  readonly logger?: Logger | undefined;
+  /** Encoded bytes of one publish; a larger one rejects alone, before it is sent. Default 4 MiB less framing. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Translates the address of an advertised broker: Kubernetes, Docker, port-forwards. Answers "host", "host:port" or "[::1]:9292". */
+  readonly resolveBroker?: ((broker: BrokerAddress) => string) | undefined;
+  /** gRPC call metadata of every call, or what makes it. */
+  readonly metadata?: MetadataOption | undefined;
+}
+
+/** ClientOptions with every default filled in. */
+export interface ResolvedClientOptions {
+  readonly tls: boolean | TlsOptions;
+  readonly serverSelection: ServerSelection;
+  readonly connectTimeout: number;
+  readonly requestTimeout: number;
+  readonly ackTimeout: number;
+  readonly resubscribeTimeout: number;
+  readonly maxInFlight: { readonly messages: number; readonly bytes: number };
+  readonly retry: { readonly attempts: number; readonly minDelay: number; readonly maxDelay: number };
+  readonly logger: Logger;
+  readonly maxMessageBytes: number;
+  readonly resolveBroker: ((broker: BrokerAddress) => string) | undefined;
+  readonly metadata: MetadataOption | undefined;
+}
+
+const silent = (): void => undefined;
+
+/** What a client does unless told otherwise. */
+export const CLIENT_DEFAULTS = Object.freeze({
+  tls: false,
+  serverSelection: 'random',
+  connectTimeout: 10_000,
+  requestTimeout: 10_000,
+  ackTimeout: 5_000,
+  resubscribeTimeout: 30_000,
+  maxInFlight: Object.freeze({ messages: 16_384, bytes: 64 * 1024 * 1024 }),
+  retry: Object.freeze({ attempts: 10, minDelay: 50, maxDelay: 1_000 }),
+  logger: Object.freeze({ debug: silent, info: silent, warn: silent, error: silent }),
+  maxMessageBytes: 4 * 1024 * 1024 - 5,
+  resolveBroker: undefined,
+  metadata: undefined,
+} satisfies ResolvedClientOptions);
+
+const anything: Rule = { expected: 'anything', accepts: () => true };
+
+/** node:tls looks into the values itself; here only the names are checked. */
+const TLS_SHAPE = {
+  ca: anything,
+  cert: anything,
+  key: anything,
+  passphrase: text,
+  pfx: anything,
+  servername: text,
+  rejectUnauthorized: flag,
+  checkServerIdentity: callback,
+} satisfies Shape<TlsOptions>;
+
+const LOGGER: Rule = {
+  expected: 'an object with the functions debug, info, warn and error',
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    ['debug', 'info', 'warn', 'error'].every((level) => typeof Reflect.get(value, level) === 'function'),
+};
+
+const CLIENT_SHAPE = {
+  tls: either(flag, group(TLS_SHAPE)),
+  serverSelection: oneOf('random', 'latency', 'workload'),
+  connectTimeout: milliseconds(1),
+  requestTimeout: milliseconds(1),
+  ackTimeout: milliseconds(1),
+  resubscribeTimeout: milliseconds(0),
+  maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
+  retry: group<RetryOptions>({ attempts: integer(1), minDelay: milliseconds(0), maxDelay: milliseconds(0) }),
+  logger: LOGGER,
+  maxMessageBytes: integer(1),
+  resolveBroker: callback,
+  metadata: either(callback, recordOf(text)),
+} satisfies Shape<ClientOptions>;
+
+/** Checks the options of `connect` and fills the defaults in. Throws InvalidArgumentError. */
+export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
+  checkOptions('connect', options, CLIENT_SHAPE);
+  const given = withoutUndefined(options);
+  const resolved: ResolvedClientOptions = {
+    ...CLIENT_DEFAULTS,
+    ...given,
+    maxInFlight: { ...CLIENT_DEFAULTS.maxInFlight, ...withoutUndefined(options.maxInFlight ?? {}) },
+    retry: { ...CLIENT_DEFAULTS.retry, ...withoutUndefined(options.retry ?? {}) },
+  };
+  return Object.freeze(resolved);
+}
+
+/** An option set to undefined is an option not set: it must not hide its default. */
+export function withoutUndefined<Options extends object>(
+  options: Options,
+): { [Name in keyof Options]: Exclude<Options[Name], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Options]: Exclude<Options[Name], undefined>;
+  };
+}
