@@ -3,6 +3,7 @@ export interface BusMessage {
   readonly subject: string;
   /** Reply subject, empty when there is none. */
   readonly reply: string;
+  /** Possibly a view of a larger chunk: copy what is kept for long. */
   readonly data: Buffer;
   /** The raw NATS header block (`NATS/1.0\r\n...`), for a message that was published with headers. */
   readonly headers?: Buffer;
@@ -16,21 +17,32 @@ export interface BusSubscription {
 /** Why the bus refuses: its message is the wire text of the NATS client library of the real server. */
 export class BusError extends Error {
   override readonly name = 'BusError';
-  constructor(message: 'nats: invalid subject' | 'nats: maximum payload exceeded' | 'nats: connection closed') {
+  constructor(
+    message:
+      | 'nats: invalid subject'
+      | 'nats: invalid queue name'
+      | 'nats: maximum payload exceeded'
+      | 'nats: outbound buffer limit exceeded'
+      | 'nats: connection closed',
+  ) {
     super(message);
   }
 }
 
 /**
  * The spine of the broker: everything that is published passes through it. Delivery keeps the order of the publishes
- * of one publisher. The in-memory bus delivers before `publish` returns; a bus on a real NATS server does not.
+ * of one publisher. The in-memory bus delivers before `publish` returns; a bus on a real NATS server does not. What a
+ * handler publishes goes out after the message it was called for has reached everybody.
  */
 export interface Bus {
   /** Largest payload in bytes, headers included. */
   readonly maxPayload: number;
-  /** Throws BusError for a subject that NATS refuses to publish to and for a payload above the maximum. */
+  /**
+   * Throws BusError for an empty subject, a payload above the maximum and a closed bus. The bytes are handed over, not
+   * copied. A blank in the subject splits it: `a b` is subject `a` with reply `b`, as the Go client writes it.
+   */
   publish(subject: string, data: Uint8Array, reply?: string): void;
-  /** `queue`: each message goes to one member of the queue group, chosen at random. Throws BusError for a bad subject. */
+  /** `queue`: each message goes to one member of the queue group, chosen at random. Throws BusError for a bad subject or queue. */
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription;
   /** Resolves when all that was published before has reached the NATS server, and subscriptions stand. */
   flush(): Promise<void>;

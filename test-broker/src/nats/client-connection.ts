@@ -1,0 +1,213 @@
+import type { Socket } from 'node:net';
+import { BusError, type BusMessage, type BusSubscription } from './bus.js';
+import { type ClientCommands, ClientParser } from './client-parser.js';
+import { BEFORE_CONNECT, type ConnectOptions, readConnectOptions } from './connect-options.js';
+import type { MemoryBus } from './memory-bus.js';
+import { Outbox } from './outbox.js';
+import { ProtocolError } from './protocol-error.js';
+import { isLiteral, subjectMatches } from './subjects.js';
+
+/** What a connection needs to know of its listener. */
+export interface ConnectionSettings {
+  readonly bus: MemoryBus;
+  /** The JSON text of INFO. */
+  readonly info: string;
+  /** Bytes that may wait for a client before it is dropped as a slow consumer. */
+  readonly maxPending: number;
+  /** Unanswered pings after which a client counts as stale. */
+  readonly maxPingsOut: number;
+  /** Milliseconds on the clock that pings go by. */
+  readonly now: () => number;
+}
+
+interface ClientSubscription {
+  readonly sid: string;
+  readonly subject: string;
+  readonly queue: string;
+  readonly standing: BusSubscription;
+  delivered: number;
+  /** Messages after which it ends, 0 for no end. */
+  max: number;
+}
+
+/** How long a connection that was ended may take to see it, before it is cut. */
+const LINGER_MS = 1_000;
+const NO_RESPONDERS = Buffer.from('NATS/1.0 503\r\n\r\n');
+const NOTHING = Buffer.alloc(0);
+
+/** One NATS client: its commands work on the bus, its subscriptions stand on the bus. */
+export class ClientConnection implements ClientCommands {
+  readonly #socket: Socket;
+  readonly #settings: ConnectionSettings;
+  readonly #outbox: Outbox;
+  readonly #parser = new ClientParser(this);
+  readonly #subscriptions = new Map<string, ClientSubscription>();
+  #options: ConnectOptions = BEFORE_CONNECT;
+  #pingsOut = 0;
+  #heardAt: number;
+  #over = false;
+
+  /** `onClose` is called once, when the socket is gone. */
+  constructor(socket: Socket, settings: ConnectionSettings, onClose: () => void) {
+    this.#socket = socket;
+    this.#settings = settings;
+    this.#heardAt = settings.now();
+    this.#outbox = new Outbox(socket, settings.maxPending, () => this.destroy());
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    // A broken connection is over like any other; 'close' follows.
+    socket.on('error', () => this.destroy());
+    socket.on('end', () => this.end());
+    socket.on('close', () => {
+      this.destroy();
+      onClose();
+    });
+    this.#outbox.text(`INFO ${settings.info} \r\n`);
+  }
+
+  /** Ends the connection: what was written goes out first, but no longer than a second. */
+  end(): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#outbox.flush();
+    this.#outbox.close();
+    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#leave();
+    this.#outbox.close();
+    this.#socket.destroy();
+  }
+
+  /** Pings a client that was silent for so long, and drops one that does not answer. */
+  checkAlive(idleMs: number): void {
+    if (this.#over || this.#settings.now() - this.#heardAt < idleMs) return;
+    if (this.#pingsOut >= this.#settings.maxPingsOut) {
+      this.#fail('Stale Connection');
+      return;
+    }
+    this.#pingsOut++;
+    this.#outbox.text('PING\r\n');
+  }
+
+  connect(options: string): void {
+    this.#options = readConnectOptions(options, this.#options);
+    this.#ok();
+  }
+
+  ping(): void {
+    this.#outbox.text('PONG\r\n');
+  }
+
+  pong(): void {
+    // Whatever comes shows that the client is alive: it was noted when the chunk came.
+  }
+
+  announce(subject: string, size: number, withHeaders: boolean): void {
+    if (withHeaders && !this.#options.headers) throw new ProtocolError(null);
+    if (size > this.#settings.bus.maxPayload) throw new ProtocolError('Maximum Payload Violation');
+    if (this.#options.pedantic && !isLiteral(subject)) this.#refuse('Invalid Publish Subject');
+  }
+
+  publish(subject: string, reply: string, headers: Buffer | undefined, data: Buffer): void {
+    if (this.#options.verbose) this.#ok();
+    const message: BusMessage = headers === undefined ? { subject, reply, data } : { subject, reply, data, headers };
+    const received = this.#settings.bus.publishMessage(message, this.#options.echo ? undefined : this);
+    if (!received && reply !== '' && this.#options.noResponders) this.#reportNoResponders(reply);
+  }
+
+  subscribe(subject: string, queue: string, sid: string): void {
+    // The commands of one chunk run on after the client was dropped: nothing may stand on the bus for it any more.
+    if (this.#over) return;
+    if (!this.#subscriptions.has(sid)) {
+      try {
+        this.#subscriptions.set(sid, this.#stand(subject, queue, sid));
+      } catch (error) {
+        if (!(error instanceof BusError) || error.message !== 'nats: invalid subject') throw error;
+        this.#refuse('Invalid Subject');
+        return;
+      }
+    }
+    this.#ok();
+  }
+
+  unsubscribe(sid: string, max: number): void {
+    const subscription = this.#subscriptions.get(sid);
+    if (subscription) {
+      if (max > subscription.delivered) subscription.max = max;
+      else this.#drop(subscription);
+    }
+    this.#ok();
+  }
+
+  #receive(chunk: Buffer): void {
+    // After its end a connection is still read, so that the client gets to see the last words.
+    if (this.#over) return;
+    this.#heardAt = this.#settings.now();
+    this.#pingsOut = 0;
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#fail(error.wire);
+      else if (error instanceof BusError) this.end();
+      else throw error;
+    }
+  }
+
+  #stand(subject: string, queue: string, sid: string): ClientSubscription {
+    const deliver = (message: BusMessage) => this.#deliver(subscription, message);
+    const standing = this.#settings.bus.subscribe(subject, deliver, { queue, owner: this });
+    const subscription: ClientSubscription = { sid, subject, queue, standing, delivered: 0, max: 0 };
+    return subscription;
+  }
+
+  #deliver(subscription: ClientSubscription, message: BusMessage): void {
+    subscription.delivered++;
+    if (subscription.delivered === subscription.max) this.#drop(subscription);
+    const { subject, reply, data, headers } = message;
+    const target = reply === '' ? `${subject} ${subscription.sid} ` : `${subject} ${subscription.sid} ${reply} `;
+    if (headers === undefined || !this.#options.headers) {
+      this.#outbox.message(`MSG ${target}${data.length}\r\n`, undefined, data);
+    } else {
+      const size = headers.length + data.length;
+      this.#outbox.message(`HMSG ${target}${headers.length} ${size}\r\n`, headers, data);
+    }
+  }
+
+  #reportNoResponders(reply: string): void {
+    for (const { sid, subject, queue } of this.#subscriptions.values()) {
+      if (queue !== '' || !subjectMatches(subject, reply)) continue;
+      const size = NO_RESPONDERS.length;
+      this.#outbox.message(`HMSG ${reply} ${sid} ${size} ${size}\r\n`, NO_RESPONDERS, NOTHING);
+      return;
+    }
+  }
+
+  #drop(subscription: ClientSubscription): void {
+    subscription.standing.unsubscribe();
+    this.#subscriptions.delete(subscription.sid);
+  }
+
+  #leave(): void {
+    this.#over = true;
+    for (const { standing } of this.#subscriptions.values()) standing.unsubscribe();
+    this.#subscriptions.clear();
+  }
+
+  #ok(): void {
+    if (this.#options.verbose) this.#outbox.text('+OK\r\n');
+  }
+
+  #refuse(wire: string): void {
+    this.#outbox.text(`-ERR '${wire}'\r\n`);
+  }
+
+  #fail(wire: string | null): void {
+    if (wire !== null) this.#refuse(wire);
+    this.end();
+  }
+}

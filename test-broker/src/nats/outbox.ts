@@ -1,0 +1,123 @@
+import type { Socket } from 'node:net';
+
+const BLOCK = 65_536;
+/** A payload from here on is written as it is: cheaper than a copy. */
+const WHOLE = 16_384;
+/** With so much waiting the socket gets it before the turn is over. */
+const EARLY = 262_144;
+const LINE_END = Buffer.from('\r\n');
+
+/**
+ * What goes to one client. Everything written in one turn of the event loop leaves in one write; a client that does
+ * not read makes it overflow.
+ */
+export class Outbox {
+  readonly #socket: Socket;
+  readonly #limit: number;
+  readonly #onOverflow: () => void;
+  #block = Buffer.alloc(0);
+  /** The part of the block that is filled and not yet in `#ready`. */
+  #start = 0;
+  #end = 0;
+  #ready: Buffer[] = [];
+  #waiting = 0;
+  #scheduled = false;
+  #closed = false;
+
+  /** `onOverflow` is called once, when more than `limit` bytes wait for the client. */
+  constructor(socket: Socket, limit: number, onOverflow: () => void) {
+    this.#socket = socket;
+    this.#limit = limit;
+    this.#onOverflow = onOverflow;
+  }
+
+  /** Writes protocol text. */
+  text(text: string): void {
+    if (this.#closed) return;
+    this.#reserve(text.length * 3);
+    this.#append(text);
+    this.#written();
+  }
+
+  /** Writes a line, the parts of a payload and a line end. */
+  message(line: string, headers: Buffer | undefined, data: Buffer): void {
+    if (this.#closed) return;
+    this.#reserve(line.length * 3);
+    this.#append(line);
+    if (headers !== undefined) this.#bytes(headers);
+    this.#bytes(data);
+    this.#bytes(LINE_END);
+    this.#written();
+  }
+
+  /** Hands everything to the socket now. */
+  flush(): void {
+    this.#scheduled = false;
+    this.#cut();
+    const ready = this.#ready;
+    if (ready.length === 0 || this.#closed) return;
+    this.#ready = [];
+    this.#waiting = 0;
+    if (ready.length === 1) {
+      this.#socket.write(ready[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const part of ready) this.#socket.write(part);
+    this.#socket.uncork();
+  }
+
+  /** Lets go of everything that waits. */
+  close(): void {
+    this.#closed = true;
+    this.#ready = [];
+    this.#block = Buffer.alloc(0);
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #reserve(length: number): void {
+    if (this.#block.length - this.#end >= length) return;
+    this.#cut();
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, length));
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #append(text: string): void {
+    const written = this.#block.write(text, this.#end, 'utf8');
+    this.#end += written;
+    this.#waiting += written;
+  }
+
+  #bytes(bytes: Buffer): void {
+    this.#waiting += bytes.length;
+    if (bytes.length >= WHOLE) {
+      this.#cut();
+      this.#ready.push(bytes);
+      return;
+    }
+    this.#reserve(bytes.length);
+    bytes.copy(this.#block, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /** Moves what the block holds to the parts that are ready to go. */
+  #cut(): void {
+    if (this.#end === this.#start) return;
+    this.#ready.push(this.#block.subarray(this.#start, this.#end));
+    this.#start = this.#end;
+  }
+
+  #written(): void {
+    if (this.#waiting + this.#socket.writableLength > this.#limit) {
+      this.close();
+      this.#onOverflow();
+      return;
+    }
+    if (this.#waiting >= EARLY) this.flush();
+    if (this.#scheduled || this.#waiting === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => this.flush());
+  }
+}

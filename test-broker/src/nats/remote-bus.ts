@@ -1,0 +1,228 @@
+import type { Msg, MsgHdrs, NatsConnection, NatsError } from 'nats';
+import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
+import { natsAddress } from './nats-address.js';
+import { isSubscribable, type PublishTarget, publishTarget } from './subjects.js';
+
+/** How a {@link RemoteBus} connects. */
+export interface RemoteBusOptions {
+  /** Connection name that the NATS server shows, see {@link connectionName}. Default `LIFT`. */
+  readonly name?: string;
+  /** How often a lost connection is tried again before it counts as closed. Default 60. */
+  readonly maxReconnectAttempts?: number;
+  /** Milliseconds between two attempts. Default 2,000. */
+  readonly reconnectWait?: number;
+  /** Bytes that may wait while the connection is lost. Default 8,388,608. */
+  readonly reconnectBuffer?: number;
+  /** Milliseconds to wait for a server to answer when connecting. Default 20,000. */
+  readonly connectTimeout?: number;
+  /**
+   * Told of a handler that threw, of a message that NATS would lose over its unreadable subject, and of what the
+   * server refuses later on. By default such an error is thrown on its own, as an uncaught exception.
+   */
+  readonly onError?: (error: unknown) => void;
+}
+
+interface Delayed extends PublishTarget {
+  readonly data: Uint8Array;
+}
+
+/** How long `close` waits for the server to have everything. */
+const LAST_FLUSH_MS = 2_000;
+
+/** The name of a broker's NATS connection, as the real server gives it. */
+export function connectionName(namespace: string, brokerId: string, kind = 'streams'): string {
+  return `LIFT.${namespace}.${brokerId}.${kind}`;
+}
+
+/**
+ * The NATS spine on a server of its own. While the connection is lost, what is published waits and subscriptions are
+ * made anew once it is back; when it cannot be had back, everything ends with BusError `nats: connection closed`.
+ */
+export class RemoteBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #onError: (error: unknown) => void;
+  readonly #bufferLimit: number;
+  /** What was published while the connection was lost: the `nats` package drops it at each attempt to reconnect. */
+  #delayed: Delayed[] = [];
+  #delayedBytes = 0;
+  #connected = true;
+  #onConnected: (() => void)[] = [];
+  #maxPayload: number;
+
+  /** Connects to `nats://host:port`; rejects with the error of the `nats` package when no server answers. */
+  static async connect(url: string, options: RemoteBusOptions = {}): Promise<RemoteBus> {
+    const address = natsAddress(url);
+    // The package is loaded only where there is a NATS server to talk to.
+    const { connect } = await import('nats');
+    const connection = await connect({
+      ...address,
+      name: options.name ?? 'LIFT',
+      maxReconnectAttempts: options.maxReconnectAttempts ?? 60,
+      reconnectTimeWait: options.reconnectWait ?? 2_000,
+      timeout: options.connectTimeout ?? 20_000,
+    });
+    return new RemoteBus(connection, options);
+  }
+
+  private constructor(connection: NatsConnection, options: RemoteBusOptions) {
+    this.#connection = connection;
+    this.#onError = options.onError ?? throwLater;
+    this.#bufferLimit = options.reconnectBuffer ?? 8_388_608;
+    this.#maxPayload = connection.info?.max_payload ?? 1_048_576;
+    void this.#watch();
+  }
+
+  get maxPayload(): number {
+    return this.#maxPayload;
+  }
+
+  publish(subject: string, data: Uint8Array, reply = ''): void {
+    if (subject === '') throw new BusError('nats: invalid subject');
+    this.#checkOpen();
+    if (data.length > this.#maxPayload) throw new BusError('nats: maximum payload exceeded');
+    const target = publishTarget(subject, reply);
+    if (!target) this.#onError(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject)}`));
+    else if (this.#connected) this.#send({ ...target, data });
+    else this.#delay({ ...target, data });
+  }
+
+  subscribe(
+    subject: string,
+    handler: (message: BusMessage) => void,
+    options: { queue?: string } = {},
+  ): BusSubscription {
+    this.#checkOpen();
+    if (!isSubscribable(subject)) throw new BusError('nats: invalid subject');
+    const queue = options.queue ?? '';
+    if (/[ \t\r\n]/.test(queue)) throw new BusError('nats: invalid queue name');
+    const callback = (error: NatsError | null, message: Msg) => this.#receive(error, message, handler);
+    const subscription = this.#connection.subscribe(subject, queue === '' ? { callback } : { callback, queue });
+    return {
+      unsubscribe: () => {
+        if (!subscription.isClosed()) subscription.unsubscribe();
+      },
+    };
+  }
+
+  /** While the connection is lost it waits for it to be back, or to be given up: rejects with BusError then. */
+  async flush(): Promise<void> {
+    for (;;) {
+      this.#checkOpen();
+      if (!this.#connected) await new Promise<void>((resolve) => this.#onConnected.push(resolve));
+      this.#checkOpen();
+      // A flush that the connection's end overtakes is never settled by the package.
+      const outcome = await Promise.race([this.#connection.flush().then(() => 'done', asError), this.#closed()]);
+      if (outcome === 'done') return;
+      if (outcome instanceof Error && codeOf(outcome) !== 'DISCONNECT') throw outcome;
+    }
+  }
+
+  /** Sends what is on its way if that takes no longer than 2 seconds, then closes; may be called twice. */
+  async close(): Promise<void> {
+    if (this.#connection.isClosed()) return;
+    if (this.#connected) await this.#lastFlush();
+    await this.#connection.close();
+  }
+
+  async #lastFlush(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_FLUSH_MS);
+    });
+    // The connection going away first is what close is for.
+    await Promise.race([this.#connection.flush().catch(asError), this.#closed(), late]);
+    clearTimeout(timer);
+  }
+
+  async #closed(): Promise<'closed'> {
+    await this.#connection.closed();
+    return 'closed';
+  }
+
+  #checkOpen(): void {
+    if (this.#connection.isClosed()) throw new BusError('nats: connection closed');
+  }
+
+  #send({ subject, reply, data }: Delayed): void {
+    this.#connection.publish(subject, data, reply === '' ? {} : { reply });
+  }
+
+  #delay(message: Delayed): void {
+    if (this.#delayedBytes + message.data.length > this.#bufferLimit) {
+      throw new BusError('nats: outbound buffer limit exceeded');
+    }
+    this.#delayedBytes += message.data.length;
+    this.#delayed.push(message);
+  }
+
+  /** Follows the connection until it is closed. */
+  async #watch(): Promise<void> {
+    for await (const { type, data } of this.#connection.status()) {
+      if (type === 'disconnect') this.#connected = false;
+      else if (type === 'reconnect') this.#resume();
+      else if (type === 'error') this.#onError(new Error(`the NATS server refused: ${String(data)}`));
+    }
+    if (this.#delayed.length > 0) {
+      this.#onError(new Error(`${this.#delayed.length} messages lost: NATS could not be reached again`));
+    }
+    this.#delayed = [];
+    this.#wake();
+  }
+
+  #resume(): void {
+    this.#maxPayload = this.#connection.info?.max_payload ?? this.#maxPayload;
+    const delayed = this.#delayed;
+    this.#delayed = [];
+    this.#delayedBytes = 0;
+    for (const message of delayed) this.#send(message);
+    this.#connected = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#onConnected.splice(0)) resolve();
+  }
+
+  #receive(error: NatsError | null, message: Msg, handler: (message: BusMessage) => void): void {
+    if (error) {
+      this.#onError(error);
+      return;
+    }
+    try {
+      handler(busMessage(message));
+    } catch (failure) {
+      this.#onError(failure);
+    }
+  }
+}
+
+function busMessage(message: Msg): BusMessage {
+  const { subject, data, headers } = message;
+  const received = {
+    subject,
+    reply: message.reply ?? '',
+    data: Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  };
+  return headers === undefined ? received : { ...received, headers: headerBlock(headers) };
+}
+
+/** The headers as they look on the wire; the package only gives them parsed. */
+function headerBlock(headers: MsgHdrs): Buffer {
+  const status = headers.code > 0 ? ` ${`${headers.code} ${headers.description}`.trim()}` : '';
+  const lines = headers.keys().flatMap((key) => headers.values(key).map((value) => `${key}: ${value}\r\n`));
+  return Buffer.from(`NATS/1.0${status}\r\n${lines.join('')}\r\n`);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function codeOf(error: Error): unknown {
+  return 'code' in error ? error.code : undefined;
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,53 @@
+/** Where a publish really goes: the server of the real thing reads subject and reply from one blank-separated line. */
+export interface PublishTarget {
+  readonly subject: string;
+  readonly reply: string;
+}
+
+/** Whether a subject has a token that is a wildcard: `*` for one token, `>` for all that follow. */
+export function hasWildcard(subject: string): boolean {
+  // Most subjects have none: no need to split those.
+  if (!subject.includes('*') && !subject.includes('>')) return false;
+  return subject.split('.').some((token) => token === '*' || token === '>');
+}
+
+/**
+ * Whether NATS takes a subscription on the subject: no blanks, no line ends, no empty token, `>` only as the last token.
+ * A `*` or `>` that is only a part of a token stands for itself, as in the real server.
+ */
+export function isSubscribable(subject: string): boolean {
+  if (/[ \t\r\n]/.test(subject)) return false;
+  const tokens = subject.split('.');
+  return tokens.every((token, index) => token !== '' && (token !== '>' || index === tokens.length - 1));
+}
+
+/** Whether a subject names one place, with no empty token and no wildcard: what a pedantic server asks of a publish. */
+export function isLiteral(subject: string): boolean {
+  return subject.split('.').every((token) => token !== '' && token !== '*' && token !== '>');
+}
+
+/** Whether a message on `subject` reaches a subscription on `pattern`; wildcards inside `subject` stand for themselves. */
+export function subjectMatches(pattern: string, subject: string): boolean {
+  const wanted = pattern.split('.');
+  const tokens = subject.split('.');
+  if (tokens.includes('')) return false;
+  for (let index = 0; index < wanted.length; index++) {
+    if (wanted[index] === '>' && index === wanted.length - 1) return tokens.length > index;
+    if (index >= tokens.length) return false;
+    if (wanted[index] !== '*' && wanted[index] !== tokens[index]) return false;
+  }
+  return wanted.length === tokens.length;
+}
+
+/**
+ * What becomes of a subject and a reply that the Go client writes unchecked into `PUB <subject> <reply> <size>`: `a b`
+ * is subject `a` with reply `b`. Null when the server cannot read the line; it then drops the connection and the message.
+ */
+export function publishTarget(subject: string, reply: string): PublishTarget | null {
+  const line = reply === '' ? subject : `${subject} ${reply}`;
+  if (line.includes('\n')) return null;
+  const words = line.split(/[ \t]+/).filter((word) => word !== '');
+  const [first, second] = words;
+  if (first === undefined || words.length > 2) return null;
+  return { subject: first, reply: second ?? '' };
+}
