@@ -1,4 +1,9 @@
+import type { Logger } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
+import type { ClusterEvents } from './events.js';
+import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
+
+export type { ClusterEvents } from './events.js';
 
 /** A broker as the rooms above route to it. */
 export interface BrokerTarget {
@@ -15,29 +20,9 @@ export interface Waiting {
   readonly timeout?: number | undefined;
 }
 
-/** What changed in the view of the cluster. */
-export interface ClusterEvents {
-  readonly metadata: readonly [];
-  readonly leaderChange: readonly [
-    { readonly stream: string; readonly partition: number; readonly from: string | null; readonly to: string | null },
-  ];
-  readonly retry: readonly [
-    { readonly operation: string; readonly attempt: number; readonly delay: number; readonly error: unknown },
-  ];
-  readonly resubscribe: readonly [
-    { readonly stream: string; readonly partition: number; readonly position: bigint; readonly error: unknown },
-  ];
-  readonly asyncError: readonly [error: unknown];
-}
-
 /** What publish, subscribe and consumer need of the cluster; every look-up is of the cached metadata. */
 export interface Cluster {
-  readonly logger: {
-    debug(context: object, message: string): void;
-    info(context: object, message: string): void;
-    warn(context: object, message: string): void;
-    error(context: object, message: string): void;
-  };
+  readonly logger: Logger;
   /** Number of partitions of the stream; 0 when the cache does not know the stream. */
   partitionCount(stream: string): number;
   /** Leader of the partition; null when none is known. */
@@ -61,22 +46,26 @@ export interface Cluster {
    */
   session(broker: BrokerTarget, waiting?: Waiting): Promise<DataSession>;
   /** A unary call that any broker may serve, with retries where they are safe; both in the types of the wire. */
-  callAny<Request, Response>(method: string, request: Request, waiting?: Waiting): Promise<Response>;
+  callAny<Method extends UnaryMethod>(
+    method: Method,
+    request: UnaryRequest<Method>,
+    waiting?: Waiting,
+  ): Promise<UnaryResponse<Method>>;
   /** A unary call that only the leader of the partition serves, with metadata refreshed on the way. */
-  callLeader<Request, Response>(
-    method: string,
+  callLeader<Method extends UnaryMethod>(
+    method: Method,
     stream: string,
     partition: number,
-    request: Request,
+    request: UnaryRequest<Method>,
     waiting?: Waiting,
-  ): Promise<Response>;
+  ): Promise<UnaryResponse<Method>>;
   /** A unary call to one broker, without retries. */
-  callBroker<Request, Response>(
-    method: string,
+  callBroker<Method extends UnaryMethod>(
+    method: Method,
     brokerId: string,
-    request: Request,
+    request: UnaryRequest<Method>,
     waiting?: Waiting,
-  ): Promise<Response>;
+  ): Promise<UnaryResponse<Method>>;
   emit<Name extends keyof ClusterEvents>(name: Name, ...event: ClusterEvents[Name]): void;
   on<Name extends keyof ClusterEvents>(name: Name, listener: (...event: ClusterEvents[Name]) => void): () => void;
 }
