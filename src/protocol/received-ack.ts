@@ -27,7 +27,7 @@ export interface Ack {
 }
 
 /** The errors in the order of their numbers on the wire. */
-const ACK_ERRORS: readonly AckError[] = ['ok', 'unknown', 'incorrect-offset', 'too-large', 'encryption'];
+export const ACK_ERRORS: readonly AckError[] = ['ok', 'unknown', 'incorrect-offset', 'too-large', 'encryption'];
 
 /** The public view of a decoded ack. */
 export function toAck(ack: wire.Ack): Ack {
@@ -45,18 +45,23 @@ export function toAck(ack: wire.Ack): Ack {
   };
 }
 
+/** The fields of an ack to be written, all optional. */
+export type AckFields = {
+  readonly [Name in keyof Ack]?: (Ack[Name] extends bigint ? bigint | number : Ack[Name]) | undefined;
+};
+
 /** The wire's view of a public ack, parts that are missing at their defaults. */
-export function fromAck(ack: Partial<Ack>): wire.Ack {
+export function fromAck(ack: AckFields): wire.Ack {
   return {
     stream: ack.stream ?? '',
     partitionSubject: ack.partitionSubject ?? '',
     msgSubject: ack.messageSubject ?? '',
-    offset: ack.offset ?? 0n,
+    offset: BigInt(ack.offset ?? 0n),
     ackInbox: ack.ackInbox ?? '',
     correlationId: ack.correlationId ?? '',
     ackPolicy: ackPolicyCode(ack.ackPolicy ?? 'leader'),
-    receptionTimestamp: ack.receptionTimestamp ?? 0n,
-    commitTimestamp: ack.commitTimestamp ?? 0n,
+    receptionTimestamp: BigInt(ack.receptionTimestamp ?? 0n),
+    commitTimestamp: BigInt(ack.commitTimestamp ?? 0n),
     ackError: ACK_ERRORS.indexOf(ack.error ?? 'ok') as wire.Ack_Error,
   };
 }

@@ -1,0 +1,64 @@
+import { EnvelopeError, InvalidArgumentError } from '../errors.js';
+import {
+  ENVELOPE_ACK,
+  ENVELOPE_MESSAGE,
+  type EnvelopeFault,
+  envelopeFault,
+  readEnvelope,
+} from '../protocol/envelope-frame.js';
+import { WireError } from '../protocol/wire-reader.js';
+
+const EXPLANATIONS: Readonly<Record<EnvelopeFault, (data: Uint8Array) => string>> = {
+  'too-short': (data) => `${data.length} bytes cannot hold the header, which takes 8`,
+  'bad-magic': () => 'it does not start with B9 0E 43 B4, so a publisher sent it as plain data',
+  'unknown-version': (data) => `its version is ${data[4]}, and only version 0 is known`,
+  'bad-header-length': (data) => `its header length ${data[5]} does not fit ${data.length} bytes with flags ${data[6]}`,
+  'wrong-type': (data) => `its type is ${data[7]} (${ENVELOPE_MESSAGE} is a message, ${ENVELOPE_ACK} an ack)`,
+  checksum: () => 'the CRC-32C of its payload differs from the one in its header: it was damaged on the way',
+  payload: () => 'its payload is not the protobuf message that its type stands for',
+};
+
+/** The bytes as a Buffer on the same memory. Throws InvalidArgumentError for anything but a Uint8Array. */
+export function asBuffer(data: Uint8Array): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  throw new InvalidArgumentError(`expected data to be a Uint8Array, got ${data === null ? 'null' : typeof data}`);
+}
+
+/** Decodes the payload of an envelope of `type` with `decode`. Throws EnvelopeError. */
+export function openEnvelope<T>(
+  data: Buffer,
+  type: typeof ENVELOPE_MESSAGE | typeof ENVELOPE_ACK,
+  decode: (data: Buffer, start: number) => T,
+): T {
+  const start = readEnvelope(data, type);
+  if (start < 0) throw notAnEnvelope(data, type, envelopeFault(start));
+  try {
+    return decode(data, start);
+  } catch (error) {
+    if (error instanceof WireError) throw notAnEnvelope(data, type, 'payload', error);
+    throw error;
+  }
+}
+
+function notAnEnvelope(data: Buffer, type: number, reason: EnvelopeFault, cause?: WireError): EnvelopeError {
+  const what = type === ENVELOPE_ACK ? 'ack' : 'message';
+  const detail = cause === undefined ? '' : ` (${cause.message})`;
+  return new EnvelopeError(
+    `not the envelope of ${what === 'ack' ? 'an ack' : 'a message'}: ${EXPLANATIONS[reason](data)}${detail}`,
+    {
+      reason,
+      cause,
+      operation: what === 'ack' ? 'decodeAck' : 'decodeMessage',
+    },
+  );
+}
+
+/**
+ * Whether `data` has the header of an envelope, of a message or of anything else, and a checksum that holds if it has
+ * one: what tells an enveloped message on a NATS subject from a plain one. The payload is not looked at; only decoding
+ * tells whether that is sound.
+ */
+export function isEnvelope(data: Uint8Array): boolean {
+  return data instanceof Uint8Array && data.length >= 8 && readEnvelope(data, data[7]!) >= 0;
+}
