@@ -40,6 +40,8 @@ interface Waiting {
 }
 
 const DELIVERIES_A_TURN = 10_000;
+/** What may split a subject or break the line it is written in. */
+const UNCLEAR = /[ \t\n]/;
 
 /** The NATS spine inside the process: delivers synchronously and in order, to brokers and NATS clients alike. */
 export class MemoryBus implements Bus {
@@ -60,22 +62,26 @@ export class MemoryBus implements Bus {
 
   publish(subject: string, data: Uint8Array, reply = ''): void {
     if (subject === '') throw new BusError('nats: invalid subject');
-    this.publishMessage({ subject, reply, data: asBuffer(data) });
+    const message = { subject, reply, data: asBuffer(data) };
+    if (!UNCLEAR.test(subject) && (reply === '' || !UNCLEAR.test(reply))) {
+      this.publishMessage(message);
+      return;
+    }
+    const target = publishTarget(subject, reply);
+    if (target) this.publishMessage({ ...message, ...target });
+    else this.#report(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject)}`), message);
   }
 
   /**
    * Publishes a message whole, raw headers included, and says whether anybody receives it. Subscriptions owned by
-   * `from` are passed over. Throws BusError for a payload above the maximum and a closed bus.
+   * `from` are passed over. Subject and reply are taken as they are. Throws BusError for a payload above the maximum
+   * and a closed bus.
    */
   publishMessage(message: BusMessage, from?: object): boolean {
     if (this.#closed) throw new BusError('nats: connection closed');
     const size = message.data.length + (message.headers === undefined ? 0 : message.headers.length);
     if (size > this.maxPayload) throw new BusError('nats: maximum payload exceeded');
-    const recipients = this.#index.match(message.subject);
-    // No subscription has a blank in its subject, so only what reaches nobody needs the closer look.
-    const reached = recipients.singles.length > 0 || recipients.groups.length > 0;
-    if (reached && message.reply === '') return this.#dispatch(recipients, message, from);
-    return this.#publishUnchecked(recipients, message, from);
+    return this.#dispatch(this.#index.match(message.subject), message, from);
   }
 
   /** Throws BusError for a subject or a queue name that NATS refuses, and for a closed bus. */
@@ -109,18 +115,6 @@ export class MemoryBus implements Bus {
     if (!member.active) return;
     member.active = false;
     this.#index.remove(subject, member);
-  }
-
-  #publishUnchecked(recipients: Recipients<Member>, message: BusMessage, from: object | undefined): boolean {
-    if (!/[ \t\n]/.test(message.subject) && !/[ \t\n]/.test(message.reply)) {
-      return this.#dispatch(recipients, message, from);
-    }
-    const target = publishTarget(message.subject, message.reply);
-    if (!target) {
-      this.#report(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(message.subject)}`), message);
-      return false;
-    }
-    return this.#dispatch(this.#index.match(target.subject), { ...message, ...target }, from);
   }
 
   #dispatch(recipients: Recipients<Member>, message: BusMessage, from: object | undefined): boolean {
