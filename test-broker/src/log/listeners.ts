@@ -1,0 +1,33 @@
+interface Listener<T> {
+  readonly call: (event: T) => void;
+  /** How many events had been told when it came. */
+  readonly since: number;
+}
+
+/** Functions that are told of something, in the order in which they came. */
+export class Listeners<T> {
+  readonly #listeners = new Set<Listener<T>>();
+  #told = 0;
+
+  /** How many are listening. */
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  /** Adds a listener, which must not throw; the answer takes it away again. */
+  add(call: (event: T) => void): () => void {
+    const listener: Listener<T> = { call, since: this.#told };
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Tells all who are listening now; who comes meanwhile is not told. */
+  tell(event: T): void {
+    const number = ++this.#told;
+    for (const listener of this.#listeners) {
+      if (listener.since < number) listener.call(event);
+    }
+  }
+}

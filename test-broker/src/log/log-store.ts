@@ -1,0 +1,108 @@
+import { compact } from './compaction.js';
+import { frameEntrySize } from './entry-size.js';
+import { LeaderEpochs } from './leader-epochs.js';
+import type { LogConfig } from './log-config.js';
+import { recoverSegments } from './recovery.js';
+import { expiredSegments, nanoseconds } from './retention.js';
+import { Segment } from './segment.js';
+import { SegmentList } from './segment-list.js';
+import type { PartitionStorage } from './storage.js';
+
+/** The segments and leader epochs of a log in memory, and the same on disk when there is a storage. */
+export class LogStore {
+  readonly segments: SegmentList;
+  readonly epochs = new LeaderEpochs();
+  readonly #config: LogConfig;
+  readonly #storage: PartitionStorage | null;
+  readonly #segmentMaxAge: bigint;
+
+  constructor(config: LogConfig, storage: PartitionStorage | null) {
+    this.#config = config;
+    this.#storage = storage;
+    this.#segmentMaxAge = nanoseconds(config.segmentMaxAge);
+    this.segments = new SegmentList(storage === null ? [] : recoverSegments(storage, this.epochs));
+  }
+
+  /** Adds a message, on disk first: when that fails, nothing has changed. */
+  append(frame: Uint8Array, offset: number, timestamp: bigint, size: number, epoch: number): void {
+    const { active } = this.segments;
+    this.#storage?.append(active, frame, epoch, size);
+    this.epochs.begin(epoch, offset);
+    active.append(frame, offset, timestamp, size);
+  }
+
+  /**
+   * Lets an empty active segment begin with this offset: what lies before it was compacted or dropped elsewhere. In a
+   * segment that has messages a gap is stored as such.
+   */
+  skipTo(offset: number): void {
+    const { active, all, nextOffset } = this.segments;
+    if (offset === nextOffset || active.count > 0) return;
+    this.#storage?.roll(offset, this.epochs.last);
+    this.segments.replace([...all.slice(0, -1), new Segment(offset)]);
+    this.#storage?.remove(active.baseOffset);
+  }
+
+  /** Opens a new segment if the active one is full or, at this time, too old. Answers whether it did. */
+  rollIfDue(now: bigint): boolean {
+    const { active, nextOffset } = this.segments;
+    const old = this.#segmentMaxAge > 0n && active.count > 0 && now - active.firstTime >= this.#segmentMaxAge;
+    if (active.size < this.#config.segmentMaxBytes && !active.full && !old) return false;
+    this.#storage?.roll(nextOffset, this.epochs.last);
+    this.segments.roll(nextOffset);
+    return true;
+  }
+
+  /** Takes away what retention does not keep at this time. */
+  expire(now: bigint): void {
+    const expired = this.segments.removeFirst(expiredSegments(this.segments.all, this.#config, now));
+    for (const segment of expired) this.#storage?.remove(segment.baseOffset);
+    if (expired.length > 0) this.epochs.dropBefore(this.segments.all[0]!.baseOffset);
+  }
+
+  /** Takes away the messages that a later one with the same key stands for. */
+  compact(highWatermark: number): void {
+    const compacted = compact(this.segments.all, highWatermark);
+    const byBase = new Map(compacted.map((segment) => [segment.baseOffset, segment]));
+    for (const segment of this.segments.replace(compacted)) {
+      const survivor = byBase.get(segment.baseOffset);
+      if (survivor === undefined) this.#storage?.remove(segment.baseOffset);
+      else this.#storage?.rewrite(survivor, (offset) => this.epochs.epochOf(offset));
+    }
+  }
+
+  /** Drops every message from this offset on, which becomes the next one. */
+  truncate(offset: number): void {
+    const gone = this.segments.replace(this.#before(offset));
+    this.epochs.truncate(offset);
+    const { active } = this.segments;
+    this.#storage?.activate(active, this.epochs.last);
+    // From the end backwards: at every moment the files are a log that lacks nothing in between.
+    for (const segment of gone.reverse()) {
+      if (segment.baseOffset !== active.baseOffset) this.#storage?.remove(segment.baseOffset);
+    }
+  }
+
+  /** Drops everything. */
+  delete(): void {
+    this.segments.replace([new Segment(this.segments.nextOffset)]);
+    this.#storage?.delete();
+  }
+
+  #before(offset: number): Segment[] {
+    const index = this.segments.find(offset);
+    const kept = this.segments.all.slice(0, index);
+    const cut = this.segments.all[index]!;
+    const count = cut.indexOf(offset);
+    if (count > 0) kept.push(cut.head(count, cut.size - sizeFrom(cut, count)));
+    if (kept[kept.length - 1]?.nextOffset !== offset) kept.push(new Segment(offset));
+    return kept;
+  }
+}
+
+/** Sum of the entry sizes from this index on. */
+function sizeFrom(segment: Segment, index: number): number {
+  let size = 0;
+  for (let i = index; i < segment.count; i++) size += frameEntrySize(segment.frameAt(i));
+  return size;
+}

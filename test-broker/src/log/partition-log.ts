@@ -1,0 +1,359 @@
+import type { Clock } from '../clock.js';
+import type { ValueEncryption } from './encryption.js';
+import { entrySize, frameEntrySize } from './entry-size.js';
+import {
+  decodeFrame,
+  eachFrame,
+  encodeFrame,
+  frameOffset,
+  frameTimestamp,
+  type LogRecord,
+  replaceValue,
+  storedHeaders,
+} from './frame.js';
+import { LeaderEpochs } from './leader-epochs.js';
+import { Listeners } from './listeners.js';
+import { type LogConfig, resolveLogConfig } from './log-config.js';
+import { EncryptionError, IncorrectOffsetError, LogError, ReadonlyLogError } from './log-error.js';
+import { LogStore } from './log-store.js';
+import type { LogChange, LogEntry, LogSlice, LogState, PartitionLogOptions } from './log-types.js';
+import type { LogRead, SegmentList } from './segment-list.js';
+import type { PartitionStorage } from './storage.js';
+import { Ticker } from './ticker.js';
+import { closedLookup, startOffsetAt, stopOffsetAt } from './timestamp-lookup.js';
+
+const CHECKPOINT_INTERVAL = 5_000;
+
+/** The messages of one partition on one broker. Offsets are numbers, times are bigint nanoseconds. */
+export class PartitionLog {
+  readonly stream: string;
+  readonly partition: number;
+  readonly config: LogConfig;
+  readonly #clock: Clock;
+  readonly #storage: PartitionStorage | null;
+  readonly #encryption: ValueEncryption | null;
+  readonly #onWarning: (message: string) => void;
+  readonly #timestampOddity: boolean;
+  readonly #store: LogStore;
+  readonly #changes = new Listeners<LogChange>();
+  readonly #appends = new Listeners<number>();
+  readonly #cleaner: Ticker;
+  readonly #checkpoints: Ticker;
+  #highWatermark: number;
+  #readonly = false;
+  #state: LogState = 'open';
+
+  constructor(options: PartitionLogOptions) {
+    this.stream = options.stream;
+    this.partition = options.partition;
+    this.config = resolveLogConfig(options.config);
+    this.#clock = options.clock;
+    this.#storage = options.storage ?? null;
+    this.#encryption = this.config.encryption ? (options.encryption ?? null) : null;
+    if (this.config.encryption && this.#encryption === null) throw new EncryptionError('encryption key is missing');
+    this.#onWarning = options.onWarning ?? (() => {});
+    this.#timestampOddity = options.quirks?.timestampLookup ?? true;
+    this.#store = new LogStore(this.config, this.#storage);
+    this.#highWatermark = this.#recoverHighWatermark(options.replicated ?? false);
+    this.#cleaner = new Ticker(this.#clock, this.config.cleanerInterval, () => this.#cleanerTick());
+    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
+    this.#start();
+  }
+
+  get state(): LogState {
+    return this.#state;
+  }
+
+  /** The segments, for readers of the log. */
+  get segments(): SegmentList {
+    return this.#store.segments;
+  }
+
+  /** Which leader epoch wrote which offsets. */
+  get epochs(): LeaderEpochs {
+    return this.#store.epochs;
+  }
+
+  /** The first offset that is retained, -1 when there is none. */
+  get oldestOffset(): number {
+    return this.segments.oldestOffset;
+  }
+
+  /** The last offset that was given out, -1 when there was none. */
+  get newestOffset(): number {
+    return this.segments.nextOffset - 1;
+  }
+
+  /** The offset of the next message. */
+  get nextOffset(): number {
+    return this.segments.nextOffset;
+  }
+
+  /** The last offset that is committed, -1 when none is. */
+  get highWatermark(): number {
+    return this.#highWatermark;
+  }
+
+  /** Nothing is retained. */
+  get isEmpty(): boolean {
+    return this.oldestOffset === -1;
+  }
+
+  /** Refuses to be appended to. Lost when the log is closed and opened again. */
+  get readonly(): boolean {
+    return this.#readonly;
+  }
+
+  set readonly(value: boolean) {
+    if (value === this.#readonly) return;
+    this.#readonly = value;
+    this.#changes.tell('readonly');
+  }
+
+  /** Bytes of memory that the messages and their index take. */
+  get memory(): number {
+    return this.segments.all.reduce((sum, segment) => sum + segment.allocated, 0);
+  }
+
+  /** Calls back at once with every change, until the answer is called. The listener must not throw. */
+  onChange(listener: (change: LogChange) => void): () => void {
+    return this.#changes.add(listener);
+  }
+
+  /** Calls back at once with the offset of every message that is appended, until the answer is called. */
+  onAppend(listener: (offset: number) => void): () => void {
+    return this.#appends.add(listener);
+  }
+
+  /**
+   * Stores a message and answers its offset. Throws LogError when the log is not open, ReadonlyLogError,
+   * IncorrectOffsetError, EncryptionError, and what the disk says. Nothing is stored then.
+   */
+  append(entry: LogEntry): number {
+    this.requireOpen();
+    if (this.#readonly) throw new ReadonlyLogError();
+    const offset = this.nextOffset;
+    this.#checkExpected(entry.expectedOffset, offset);
+    const value = this.#encryption === null ? entry.value : this.#encryption.seal(entry.value);
+    const headers = storedHeaders(entry.headers, entry.subject, entry.reply);
+    const frame = encodeFrame({
+      offset: BigInt(offset),
+      key: entry.key,
+      value,
+      timestamp: entry.timestamp,
+      stream: this.stream,
+      partition: this.partition,
+      subject: entry.subject,
+      replySubject: entry.reply,
+      headers,
+      ackInbox: '',
+      correlationId: '',
+      ackPolicy: 0,
+    });
+    const size = entrySize(entry.key?.length ?? 0, value?.length ?? 0, headers);
+    this.#store.rollIfDue(entry.timestamp);
+    this.#add(frame, offset, entry.timestamp, size, Number(entry.leaderEpoch));
+    return offset;
+  }
+
+  /** Moves the high watermark forward, but not beyond the newest offset. Answers whether it moved. */
+  setHighWatermark(offset: number): boolean {
+    const highWatermark = Math.min(offset, this.newestOffset);
+    if (highWatermark <= this.#highWatermark) return false;
+    this.#highWatermark = highWatermark;
+    if (this.#storage !== null) this.#checkpoints.want();
+    this.#changes.tell('high-watermark');
+    return true;
+  }
+
+  /**
+   * The messages from `from` up to and with `to`, committed or not, of about `maxBytes` together but at least one if
+   * there is one. Throws LogError when the log is not open.
+   */
+  read(from: number, to: number, maxBytes: number): LogRead {
+    if (this.#state !== 'open') throw new LogError('segment has been closed');
+    const read = this.segments.read(from, to, maxBytes);
+    return this.#encryption === null ? read : { ...read, frames: read.frames.map((run) => this.#readableRun(run)) };
+  }
+
+  /** The frame as a subscriber may see it: with the value decrypted. */
+  readable(frame: Buffer): Buffer {
+    const encryption = this.#encryption;
+    return encryption === null ? frame : replaceValue(frame, (value) => encryption.open(value));
+  }
+
+  /** The stored message with this offset, null when there is none. */
+  record(offset: number): LogRecord | null {
+    const segment = this.segments.holding(offset);
+    const index = segment?.indexOf(offset) ?? 0;
+    if (segment === null || segment.offsetAt(index) !== offset) return null;
+    return decodeFrame(this.readable(segment.frameAt(index)));
+  }
+
+  /** The stored messages from `from` up to and with `to`, committed or not. */
+  *records(from = 0, to = Number.MAX_SAFE_INTEGER): Generator<LogRecord> {
+    for (const segment of [...this.segments.all]) {
+      for (let i = segment.indexOf(from); i < segment.count && segment.offsetAt(i) <= to; i++) {
+        yield decodeFrame(this.readable(segment.frameAt(i)));
+      }
+    }
+  }
+
+  /** The stored messages from `from` back to the oldest. */
+  *recordsBackwards(from = this.newestOffset): Generator<LogRecord> {
+    for (const segment of [...this.segments.all].reverse()) {
+      for (let i = segment.indexOf(from + 1) - 1; i >= 0; i--) yield decodeFrame(this.readable(segment.frameAt(i)));
+    }
+  }
+
+  /** The lowest offset at or after a time (nanoseconds), the next offset when there is none. */
+  startOffsetForTimestamp(time: bigint): number {
+    if (this.#state !== 'open') throw closedLookup();
+    return startOffsetAt(this.segments.all, time, this.nextOffset, this.#timestampOddity);
+  }
+
+  /** The highest offset at or before a time (nanoseconds). Throws LogError when there is none. */
+  stopOffsetForTimestamp(time: bigint): number {
+    if (this.#state !== 'open') throw closedLookup();
+    return stopOffsetAt(this.segments.all, time, this.#timestampOddity);
+  }
+
+  /** Notes that this broker leads the partition in this epoch from the next offset on. */
+  beginEpoch(epoch: number | bigint): void {
+    this.epochs.begin(Number(epoch), this.nextOffset);
+  }
+
+  /** The last offset that was written in this leader epoch or before. */
+  lastOffsetForEpoch(epoch: number | bigint): number {
+    return this.epochs.lastOffset(Number(epoch), this.newestOffset);
+  }
+
+  /** What a follower that has everything before `from` needs next, about `maxBytes` of it. */
+  slice(from: number, maxBytes: number): LogSlice {
+    this.requireOpen();
+    return { ...this.segments.read(from, this.newestOffset, maxBytes), epochs: [...this.epochs.starts] };
+  }
+
+  /** Stores what another replica gave, as it is: with its offsets, times and leader epochs. */
+  appendSlice(slice: LogSlice): void {
+    this.requireOpen();
+    const epochs = new LeaderEpochs(slice.epochs);
+    for (const run of slice.frames) eachFrame(run, (frame) => this.#appendFrame(frame, epochs));
+  }
+
+  /** Drops every message from this offset on. */
+  truncate(offset: number): void {
+    this.requireOpen();
+    if (offset >= this.nextOffset) return;
+    this.#store.truncate(offset);
+    this.#highWatermark = Math.min(this.#highWatermark, this.newestOffset);
+  }
+
+  /** What the cleaner does every `cleanerInterval`: roll the active segment, or else retention and compaction. */
+  clean(): void {
+    this.requireOpen();
+    const now = this.#clock.nanos();
+    if (this.#store.rollIfDue(now)) return;
+    this.#store.expire(now);
+    if (this.config.compactEnabled) this.#store.compact(this.#highWatermark);
+  }
+
+  /** Stops everything, as a pause does. What waits is told; readers fail from now on. */
+  close(): void {
+    if (this.#state !== 'open') return;
+    this.#stop();
+    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
+    this.#storage?.close();
+    this.#state = 'closed';
+    this.#changes.tell('closed');
+  }
+
+  /** Goes on after `close`, with the same offsets. The log is writable then, even if it was readonly before. */
+  reopen(): void {
+    if (this.#state === 'deleted') throw new LogError('commit log was deleted');
+    if (this.#state === 'open') return;
+    this.#state = 'open';
+    this.#readonly = false;
+    this.#start();
+    this.#changes.tell('reopened');
+  }
+
+  /** Drops all messages, on disk too, for ever. */
+  delete(): void {
+    if (this.#state === 'deleted') return;
+    this.#stop();
+    this.#store.delete();
+    this.#state = 'deleted';
+    this.#changes.tell('deleted');
+  }
+
+  /** Throws LogError `commit log was closed` or `commit log was deleted`. */
+  requireOpen(): void {
+    if (this.#state !== 'open') throw new LogError(`commit log was ${this.#state}`);
+  }
+
+  #start(): void {
+    this.#cleaner.start();
+    this.#checkpoints.start();
+    if (this.#cleanable) this.#cleaner.want();
+  }
+
+  #stop(): void {
+    this.#cleaner.stop();
+    this.#checkpoints.stop();
+  }
+
+  /** A run of the cleaner could change something, now or when messages have grown older. */
+  get #cleanable(): boolean {
+    return this.segments.all.length > 1 || this.segments.active.count > 0;
+  }
+
+  #checkExpected(expected: bigint, next: number): void {
+    if (!this.config.concurrencyControl || expected === -1n || expected === BigInt(next)) return;
+    throw new IncorrectOffsetError(expected, next);
+  }
+
+  #add(frame: Buffer, offset: number, timestamp: bigint, size: number, epoch: number): void {
+    this.#store.append(frame, offset, timestamp, size, epoch);
+    this.#cleaner.want();
+    this.#appends.tell(offset);
+  }
+
+  #appendFrame(frame: Buffer, epochs: LeaderEpochs): void {
+    const offset = frameOffset(frame);
+    if (offset < this.nextOffset) throw new LogError(`expected offset ${this.nextOffset} or more, got ${offset}`);
+    this.#store.skipTo(offset);
+    this.#store.rollIfDue(this.#clock.nanos());
+    this.#add(frame, offset, frameTimestamp(frame), frameEntrySize(frame), epochs.epochOf(offset));
+  }
+
+  #readableRun(run: Buffer): Buffer {
+    const frames: Buffer[] = [];
+    eachFrame(run, (frame) => frames.push(this.readable(frame)));
+    return Buffer.concat(frames);
+  }
+
+  #recoverHighWatermark(replicated: boolean): number {
+    if (this.#storage === null || !replicated) return this.newestOffset;
+    return Math.min(this.#storage.loadHighWatermark(), this.newestOffset);
+  }
+
+  #cleanerTick(): boolean {
+    this.#attempt('clean', () => this.clean());
+    return this.#cleanable;
+  }
+
+  #checkpointTick(): boolean {
+    this.#attempt('checkpoint', () => this.#storage?.checkpoint(this.#highWatermark));
+    return false;
+  }
+
+  /** Nobody waits for what a timer does, so a disk that fails must be reported instead. */
+  #attempt(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#onWarning(`failed to ${what} partition ${this.partition} of stream ${this.stream}: ${error}`);
+    }
+  }
+}

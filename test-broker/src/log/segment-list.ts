@@ -1,0 +1,109 @@
+import { Segment } from './segment.js';
+
+/** Frames of messages as they follow each other. */
+export interface LogRead {
+  /** Runs of one or many whole frames. They are views of the log's memory and must not be changed. */
+  readonly frames: Buffer[];
+  /** Messages in them. */
+  readonly count: number;
+  /** Offset of the last of them, -1 when there is none. */
+  readonly last: number;
+  /** Where to read on. */
+  readonly next: number;
+}
+
+/** The segments of a log, oldest first. There is always one, and the last one is written to. */
+export class SegmentList {
+  #segments: Segment[];
+
+  constructor(segments: Segment[] = []) {
+    this.#segments = segments.length > 0 ? segments : [new Segment(0)];
+  }
+
+  get all(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  get active(): Segment {
+    return this.#segments[this.#segments.length - 1]!;
+  }
+
+  /** The offset of the next message. */
+  get nextOffset(): number {
+    return this.active.nextOffset;
+  }
+
+  /** The first offset that is retained, -1 when there is none. */
+  get oldestOffset(): number {
+    return this.#segments.find((segment) => segment.count > 0)?.firstOffset ?? -1;
+  }
+
+  /** Index of the first segment that has, or will have, offsets from this one on; the number of segments if none. */
+  find(offset: number): number {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#segments[middle]!.nextOffset > offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The segment with the first message from this offset on, null when there is none. */
+  holding(offset: number): Segment | null {
+    for (let i = this.find(offset); i < this.#segments.length; i++) {
+      if (this.#segments[i]!.count > 0) return this.#segments[i]!;
+    }
+    return null;
+  }
+
+  /** Closes the active segment and opens one that begins with this offset. */
+  roll(baseOffset: number): Segment {
+    this.active.seal();
+    const segment = new Segment(baseOffset);
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Takes away the first segments. */
+  removeFirst(count: number): Segment[] {
+    const removed = this.#segments.slice(0, count);
+    this.#segments = this.#segments.slice(count);
+    for (const segment of removed) segment.state = 'removed';
+    return removed;
+  }
+
+  /** Puts other segments in the place of these; answers those that are gone. */
+  replace(segments: Segment[]): Segment[] {
+    const kept = new Set(segments);
+    const gone = this.#segments.filter((segment) => !kept.has(segment));
+    for (const segment of gone) segment.state = 'replaced';
+    this.#segments = segments;
+    return gone;
+  }
+
+  /** The messages from `from` up to and with `to`: about `maxBytes` of them, but at least one if there is one. */
+  read(from: number, to: number, maxBytes: number): LogRead {
+    const frames: Buffer[] = [];
+    let bytes = 0;
+    let count = 0;
+    let last = -1;
+    for (let i = this.find(from); i < this.#segments.length; i++) {
+      const segment = this.#segments[i]!;
+      const start = segment.indexOf(from);
+      const end = segment.indexOf(to + 1);
+      if (start >= end) {
+        if (segment.count > 0) break;
+        continue;
+      }
+      if (count > 0 && bytes + segment.positionAt(start + 1) - segment.positionAt(start) > maxBytes) break;
+      const read = segment.read(start, end, maxBytes - bytes, frames);
+      bytes += read.bytes;
+      count += read.end - start;
+      last = segment.offsetAt(read.end - 1);
+      if (read.end < end || end < segment.count) break;
+    }
+    return { frames, count, last, next: count > 0 ? last + 1 : Math.max(from, Math.min(to + 1, this.nextOffset)) };
+  }
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { frameEntrySize } from './entry-size.js';
+import { OpenFiles } from './open-files.js';
+import type { Segment } from './segment.js';
+import {
+  baseOffsetOf,
+  decodeSegmentFile,
+  encodeHeader,
+  encodeRecordHeader,
+  HEADER_BYTES,
+  isSegmentFile,
+  RECORD_BYTES,
+  type StoredSegment,
+  segmentFileName,
+} from './segment-file.js';
+
+const CHECKPOINT = 'high-watermark';
+const UNFINISHED = '.tmp';
+const LONGEST_NAME = 200;
+
+export interface StorageOptions {
+  /** Directory of the partition, made when the first message comes. */
+  readonly directory: string;
+  /** Shared by the partitions of a broker, so that they do not open too many files together. */
+  readonly files?: OpenFiles;
+  /** Told of every damage that was repaired. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** The directory of a partition below the data directory of its broker, for any stream name. */
+export function partitionDirectory(dataDir: string, stream: string, partition: number): string {
+  const wellFormed = stream.replace(/\p{Surrogate}/gu, '\uFFFD');
+  const escaped = encodeURIComponent(wellFormed).replace(/[.*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+  const digest = () => createHash('sha256').update(stream).digest('hex');
+  // No escaped name begins with "%-", so a digest never meets one.
+  return join(dataDir, escaped.length > LONGEST_NAME ? `%-${digest()}` : escaped, String(partition));
+}
+
+/**
+ * A partition on disk: a file for each segment (see segment-file.ts) and `high-watermark`, a decimal number, in a
+ * directory. Every append is one synchronous write, so what was acknowledged survives the end of the process at any
+ * point; it is not forced to the disk, so it may not survive the end of the machine.
+ */
+export class PartitionStorage {
+  readonly directory: string;
+  readonly #files: OpenFiles;
+  readonly #onWarning: (message: string) => void;
+  /** The file that is written to, and how long it is. */
+  #active = { path: '', length: 0 };
+
+  constructor({ directory, files = new OpenFiles(), onWarning = () => {} }: StorageOptions) {
+    this.directory = directory;
+    this.#files = files;
+    this.#onWarning = onWarning;
+  }
+
+  /** Reads the segments, oldest first, after cutting off what is torn. */
+  load(visit: (baseOffset: number, segment: StoredSegment) => void): void {
+    const names = this.#names();
+    for (const name of names.filter((name) => name.endsWith(UNFINISHED))) rmSync(join(this.directory, name));
+    const bases = names.map(baseOffsetOf).filter((base) => base !== null);
+    for (const baseOffset of bases.sort((a, b) => a - b)) visit(baseOffset, this.#loadSegment(baseOffset));
+  }
+
+  /** The high watermark of the last checkpoint, -1 when there is none. */
+  loadHighWatermark(): number {
+    if (!this.#names().includes(CHECKPOINT)) return -1;
+    const text = readFileSync(join(this.directory, CHECKPOINT), 'utf8');
+    if (/^-?\d{1,16}\n$/.test(text)) return Number(text);
+    this.#onWarning(`${join(this.directory, CHECKPOINT)} holds no number; everything counts as not committed`);
+    return -1;
+  }
+
+  /** Makes the file of a new segment, which is written to from now on. */
+  roll(baseOffset: number, epoch: number): void {
+    if (this.#active.path === '') mkdirSync(this.directory, { recursive: true });
+    else this.#files.close(this.#active.path);
+    this.#active = { path: this.#path(baseOffset), length: 0 };
+    this.#write([encodeHeader(baseOffset, epoch)]);
+  }
+
+  /** Writes a message to the end of the active segment, which is made when it is the first. */
+  append(active: Segment, frame: Uint8Array, epoch: number, size: number): void {
+    if (this.#active.path === '') this.roll(active.baseOffset, epoch);
+    this.#write([encodeRecordHeader(frame, epoch, size), frame]);
+  }
+
+  /** Deletes the file of a segment. */
+  remove(baseOffset: number): void {
+    const path = this.#path(baseOffset);
+    this.#files.close(path);
+    rmSync(path, { force: true });
+  }
+
+  /** Puts what is left of a segment in the place of its file. */
+  rewrite(segment: Segment, epochOf: (offset: number) => number): void {
+    const parts: Buffer[] = [encodeHeader(segment.baseOffset, epochOf(segment.baseOffset))];
+    for (let index = 0; index < segment.count; index++) {
+      const frame = segment.frameAt(index);
+      parts.push(encodeRecordHeader(frame, epochOf(segment.offsetAt(index)), frameEntrySize(frame)), frame);
+    }
+    const path = this.#path(segment.baseOffset);
+    this.#files.close(path);
+    this.#replaceFile(path, Buffer.concat(parts));
+  }
+
+  /** Goes on behind the last entry of this segment: cuts what its file has beyond, or makes the file. */
+  activate(segment: Segment, epoch: number): void {
+    const path = this.#path(segment.baseOffset);
+    if (!existsSync(path)) {
+      this.roll(segment.baseOffset, epoch);
+      return;
+    }
+    const length = HEADER_BYTES + segment.count * RECORD_BYTES + segment.bytes;
+    this.#files.close(this.#active.path);
+    this.#files.close(path);
+    truncateSync(path, length);
+    this.#active = { path, length };
+  }
+
+  /** Notes the high watermark. */
+  checkpoint(highWatermark: number): void {
+    mkdirSync(this.directory, { recursive: true });
+    this.#replaceFile(join(this.directory, CHECKPOINT), `${highWatermark}\n`);
+  }
+
+  /** Closes the file that is open; a later append opens it again. */
+  close(): void {
+    this.#files.close(this.#active.path);
+  }
+
+  /** Removes everything. */
+  delete(): void {
+    this.close();
+    rmSync(this.directory, { recursive: true, force: true });
+    this.#active = { path: '', length: 0 };
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.directory);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #path(baseOffset: number): string {
+    return join(this.directory, segmentFileName(baseOffset));
+  }
+
+  #loadSegment(baseOffset: number): StoredSegment {
+    const path = this.#path(baseOffset);
+    const bytes = readFileSync(path);
+    if (!isSegmentFile(bytes)) throw new Error(`${path} is not a segment file of this version`);
+    const segment = decodeSegmentFile(bytes);
+    const torn = bytes.length - segment.validBytes;
+    if (torn > 0) {
+      this.#onWarning(`cut ${torn} bytes off ${path}: they are not a whole record`);
+      truncateSync(path, segment.validBytes);
+    }
+    if (segment.epoch === null) writeFileSync(path, encodeHeader(baseOffset, 0));
+    this.#active = { path, length: Math.max(segment.validBytes, HEADER_BYTES) };
+    return segment;
+  }
+
+  #write(parts: readonly Uint8Array[]): void {
+    const { path, length } = this.#active;
+    const expected = parts.reduce((sum, part) => sum + part.length, 0);
+    let written = 0;
+    try {
+      written = this.#files.append(path, parts);
+    } finally {
+      // A part of a record must not stand before the next one.
+      if (written !== expected) this.#undo(path, length);
+    }
+    if (written !== expected) throw new Error(`wrote ${written} of ${expected} bytes to ${path}: is the disk full?`);
+    this.#active.length += written;
+  }
+
+  #undo(path: string, length: number): void {
+    this.#files.close(path);
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) truncateSync(path, length);
+  }
+
+  #replaceFile(path: string, content: Buffer | string): void {
+    writeFileSync(path + UNFINISHED, content);
+    renameSync(path + UNFINISHED, path);
+  }
+}

@@ -1,0 +1,66 @@
+import { LogError } from './log-error.js';
+import type { Segment } from './segment.js';
+
+const NO_SEGMENT = 'failed to find log segment for timestamp';
+const BEFORE_LOG = 'timestamp is before the beginning of the log';
+
+interface SegmentChoice {
+  /** Index of the first segment that begins after the time, the number of segments when none does. */
+  readonly index: number;
+  /** An empty segment was looked at, on which the server's lookup fails as a whole. */
+  readonly poisoned: boolean;
+}
+
+/** The error of a lookup on a log that is paused. */
+export function closedLookup(): LogError {
+  return new LogError(`${NO_SEGMENT}: segment has been closed`);
+}
+
+/**
+ * The lowest offset at or after a time, `next` when there is none. `oddity` keeps the server's way with empty segments:
+ * a search that comes across one answers `next`.
+ */
+export function startOffsetAt(segments: readonly Segment[], time: bigint, next: number, oddity: boolean): number {
+  const searched = searchable(segments, oddity);
+  const { index, poisoned } = choose(searched, time);
+  if (poisoned) return next;
+  // The segment before the chosen one may hold the time; when all of it is earlier, the chosen one begins later.
+  for (const segment of searched.slice(Math.max(index - 1, 0), index + 1)) {
+    const entry = segment.indexAtTime(time);
+    if (entry < segment.count) return segment.offsetAt(entry);
+  }
+  return next;
+}
+
+/**
+ * The highest offset at or before a time; of several messages of exactly that time the first. Throws LogError when the
+ * log begins later, or has no message, and with `oddity` also when the search comes across an empty segment.
+ */
+export function stopOffsetAt(segments: readonly Segment[], time: bigint, oddity: boolean): number {
+  const searched = searchable(segments, oddity);
+  const { index, poisoned } = choose(searched, time);
+  const segment = searched[Math.max(index - 1, 0)];
+  if (poisoned || segment === undefined) throw new LogError(`${NO_SEGMENT}: EOF`);
+  if (index === 0 && time < segment.firstTime) throw new LogError(BEFORE_LOG);
+  const entry = segment.indexAtTime(time);
+  if (entry === segment.count) return segment.lastOffset;
+  return segment.timestampAt(entry) === time ? segment.offsetAt(entry) : segment.offsetAt(entry) - 1;
+}
+
+function searchable(segments: readonly Segment[], oddity: boolean): readonly Segment[] {
+  return oddity ? segments : segments.filter((segment) => segment.count > 0);
+}
+
+function choose(segments: readonly Segment[], time: bigint): SegmentChoice {
+  let low = 0;
+  let high = segments.length;
+  let poisoned = false;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const segment = segments[middle]!;
+    if (segment.count === 0) poisoned = true;
+    if (segment.count === 0 || segment.firstTime > time) high = middle;
+    else low = middle + 1;
+  }
+  return { index: low, poisoned };
+}
