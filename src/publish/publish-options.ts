@@ -1,0 +1,119 @@
+import { InvalidArgumentError } from '../errors.js';
+import {
+  bytes,
+  CALL_SHAPE,
+  type CallOptions,
+  callback,
+  checkOptions,
+  checkValue,
+  int64,
+  name,
+  oneOf,
+  partitionId,
+  payload,
+  recordOf,
+  type Shape,
+  text,
+} from '../options.js';
+import type { AckPolicy } from '../protocol/ack-policy.js';
+import type { HeaderEntries } from '../protocol/headers.js';
+import type { Partitioner } from './partitioners.js';
+
+/** The value of a message: text is sent as UTF-8; null is no value, as is an empty one. */
+export type Value = string | Uint8Array | null;
+
+/** How one message is published. go-liftbridge: `MessageOption`. */
+export interface PublishOptions extends CallOptions {
+  /** Milliseconds to wait for the ack. Default: the client's `ackTimeout`. */
+  readonly timeout?: number | undefined;
+  /** Text is taken as UTF-8. Default: none. go-liftbridge: `Key`. */
+  readonly key?: string | Uint8Array | null | undefined;
+  /** Brokers add `subject` and `reply` of their own, over any of that name. go-liftbridge: `Header`, `Headers`. */
+  readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined;
+  /** Default 'leader'. go-liftbridge: `AckPolicyLeader`, `AckPolicyAll`, `AckPolicyNone`. */
+  readonly ackPolicy?: AckPolicy | undefined;
+  /** NATS subject that acks are sent to as well. Brokers heed it in `publishToSubject` alone. go-liftbridge: `AckInbox`. */
+  readonly ackInbox?: string | undefined;
+  /** Comes back in the ack. Generated when absent; one that is in flight is refused. go-liftbridge: `CorrelationID`. */
+  readonly correlationId?: string | undefined;
+  /** The offset that the message must get, on a stream with optimistic concurrency control. Default: any. go-liftbridge: `ExpectedOffset`. */
+  readonly expectedOffset?: bigint | number | undefined;
+  /** Wins over `partitioner`. Default 0. go-liftbridge: `ToPartition`. */
+  readonly partition?: number | undefined;
+  /** Chooses the partition once the stream is known. go-liftbridge: `PartitionBy`. */
+  readonly partitioner?: Partitioner | undefined;
+}
+
+/** A message of `publishAll` with options of its own, which win over those of the call. */
+export interface OutgoingMessage extends Omit<PublishOptions, 'signal' | 'timeout'> {
+  readonly value: Value;
+}
+
+const LONGEST_HEADER_NAME = 32_767;
+
+const MESSAGE_SHAPE = {
+  key: payload,
+  headers: recordOf(bytes),
+  ackPolicy: oneOf('leader', 'all', 'none'),
+  ackInbox: text,
+  correlationId: text,
+  expectedOffset: int64(-1n),
+  partition: partitionId,
+  partitioner: callback,
+} as const;
+
+const PUBLISH_SHAPE = { ...CALL_SHAPE, ...MESSAGE_SHAPE } satisfies Shape<PublishOptions>;
+const OUTGOING_SHAPE = { ...MESSAGE_SHAPE, value: payload } satisfies Shape<OutgoingMessage>;
+
+/** Throws InvalidArgumentError for a stream, value or options that cannot be published. */
+export function checkPublish(
+  where: string,
+  stream: unknown,
+  value: unknown,
+  options: PublishOptions | undefined,
+): void {
+  if (typeof stream !== 'string' || stream === '') checkValue(where, 'stream', stream, name);
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) checkValue(where, 'value', value, payload);
+  if (options === undefined) return;
+  checkOptions(where, options, PUBLISH_SHAPE);
+  checkHeaders(where, options.headers);
+}
+
+/** The message and options that an entry of a source stands for. Throws InvalidArgumentError. */
+export function outgoing(
+  entry: Value | OutgoingMessage,
+  common: PublishOptions,
+): { value: Value; options: PublishOptions } {
+  if (entry === null || typeof entry === 'string' || entry instanceof Uint8Array)
+    return { value: entry, options: common };
+  checkOptions('publishAll', entry, OUTGOING_SHAPE, 'message');
+  const { value, ...options } = entry;
+  return { value, options: { ...common, ...options } };
+}
+
+function checkHeaders(where: string, headers: PublishOptions['headers']): void {
+  if (headers === undefined) return;
+  for (const header of Object.keys(headers)) {
+    if (Buffer.byteLength(header) <= LONGEST_HEADER_NAME) continue;
+    throw new InvalidArgumentError(
+      `${where}: expected the names of headers to take at most ${LONGEST_HEADER_NAME} bytes, got one of ${Buffer.byteLength(header)}`,
+      { operation: where },
+    );
+  }
+}
+
+/** Text as UTF-8, bytes as they are, nothing as null. */
+export function toBytes(value: Value | undefined): Uint8Array | null {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+}
+
+/** Headers as the codecs take them. */
+export function toHeaders(headers: PublishOptions['headers']): HeaderEntries | null {
+  if (headers === undefined) return null;
+  const entries = Object.entries(headers);
+  if (entries.length === 0) return null;
+  return entries.map(
+    ([header, value]) => [header, typeof value === 'string' ? Buffer.from(value, 'utf8') : value] as const,
+  );
+}

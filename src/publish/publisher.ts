@@ -1,0 +1,297 @@
+import { randomBytes } from 'node:crypto';
+import type { Cluster } from '../cluster/contract.js';
+import {
+  AckTimeoutError,
+  ClosedError,
+  errorFromAckError,
+  errorFromAsyncError,
+  HandlerError,
+  IncorrectOffsetError,
+  InvalidArgumentError,
+  LiftbridgeError,
+} from '../errors.js';
+import { ackPolicyCode } from '../protocol/ack-policy.js';
+import type { PublishResponse } from '../protocol/generated/api.js';
+import { type Ack, toAck } from '../protocol/received-ack.js';
+import { Deadlines } from './deadlines.js';
+import { Dispatcher } from './dispatcher.js';
+import { type Generation, Pending, type Settle } from './pending.js';
+import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
+import { type Route, tooLarge } from './route.js';
+import { Window } from './window.js';
+
+/** What the publisher takes from the client's options; milliseconds and bytes. */
+export interface PublisherOptions {
+  readonly ackTimeout: number;
+  readonly maxInFlight: { readonly messages: number; readonly bytes: number };
+  readonly maxMessageBytes: number;
+}
+
+/** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
+const OVERHEAD = 64;
+const NO_EXPECTATION = -1n;
+
+/** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
+export class Publisher {
+  readonly window: Window<Pending>;
+  readonly #cluster: Cluster;
+  readonly #options: PublisherOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
+  readonly #prefix = `${randomBytes(9).toString('base64url')}-`;
+  #count = 0;
+  /** Ids that callers chose and that are in flight. */
+  readonly #chosenIds = new Set<string>();
+  /** Streams that are known to check expected offsets: there, a repeated publish cannot be stored twice. */
+  readonly #concurrencyControlled = new Set<string>();
+  /** Generations that a flush waits for. */
+  readonly #sealed = new Set<Generation>();
+  #generation: Generation = newGeneration();
+  #closed = false;
+
+  constructor(cluster: Cluster, options: PublisherOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#dispatcher = new Dispatcher(cluster, {
+      maxMessageBytes: options.maxMessageBytes,
+      settle: (pending, error) => this.#settle(pending, error, null),
+      response: (route, response) => this.#response(route, response),
+      mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
+    });
+    this.window = new Window(options.maxInFlight, (pending) => this.#admit(pending));
+  }
+
+  /** Publishes and waits for the ack; null with ackPolicy 'none', once it is written. */
+  publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
+    return new Promise((resolve, reject) => {
+      this.#submit('publish', stream, value, options, (error, ack) => {
+        if (error === null) resolve(ack);
+        else reject(error);
+      });
+    });
+  }
+
+  /** Publishes and calls back exactly once; a callback that throws is reported as 'asyncError'. Throws for a bad argument. */
+  publishAsync(
+    stream: string,
+    value: Value,
+    onAck: (error: LiftbridgeError | null, ack: Ack | null) => void,
+    options?: PublishOptions,
+  ): void {
+    this.#submit('publishAsync', stream, value, options, (error, ack) => {
+      try {
+        onAck(error as LiftbridgeError | null, ack);
+      } catch (cause) {
+        const message = `publishAsync to stream "${stream}": its callback threw`;
+        this.#report(new HandlerError(message, { stream, operation: 'publishAsync', cause }));
+      }
+    });
+  }
+
+  /** Notes that publishes to the stream with an expected offset may be repeated safely. */
+  noteConcurrencyControl(stream: string): void {
+    this.#concurrencyControlled.add(stream);
+  }
+
+  /** Resolves when every publish so far is settled. */
+  async flush(): Promise<void> {
+    if (this.#generation.open > 0) {
+      this.#sealed.add(this.#generation);
+      this.#generation = newGeneration();
+    }
+    await Promise.all([...this.#sealed].map((generation) => generation.done));
+  }
+
+  /** Waits for what is in flight until `deadline` (as of `Date.now()`), then fails the rest as CLOSED. */
+  async close(deadline: number): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.race([
+      this.flush(),
+      new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())).unref()),
+    ]);
+    for (const pending of this.#deadlines.entries()) this.#settle(pending, closedError(pending), null);
+    this.#deadlines.clear();
+    await this.#dispatcher.close(deadline);
+  }
+
+  #submit(where: string, stream: string, value: Value, options: PublishOptions | undefined, settle: Settle): void {
+    checkPublish(where, stream, value, options);
+    if (this.#closed) {
+      settle(
+        new ClosedError(`${where} to stream "${stream}": the client is closed`, { stream, operation: where }),
+        null,
+      );
+      return;
+    }
+    const signal = options?.signal;
+    if (signal?.aborted) {
+      settle(signal.reason, null);
+      return;
+    }
+    const pending = this.#newPending(where, stream, value, options, settle);
+    if (pending === null) return;
+    this.#generation.open++;
+    this.#deadlines.add(pending);
+    if (signal) this.#abortable(pending, signal);
+    this.window.enter(pending);
+  }
+
+  #newPending(
+    where: string,
+    stream: string,
+    value: Value,
+    options: PublishOptions | undefined,
+    settle: Settle,
+  ): Pending | null {
+    const body = toBytes(value);
+    const key = toBytes(options?.key);
+    const headers = toHeaders(options?.headers);
+    let size = OVERHEAD + (body?.length ?? 0) + (key?.length ?? 0);
+    if (headers !== null) for (const [header, content] of headers) size += header.length + content.length + 8;
+    if (size - OVERHEAD > this.#options.maxMessageBytes) {
+      settle(tooLarge(stream, size - OVERHEAD, this.#options.maxMessageBytes), null);
+      return null;
+    }
+    const chosen = options?.correlationId;
+    if (chosen !== undefined && chosen !== '') this.#choose(where, chosen);
+    const expected = options?.expectedOffset;
+    return new Pending(
+      stream,
+      key,
+      body,
+      headers,
+      options?.ackInbox ?? '',
+      chosen || this.#prefix + (this.#count++).toString(36),
+      ackPolicyCode(options?.ackPolicy ?? 'leader'),
+      expected === undefined ? NO_EXPECTATION : BigInt(expected),
+      options?.partition ?? null,
+      options?.partitioner ?? null,
+      size,
+      options?.timeout ?? this.#options.ackTimeout,
+      this.#generation,
+      settle,
+    );
+  }
+
+  #choose(where: string, id: string): void {
+    if (this.#chosenIds.has(id))
+      throw new InvalidArgumentError(
+        `${where}: expected correlationId to be one that is not in flight, got ${JSON.stringify(id)} (string)`,
+        { operation: where },
+      );
+    this.#chosenIds.add(id);
+  }
+
+  #abortable(pending: Pending, signal: AbortSignal): void {
+    const abort = (): void => this.#settle(pending, signal.reason, null);
+    signal.addEventListener('abort', abort, { once: true });
+    pending.release = () => signal.removeEventListener('abort', abort);
+  }
+
+  #admit(pending: Pending): void {
+    pending.admitted = true;
+    this.#dispatcher.dispatch(pending);
+  }
+
+  #response(route: Route, response: PublishResponse): void {
+    const refused = response.asyncError;
+    const id = refused ? response.correlationId : (response.ack?.correlationId ?? '');
+    const pending = route.inFlight.get(id);
+    if (pending === undefined) {
+      if (refused) this.#report(errorFromAsyncError(refused, { broker: route.target.id }));
+      return;
+    }
+    if (refused) this.#refused(pending, errorFromAsyncError(refused, contextOf(pending)));
+    else if (response.ack!.stream === pending.stream) this.#acknowledged(pending, response.ack!);
+    else {
+      pending.otherAcks ??= [];
+      pending.otherAcks.push(toAck(response.ack!));
+    }
+  }
+
+  #acknowledged(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
+    const error = errorFromAckError(ack.ackError, contextOf(pending));
+    if (error !== null) this.#refused(pending, error);
+    else this.#settle(pending, null, toAck(ack));
+  }
+
+  #refused(pending: Pending, error: LiftbridgeError): void {
+    if (!LiftbridgeError.is(error, 'INCORRECT_OFFSET')) {
+      this.#settle(pending, error, null);
+      return;
+    }
+    this.#concurrencyControlled.add(pending.stream);
+    this.#settle(pending, pending.attempts > 1 ? repeatedOffset(pending, error) : error, null);
+  }
+
+  #expire(pending: Pending): void {
+    this.#settle(pending, timeoutError(pending), null);
+    // The leader may have moved: publishes are only stored where it is.
+    if (pending.attempts === 0) return;
+    this.#cluster.refresh([pending.stream]).catch((error: unknown) => {
+      this.#cluster.logger.debug({ error, stream: pending.stream }, 'metadata refresh after an ack timeout failed');
+    });
+  }
+
+  #settle(pending: Pending, error: unknown, ack: Ack | null): void {
+    if (pending.settled) return;
+    pending.settled = true;
+    this.#deadlines.remove(pending);
+    pending.release?.();
+    if (this.#chosenIds.size > 0) this.#chosenIds.delete(pending.correlationId);
+    if (pending.sent) this.#dispatcher.finished(pending);
+    pending.settle(error, ack);
+    if (pending.admitted) this.window.leave(pending);
+    const { generation } = pending;
+    if (--generation.open === 0 && this.#sealed.delete(generation)) generation.resolve();
+  }
+
+  #report(error: LiftbridgeError): void {
+    this.#cluster.logger.error({ error }, error.message);
+    this.#cluster.emit('asyncError', error);
+  }
+}
+
+function newGeneration(): Generation {
+  let resolve!: () => void;
+  const done = new Promise<void>((fulfil) => {
+    resolve = fulfil;
+  });
+  return { open: 0, done, resolve };
+}
+
+function contextOf(pending: Pending): { stream: string; partition: number; operation: string } {
+  return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
+}
+
+function timeoutError(pending: Pending): AckTimeoutError {
+  const otherAcks = pending.otherAcks ?? [];
+  const cause = pending.lastError ?? undefined;
+  const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
+  let why = 'no ack came; whether it was stored is not known. Is the leader of the partition up, is the ISR complete?';
+  if (pending.attempts === 0)
+    why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
+  else if (otherAcks.length > 0) {
+    const others = otherAcks.map((ack) => ack.stream).join(', ');
+    why = `only other streams on its subject acknowledged it (${others}). Is the stream in a load-balance group with them?`;
+  }
+  return new AckTimeoutError(`${where} timed out after ${pending.timeout} ms: ${why}`, {
+    ...contextOf(pending),
+    otherAcks,
+    cause,
+  });
+}
+
+function closedError(pending: Pending): ClosedError {
+  const outcome = pending.sent ? 'whether it was stored is not known' : 'nothing was stored';
+  return new ClosedError(
+    `Publish to stream "${pending.stream}": the client was closed before its ack came; ${outcome}`,
+    contextOf(pending),
+  );
+}
+
+function repeatedOffset(pending: Pending, error: LiftbridgeError): IncorrectOffsetError {
+  const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be this very one.`;
+  return new IncorrectOffsetError(message, { ...contextOf(pending), cause: pending.lastError });
+}

@@ -1,0 +1,111 @@
+/** Bounds of what may be unacknowledged at a time. */
+export interface WindowLimits {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** Something that takes room in the window. */
+export interface Entry {
+  /** Bytes that it counts for. */
+  readonly bytes: number;
+  /** True once it needs no room any more: it is passed over when its turn comes. */
+  readonly settled: boolean;
+}
+
+const COMPACT_AT = 1024;
+
+/**
+ * The in-flight bound of a publisher. What does not fit waits, and is admitted in the order in which it came. A single
+ * entry larger than all of the window is admitted alone.
+ */
+export class Window<T extends Entry> {
+  readonly #limits: WindowLimits;
+  readonly #admit: (entry: T) => void;
+  #messages = 0;
+  #bytes = 0;
+  #waiting: T[] = [];
+  #head = 0;
+  #admitting = false;
+  readonly #whenRoom: (() => void)[] = [];
+
+  /** `admit` is called for each entry when it has its room. */
+  constructor(limits: WindowLimits, admit: (entry: T) => void) {
+    this.#limits = limits;
+    this.#admit = admit;
+  }
+
+  /** Entries that have room now. */
+  get inFlight(): number {
+    return this.#messages;
+  }
+
+  /** Entries that wait for room. */
+  get waiting(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  /** Whether an entry that came now would be admitted at once. */
+  get hasRoom(): boolean {
+    return this.waiting === 0 && this.#messages < this.#limits.messages && this.#bytes < this.#limits.bytes;
+  }
+
+  /** Admits the entry, now or in its turn. */
+  enter(entry: T): void {
+    if (this.waiting === 0 && this.#fits(entry)) this.#take(entry);
+    else this.#waiting.push(entry);
+  }
+
+  /** Gives back the room of an entry that was admitted. */
+  leave(entry: T): void {
+    this.#messages--;
+    this.#bytes -= entry.bytes;
+    if (this.waiting > 0) this.#next();
+    else if (this.#whenRoom.length > 0 && this.hasRoom) for (const wake of this.#whenRoom.splice(0)) wake();
+  }
+
+  /** Resolves when `hasRoom`. It may have been taken again by then: look, and wait again. */
+  room(): Promise<void> {
+    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#whenRoom.push(resolve));
+  }
+
+  /** Entries that wait for room, in order. */
+  *queued(): Iterable<T> {
+    for (let at = this.#head; at < this.#waiting.length; at++) yield this.#waiting[at]!;
+  }
+
+  #fits(entry: T): boolean {
+    if (this.#messages === 0) return true;
+    return this.#messages < this.#limits.messages && this.#bytes + entry.bytes <= this.#limits.bytes;
+  }
+
+  #take(entry: T): void {
+    this.#messages++;
+    this.#bytes += entry.bytes;
+    this.#admit(entry);
+  }
+
+  /** Admitting an entry may settle it, which gives back its room and would come here again. */
+  #next(): void {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    while (this.#head < this.#waiting.length) {
+      const entry = this.#waiting[this.#head]!;
+      if (!entry.settled && !this.#fits(entry)) break;
+      this.#head++;
+      if (!entry.settled) this.#take(entry);
+    }
+    this.#admitting = false;
+    this.#compact();
+    if (this.hasRoom) for (const wake of this.#whenRoom.splice(0)) wake();
+  }
+
+  #compact(): void {
+    if (this.#head === this.#waiting.length) {
+      this.#waiting = [];
+      this.#head = 0;
+    } else if (this.#head > COMPACT_AT && this.#head * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
