@@ -1,4 +1,5 @@
-import type { PeerCertificate } from 'node:tls';
+import { type ConnectionOptions, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
+import { ChannelCredentials } from '@grpc/grpc-js';
 
 type Pem = string | Buffer | readonly (string | Buffer)[];
 
@@ -20,4 +21,56 @@ export interface TlsOptions {
   readonly rejectUnauthorized?: boolean;
   /** Checks the certificate's names instead of Node's own check; an answered error refuses the connection. */
   readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined;
+}
+
+/** `true` and the empty options are the same: TLS with Node's own trusted CAs. */
+export function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefined {
+  if (tls === undefined || tls === false) return undefined;
+  return tls === true ? {} : tls;
+}
+
+/** Keys and certificates, parsed once for every connection. Throws what OpenSSL says of unusable ones. */
+export function secureContext(tls: TlsOptions): SecureContext {
+  return createSecureContext({
+    ...(tls.ca === undefined ? {} : { ca: mutable(tls.ca) }),
+    ...(tls.cert === undefined ? {} : { cert: mutable(tls.cert) }),
+    ...(tls.key === undefined ? {} : { key: mutable(tls.key) }),
+    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+    ...(tls.pfx === undefined ? {} : { pfx: tls.pfx }),
+  });
+}
+
+function mutable(pem: Pem): string | Buffer | (string | Buffer)[] {
+  return typeof pem === 'string' || Buffer.isBuffer(pem) ? pem : [...pem];
+}
+
+/** What `tls.connect` needs for the data plane, without the address. */
+export function connectOptions(tls: TlsOptions): ConnectionOptions {
+  return {
+    secureContext: secureContext(tls),
+    ALPNProtocols: ['h2'],
+    rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    ...(tls.servername === undefined ? {} : { servername: tls.servername }),
+    ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: identityCheck(tls.checkServerIdentity) }),
+  };
+}
+
+/** Marks what the caller's check answers, so that it is told apart from other failures whatever the error looks like. */
+function identityCheck(
+  check: NonNullable<TlsOptions['checkServerIdentity']>,
+): NonNullable<TlsOptions['checkServerIdentity']> {
+  return (hostname, certificate) => {
+    const refusal = check(hostname, certificate);
+    if (refusal === undefined) return undefined;
+    return Object.assign(new Error(refusal.message, { cause: refusal }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+  };
+}
+
+/** The same for grpc-js. */
+export function channelCredentials(tls: TlsOptions | undefined): ChannelCredentials {
+  if (tls === undefined) return ChannelCredentials.createInsecure();
+  return ChannelCredentials.createFromSecureContext(secureContext(tls), {
+    rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: identityCheck(tls.checkServerIdentity) }),
+  });
 }

@@ -1,12 +1,20 @@
-import type { ByteWriter } from '../protocol/byte-writer.js';
-import type { TlsOptions } from './credentials.js';
-import type { OnFrame } from './frames.js';
-import type { CallMetadata, TransportLogger } from './metadata.js';
-import type { RpcFailure } from './status.js';
-import type { OpenOptions, StreamEnd } from './stream-end.js';
+import type { ClientHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { callMetadata, requestHeaders } from './call-headers.js';
+import { connectionFailure } from './connection-failure.js';
+import type { ConnectionReason } from './connection-reason.js';
+import { connectOptions, type TlsOptions, tlsOptions } from './credentials.js';
+import { authorityOf, type Dialled, dial } from './dial.js';
+import { DuplexStream, type StreamOwner } from './duplex-stream.js';
+import { Keepalive } from './keepalive.js';
+import type { CallMetadata, MetadataEntries, TransportLogger } from './metadata.js';
+import { type RpcFailure, resetName, Status } from './status.js';
+import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
 
 export type { ConnectionReason } from './connection-reason.js';
 export type { TlsOptions } from './credentials.js';
+export { DuplexStream } from './duplex-stream.js';
 export type { CallMetadata, MetadataEntries, ReceivedMetadata, TransportLogger } from './metadata.js';
 export type { OpenOptions, StreamEnd } from './stream-end.js';
 
@@ -15,62 +23,247 @@ export interface DataSessionOptions {
   readonly host: string;
   readonly port: number;
   /** True is TLS with Node's own trusted CAs. Default: plaintext. */
-  readonly tls?: boolean | TlsOptions;
+  readonly tls?: boolean | TlsOptions | undefined;
   /** gRPC metadata of every call. */
-  readonly callMetadata?: CallMetadata;
+  readonly callMetadata?: CallMetadata | undefined;
   /** The peer is asked for a sign of life after so long a silence. Default 30_000. */
-  readonly keepaliveTime?: number;
+  readonly keepaliveTime?: number | undefined;
   /** It has so long to answer. Default 15_000. */
-  readonly keepaliveTimeout?: number;
+  readonly keepaliveTimeout?: number | undefined;
   /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
-  readonly connectTimeout?: number;
+  readonly connectTimeout?: number | undefined;
   /** Largest message to accept, in bytes. Default 4 MiB. */
-  readonly maxReceiveBytes?: number;
-  readonly logger?: TransportLogger;
+  readonly maxReceiveBytes?: number | undefined;
+  readonly logger?: TransportLogger | undefined;
 }
 
 /** `draining`: no new streams, running ones may finish. `closed` is final: a new session takes its place. */
 export type SessionState = 'idle' | 'connecting' | 'open' | 'draining' | 'closed';
 
+const LIVENESS_PATH = '/grpc.health.v1.Health/Check';
+
 /** One HTTP/2 session to one broker, for the streams of the data plane. */
-export declare class DataSession {
-  constructor(options: DataSessionOptions);
-  readonly state: SessionState;
-  /** Why the session ended; undefined while it lives and after an orderly close. */
-  readonly failure: RpcFailure | undefined;
+export class DataSession {
+  readonly #options: DataSessionOptions;
+  readonly #address: string;
+  readonly #streams = new Set<DuplexStream>();
+  readonly #listeners = new Set<(failure: RpcFailure) => void>();
+  readonly #closing = new AbortController();
+  #state: SessionState = 'idle';
+  #connecting: Promise<void> | undefined;
+  #session: ClientHttp2Session | undefined;
+  #socket: Socket | undefined;
+  #keepalive: Keepalive | undefined;
+  #failure: RpcFailure | undefined;
+  #goaway: { readonly code: number; readonly lastStreamId: number } | undefined;
+
+  constructor(options: DataSessionOptions) {
+    this.#options = options;
+    this.#address = authorityOf(options.host, options.port);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Why the session takes no more streams; undefined while it does. After `close` its `connection` is 'closed'. */
+  get failure(): RpcFailure | undefined {
+    return this.#failure;
+  }
+
   /** Connects, once for all callers. Rejects with RpcFailure, whose `connection` says why. */
-  connect(): Promise<void>;
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#state === 'closed') throw this.#failure;
+    this.#state = 'connecting';
+    const { host, port, connectTimeout = 10_000 } = this.#options;
+    try {
+      const target = { host, port, timeout: connectTimeout, tls: this.#tls() };
+      this.#watch(await dial(target, this.#closing.signal));
+    } catch (error) {
+      const failure = error as RpcFailure;
+      this.#shut('closed', failure);
+      throw failure;
+    }
+  }
+
+  #tls(): ConnectionOptions | undefined {
+    const tls = tlsOptions(this.#options.tls);
+    if (tls === undefined) return undefined;
+    try {
+      return connectOptions(tls);
+    } catch (cause) {
+      throw connectionFailure(this.#address, 'tls-config', { sent: false, cause });
+    }
+  }
+
+  #watch({ session, socket }: Dialled): void {
+    this.#session = session;
+    this.#socket = socket;
+    this.#state = 'open';
+    let cause: unknown;
+    const noteCause = (error: unknown) => {
+      cause ??= error;
+    };
+    socket.on('error', noteCause);
+    session.on('error', noteCause);
+    session.on('goaway', (code, lastStreamId, text) => this.#goneAway(code, lastStreamId, text));
+    const onClose = () => this.#shut('closed', this.#lost('lost', cause));
+    // Before the session's own listeners: its streams must know why they end.
+    socket.prependOnceListener('close', onClose);
+    session.once('close', onClose);
+    if (socket.destroyed || session.destroyed) {
+      onClose();
+      throw this.#failure;
+    }
+    this.#keepalive = this.#startKeepalive(session, socket);
+  }
+
+  #lost(reason: ConnectionReason, cause?: unknown, note?: string): RpcFailure {
+    return connectionFailure(this.#address, reason, { sent: true, cause, ...(note === undefined ? {} : { note }) });
+  }
+
+  #goneAway(code: number, lastStreamId: number, data: Buffer | undefined): void {
+    const text = data === undefined ? '' : Buffer.from(data).toString();
+    this.#goaway = { code, lastStreamId };
+    const note = `GOAWAY ${resetName(code)}${text === '' ? '' : `: ${text}`}`;
+    this.#options.logger?.debug({ broker: this.#address, code, lastStreamId }, note);
+    this.#shut('draining', this.#lost('lost', undefined, note));
+  }
+
+  /** Moves on to a state without new streams, and tells so once. */
+  #shut(state: 'draining' | 'closed', failure: RpcFailure): void {
+    if (this.#state === 'closed' || this.#state === state) return;
+    this.#state = state;
+    this.#failure ??= failure;
+    if (state === 'closed') this.#keepalive?.stop();
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    for (const listener of listeners) listener(this.#failure);
+    if (state === 'draining') return;
+    for (const stream of [...this.#streams]) stream.lose(this.#failure);
+    this.#session?.destroy();
+    this.#socket?.destroySoon();
+  }
+
+  /** Calls `listener` once when the session takes no more streams (draining or closed). Answers the way to take it back. */
+  onClose(listener: (failure: RpcFailure) => void): () => void {
+    this.#listeners.add(listener);
+    const { failure } = this;
+    if (failure !== undefined) queueMicrotask(() => this.#listeners.delete(listener) && listener(failure));
+    return () => this.#listeners.delete(listener);
+  }
+
   /** Opens a stream. Never throws: on a session that is not open the stream ends at once, as not processed. */
-  open(path: string, options?: OpenOptions): DuplexStream;
-  /** Calls `listener` once when the session no longer takes streams (draining or closed); answers the way to take it back. */
-  onClose(listener: (failure: RpcFailure | undefined) => void): () => void;
+  open(path: string, options: OpenOptions = {}): DuplexStream {
+    const { maxReceiveBytes = 4 * 1024 * 1024 } = this.#options;
+    const stream = new DuplexStream(this.#owner, options.maxMessageBytes ?? maxReceiveBytes);
+    if (this.#state !== 'open') {
+      const failure = this.#failure ?? this.#lost('lost', undefined, 'not connected');
+      stream.fail(lostEnd(failure, false));
+      return stream;
+    }
+    const deadline = deadlineOf(options);
+    this.#streams.add(stream);
+    stream.limit(deadline, options.signal);
+    this.#start(stream, path, deadline);
+    return stream;
+  }
+
+  readonly #owner: StreamOwner = {
+    connectionEnd: (id, received) => this.#connectionEnd(id, received),
+    release: (stream) => this.#streams.delete(stream),
+  };
+
+  #connectionEnd(id: number | undefined, received: Received): StreamEnd | undefined {
+    const broken = this.#state === 'closed' || this.#session?.destroyed || this.#socket?.destroyed;
+    const beyond = id !== undefined && this.#goaway !== undefined && id > this.#goaway.lastStreamId;
+    if (!broken && !beyond) return undefined;
+    return lostEnd(this.#failure ?? this.#lost('lost'), id !== undefined && !beyond, received);
+  }
+
+  #start(stream: DuplexStream, path: string, deadline: number | undefined): void {
+    const refuse = (error: unknown) =>
+      stream.fail(transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${String(error)}`, false));
+    const request = (metadata: MetadataEntries) => {
+      try {
+        this.#request(stream, path, deadline, metadata);
+      } catch (error) {
+        refuse(error);
+      }
+    };
+    try {
+      const metadata = callMetadata(this.#options.callMetadata);
+      if (metadata instanceof Promise) metadata.then(request, refuse);
+      else request(metadata);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #request(stream: DuplexStream, path: string, deadline: number | undefined, metadata: MetadataEntries): void {
+    if (!this.#streams.has(stream)) return;
+    if (this.#state !== 'open' || this.#session === undefined) {
+      stream.fail(lostEnd(this.#failure ?? this.#lost('lost'), false));
+      return;
+    }
+    const timeout = deadline === undefined ? undefined : deadline - Date.now();
+    const scheme = tlsOptions(this.#options.tls) === undefined ? 'http' : 'https';
+    const headers = requestHeaders({ scheme, authority: this.#address, path, timeout }, metadata);
+    stream.attach(this.#session.request(headers, { endStream: false }));
+  }
+
+  /**
+   * Asks with a small call, and with a PING only when that stays unanswered: gRPC servers in Go count a PING more often than
+   * every five minutes as abuse and end the connection after the third ("too_many_pings"), while a call resets their count.
+   */
+  #startKeepalive(session: ClientHttp2Session, socket: Socket): Keepalive {
+    const { keepaliveTime = 30_000, keepaliveTimeout = 15_000, logger } = this.#options;
+    return new Keepalive({
+      time: keepaliveTime,
+      timeout: keepaliveTimeout,
+      received: () => socket.bytesRead,
+      ask: (urgent) => {
+        if (urgent) session.ping(() => {});
+        else this.#checkHealth(keepaliveTimeout);
+      },
+      dead: () => {
+        logger?.warn({ broker: this.#address }, 'broker went silent, connection given up');
+        this.#shut(
+          'closed',
+          this.#lost('lost', undefined, `no sign of life for ${keepaliveTime + keepaliveTimeout} ms`),
+        );
+        socket.destroy();
+      },
+    });
+  }
+
+  #checkHealth(timeout: number): void {
+    // Any answer will do, also UNIMPLEMENTED.
+    const check = this.open(LIVENESS_PATH, { timeout });
+    check.onFrames(() => {});
+    check.send(new Uint8Array(0));
+    check.halfClose();
+  }
+
   /** Ends every stream as UNAVAILABLE and closes the connection. Idempotent; resolves when the socket is closed. */
-  close(): Promise<void>;
+  async close(): Promise<void> {
+    this.#shut('closed', this.#lost('closed'));
+    this.#closing.abort();
+    await this.#connecting?.catch(() => {
+      // Whoever called connect() has been told.
+    });
+    const socket = this.#socket;
+    if (socket === undefined || socket.closed) return;
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  }
 }
 
-/** One gRPC call with a stream of messages either way. Nothing on it throws but `encode`. */
-export declare class DuplexStream {
-  /** Settles exactly once, and never rejects. After it no message is handed out. */
-  readonly ended: Promise<StreamEnd>;
-  /** Bytes written but not yet taken by the peer's flow control. */
-  readonly pendingBytes: number;
-  /** True once nothing more can be written: half-closed or ended. */
-  readonly writable: boolean;
-  /** Adds one message; what `encode` throws is thrown here, and the message left out. Messages of a tick go out together. */
-  write(encode: (writer: ByteWriter) => void): void;
-  /** Adds one message that is encoded already. */
-  send(payload: Uint8Array): void;
-  /** Resolves when at most `below` bytes (default 0) are pending, and also when the stream ends. */
-  drained(below?: number): Promise<void>;
-  /** Says that nothing more will be written; what is pending still goes out. */
-  halfClose(): void;
-  /** Sets what is called for every message, synchronously, as part of a buffer. Reading starts with it. An error it throws ends the stream as INTERNAL. */
-  onFrames(handler: OnFrame): void;
-  /** Sets what is called after the messages of one chunk have been handed out. */
-  onBatch(handler: () => void): void;
-  /** Stops reading: the chunk at hand is still handed out, then the peer may send one window and has to stop. */
-  pause(): void;
-  resume(): void;
-  /** Ends the stream as CANCELLED and tells the peer. */
-  cancel(reason?: string): void;
+function deadlineOf({ timeout, deadline }: OpenOptions): number | undefined {
+  if (timeout === undefined) return deadline;
+  return Math.min(deadline ?? Number.POSITIVE_INFINITY, Date.now() + timeout);
 }

@@ -1,4 +1,4 @@
-/** gRPC call metadata by name. Values of names that end in `-bin` are bytes in base64. */
+/** gRPC call metadata by name. Values of names that end in `-bin` are sent as the base64 of their UTF-8 bytes. */
 export type MetadataEntries = Readonly<Record<string, string>>;
 
 /** Metadata of every call: as it is, or made anew for each call. */

@@ -1,6 +1,17 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+import { receivedMetadata } from './call-headers.js';
 import type { ConnectionReason } from './connection-reason.js';
 import type { ReceivedMetadata } from './metadata.js';
-import type { StatusName } from './status.js';
+import {
+  decodeStatusMessage,
+  type RpcFailure,
+  resetName,
+  Status,
+  type StatusName,
+  statusName,
+  statusOfHttp,
+  statusOfReset,
+} from './status.js';
 
 /** How a stream ended. */
 export interface StreamEnd {
@@ -16,7 +27,7 @@ export interface StreamEnd {
   readonly trailers: ReceivedMetadata;
   /** True when the status was made on this side (connection lost, reset, deadline, cancel), false when the server sent it. */
   readonly transport: boolean;
-  /** False when the server cannot have seen the call: it may be repeated without doubt. */
+  /** False when the server cannot have acted on the call: it may be repeated without doubt. */
   readonly processed: boolean;
   /** Why the connection was not there, when that is what ended the stream. */
   readonly connection?: ConnectionReason;
@@ -25,11 +36,88 @@ export interface StreamEnd {
 /** Options of one stream. */
 export interface OpenOptions {
   /** Milliseconds that the whole stream may take; sent as `grpc-timeout` and enforced here. Default: none. */
-  readonly timeout?: number;
-  /** Point in time, as of `Date.now()`, at which the stream must have ended; wins over a later `timeout`. */
-  readonly deadline?: number;
+  readonly timeout?: number | undefined;
+  /** Point in time, as of `Date.now()`, at which the stream must have ended; the earlier of this and `timeout` counts. */
+  readonly deadline?: number | undefined;
   /** Cancels the stream. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Largest message to accept, in bytes; default: the session's `maxReceiveBytes`. */
-  readonly maxMessageBytes?: number;
+  readonly maxMessageBytes?: number | undefined;
+}
+
+/** What came before the end. */
+export interface Received {
+  readonly headers?: IncomingHttpHeaders | undefined;
+  readonly trailers?: IncomingHttpHeaders | undefined;
+}
+
+/** An end that was made on this side. */
+export function transportEnd(
+  code: number,
+  message: string,
+  processed: boolean,
+  received: Received = {},
+  connection?: ConnectionReason,
+): StreamEnd {
+  return {
+    code,
+    codeName: statusName(code),
+    message,
+    headers: receivedMetadata(received.headers),
+    trailers: receivedMetadata(received.trailers),
+    transport: true,
+    processed,
+    ...(connection === undefined ? {} : { connection }),
+  };
+}
+
+/** The end of a stream whose connection went away or never was there. */
+export function lostEnd(failure: RpcFailure, processed: boolean, received: Received = {}): StreamEnd {
+  return transportEnd(failure.code, failure.details, processed, received, failure.connection);
+}
+
+/** The end of a stream that its peer reset. REFUSED_STREAM is a promise that nothing was done. */
+export function resetEnd(errorCode: number, received: Received): StreamEnd {
+  const message = `stream reset by the server: ${resetName(errorCode)}`;
+  return transportEnd(statusOfReset(errorCode), message, errorCode !== 0x7, received);
+}
+
+/** The end of a stream that was read to its last byte. */
+export function serverEnd(received: Received): StreamEnd {
+  const source = received.trailers ?? received.headers;
+  const status = statusHeader(source);
+  if (status === undefined) return withoutStatus(received);
+  return {
+    code: status,
+    codeName: statusName(status),
+    message: decodeStatusMessage(String(source?.['grpc-message'] ?? '')),
+    headers: receivedMetadata(received.headers),
+    trailers: receivedMetadata(source),
+    transport: false,
+    processed: true,
+  };
+}
+
+function statusHeader(headers: IncomingHttpHeaders | undefined): number | undefined {
+  const text = headers?.['grpc-status'];
+  if (text === undefined) return undefined;
+  return /^\d{1,3}$/.test(String(text)) ? Number(text) : Status.UNKNOWN;
+}
+
+function withoutStatus(received: Received): StreamEnd {
+  const refusal = refusedResponse(received);
+  if (refusal !== undefined) return refusal;
+  const what = received.trailers === undefined ? 'without trailers' : 'with trailers that hold no grpc-status';
+  return transportEnd(Status.INTERNAL, `the server ended the stream ${what}`, true, received);
+}
+
+/** The end for leading headers that no gRPC server sends, or undefined. */
+export function refusedResponse(received: Received): StreamEnd | undefined {
+  const { headers } = received;
+  if (headers === undefined || headers['grpc-status'] !== undefined) return undefined;
+  const status = Number(headers[':status']);
+  const type = headers['content-type'];
+  if (status === 200 && type !== undefined && /^application\/grpc(?:[+;]|$)/.test(type)) return undefined;
+  const message = `the server answered HTTP ${status} with content-type ${type ?? '(none)'} instead of gRPC`;
+  return transportEnd(status === 200 ? Status.UNKNOWN : statusOfHttp(status), message, true, received);
 }

@@ -1,0 +1,79 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { CallMetadata, MetadataEntries, ReceivedMetadata } from './metadata.js';
+
+/** What this client calls itself. */
+export const USER_AGENT = 'liftbridge-client-node/0.1.0';
+
+/** Where a call goes. */
+export interface CallTarget {
+  readonly scheme: 'http' | 'https';
+  readonly authority: string;
+  readonly path: string;
+  /** Milliseconds left, when there is a deadline. */
+  readonly timeout: number | undefined;
+}
+
+/** The request headers of a gRPC call, in the order that gRPC asks for. */
+export function requestHeaders(target: CallTarget, metadata: MetadataEntries): OutgoingHttpHeaders {
+  return {
+    ':method': 'POST',
+    ':scheme': target.scheme,
+    ':path': target.path,
+    ':authority': target.authority,
+    te: 'trailers',
+    ...(target.timeout === undefined ? {} : { 'grpc-timeout': timeoutHeader(target.timeout) }),
+    'content-type': 'application/grpc',
+    'user-agent': USER_AGENT,
+    ...userMetadata(metadata),
+  };
+}
+
+const RESERVED = new Set(['te', 'content-type', 'user-agent', 'host', 'connection']);
+
+function userMetadata(metadata: MetadataEntries): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(metadata)) {
+    const key = name.toLowerCase();
+    if (RESERVED.has(key) || key.startsWith('grpc-') || key.startsWith(':'))
+      throw new TypeError(`metadata name "${name}" is reserved by gRPC`);
+    if (!/^[0-9a-z_.-]+$/.test(key)) throw new TypeError(`metadata name "${name}" may only hold a-z, 0-9, _ - and .`);
+    headers[key] = key.endsWith('-bin') ? Buffer.from(value).toString('base64') : asciiValue(name, value);
+  }
+  return headers;
+}
+
+function asciiValue(name: string, value: string): string {
+  if (!/^[\x20-\x7e]*$/.test(value))
+    throw new TypeError(`metadata value of "${name}" is not printable ASCII; give it a name that ends in "-bin"`);
+  return value;
+}
+
+/** Metadata for one call: a promise only when a function answers one. */
+export function callMetadata(metadata: CallMetadata | undefined): MetadataEntries | Promise<MetadataEntries> {
+  if (metadata === undefined) return {};
+  return typeof metadata === 'function' ? metadata() : metadata;
+}
+
+/** Milliseconds as gRPC sends them: at most eight digits and a unit, never rounded to a shorter time. */
+export function timeoutHeader(milliseconds: number): string {
+  let value = Math.max(0, Math.ceil(milliseconds));
+  for (const [unit, next] of [
+    ['m', 1000],
+    ['S', 60],
+    ['M', 60],
+  ] as const) {
+    if (value < 100_000_000) return `${value}${unit}`;
+    value = Math.ceil(value / next);
+  }
+  return `${Math.min(value, 99_999_999)}H`;
+}
+
+/** Metadata out of received headers, without HTTP/2's own. */
+export function receivedMetadata(headers: IncomingHttpHeaders | undefined): ReceivedMetadata {
+  const metadata = new Map<string, string>();
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (value !== undefined && !name.startsWith(':'))
+      metadata.set(name, Array.isArray(value) ? value.join(',') : value);
+  }
+  return metadata;
+}

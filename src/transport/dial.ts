@@ -1,0 +1,146 @@
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { connectionFailure, connectionReason } from './connection-failure.js';
+import type { ConnectionReason } from './connection-reason.js';
+import { RpcFailure } from './status.js';
+
+/** A stream's receive window: what one paused stream may hold in memory. */
+export const STREAM_WINDOW = 1024 * 1024;
+/** The session's window. Node gives it back as data arrives, so that a paused stream never holds up its neighbours. */
+export const SESSION_WINDOW = 8 * 1024 * 1024;
+
+/** Where to connect to. */
+export interface DialTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Options for `tls.connect`; undefined is plaintext. */
+  readonly tls: ConnectionOptions | undefined;
+  /** Milliseconds for TCP, TLS and SETTINGS together. */
+  readonly timeout: number;
+}
+
+/** A session whose peer has shown itself, and the socket below. */
+export interface Dialled {
+  readonly session: ClientHttp2Session;
+  readonly socket: Socket;
+}
+
+/** `host:port`, with brackets round an IPv6 address. */
+export function authorityOf(host: string, port: number): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Connects and waits for the peer's SETTINGS. Rejects with RpcFailure, whose `connection` says why; a peer that takes the
+ * connection and stays silent fails after `timeout`.
+ */
+export async function dial(target: DialTarget, signal?: AbortSignal): Promise<Dialled> {
+  const socket = openSocket(target);
+  try {
+    return await handshake(target, socket, signal);
+  } catch (error) {
+    socket.destroy();
+    if (error instanceof RpcFailure && (await mayNeedTls(target, error))) {
+      throw failure(target, 'tls-required', error.cause);
+    }
+    throw error;
+  }
+}
+
+function openSocket({ host, port, tls }: DialTarget): Socket {
+  const address = { host, port, noDelay: true, autoSelectFamily: true };
+  return tls === undefined ? connectTcp(address) : connectTls({ ...address, ...tls });
+}
+
+function failure(target: DialTarget, reason: ConnectionReason, cause?: unknown, note?: string): RpcFailure {
+  const address = authorityOf(target.host, target.port);
+  return connectionFailure(address, reason, { sent: false, cause, ...(note === undefined ? {} : { note }) });
+}
+
+/** Follows one connection through its steps; whichever of success, error, close, timeout and abort comes first decides. */
+function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | undefined): Promise<Dialled> {
+  return new Promise((resolve, reject) => {
+    let session: ClientHttp2Session | undefined;
+    let secured = false;
+    let cause: unknown;
+    const settle = (finish: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.off('close', onClose);
+      finish();
+    };
+    const fail = (reason: ConnectionReason, error?: unknown, note?: string) =>
+      settle(() => {
+        session?.destroy();
+        reject(failure(target, reason, error, note));
+      });
+    const onAbort = () => fail('closed', signal?.reason);
+    const onClose = () => {
+      if (cause !== undefined) fail(connectionReason(cause), cause);
+      // TLS 1.3 tells a client that its certificate is missing only after the handshake, and a close may overtake the alert.
+      else if (secured) fail('tls-rejected', undefined, 'it closed the connection right after the TLS handshake');
+      else fail('lost', undefined, 'it closed the connection before its SETTINGS');
+    };
+    const timer = setTimeout(() => fail('timeout', undefined, waitedFor(target, socket, secured)), target.timeout);
+    // The error always comes before the close, which then reports it: one place decides.
+    socket.on('error', (error) => {
+      cause ??= error;
+    });
+    socket.on('close', onClose);
+    socket.once(target.tls === undefined ? 'connect' : 'secureConnect', () => {
+      secured = target.tls !== undefined;
+      if (secured && (socket as TLSSocket).alpnProtocol !== 'h2') {
+        fail('protocol', undefined, 'its TLS does not offer HTTP/2 (no h2 in ALPN)');
+        return;
+      }
+      session = startHttp2(target, socket);
+      session.on('error', (error) => {
+        cause ??= error;
+      });
+      session.once('remoteSettings', () => settle(() => resolve({ session: session!, socket })));
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+  });
+}
+
+function waitedFor({ tls, timeout }: DialTarget, socket: Socket, secured: boolean): string {
+  if (socket.connecting) return `no TCP connection within ${timeout} ms`;
+  if (tls !== undefined && !secured) return `no TLS handshake within ${timeout} ms`;
+  return `connected, but no HTTP/2 SETTINGS within ${timeout} ms`;
+}
+
+function startHttp2({ host, port, tls }: DialTarget, socket: Socket): ClientHttp2Session {
+  const scheme = tls === undefined ? 'http' : 'https';
+  const session = connectHttp2(`${scheme}://${authorityOf(host, port)}`, {
+    createConnection: () => socket,
+    settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
+    // Node counts what waits for the peer's window against it; our own bounds are elsewhere.
+    maxSessionMemory: 1024,
+  });
+  session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW));
+  return session;
+}
+
+/** A plaintext client that was cut off: does the peer speak TLS? */
+async function mayNeedTls(target: DialTarget, error: RpcFailure): Promise<boolean> {
+  if (target.tls !== undefined) return false;
+  if (error.connection !== 'lost' && error.connection !== 'protocol') return false;
+  return await speaksTls(target);
+}
+
+function speaksTls({ host, port, timeout }: DialTarget): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    const answer = (spoken: boolean) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(spoken);
+    };
+    const timer = setTimeout(answer, Math.min(timeout, 2_000), false);
+    socket.once('secureConnect', () => answer(true));
+    socket.on('error', (error) => answer(connectionReason(error) === 'tls-rejected'));
+    socket.once('close', () => answer(false));
+  });
+}

@@ -1,0 +1,262 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { ByteWriter } from '../protocol/byte-writer.js';
+import { FrameError, FrameSplitter, type OnFrame } from './frames.js';
+import { Outbox } from './outbox.js';
+import { type RpcFailure, Status } from './status.js';
+import {
+  lostEnd,
+  type Received,
+  refusedResponse,
+  resetEnd,
+  type StreamEnd,
+  serverEnd,
+  transportEnd,
+} from './stream-end.js';
+
+/** What a stream asks of its session. */
+export interface StreamOwner {
+  /** The end that the connection gave this stream, or undefined when the connection is well. */
+  connectionEnd(id: number | undefined, received: Received): StreamEnd | undefined;
+  /** The stream has ended. */
+  release(stream: DuplexStream): void;
+}
+
+/** One gRPC call with a stream of messages either way. Nothing on it throws but what `encode` throws. */
+export class DuplexStream {
+  /** Settles exactly once, and never rejects. After it no message is handed out. */
+  readonly ended: Promise<StreamEnd>;
+  readonly #owner: StreamOwner;
+  readonly #outbox = new Outbox();
+  readonly #splitter: FrameSplitter;
+  #settle!: (end: StreamEnd) => void;
+  #stream: ClientHttp2Stream | undefined;
+  #onFrame: OnFrame | undefined;
+  #onBatch: (() => void) | undefined;
+  #headers: IncomingHttpHeaders | undefined;
+  #trailers: IncomingHttpHeaders | undefined;
+  #paused = false;
+  #readToEnd = false;
+  #settled = false;
+  #cleanup: (() => void)[] = [];
+
+  /** Made by `DataSession.open`. */
+  constructor(owner: StreamOwner, maxMessageBytes: number) {
+    this.#owner = owner;
+    this.#splitter = new FrameSplitter(maxMessageBytes);
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Bytes written but not yet taken by the peer's flow control. */
+  get pendingBytes(): number {
+    return this.#outbox.pending;
+  }
+
+  /** False once nothing more can be written: half-closed or ended. A write after that is dropped. */
+  get writable(): boolean {
+    return this.#outbox.writable;
+  }
+
+  /** Adds one message; what `encode` throws is thrown here, and the message left out. Messages of a tick go out together. */
+  write(encode: (writer: ByteWriter) => void): void {
+    this.#outbox.add(encode);
+  }
+
+  /** Adds one message that is encoded already. */
+  send(payload: Uint8Array): void {
+    this.#outbox.addPayload(payload);
+  }
+
+  /** Resolves when at most `below` bytes (default 0) are pending, and also when the stream ends. */
+  drained(below = 0): Promise<void> {
+    return this.#outbox.drained(below);
+  }
+
+  /** Says that nothing more will be written; what is pending still goes out. */
+  halfClose(): void {
+    this.#outbox.end();
+  }
+
+  /**
+   * Sets what is called for every message, synchronously, with the part of a buffer that it takes. Reading starts with it.
+   * What it throws ends the stream as INTERNAL.
+   */
+  onFrames(handler: OnFrame): void {
+    this.#onFrame = handler;
+    if (!this.#paused) this.#stream?.resume();
+  }
+
+  /** Sets what is called after the messages of one chunk have been handed out. */
+  onBatch(handler: () => void): void {
+    this.#onBatch = handler;
+  }
+
+  /** Stops reading: the chunk at hand is still handed out, then the peer may send one window and has to stop. */
+  pause(): void {
+    this.#paused = true;
+    this.#stream?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#onFrame !== undefined) this.#stream?.resume();
+  }
+
+  /** Ends the stream as CANCELLED and tells the peer. */
+  cancel(reason = 'cancelled by this client'): void {
+    this.#abandon(Status.CANCELLED, reason);
+  }
+
+  /** Lets `deadline` (as of `Date.now()`) and `signal` end the stream. @internal */
+  limit(deadline: number | undefined, signal: AbortSignal | undefined): void {
+    if (deadline !== undefined) this.#startDeadline(deadline);
+    if (signal === undefined || this.#settled) return;
+    const onAbort = () => this.cancel(abortText(signal));
+    if (signal.aborted) onAbort();
+    else {
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#cleanup.push(() => signal.removeEventListener('abort', onAbort));
+    }
+  }
+
+  #startDeadline(deadline: number): void {
+    const left = deadline - Date.now();
+    const expire = () => {
+      // A timer holds 31 bits; a longer deadline takes several.
+      if (deadline > Date.now()) this.#startDeadline(deadline);
+      else this.#abandon(Status.DEADLINE_EXCEEDED, 'deadline exceeded');
+    };
+    if (left <= 0) {
+      expire();
+      return;
+    }
+    const timer = setTimeout(expire, Math.min(left, 0x7fffffff));
+    this.#cleanup.push(() => clearTimeout(timer));
+  }
+
+  /** Starts on the HTTP/2 stream of this call. @internal */
+  attach(stream: ClientHttp2Stream): void {
+    this.#stream = stream;
+    stream.pause();
+    stream.on('response', (headers) => this.#response(headers));
+    stream.on('trailers', (trailers) => {
+      this.#trailers = trailers;
+      if (this.#readToEnd) this.#finish();
+    });
+    stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    stream.on('end', () => this.#end());
+    // The close that follows carries the code; without a listener the process would end.
+    stream.on('error', () => {});
+    stream.on('close', () => this.#closed());
+    if (this.#paused || this.#onFrame === undefined) stream.pause();
+    else stream.resume();
+    this.#outbox.attach(stream);
+  }
+
+  /** Ends the stream with what its session has to say. @internal */
+  fail(end: StreamEnd): void {
+    this.#finishWith(end);
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  /** Ends the stream because its connection is gone. @internal */
+  lose(failure: RpcFailure): void {
+    if (this.#settled) return;
+    const id = this.#stream?.id;
+    this.fail(this.#owner.connectionEnd(id, this.#received) ?? lostEnd(failure, id !== undefined, this.#received));
+  }
+
+  get #received(): Received {
+    return { headers: this.#headers, trailers: this.#trailers };
+  }
+
+  #response(headers: IncomingHttpHeaders): void {
+    this.#headers = headers;
+    const refusal = refusedResponse(this.#received);
+    if (refusal !== undefined) this.fail(refusal);
+    // Trailers-only: nobody may have asked for messages yet, and none will come.
+    else if (headers['grpc-status'] !== undefined) this.#stream?.resume();
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#settled || this.#onFrame === undefined) return;
+    try {
+      this.#splitter.push(chunk, this.#handOut);
+      if (!this.#settled) this.#onBatch?.();
+    } catch (error) {
+      this.#abandon(...readFailure(error));
+    }
+  }
+
+  readonly #handOut: OnFrame = (source, start, end) => {
+    // A handler may have ended the stream with an earlier message of this chunk.
+    if (!this.#settled) this.#onFrame?.(source, start, end);
+  };
+
+  #end(): void {
+    this.#readToEnd = true;
+    // Trailers may be announced just after the end of the data.
+    if (this.#hasStatus) this.#finish();
+    else setImmediate(() => this.#finish());
+  }
+
+  #finish(): void {
+    if (this.#settled) return;
+    const end = this.#hasStatus ? serverEnd(this.#received) : this.#endWithoutStatus();
+    try {
+      if (end.code === Status.OK) this.#splitter.finish();
+      this.#finishWith(end);
+    } catch (error) {
+      this.#finishWith(transportEnd(...readFailure(error), true, this.#received));
+    }
+    // The server is done: what is still unsent has no reader.
+    this.#stream?.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  get #hasStatus(): boolean {
+    return this.#trailers !== undefined || this.#headers?.['grpc-status'] !== undefined;
+  }
+
+  /** Node ends the data of a stream also when it was cut off: the connection and the reset code tell. */
+  #endWithoutStatus(): StreamEnd {
+    const lost = this.#owner.connectionEnd(this.#stream?.id, this.#received);
+    if (lost !== undefined) return lost;
+    const code = this.#stream?.rstCode ?? 0;
+    return code === 0 ? serverEnd(this.#received) : resetEnd(code, this.#received);
+  }
+
+  #closed(): void {
+    if (this.#settled) return;
+    // A status counts only when every message before it was read.
+    if (this.#readToEnd) this.#finish();
+    else this.#finishWith(this.#endWithoutStatus());
+  }
+
+  #abandon(code: number, message: string): void {
+    if (this.#settled) return;
+    this.#finishWith(transportEnd(code, message, this.#stream !== undefined, this.#received));
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #finishWith(end: StreamEnd): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    for (const undo of this.#cleanup) undo();
+    this.#cleanup = [];
+    this.#outbox.close();
+    // What is left in the pipe is let go, or the stream would never close.
+    this.#stream?.resume();
+    this.#settle(end);
+    this.#owner.release(this);
+  }
+}
+
+function readFailure(error: unknown): [code: number, message: string] {
+  if (!(error instanceof FrameError)) return [Status.INTERNAL, `reading a message failed: ${String(error)}`];
+  return [error.reason === 'too-large' ? Status.RESOURCE_EXHAUSTED : Status.INTERNAL, error.message];
+}
+
+function abortText({ reason }: AbortSignal): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}

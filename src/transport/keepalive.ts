@@ -1,0 +1,69 @@
+/** Timing of a `Keepalive`, in milliseconds, and what it acts on. */
+export interface KeepaliveOptions {
+  readonly time: number;
+  readonly timeout: number;
+  /** Bytes received so far. */
+  readonly received: () => number;
+  /** Asks the peer for a sign of life; `urgent` is the second and last time. */
+  readonly ask: (urgent: boolean) => void;
+  /** Called once when the peer is taken for dead. */
+  readonly dead: () => void;
+}
+
+const STEPS = 4;
+
+/** Watches a connection: any byte is a sign of life, and after a silence the peer is asked for one. */
+export class Keepalive {
+  readonly #options: KeepaliveOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #seen = -1;
+  #silentSteps = 0;
+
+  constructor(options: KeepaliveOptions) {
+    this.#options = options;
+    this.#wait(options.time / STEPS, this.#listen);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #wait(delay: number, next: () => void): void {
+    // The socket keeps the process alive, not the watch on it.
+    this.#timer = setTimeout(next, Math.min(delay, 0x7fffffff)).unref();
+  }
+
+  #heard(): boolean {
+    const received = this.#options.received();
+    const heard = received !== this.#seen;
+    this.#seen = received;
+    if (heard) this.#silentSteps = 0;
+    return heard;
+  }
+
+  readonly #listen = (): void => {
+    const { time, timeout, ask } = this.#options;
+    if (!this.#heard()) this.#silentSteps++;
+    if (this.#silentSteps < STEPS) {
+      this.#wait(time / STEPS, this.#listen);
+      return;
+    }
+    ask(false);
+    this.#wait(timeout / 2, this.#insist);
+  };
+
+  readonly #insist = (): void => {
+    const { time, timeout, ask } = this.#options;
+    if (this.#heard()) {
+      this.#wait(time / STEPS, this.#listen);
+      return;
+    }
+    ask(true);
+    this.#wait(timeout / 2, this.#judge);
+  };
+
+  readonly #judge = (): void => {
+    if (this.#heard()) this.#wait(this.#options.time / STEPS, this.#listen);
+    else this.#options.dead();
+  };
+}
