@@ -1,0 +1,131 @@
+import { wire } from 'liftbridge-client/protocol';
+import type { Authorize } from '../api/authorize.js';
+import { publish } from '../api/publish.js';
+import type { ClockTimer } from '../clock.js';
+import type { BrokerNode, Operation } from '../cluster/contract.js';
+import { RpcError } from '../grpc/status.js';
+import { eventOf } from './events.js';
+
+/** The stream that tells what happens to streams and groups. */
+export const ACTIVITY_STREAM = '__activity';
+
+const LONGEST_WAIT = 10_000;
+const FIRST_WAIT = 1_000;
+
+const ACK_POLICIES: Readonly<Record<string, wire.AckPolicy>> = {
+  none: wire.AckPolicy.NONE,
+  leader: wire.AckPolicy.LEADER,
+  all: wire.AckPolicy.ALL,
+};
+
+/**
+ * Publishes an event for each operation, one at a time and in their order. Every broker keeps what is not known to be
+ * published; the metadata leader publishes it and notes how far it came. One that fails is tried again and holds up
+ * those behind it, so that an event may come twice but never too early or not at all.
+ */
+export class ActivityPublisher {
+  readonly #node: BrokerNode;
+  readonly #authorize: Authorize;
+  readonly #stopped = new AbortController();
+  readonly #unlisten: () => void;
+  #pending: wire.ActivityStreamEvent[] = [];
+  #publishing = false;
+  #retry: ClockTimer | null = null;
+
+  constructor(node: BrokerNode, authorize: Authorize) {
+    this.#node = node;
+    this.#authorize = authorize;
+    this.#unlisten = node.onApplied((index, operation) => this.#applied(index, operation));
+  }
+
+  /** Ends the publishing; what is pending is left to the next metadata leader. */
+  stop(): void {
+    this.#stopped.abort();
+    this.#unlisten();
+    this.#retry?.cancel();
+  }
+
+  #applied(index: bigint, operation: Operation): void {
+    if (operation.kind === 'activity-published') {
+      this.#pending = this.#pending.filter(({ id }) => id > operation.upTo);
+    } else {
+      const event = eventOf(index, operation, (name) => this.#node.stream(name));
+      if (event) this.#pending.push(event);
+    }
+    this.#start();
+  }
+
+  #start(): void {
+    if (this.#publishing || this.#retry || this.#pending.length === 0) return;
+    if (this.#node.isMetadataLeader) void this.#publishAll();
+    // Another broker publishes; should it be lost, this one may have to go on.
+    else this.#startAfter(FIRST_WAIT);
+  }
+
+  #startAfter(ms: number): void {
+    this.#retry = this.#node.clock.after(ms, () => {
+      this.#retry = null;
+      this.#start();
+    });
+  }
+
+  async #publishAll(): Promise<void> {
+    this.#publishing = true;
+    let wait = FIRST_WAIT;
+    while (this.#pending.length > 0 && this.#node.isMetadataLeader && !this.#stopped.signal.aborted) {
+      const event = this.#pending[0]!;
+      if (await this.#publish(event)) wait = FIRST_WAIT;
+      else {
+        await this.#pause(wait);
+        wait = Math.min(2 * wait, LONGEST_WAIT);
+      }
+    }
+    this.#publishing = false;
+    if (!this.#stopped.signal.aborted) this.#start();
+  }
+
+  /** Publishes an event and notes that it is; false when that has to be tried again. */
+  async #publish(event: wire.ActivityStreamEvent): Promise<boolean> {
+    const deadline = Date.now() + this.#node.settings['activity.stream.publish.timeout'];
+    try {
+      // Nobody in particular calls: with authorization on this is refused for ever, as in the server.
+      const caller = { deadline, identity: null, signal: this.#stopped.signal };
+      const ack = await publish(this.#node, this.#authorize, this.#request(event), caller);
+      if (ack && ack.ackError !== wire.Ack_Error.OK) return false;
+      const options = { deadline, failurePrefix: 'Failed to note the published activity' };
+      await this.#node.propose({ kind: 'activity-published', upTo: event.id }, options);
+      this.#pending = this.#pending.filter(({ id }) => id > event.id);
+      return true;
+    } catch (error) {
+      if (error instanceof RpcError) return false;
+      throw error;
+    }
+  }
+
+  #request(event: wire.ActivityStreamEvent): wire.PublishRequest {
+    return {
+      key: new Uint8Array(),
+      value: wire.ActivityStreamEvent.encode(event).finish(),
+      stream: ACTIVITY_STREAM,
+      partition: 0,
+      headers: new Map(),
+      ackInbox: '',
+      correlationId: '',
+      ackPolicy: ACK_POLICIES[this.#node.settings['activity.stream.publish.ack.policy']] ?? wire.AckPolicy.ALL,
+      expectedOffset: 0n,
+    };
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#stopped;
+    return new Promise((resolve) => {
+      const timer = this.#node.clock.after(ms, () => done());
+      const done = () => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      signal.addEventListener('abort', done);
+    });
+  }
+}

@@ -1,0 +1,142 @@
+import type { PartitionReplica } from '../cluster/contract.js';
+import type { StreamCall } from '../grpc/service.js';
+import { RpcError, type StatusName } from '../grpc/status.js';
+import type { Delivery } from '../log/forward-reader.js';
+import { LogError } from '../log/log-error.js';
+import type { PartitionLog } from '../log/partition-log.js';
+
+/** What a subscription reads from, forward or backward. */
+export interface Reader {
+  /** Nothing is left, and nothing will come. */
+  readonly ended: boolean;
+  read(maxBytes: number): Delivery;
+}
+
+/** How a subscription ends that has read everything there will ever be. */
+export type EndOfData = readonly [status: StatusName, message: string];
+
+const BYTES_A_WRITE = 256 * 1024;
+const READY = Buffer.alloc(5);
+
+/**
+ * A subscription that stands: it sends what is committed, waits for more at the high watermark, and for the client
+ * where that is slow. However many messages are committed in one turn, they are read and sent together.
+ */
+export class LiveSubscription {
+  readonly #call: StreamCall;
+  readonly #log: PartitionLog;
+  readonly #reader: Reader;
+  readonly #closedBy: () => PartitionReplica['closedBy'];
+  readonly #endOfData: EndOfData;
+  readonly #unlisten: () => void;
+  #waiting: 'client' | 'turn' | null = null;
+  #over = false;
+  #resolve: () => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+  readonly #done: Promise<void>;
+
+  constructor(
+    call: StreamCall,
+    source: { readonly log: PartitionLog; readonly closedBy: () => PartitionReplica['closedBy'] },
+    reader: Reader,
+    endOfData: EndOfData,
+  ) {
+    this.#call = call;
+    this.#log = source.log;
+    this.#closedBy = source.closedBy;
+    this.#reader = reader;
+    this.#endOfData = endOfData;
+    this.#done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#unlisten = this.#log.onChange((change) => {
+      if (change === 'closed' || change === 'deleted') this.#closed();
+      else this.#schedule();
+    });
+  }
+
+  /** Tells the client that the subscription stands, and serves it to its end. Rejects with RpcError. */
+  async run(): Promise<void> {
+    const { signal } = this.#call;
+    const end = () => this.end();
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+    try {
+      this.#call.sendHeaders();
+      this.#call.write(READY);
+      this.#pump();
+      await this.#done;
+    } finally {
+      signal.removeEventListener('abort', end);
+      this.end();
+    }
+  }
+
+  /** Ends it without an error. */
+  end(): void {
+    this.#finish();
+    this.#resolve();
+  }
+
+  #fail(status: StatusName, message: string): void {
+    this.#finish();
+    this.#reject(new RpcError(status, message));
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#unlisten();
+  }
+
+  #schedule(): void {
+    if (this.#waiting !== null || this.#over) return;
+    this.#waiting = 'turn';
+    queueMicrotask(() => {
+      this.#waiting = null;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    try {
+      while (!this.#over && this.#waiting !== 'client') {
+        if (!this.#step()) return;
+      }
+    } catch (error) {
+      if (!(error instanceof LogError)) {
+        this.#finish();
+        this.#reject(error);
+      } else if (this.#log.state !== 'open') this.#closed();
+      else this.#fail('UNKNOWN', error.message);
+    }
+  }
+
+  /** Sends what one read gives; false when there is nothing to send. */
+  #step(): boolean {
+    const { frames, count, stopped } = this.#reader.read(BYTES_A_WRITE);
+    const open = count === 0 || this.#send(frames);
+    if (stopped) this.#fail('RESOURCE_EXHAUSTED', 'Stop offset reached');
+    else if (this.#reader.ended) this.#fail(...this.#endOfData);
+    else if (!open) this.#waitForClient();
+    return count > 0;
+  }
+
+  #send(frames: readonly Buffer[]): boolean {
+    return this.#call.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+  }
+
+  #waitForClient(): void {
+    this.#waiting = 'client';
+    void this.#call.drained().then(() => {
+      this.#waiting = null;
+      this.#pump();
+    });
+  }
+
+  #closed(): void {
+    if (this.#over) return;
+    if (this.#log.state === 'deleted') this.#fail('NOT_FOUND', 'commit log was deleted');
+    else this.#fail(this.#closedBy() === 'pause' ? 'FAILED_PRECONDITION' : 'INTERNAL', 'commit log was closed');
+  }
+}

@@ -1,0 +1,54 @@
+import { wire } from 'liftbridge-client/protocol';
+import type { BrokerNode, PartitionState, StreamState } from '../cluster/contract.js';
+import type { StatusName } from '../grpc/status.js';
+
+/** Why a publish is refused before it reaches NATS, as a unary call and as a PublishAsync stream say it. */
+export interface Refusal {
+  readonly status: StatusName;
+  readonly code: wire.PublishAsyncError_Code;
+  readonly message: string;
+}
+
+/** Where a publish goes. */
+export interface PublishTarget {
+  readonly stream: StreamState;
+  readonly partition: PartitionState;
+}
+
+const { BAD_REQUEST, NOT_FOUND, READONLY } = wire.PublishAsyncError_Code;
+
+const WITHOUT_ACK: Refusal = Object.freeze({
+  status: 'INVALID_ARGUMENT',
+  code: BAD_REQUEST,
+  message: 'stream with concurrency control must have AckPolicy set',
+});
+
+export function noSuchStream(name: string): Refusal {
+  return { status: 'NOT_FOUND', code: NOT_FOUND, message: `no such stream: ${name}` };
+}
+
+/** The partition of a publish, or why there is none. */
+export function findTarget(node: BrokerNode, name: string, partition: number): PublishTarget | Refusal {
+  const stream = node.stream(name);
+  if (!stream) return noSuchStream(name);
+  const state = stream.partitions[partition];
+  if (!state) return { status: 'NOT_FOUND', code: NOT_FOUND, message: `no such partition: ${partition}` };
+  return { stream, partition: state };
+}
+
+/** Why the partition takes no such message, null when it does. That it is readonly counts before that it is paused. */
+export function refusalOf(node: BrokerNode, target: PublishTarget, ackPolicy: wire.AckPolicy): Refusal | null {
+  const { stream, partition } = target;
+  if (isReadonly(node, partition)) return readonlyRefusal(partition.id);
+  if (stream.config.optimisticConcurrencyControl && ackPolicy === wire.AckPolicy.NONE) return WITHOUT_ACK;
+  return null;
+}
+
+function readonlyRefusal(partition: number): Refusal {
+  return { status: 'FAILED_PRECONDITION', code: READONLY, message: `readonly partition: ${partition}` };
+}
+
+/** The flag of the log says it; a broker without a replica has only the metadata to go by. */
+function isReadonly(node: BrokerNode, partition: PartitionState): boolean {
+  return node.replica(partition.stream, partition.id)?.log.readonly ?? partition.readonly;
+}

@@ -1,0 +1,20 @@
+import type { BrokerNode, StreamState } from '../cluster/contract.js';
+
+const NOTHING: readonly number[] = Object.freeze([]);
+
+/** What has to be resumed before this partition can be used: all that is paused when the stream was paused that way. */
+export function pausedPartitions(stream: StreamState, partition: number): readonly number[] {
+  if (stream.resumeAll) return stream.partitions.filter(({ paused }) => paused).map(({ id }) => id);
+  return stream.partitions[partition]?.paused ? [partition] : NOTHING;
+}
+
+/** Resumes partitions of a stream. Rejects with RpcError. */
+export async function resume(
+  node: BrokerNode,
+  stream: string,
+  partitions: readonly number[],
+  deadline: number | null,
+): Promise<void> {
+  const failurePrefix = 'Failed to resume stream';
+  await node.propose({ kind: 'resume-stream', name: stream, partitions }, { deadline, failurePrefix });
+}

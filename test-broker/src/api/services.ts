@@ -1,0 +1,48 @@
+import { ActivityPublisher } from '../activity/activity-publisher.js';
+import type { BrokerNode } from '../cluster/contract.js';
+import { CursorStore } from '../cursors/cursor-store.js';
+import { GroupLiveness } from '../groups/liveness.js';
+import type { Method, Services } from '../grpc/service.js';
+import type { Authorize } from './authorize.js';
+import { cursorMethods } from './cursors.js';
+import { groupMethods } from './groups.js';
+import { metadataMethods } from './metadata.js';
+import { publishMethods } from './publish.js';
+import { publishAsyncMethods } from './publish-async.js';
+import { publishToSubjectMethods } from './publish-subject.js';
+import { streamMethods } from './streams.js';
+import { subscribeMethods } from './subscribe.js';
+
+/** Full name of the service that a broker offers. */
+export const API_SERVICE = 'proto.API';
+
+/** The services of a broker, with what goes on beside the calls. */
+export interface BrokerServices extends Services {
+  /** Ends the liveness timers, the activity publisher and whatever else works without being called. */
+  stop(): void;
+}
+
+/** The `proto.API` service of a broker; the health service is the server's own. */
+export function createServices(node: BrokerNode, authorize: Authorize = () => {}): BrokerServices {
+  const liveness = new GroupLiveness(node);
+  const cursors = new CursorStore(node, authorize);
+  const activity = node.settings['activity.stream.enabled'] ? new ActivityPublisher(node, authorize) : null;
+  const methods: Record<string, Method> = {
+    ...streamMethods(node, authorize),
+    ...publishMethods(node, authorize),
+    ...publishAsyncMethods(node, authorize),
+    ...publishToSubjectMethods(node, authorize),
+    ...subscribeMethods(node, authorize),
+    ...metadataMethods(node, authorize),
+    ...cursorMethods(cursors, authorize),
+    ...groupMethods(node, liveness),
+  };
+  const services = new Map([[API_SERVICE, new Map(Object.entries(methods))]]);
+  return Object.assign(services, {
+    stop() {
+      liveness.stop();
+      cursors.stop();
+      activity?.stop();
+    },
+  });
+}

@@ -1,0 +1,113 @@
+import { wire } from 'liftbridge-client/protocol';
+import type { BrokerNode, Operation, StreamConfig } from '../cluster/contract.js';
+import type { Call, Method } from '../grpc/service.js';
+import { RpcError } from '../grpc/status.js';
+import { ValueEncryption } from '../log/encryption.js';
+import { EncryptionError } from '../log/log-error.js';
+import { hasWildcard, isSubscribable } from '../nats/subjects.js';
+import type { Authorize } from './authorize.js';
+import { unary } from './unary.js';
+
+const RESERVED = new Set(['__activity', '__cursors']);
+
+/** CreateStream, DeleteStream, PauseStream and SetStreamReadonly. */
+export function streamMethods(node: BrokerNode, authorize: Authorize): Record<string, Method> {
+  return {
+    CreateStream: unary(wire.CreateStreamRequest, wire.CreateStreamResponse, async (request, call) => {
+      checkCreate(request);
+      authorize(call.identity, request.name, call.method);
+      checkEncryption(request.encryption?.value ?? node.settings['streams.encryption']);
+      return propose(node, call, createOperation(request), 'Failed to replicate partition');
+    }),
+    DeleteStream: unary(wire.DeleteStreamRequest, wire.DeleteStreamResponse, async ({ name }, call) => {
+      authorize(call.identity, name, call.method);
+      if (RESERVED.has(name)) throw new RpcError('INVALID_ARGUMENT', 'Stream is reserved');
+      return propose(node, call, { kind: 'delete-stream', name }, 'Failed to delete stream');
+    }),
+    PauseStream: unary(wire.PauseStreamRequest, wire.PauseStreamResponse, async (request, call) => {
+      const { name, partitions, resumeAll } = request;
+      authorize(call.identity, name, call.method);
+      return propose(node, call, { kind: 'pause-stream', name, partitions, resumeAll }, 'Failed to pause stream');
+    }),
+    SetStreamReadonly: unary(wire.SetStreamReadonlyRequest, wire.SetStreamReadonlyResponse, async (request, call) => {
+      const { name, partitions, readonly } = request;
+      authorize(call.identity, name, call.method);
+      const operation: Operation = { kind: 'set-readonly', name, partitions, readonly };
+      return propose(node, call, operation, 'Failed to set stream readonly flag');
+    }),
+  };
+}
+
+async function propose(
+  node: BrokerNode,
+  call: Call,
+  operation: Operation,
+  failurePrefix: string,
+): Promise<Record<string, never>> {
+  await node.propose(operation, { deadline: call.deadline, failurePrefix });
+  return {};
+}
+
+function checkCreate(request: wire.CreateStreamRequest): void {
+  const { name, subject, group, partitions } = request;
+  if (name === '') refuse('Name cannot be empty');
+  if (/[ \t\r\n]/.test(subject) || subject.split('.').includes('')) refuse('Subject is invalid');
+  // The real server loses its NATS connection over these two.
+  if (!isSubscribable(subject)) refuse('Subject is invalid');
+  if (partitions > 1 && hasWildcard(subject) && subject.endsWith('>')) refuse('Subject is invalid');
+  if (RESERVED.has(name)) refuse('Stream is reserved');
+  // The real server does not survive any of these.
+  if (partitions < 0) refuse(`Invalid partitions ${partitions}`);
+  if (/[ \t\r\n]/.test(group)) refuse('Group is invalid');
+  if ((request.cleanerInterval?.value ?? 0n) < 0n) refuse(`Invalid cleanerInterval ${request.cleanerInterval?.value}`);
+  if ((request.segmentMaxBytes?.value ?? 0n) < 0n) refuse(`Invalid segmentMaxBytes ${request.segmentMaxBytes?.value}`);
+}
+
+function refuse(message: string): never {
+  throw new RpcError('INVALID_ARGUMENT', message);
+}
+
+function checkEncryption(wanted: boolean): void {
+  if (!wanted) return;
+  try {
+    new ValueEncryption(process.env.LIFTBRIDGE_ENCRYPTION_KEY ?? '');
+  } catch (error) {
+    if (!(error instanceof EncryptionError)) throw error;
+    const text = `Failed on preconditions for stream's encryption handler: ${error.message}`;
+    throw new RpcError('FAILED_PRECONDITION', text);
+  }
+}
+
+function createOperation(request: wire.CreateStreamRequest): Operation {
+  return {
+    kind: 'create-stream',
+    name: request.name,
+    subject: request.subject,
+    group: request.group,
+    replicationFactor: request.replicationFactor || 1,
+    partitionCount: request.partitions || 1,
+    config: streamConfig(request),
+  };
+}
+
+function streamConfig(request: wire.CreateStreamRequest): StreamConfig {
+  return {
+    retentionMaxBytes: long(request.retentionMaxBytes),
+    retentionMaxMessages: long(request.retentionMaxMessages),
+    retentionMaxAge: long(request.retentionMaxAge),
+    cleanerInterval: long(request.cleanerInterval),
+    segmentMaxBytes: long(request.segmentMaxBytes),
+    segmentMaxAge: long(request.segmentMaxAge),
+    compactEnabled: request.compactEnabled?.value,
+    compactMaxGoroutines: request.compactMaxGoroutines?.value,
+    autoPauseTime: long(request.autoPauseTime),
+    autoPauseDisableIfSubscribers: request.autoPauseDisableIfSubscribers?.value,
+    minIsr: request.minIsr?.value,
+    optimisticConcurrencyControl: request.optimisticConcurrencyControl?.value,
+    encryption: request.encryption?.value,
+  };
+}
+
+function long(field: wire.NullableInt64 | undefined): number | undefined {
+  return field && Number(field.value);
+}

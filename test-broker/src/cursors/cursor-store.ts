@@ -1,0 +1,163 @@
+import { crc32 } from 'node:zlib';
+import { cursorWire, wire } from 'liftbridge-client/protocol';
+import type { Authorize } from '../api/authorize.js';
+import { type PublishCaller, publish } from '../api/publish.js';
+import { pausedPartitions, resume } from '../api/resume.js';
+import type { BrokerNode, Operation, PartitionState, StreamState } from '../cluster/contract.js';
+import { RpcError, type StatusName } from '../grpc/status.js';
+import { LogError } from '../log/log-error.js';
+import type { PartitionLog } from '../log/partition-log.js';
+import { CursorCache } from './cursor-cache.js';
+
+/** The stream that cursors are messages of. */
+export const CURSORS_STREAM = '__cursors';
+
+const CACHED = 512;
+const PATIENCE = 5_000;
+
+/** What a cursor is known by. */
+export interface CursorName {
+  readonly stream: string;
+  readonly partition: number;
+  readonly cursorId: string;
+}
+
+/** The cursors of this broker: those whose partition of `__cursors` it leads. */
+export class CursorStore {
+  readonly #node: BrokerNode;
+  readonly #authorize: Authorize;
+  readonly #cache = new CursorCache(CACHED);
+  readonly #unlisten: () => void;
+
+  constructor(node: BrokerNode, authorize: Authorize) {
+    this.#node = node;
+    this.#authorize = authorize;
+    this.#unlisten = node.onApplied((_index, operation) => {
+      if (this.#beginsToLead(operation)) this.#cache.clear();
+    });
+  }
+
+  stop(): void {
+    this.#unlisten();
+  }
+
+  /** Stores an offset. Any is taken; neither the stream nor the partition has to exist. Rejects with RpcError. */
+  async set(name: CursorName, offset: bigint, caller: PublishCaller): Promise<void> {
+    const key = keyOf(name);
+    const { partition } = this.#locate(key);
+    const { stream, partition: id, cursorId } = name;
+    const value = cursorWire.Cursor.encode({ stream, partition: id, cursorId, offset }).finish();
+    const deadline = caller.deadline ?? Date.now() + PATIENCE;
+    const request = cursorMessage(key, value, partition.id);
+    await orInternal(async () => {
+      const ack = await publish(this.#node, this.#authorize, request, { ...withoutMethods(caller), deadline });
+      if (ack && ack.ackError !== wire.Ack_Error.OK) throw new RpcError('UNKNOWN', 'unknown error');
+    });
+    this.#cache.set(key, offset);
+  }
+
+  /** The stored offset, -1n when there is none. Rejects with RpcError. */
+  async fetch(name: CursorName, caller: Pick<PublishCaller, 'deadline'>): Promise<bigint> {
+    const key = keyOf(name);
+    const { stream, partition } = this.#locate(key);
+    const known = this.#cache.get(key);
+    if (known !== undefined) return known;
+    const paused = pausedPartitions(stream, partition.id);
+    const offset = await orInternal(async () => {
+      if (paused.length > 0) await resume(this.#node, CURSORS_STREAM, paused, caller.deadline);
+      return this.#read(key, partition.id);
+    });
+    this.#cache.set(key, offset);
+    return offset;
+  }
+
+  #locate(key: string): { stream: StreamState; partition: PartitionState } {
+    const stream = this.#node.stream(CURSORS_STREAM);
+    if (!stream) throw new RpcError('INTERNAL', 'Cursors stream does not exist');
+    const id = crc32(key) % stream.partitions.length;
+    const partition = stream.partitions[id]!;
+    if (partition.leader !== this.#node.id)
+      throw new RpcError('FAILED_PRECONDITION', `Server not leader for cursors partition ${id}`);
+    return { stream, partition };
+  }
+
+  #read(key: string, partition: number): bigint {
+    const log = this.#node.replica(CURSORS_STREAM, partition)?.log;
+    if (!log) throw new RpcError('FAILED_PRECONDITION', 'Server not partition leader');
+    log.requireOpen();
+    return latestOffset(log, key);
+  }
+
+  #beginsToLead(operation: Operation): boolean {
+    const { id } = this.#node;
+    switch (operation.kind) {
+      case 'change-leader':
+        return operation.stream === CURSORS_STREAM && operation.leader === id;
+      case 'create-stream':
+      case 'resume-stream':
+        return (
+          operation.name === CURSORS_STREAM &&
+          Boolean(this.#node.stream(CURSORS_STREAM)?.partitions.some(({ leader }) => leader === id))
+        );
+      default:
+        return false;
+    }
+  }
+}
+
+/** The key of a cursor's messages. Nothing in it is escaped, so that two cursors may share one. */
+export function keyOf({ cursorId, stream, partition }: CursorName): string {
+  return `${cursorId},${stream},${partition}`;
+}
+
+/** What the committed messages of a key say last, -1n when there are none. */
+function latestOffset(log: PartitionLog, key: string): bigint {
+  const wanted = Buffer.from(key);
+  for (const { key: found, value } of log.recordsBackwards(log.highWatermark)) {
+    if (found?.equals(wanted)) return cursorWire.Cursor.decode(value ?? new Uint8Array()).offset;
+  }
+  return -1n;
+}
+
+function cursorMessage(key: string, value: Uint8Array, partition: number): wire.PublishRequest {
+  return {
+    key: Buffer.from(key),
+    value,
+    stream: CURSORS_STREAM,
+    partition,
+    headers: new Map(),
+    ackInbox: '',
+    correlationId: '',
+    ackPolicy: wire.AckPolicy.ALL,
+    expectedOffset: 0n,
+  };
+}
+
+function withoutMethods({ identity, signal }: PublishCaller): Omit<PublishCaller, 'deadline'> {
+  return { identity, signal };
+}
+
+/** The server wraps a status in its own words, and hands on what is none. */
+async function orInternal<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LogError) throw new RpcError('INTERNAL', error.message);
+    if (!(error instanceof RpcError)) throw error;
+    const { status, message } = error;
+    throw new RpcError(
+      'INTERNAL',
+      status === 'UNKNOWN' ? message : `rpc error: code = ${goName(status)} desc = ${message}`,
+    );
+  }
+}
+
+/** The name of a status as the Go library prints it: `FailedPrecondition`. */
+function goName(status: StatusName): string {
+  if (status === 'OK') return 'OK';
+  if (status === 'CANCELLED') return 'Canceled';
+  return status
+    .split('_')
+    .map((word) => word[0] + word.slice(1).toLowerCase())
+    .join('');
+}

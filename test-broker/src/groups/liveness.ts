@@ -1,0 +1,85 @@
+import type { ClockTimer } from '../clock.js';
+import type { BrokerNode } from '../cluster/contract.js';
+import { RpcError } from '../grpc/status.js';
+
+const RETRY_AFTER = 1_000;
+
+/**
+ * The timers of the groups that this broker coordinates, one a member. A member that is not heard of in time is taken
+ * out of its group; a broker that becomes the coordinator gives everybody the full time anew.
+ */
+export class GroupLiveness {
+  readonly #node: BrokerNode;
+  readonly #timers = new Map<string, Map<string, ClockTimer>>();
+  readonly #unlisten: () => void;
+
+  constructor(node: BrokerNode) {
+    this.#node = node;
+    this.#unlisten = node.onApplied((_index, operation) => {
+      switch (operation.kind) {
+        case 'join-group':
+        case 'leave-group':
+        case 'change-coordinator':
+          this.#follow(operation.group);
+      }
+    });
+    for (const { id } of node.groups()) this.#follow(id);
+  }
+
+  /** Gives a member the full time again; false when this broker keeps no timer for it. */
+  touch(group: string, consumer: string): boolean {
+    const timers = this.#timers.get(group);
+    if (!timers?.has(consumer)) return false;
+    this.#start(timers, group, consumer, this.#node.settings['groups.consumer.timeout']);
+    return true;
+  }
+
+  /** Ends all timers. */
+  stop(): void {
+    this.#unlisten();
+    for (const group of [...this.#timers.keys()]) this.#drop(group);
+  }
+
+  #follow(id: string): void {
+    const group = this.#node.group(id);
+    if (!group || group.coordinator !== this.#node.id) {
+      this.#drop(id);
+      return;
+    }
+    const timers = this.#timers.get(id) ?? new Map<string, ClockTimer>();
+    this.#timers.set(id, timers);
+    for (const [consumer, timer] of timers) {
+      if (group.members.has(consumer)) continue;
+      timer.cancel();
+      timers.delete(consumer);
+    }
+    const timeout = this.#node.settings['groups.consumer.timeout'];
+    for (const consumer of group.members.keys()) {
+      if (!timers.has(consumer)) this.#start(timers, id, consumer, timeout);
+    }
+  }
+
+  #start(timers: Map<string, ClockTimer>, group: string, consumer: string, ms: number): void {
+    timers.get(consumer)?.cancel();
+    timers.set(
+      consumer,
+      this.#node.clock.after(ms, () => void this.#expire(timers, group, consumer)),
+    );
+  }
+
+  async #expire(timers: Map<string, ClockTimer>, group: string, consumer: string): Promise<void> {
+    const options = { deadline: null, failurePrefix: 'Failed to remove expired consumer' };
+    try {
+      await this.#node.propose({ kind: 'leave-group', group, consumer, expired: true }, options);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      // It left by itself, or the cluster has no leader for now and the member is still to go.
+      if (timers.has(consumer) && this.#timers.get(group) === timers) this.#start(timers, group, consumer, RETRY_AFTER);
+    }
+  }
+
+  #drop(group: string): void {
+    for (const timer of this.#timers.get(group)?.values() ?? []) timer.cancel();
+    this.#timers.delete(group);
+  }
+}
