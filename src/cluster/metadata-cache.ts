@@ -1,0 +1,133 @@
+import type { EventHub } from './events.js';
+import { type BrokerInfo, type Metadata, NO_METADATA, type StreamInfo } from './metadata.js';
+import type { MetadataAnswer } from './metadata-reader.js';
+
+/** Fetches metadata from some broker; no streams means all of them. Rejects with a LiftbridgeError. */
+export type FetchMetadata = (streams: readonly string[], groups: readonly string[]) => Promise<MetadataAnswer>;
+
+/** The client's view of the cluster: one snapshot, replaced as answers come in. Equal fetches under way are shared. */
+export class MetadataCache {
+  readonly #fetch: FetchMetadata;
+  readonly #hub: EventHub;
+  readonly #flights = new Map<string, Promise<MetadataAnswer>>();
+  /** Number of the fetch that each stream's entry is from, so that an older answer that comes later does not undo it. */
+  readonly #origins = new Map<string, number>();
+  #fetches = 0;
+  #snapshot: Metadata = NO_METADATA;
+  #version = 0;
+  #bySubject: ReadonlyMap<string, readonly string[]> | null = null;
+
+  constructor(fetch: FetchMetadata, hub: EventHub) {
+    this.#fetch = fetch;
+    this.#hub = hub;
+  }
+
+  /** The view as of now. */
+  get snapshot(): Metadata {
+    return this.#snapshot;
+  }
+
+  /** Counts the snapshots. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Fetches metadata of the streams (all when absent), merges it and answers it alone. */
+  refresh(streams?: readonly string[], groups: readonly string[] = []): Promise<MetadataAnswer> {
+    const names = streams === undefined ? [] : [...new Set(streams)].sort();
+    const key = JSON.stringify([names, groups]);
+    const known = this.#flights.get(key);
+    if (known !== undefined) return known;
+    const promise = this.#fly(names, groups).finally(() => this.#flights.delete(key));
+    this.#flights.set(key, promise);
+    return promise;
+  }
+
+  async #fly(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
+    const fetch = ++this.#fetches;
+    const answer = await this.#fetch(streams, groups);
+    this.#absorb(answer, streams, groups, fetch);
+    return answer;
+  }
+
+  /** Names of the streams on exactly that subject. */
+  streamsOnSubject(subject: string): readonly string[] {
+    this.#bySubject ??= indexBySubject(this.#snapshot.streams);
+    return this.#bySubject.get(subject) ?? [];
+  }
+
+  #absorb(answer: MetadataAnswer, asked: readonly string[], groups: readonly string[], fetch: number): void {
+    const before = this.#snapshot.streams;
+    const streams = asked.length === 0 ? this.#allStreams(answer, fetch) : this.#someStreams(answer, asked, fetch);
+    const knownGroups = new Map(this.#snapshot.groups);
+    for (const id of groups) knownGroups.delete(id);
+    for (const [id, group] of answer.groups) knownGroups.set(id, group);
+    this.#replace({ updatedAt: answer.updatedAt, brokers: answer.brokers, streams, groups: knownGroups });
+    const touched = asked.length === 0 ? answer.streams.keys() : asked;
+    for (const name of touched) this.#reportLeaders(before.get(name), streams.get(name));
+  }
+
+  #replace(snapshot: Metadata): void {
+    this.#snapshot = Object.freeze(snapshot);
+    this.#version++;
+    this.#bySubject = null;
+    this.#hub.emit('metadata');
+  }
+
+  /** Every stream of the answer, and what was learnt since it was asked for. */
+  #allStreams(answer: MetadataAnswer, fetch: number): ReadonlyMap<string, StreamInfo> {
+    const streams = new Map<string, StreamInfo>();
+    for (const [name, info] of this.#snapshot.streams) if (this.#isNewer(name, fetch)) streams.set(name, info);
+    for (const [name, origin] of this.#origins) if (origin < fetch) this.#origins.delete(name);
+    for (const [name, info] of answer.streams) {
+      if (this.#isNewer(name, fetch)) continue;
+      streams.set(name, info);
+      this.#origins.set(name, fetch);
+    }
+    return streams;
+  }
+
+  #someStreams(answer: MetadataAnswer, asked: readonly string[], fetch: number): ReadonlyMap<string, StreamInfo> {
+    const streams = new Map(this.#snapshot.streams);
+    for (const name of asked) {
+      if (this.#isNewer(name, fetch)) continue;
+      const info = answer.streams.get(name);
+      this.#origins.set(name, fetch);
+      if (info === undefined) streams.delete(name);
+      else streams.set(name, info);
+    }
+    return streams;
+  }
+
+  #isNewer(name: string, fetch: number): boolean {
+    return (this.#origins.get(name) ?? 0) > fetch;
+  }
+
+  #reportLeaders(before: StreamInfo | undefined, after: StreamInfo | undefined): void {
+    if (before === undefined || after === undefined || before === after) return;
+    for (const [partition, { leader }] of after.partitions) {
+      const earlier = before.partitions.get(partition);
+      if (earlier === undefined || earlier.leader?.id === leader?.id) continue;
+      this.#hub.emit('leaderChange', {
+        stream: after.name,
+        partition,
+        from: idOf(earlier.leader),
+        to: idOf(leader),
+      });
+    }
+  }
+}
+
+function idOf(broker: BrokerInfo | null): string | null {
+  return broker?.id ?? null;
+}
+
+function indexBySubject(streams: ReadonlyMap<string, StreamInfo>): ReadonlyMap<string, readonly string[]> {
+  const index = new Map<string, string[]>();
+  for (const { name, subject } of streams.values()) {
+    const names = index.get(subject);
+    if (names === undefined) index.set(subject, [name]);
+    else names.push(name);
+  }
+  return index;
+}

@@ -1,0 +1,147 @@
+import {
+  Broker,
+  ConsumerGroupMetadata,
+  ConsumerGroupMetadata_Error,
+  type PartitionEventTimestamps,
+  PartitionMetadata,
+  StreamMetadata_Error,
+} from '../protocol/generated/api.js';
+import { WireReader } from '../protocol/wire-reader.js';
+import { formatAddress } from './addresses.js';
+import type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
+
+/** One answer to FetchMetadata. */
+export interface MetadataAnswer extends Metadata {
+  /** Id of the broker that answered: it names itself first. Null where it named nobody. */
+  readonly answeredBy: string | null;
+}
+
+const BROKER = 0x0a;
+const STREAM = 0x12;
+const GROUP = 0x1a;
+
+/**
+ * Reads a FetchMetadataResponse out of its bytes, step by step: one `next()` reads one stream, partition or group at
+ * most, so that whoever runs it can let others in between. The generated decoder would read thousands of partitions
+ * at one go.
+ */
+export function* readMetadata(bytes: Buffer): Generator<undefined, MetadataAnswer> {
+  const brokers = new Map<string, BrokerInfo>();
+  const streams = new Map<string, StreamInfo>();
+  const groups = new Map<string, GroupInfo>();
+  // Streams name brokers by id, and protobuf does not promise that brokers come first.
+  for (const part of fields(bytes, BROKER)) {
+    const broker = toBrokerInfo(Broker.decode(part));
+    brokers.set(broker.id, broker);
+  }
+  for (const part of fields(bytes, STREAM)) {
+    const stream = yield* readStream(part, brokers);
+    if (stream !== null) streams.set(stream.name, stream);
+  }
+  for (const part of fields(bytes, GROUP)) {
+    const group = ConsumerGroupMetadata.decode(part);
+    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, brokers));
+  }
+  const answeredBy = brokers.keys().next().value ?? null;
+  return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy });
+}
+
+/** The bytes of every field with that tag, which must be length-delimited. */
+function* fields(bytes: Buffer, wanted: number): Generator<Buffer> {
+  const reader = new WireReader();
+  reader.open(bytes, 0, bytes.length);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === wanted) yield reader.bytes();
+    else reader.skip(tag);
+  }
+}
+
+/** Null when the cluster does not know the stream. */
+function* readStream(bytes: Buffer, brokers: ReadonlyMap<string, BrokerInfo>): Generator<undefined, StreamInfo | null> {
+  const reader = new WireReader();
+  reader.open(bytes, 0, bytes.length);
+  const partitions: PartitionInfo[] = [];
+  let name = '';
+  let subject = '';
+  let error: number = StreamMetadata_Error.OK;
+  let created = 0n;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x0a) name = reader.string();
+    else if (tag === 0x12) subject = reader.string();
+    else if (tag === 0x18) error = reader.int32();
+    else if (tag === 0x28) created = reader.int64();
+    else if (tag === 0x22) {
+      const value = entryValue(reader.bytes());
+      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), brokers));
+      yield;
+    } else reader.skip(tag);
+  }
+  yield;
+  if (error !== StreamMetadata_Error.OK) return null;
+  // The server sends a map, in no order.
+  partitions.sort((a, b) => a.id - b.id);
+  return Object.freeze({
+    name,
+    subject,
+    createdAt: dateOf(created),
+    partitions: new Map(partitions.map((partition) => [partition.id, partition])),
+  });
+}
+
+/** The value of a map entry. */
+function entryValue(entry: Buffer): Buffer | undefined {
+  let value: Buffer | undefined;
+  for (const part of fields(entry, 0x12)) value = part;
+  return value;
+}
+
+function toBrokerInfo({ id, host, port, leaderCount, partitionCount }: Broker): BrokerInfo {
+  return Object.freeze({ id, host, port, address: formatAddress({ host, port }), leaderCount, partitionCount });
+}
+
+/** A partition with its broker ids looked up; ids that nobody knows are left out. */
+export function toPartitionInfo(wire: PartitionMetadata, brokers: ReadonlyMap<string, BrokerInfo>): PartitionInfo {
+  return Object.freeze({
+    id: wire.id,
+    leader: brokers.get(wire.leader) ?? null,
+    replicas: known(wire.replicas, brokers),
+    isr: known(wire.isr, brokers),
+    highWatermark: wire.highWatermark,
+    newestOffset: wire.newestOffset,
+    paused: wire.paused,
+    readonly: wire.readonly,
+    messagesReceived: toEventTimes(wire.messagesReceivedTimestamps),
+    pauses: toEventTimes(wire.pauseTimestamps),
+    readonlyChanges: toEventTimes(wire.readonlyTimestamps),
+  });
+}
+
+function known(ids: readonly string[], brokers: ReadonlyMap<string, BrokerInfo>): readonly BrokerInfo[] {
+  const found: BrokerInfo[] = [];
+  for (const id of ids) {
+    const broker = brokers.get(id);
+    if (broker !== undefined) found.push(broker);
+  }
+  return Object.freeze(found);
+}
+
+function toGroupInfo(group: ConsumerGroupMetadata, brokers: ReadonlyMap<string, BrokerInfo>): GroupInfo {
+  return Object.freeze({
+    id: group.groupId,
+    coordinator: brokers.get(group.coordinator) ?? null,
+    epoch: group.epoch,
+  });
+}
+
+function toEventTimes(times: PartitionEventTimestamps | undefined): EventTimes {
+  const { firstTimestamp: first, latestTimestamp: latest } = times ?? { firstTimestamp: 0n, latestTimestamp: 0n };
+  return Object.freeze({
+    first: first === 0n ? null : dateOf(first),
+    latest: latest === 0n ? null : dateOf(latest),
+  });
+}
+
+/** Nanoseconds since the epoch as a Date. */
+function dateOf(nanoseconds: bigint): Date {
+  return new Date(Number(nanoseconds / 1_000_000n));
+}

@@ -1,0 +1,19 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** Milliseconds of work between two turns of the event loop. */
+const SLICE = 5;
+/** Steps between two looks at the clock. */
+const STRIDE = 16;
+
+/** Runs a generator to its end, giving the event loop a turn every few milliseconds; answers what it returns. */
+export async function inSlices<Result>(work: Generator<unknown, Result>): Promise<Result> {
+  let sliceEnd = performance.now() + SLICE;
+  for (let step = 1; ; step++) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+    if (step % STRIDE === 0 && performance.now() >= sliceEnd) {
+      await nextTurn();
+      sliceEnd = performance.now() + SLICE;
+    }
+  }
+}

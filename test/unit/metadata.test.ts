@@ -1,0 +1,245 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { EventHub } from '../../src/cluster/events.js';
+import { MetadataCache } from '../../src/cluster/metadata-cache.js';
+import { type MetadataAnswer, readMetadata } from '../../src/cluster/metadata-reader.js';
+import { inSlices } from '../../src/cluster/time-slices.js';
+import {
+  FetchMetadataResponse,
+  type PartitionMetadata,
+  type StreamMetadata,
+} from '../../src/protocol/generated/api.js';
+
+const BROKERS = [
+  { id: 'b1', host: 'one', port: 9292, partitionCount: 3, leaderCount: 2 },
+  { id: 'b2', host: '::1', port: 9293, partitionCount: 1, leaderCount: 0 },
+];
+
+const partition = (id: number, leader = 'b1', rest: Partial<PartitionMetadata> = {}): PartitionMetadata => ({
+  id,
+  leader,
+  replicas: ['b1', 'b2'],
+  isr: ['b2', 'gone'],
+  highWatermark: -1n,
+  newestOffset: -1n,
+  paused: false,
+  readonly: false,
+  ...rest,
+});
+
+const stream = (name: string, partitions: PartitionMetadata[], error: 0 | 1 = 0): StreamMetadata => ({
+  name,
+  subject: `${name}.subject`,
+  error,
+  partitions: new Map(partitions.map((info) => [info.id, info])),
+  creationTimestamp: 1_700_000_000_123_456_789n,
+});
+
+function bytesOf(
+  streamMetadata: StreamMetadata[],
+  groupMetadata: FetchMetadataResponse['groupMetadata'] = [],
+  brokers = BROKERS,
+): Buffer {
+  return Buffer.from(FetchMetadataResponse.encode({ brokers, streamMetadata, groupMetadata }).finish());
+}
+
+const read = (...parts: Parameters<typeof bytesOf>): Promise<MetadataAnswer> =>
+  inSlices(readMetadata(bytesOf(...parts)));
+
+describe('readMetadata', () => {
+  it('gives brokers, streams and partitions with every accessor, brokers looked up', async () => {
+    const times = { firstTimestamp: 1_000_000n, latestTimestamp: 1_700_000_000_000_000_000n };
+    const full = partition(1, 'b2', {
+      highWatermark: 4n,
+      newestOffset: 5n,
+      paused: true,
+      readonly: true,
+      messagesReceivedTimestamps: times,
+      pauseTimestamps: { firstTimestamp: 0n, latestTimestamp: 0n },
+    });
+    const metadata = await read([stream('orders', [full, partition(0)])]);
+    expect(metadata.answeredBy).toBe('b1');
+    expect([...metadata.brokers.values()].map((broker) => broker.address)).toEqual(['one:9292', '[::1]:9293']);
+    const orders = metadata.streams.get('orders')!;
+    expect(orders).toMatchObject({ name: 'orders', subject: 'orders.subject', createdAt: new Date(1_700_000_000_123) });
+    expect([...orders.partitions.keys()]).toEqual([0, 1]);
+    expect(orders.partitions.get(1)).toEqual({
+      id: 1,
+      leader: metadata.brokers.get('b2'),
+      replicas: [metadata.brokers.get('b1'), metadata.brokers.get('b2')],
+      isr: [metadata.brokers.get('b2')],
+      highWatermark: 4n,
+      newestOffset: 5n,
+      paused: true,
+      readonly: true,
+      messagesReceived: { first: new Date(1), latest: new Date(1_700_000_000_000) },
+      pauses: { first: null, latest: null },
+      readonlyChanges: { first: null, latest: null },
+    });
+    expect(orders.partitions.get(0)).toMatchObject({ highWatermark: -1n, newestOffset: -1n });
+  });
+
+  it('leaves streams and groups out that the cluster does not know', async () => {
+    const metadata = await read(
+      [stream('no', [], 1), stream('yes', [])],
+      [
+        { groupId: 'no', error: 1, coordinator: '', epoch: 0n },
+        { groupId: 'yes', error: 0, coordinator: 'b1', epoch: 7n },
+        { groupId: 'orphan', error: 0, coordinator: 'gone', epoch: 8n },
+      ],
+    );
+    expect([...metadata.streams.keys()]).toEqual(['yes']);
+    expect(metadata.groups.get('yes')).toEqual({ id: 'yes', coordinator: metadata.brokers.get('b1'), epoch: 7n });
+    expect(metadata.groups.get('orphan')).toMatchObject({ coordinator: null });
+    expect(metadata.groups.has('no')).toBe(false);
+  });
+
+  it('has no leader where the leader is no known broker', async () => {
+    const metadata = await read([stream('s', [partition(0, 'gone'), partition(1, '')])]);
+    const partitions = [...metadata.streams.get('s')!.partitions.values()];
+    expect(partitions.map((info) => info.leader)).toEqual([null, null]);
+  });
+
+  it('cannot be changed', async () => {
+    const metadata = await read([stream('s', [partition(0)])]);
+    const info = metadata.streams.get('s')!.partitions.get(0)!;
+    for (const frozen of [metadata, info, info.isr, info.pauses, metadata.brokers.get('b1')])
+      expect(Object.isFrozen(frozen)).toBe(true);
+  });
+
+  it.each([
+    [
+      'one stream',
+      () => [
+        stream(
+          'wide',
+          Array.from({ length: 10_000 }, (_, id) => partition(id)),
+        ),
+      ],
+    ],
+    ['10,000 streams', () => Array.from({ length: 10_000 }, (_, id) => stream(`s${id}`, [partition(0)]))],
+  ])('reads 10,000 partitions of %s without blocking the event loop for 20 ms', async (_name, streams) => {
+    const bytes = bytesOf(streams());
+    await inSlices(readMetadata(bytes)); // compiled once, as in a process that runs for a while
+    let longest = 0;
+    let turns = 0;
+    let last = performance.now();
+    let over = false;
+    const watch = async (): Promise<void> => {
+      while (!over) {
+        await nextTurn();
+        const now = performance.now();
+        longest = Math.max(longest, now - last);
+        last = now;
+        turns++;
+      }
+    };
+    const watching = watch();
+    const metadata = await inSlices(readMetadata(bytes));
+    over = true;
+    await watching;
+    const partitions = [...metadata.streams.values()].reduce((sum, info) => sum + info.partitions.size, 0);
+    expect(partitions).toBe(10_000);
+    expect(turns).toBeGreaterThan(3);
+    expect(longest).toBeLessThan(20);
+  });
+});
+
+describe('MetadataCache', () => {
+  const setUp = () => {
+    const asked: (readonly string[])[] = [];
+    const answers: Promise<MetadataAnswer>[] = [];
+    const hub = new EventHub();
+    const cache = new MetadataCache((streams) => {
+      asked.push(streams);
+      return answers.shift()!;
+    }, hub);
+    return { asked, answers, hub, cache };
+  };
+
+  it('shares a fetch that is under way, and asks again after it', async () => {
+    const { asked, answers, cache } = setUp();
+    answers.push(read([stream('a', [])]), read([stream('a', [])]), read([]));
+    await Promise.all([cache.refresh(['a', 'b']), cache.refresh(['b', 'a', 'a']), cache.refresh()]);
+    expect(asked).toEqual([['a', 'b'], []]);
+    await cache.refresh(['a', 'b']);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('forgets a fetch that failed', async () => {
+    const { answers, cache } = setUp();
+    answers.push(Promise.reject(new Error('down')), read([stream('a', [])]));
+    await expect(cache.refresh()).rejects.toThrow('down');
+    await cache.refresh();
+    expect(cache.snapshot.streams.has('a')).toBe(true);
+  });
+
+  it('replaces the streams that were asked for and keeps the others', async () => {
+    const { answers, cache } = setUp();
+    answers.push(read([stream('a', [partition(0)]), stream('b', [partition(0)])]));
+    await cache.refresh();
+    const before = cache.snapshot;
+    answers.push(read([stream('a', [], 1)]));
+    await cache.refresh(['a']);
+    expect([...before.streams.keys()]).toEqual(['a', 'b']);
+    expect([...cache.snapshot.streams.keys()]).toEqual(['b']);
+    answers.push(read([stream('c', [partition(0)])]));
+    await cache.refresh();
+    expect([...cache.snapshot.streams.keys()]).toEqual(['c']);
+    expect(cache.version).toBe(3);
+  });
+
+  it('does not let an older answer that comes late undo a newer one', async () => {
+    const { answers, cache } = setUp();
+    let release: (answer: MetadataAnswer) => void = () => undefined;
+    answers.push(new Promise((resolve) => (release = resolve)), read([stream('new', [partition(0)])]));
+    const old = cache.refresh();
+    await cache.refresh(['new']);
+    release(await read([stream('other', [])]));
+    await old;
+    expect([...cache.snapshot.streams.keys()].sort()).toEqual(['new', 'other']);
+  });
+
+  it('reports each partition whose leader changed, and only those', async () => {
+    const { answers, hub, cache } = setUp();
+    const changes: unknown[] = [];
+    hub.on('leaderChange', (change) => changes.push(change));
+    answers.push(read([stream('a', [partition(0), partition(1), partition(2)]), stream('b', [partition(0)])]));
+    await cache.refresh();
+    expect(changes).toEqual([]);
+    answers.push(read([stream('a', [partition(0), partition(1, 'b2'), partition(2, ''), partition(3)])]));
+    await cache.refresh(['a']);
+    expect(changes).toEqual([
+      { stream: 'a', partition: 1, from: 'b1', to: 'b2' },
+      { stream: 'a', partition: 2, from: 'b1', to: null },
+    ]);
+  });
+
+  it('knows the streams on a subject', async () => {
+    const { answers, cache } = setUp();
+    answers.push(
+      read([
+        { ...stream('a', []), subject: 'x' },
+        { ...stream('b', []), subject: 'x' },
+      ]),
+    );
+    await cache.refresh();
+    expect(cache.streamsOnSubject('x')).toEqual(['a', 'b']);
+    expect(cache.streamsOnSubject('y')).toEqual([]);
+  });
+});
+
+describe('EventHub', () => {
+  it('calls listeners until they are taken back', () => {
+    const hub = new EventHub();
+    const seen: string[] = [];
+    const off = hub.on('metadata', () => seen.push('one'));
+    hub.on('metadata', () => seen.push('two'));
+    hub.emit('metadata');
+    off();
+    hub.emit('metadata');
+    hub.clear();
+    hub.emit('metadata');
+    expect(seen).toEqual(['one', 'two', 'two']);
+  });
+});
