@@ -44,14 +44,15 @@ export class ClientConnection implements ClientCommands {
   readonly #subscriptions = new Map<string, ClientSubscription>();
   #options: ConnectOptions = BEFORE_CONNECT;
   #pingsOut = 0;
-  #heardAt: number;
+  /** When the client was last heard, or pinged. */
+  #quietSince: number;
   #over = false;
 
   /** `onClose` is called once, when the socket is gone. */
   constructor(socket: Socket, settings: ConnectionSettings, onClose: () => void) {
     this.#socket = socket;
     this.#settings = settings;
-    this.#heardAt = settings.now();
+    this.#quietSince = settings.now();
     this.#outbox = new Outbox(socket, settings.maxPending, () => this.destroy());
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -83,14 +84,16 @@ export class ClientConnection implements ClientCommands {
     this.#socket.destroy();
   }
 
-  /** Pings a client that was silent for so long, and drops one that does not answer. */
+  /** Pings a client that has been silent for so long, and drops one that answered none of the last pings. */
   checkAlive(idleMs: number): void {
-    if (this.#over || this.#settings.now() - this.#heardAt < idleMs) return;
+    const now = this.#settings.now();
+    if (this.#over || now - this.#quietSince < idleMs) return;
     if (this.#pingsOut >= this.#settings.maxPingsOut) {
       this.#fail('Stale Connection');
       return;
     }
     this.#pingsOut++;
+    this.#quietSince = now;
     this.#outbox.text('PING\r\n');
   }
 
@@ -147,7 +150,7 @@ export class ClientConnection implements ClientCommands {
   #receive(chunk: Buffer): void {
     // After its end a connection is still read, so that the client gets to see the last words.
     if (this.#over) return;
-    this.#heardAt = this.#settings.now();
+    this.#quietSince = this.#settings.now();
     this.#pingsOut = 0;
     try {
       this.#parser.push(chunk);
