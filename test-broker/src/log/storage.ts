@@ -93,7 +93,8 @@ export class PartitionStorage {
 
   /** Writes a message to the end of the active segment, which is made when it is the first. */
   append(active: Segment, frame: Uint8Array, epoch: number, size: number): void {
-    if (this.#active.path === '') this.roll(active.baseOffset, epoch);
+    // No earlier epoch wrote anything that is stored.
+    if (this.#active.path === '') this.roll(active.baseOffset, 0);
     this.#write([encodeRecordHeader(frame, epoch, size), frame]);
   }
 
