@@ -1,8 +1,8 @@
 import { wire } from 'liftbridge-client/protocol';
-import type { Authorize } from '../api/authorize.js';
 import { publish } from '../api/publish.js';
 import type { ClockTimer } from '../clock.js';
 import type { BrokerNode, Operation } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import { RpcError } from '../grpc/status.js';
 import { eventOf } from './events.js';
 

@@ -1,8 +1,8 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { CursorStore } from '../cursors/cursor-store.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
-import type { Authorize } from './authorize.js';
 import { unary } from './unary.js';
 
 /** SetCursor and FetchCursor. */
@@ -10,13 +10,13 @@ export function cursorMethods(cursors: CursorStore, authorize: Authorize): Recor
   return {
     SetCursor: unary(wire.SetCursorRequest, wire.SetCursorResponse, async (request, call) => {
       checkArguments(request);
-      authorize(call.identity, request.stream, call.method);
+      authorize(call, request.stream, call.method);
       await cursors.set(request, request.offset, call);
       return {};
     }),
     FetchCursor: unary(wire.FetchCursorRequest, wire.FetchCursorResponse, async (request, call) => {
       checkArguments(request);
-      authorize(call.identity, request.stream, call.method);
+      authorize(call, request.stream, call.method);
       return { offset: await cursors.fetch(request, call) };
     }),
   };

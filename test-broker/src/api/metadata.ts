@@ -1,8 +1,8 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, EventTimes, PartitionState, StreamState } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
-import type { Authorize } from './authorize.js';
 import { unary } from './unary.js';
 
 const NEVER: EventTimes = Object.freeze({ first: 0n, latest: 0n });
@@ -11,7 +11,7 @@ const NEVER: EventTimes = Object.freeze({ first: 0n, latest: 0n });
 export function metadataMethods(node: BrokerNode, authorize: Authorize): Record<string, Method> {
   return {
     FetchMetadata: unary(wire.FetchMetadataRequest, wire.FetchMetadataResponse, async (request, call) => {
-      authorize(call.identity, '*', call.method);
+      authorize(call, '*', call.method);
       return {
         streamMetadata: streamParts(node, request.streams),
         groupMetadata: request.groups.map((id) => groupPart(node, id)),
@@ -22,7 +22,7 @@ export function metadataMethods(node: BrokerNode, authorize: Authorize): Record<
       wire.FetchPartitionMetadataRequest,
       wire.FetchPartitionMetadataResponse,
       ({ stream, partition }, call) => {
-        authorize(call.identity, stream, call.method);
+        authorize(call, stream, call.method);
         const state = node.stream(stream)?.partitions[partition];
         if (!state) throw new RpcError('NOT_FOUND', 'partition not found');
         if (!node.replica(stream, partition)?.leading)

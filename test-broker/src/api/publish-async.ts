@@ -1,10 +1,10 @@
 import { decodePublishRequest, wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { AckStream } from './ack-stream.js';
-import type { Authorize } from './authorize.js';
 import { ackInboxOf } from './publish.js';
 import { findTarget, type PublishTarget, type Refusal, refusalOf } from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
@@ -113,7 +113,7 @@ class PublishSession {
   /** The real server says that it is not allowed, and publishes the message all the same. */
   #checkPermission(request: wire.PublishRequest): void {
     try {
-      this.#authorize(this.#call.identity, request.stream, 'Publish');
+      this.#authorize(this.#call, request.stream, 'Publish');
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       this.#refuse(request, { code: PERMISSION_DENIED, message: error.message });

@@ -1,7 +1,7 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
-import type { Authorize } from './authorize.js';
 import { ackInboxOf, publishAndWait } from './publish.js';
 import { publishEnvelope } from './publish-envelope.js';
 import { unary } from './unary.js';
@@ -14,7 +14,7 @@ export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize):
       wire.PublishToSubjectResponse,
       async (request, call): Promise<wire.PublishToSubjectResponse> => {
         const ackInbox = request.ackInbox || ackInboxOf(node);
-        authorize(call.identity, request.subject, call.method);
+        authorize(call, request.subject, call.method);
         const { subject, ackPolicy } = request;
         const envelope = publishEnvelope({ ...request, offset: 0n, stream: '', ackInbox });
         return { ack: await publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, call) };

@@ -1,10 +1,10 @@
 import { ByteWriter, decodePublishRequest, encodePublishResponse, wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
 import { BusError, type BusMessage } from '../nats/bus.js';
 import { readAck } from './ack-inbox.js';
-import type { Authorize } from './authorize.js';
 import { nuid } from './nuid.js';
 import { findTarget, noSuchStream, type Refusal, refusalOf } from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
@@ -58,7 +58,7 @@ export async function publish(
   const { stream, partition, ackPolicy } = request;
   if (stream === '') throw new RpcError('INVALID_ARGUMENT', 'no stream provided');
   if (!node.stream(stream)) throw refused(noSuchStream(stream));
-  authorize(caller.identity, stream, 'Publish');
+  authorize(caller, stream, 'Publish');
   const target = findTarget(node, stream, partition);
   if ('code' in target) throw refused(target);
   const refusal = refusalOf(node, target, ackPolicy);
@@ -118,12 +118,12 @@ class FirstMessage {
     );
     const late = () => gaveUp(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded'));
     const aborted = () => (Date.now() >= deadline ? late() : gaveUp(new RpcError('CANCELLED', 'context canceled')));
-    const timer = setTimeout(late, Math.max(0, deadline - Date.now()));
+    const timer = node.clock.after(deadline - Date.now(), late);
     signal.addEventListener('abort', aborted);
     if (signal.aborted) aborted();
     this.#close = () => {
       subscription.unsubscribe();
-      clearTimeout(timer);
+      timer.cancel();
       signal.removeEventListener('abort', aborted);
     };
   }

@@ -2,8 +2,8 @@ import { ActivityPublisher } from '../activity/activity-publisher.js';
 import type { BrokerNode } from '../cluster/contract.js';
 import { CursorStore } from '../cursors/cursor-store.js';
 import { GroupLiveness } from '../groups/liveness.js';
+import { type Authorize, createAuthorize } from '../grpc/authorization.js';
 import type { Method, Services } from '../grpc/service.js';
-import type { Authorize } from './authorize.js';
 import { cursorMethods } from './cursors.js';
 import { groupMethods } from './groups.js';
 import { metadataMethods } from './metadata.js';
@@ -22,8 +22,14 @@ export interface BrokerServices extends Services {
   stop(): void;
 }
 
-/** The `proto.API` service of a broker; the health service is the server's own. */
-export function createServices(node: BrokerNode, authorize: Authorize = () => {}): BrokerServices {
+/**
+ * The `proto.API` service of a broker; the health service is the server's own. Throws BrokerOptionError when the
+ * settings ask for authorisation by a policy that cannot be read.
+ */
+export function createServices(
+  node: BrokerNode,
+  authorize: Authorize = createAuthorize(node.settings),
+): BrokerServices {
   const liveness = new GroupLiveness(node);
   const cursors = new CursorStore(node, authorize);
   const activity = node.settings['activity.stream.enabled'] ? new ActivityPublisher(node, authorize) : null;

@@ -1,11 +1,11 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, Operation, StreamConfig } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Call, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import { ValueEncryption } from '../log/encryption.js';
 import { EncryptionError } from '../log/log-error.js';
 import { hasWildcard, isSubscribable } from '../nats/subjects.js';
-import type { Authorize } from './authorize.js';
 import { unary } from './unary.js';
 
 const RESERVED = new Set(['__activity', '__cursors']);
@@ -15,23 +15,23 @@ export function streamMethods(node: BrokerNode, authorize: Authorize): Record<st
   return {
     CreateStream: unary(wire.CreateStreamRequest, wire.CreateStreamResponse, async (request, call) => {
       checkCreate(request);
-      authorize(call.identity, request.name, call.method);
+      authorize(call, request.name, call.method);
       checkEncryption(request.encryption?.value ?? node.settings['streams.encryption']);
       return propose(node, call, createOperation(request), 'Failed to replicate partition');
     }),
     DeleteStream: unary(wire.DeleteStreamRequest, wire.DeleteStreamResponse, async ({ name }, call) => {
-      authorize(call.identity, name, call.method);
+      authorize(call, name, call.method);
       if (RESERVED.has(name)) throw new RpcError('INVALID_ARGUMENT', 'Stream is reserved');
       return propose(node, call, { kind: 'delete-stream', name }, 'Failed to delete stream');
     }),
     PauseStream: unary(wire.PauseStreamRequest, wire.PauseStreamResponse, async (request, call) => {
       const { name, partitions, resumeAll } = request;
-      authorize(call.identity, name, call.method);
+      authorize(call, name, call.method);
       return propose(node, call, { kind: 'pause-stream', name, partitions, resumeAll }, 'Failed to pause stream');
     }),
     SetStreamReadonly: unary(wire.SetStreamReadonlyRequest, wire.SetStreamReadonlyResponse, async (request, call) => {
       const { name, partitions, readonly } = request;
-      authorize(call.identity, name, call.method);
+      authorize(call, name, call.method);
       const operation: Operation = { kind: 'set-readonly', name, partitions, readonly };
       return propose(node, call, operation, 'Failed to set stream readonly flag');
     }),

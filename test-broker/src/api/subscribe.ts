@@ -1,12 +1,12 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, PartitionReplica, PartitionState } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import type { Method, StreamCall } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import { ForwardReader } from '../log/forward-reader.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import { ReverseReader } from '../log/reverse-reader.js';
-import type { Authorize } from './authorize.js';
 import { GroupSlots, type SlotHolder } from './group-slots.js';
 import { type EndOfData, LiveSubscription, type Reader } from './live-subscription.js';
 import { emptyReplica } from './no-replica.js';
@@ -72,7 +72,7 @@ async function serve(
   if (holder) slots.take(key, holder, displace);
   try {
     const reader = openReader(request, source.log, positions);
-    authorize(call.identity, request.stream, call.method);
+    authorize(call, request.stream, call.method);
     live = new LiveSubscription(call, source, reader, request.reverse ? END_OF_REVERSE : END_OF_READONLY);
     await live.run();
   } finally {

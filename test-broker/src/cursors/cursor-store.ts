@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { cursorWire, wire } from 'liftbridge-client/protocol';
-import type { Authorize } from '../api/authorize.js';
 import { type PublishCaller, publish } from '../api/publish.js';
 import { pausedPartitions, resume } from '../api/resume.js';
 import type { BrokerNode, Operation, PartitionState, StreamState } from '../cluster/contract.js';
+import type { Authorize } from '../grpc/authorization.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
