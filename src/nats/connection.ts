@@ -1,0 +1,75 @@
+/** What the publisher needs of a message. */
+export interface NatsMessage {
+  readonly data: Uint8Array;
+}
+
+/** What the publisher needs of a subscription. */
+export interface NatsSubscription {
+  unsubscribe(): void;
+}
+
+/** What a NATS connection tells about itself; the packages differ in what they add. */
+export interface NatsStatus {
+  readonly type: unknown;
+}
+
+/**
+ * The part of a NATS connection that is used here. `NatsConnection` of `nats` 2.x and of `@nats-io/transport-node` 3.x
+ * (and of any other transport of `@nats-io/nats-core` 3.x) fits as it is.
+ */
+export interface NatsConnection {
+  /** What the server said of itself, while connected. */
+  readonly info?: { readonly max_payload: number } | undefined;
+  publish(subject: string, data: Uint8Array): void;
+  subscribe(
+    subject: string,
+    options: { callback: (error: Error | null, message: NatsMessage) => void },
+  ): NatsSubscription;
+  /** Resolves once the server has taken everything published so far. */
+  flush(): Promise<void>;
+  /** Resolves when the connection is closed for good, with the error that closed it if there was one. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: the type of the NATS packages
+  closed(): Promise<void | Error>;
+  isClosed(): boolean;
+  status(): AsyncIterable<NatsStatus>;
+}
+
+/** Something that a connection reports and that decides the fate of publishes. */
+export type ConnectionEvent =
+  /** The TCP connection broke; the package may connect again. What was under way is lost or not, nobody knows. */
+  | { readonly kind: 'disconnect' }
+  /** The server does not let this user publish to the subject. */
+  | { readonly kind: 'publish-denied'; readonly subject: string; readonly cause: unknown };
+
+/** Reads a status of either package; null for one that decides nothing. */
+export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
+  if (status.type === 'disconnect') return { kind: 'disconnect' };
+  if (status.type !== 'error') return null;
+  // `permissionContext` in 2.x; in 3.x the error itself has the same fields.
+  const { permissionContext, error } = status as { permissionContext?: unknown; error?: unknown };
+  const denied = (permissionContext ?? error) as { operation?: unknown; subject?: unknown } | undefined;
+  if (denied?.operation !== 'publish' || typeof denied.subject !== 'string') return null;
+  return { kind: 'publish-denied', subject: denied.subject, cause: error };
+}
+
+/**
+ * Calls `report` for what the connection reports, until the answer is called. The iterator of both packages has a
+ * `stop` that ends it while it waits; `return` of an async generator would only be heard at the next status.
+ */
+export function watchConnection(connection: NatsConnection, report: (event: ConnectionEvent) => void): () => void {
+  const statuses = connection.status() as AsyncIterable<NatsStatus> & { stop?(): void };
+  let stopped = false;
+  const watch = async (): Promise<void> => {
+    for await (const status of statuses) {
+      if (stopped) return;
+      const event = connectionEvent(status);
+      if (event !== null) report(event);
+    }
+  };
+  // It ends with an error only when the connection does, which `closed` tells.
+  watch().catch(() => undefined);
+  return () => {
+    stopped = true;
+    statuses.stop?.();
+  };
+}

@@ -1,0 +1,93 @@
+import { ENVELOPE_SHAPE, type EnvelopeOptions } from '../envelope/envelope-options.js';
+import { InvalidArgumentError } from '../errors.js';
+import {
+  CALL_SHAPE,
+  type CallOptions,
+  CLIENT_DEFAULTS,
+  checkOptions,
+  group,
+  integer,
+  type Logger,
+  type MaxInFlight,
+  milliseconds,
+  name,
+  type Rule,
+  type Shape,
+} from '../options.js';
+import { checkSubject } from './subjects.js';
+
+/** Options of `natsPublisher`. */
+export interface NatsPublisherOptions {
+  /** Milliseconds that a publish waits for its acks, waiting for its turn included. Default 5_000. */
+  readonly timeout?: number | undefined;
+  /**
+   * What may be under way at a time: by default 16_384 messages and 64 MiB. Beyond it publishes wait in order. A message
+   * larger than `bytes` goes alone.
+   */
+  readonly maxInFlight?: MaxInFlight | undefined;
+  /** Start of the inbox subject, for users that may only subscribe below a prefix of their own. Default '_INBOX'. */
+  readonly inboxPrefix?: string | undefined;
+  /** Told of acks that nobody waits for any more, and of what is no ack. Default: nowhere. */
+  readonly logger?: Logger | undefined;
+}
+
+/** NatsPublisherOptions with every default filled in. */
+export interface ResolvedPublisherOptions {
+  readonly timeout: number;
+  readonly maxInFlight: { readonly messages: number; readonly bytes: number };
+  readonly inboxPrefix: string;
+  readonly logger: Logger;
+}
+
+/** Options of one publish. */
+export interface NatsPublishOptions extends EnvelopeOptions, CallOptions {
+  /** How many acks to wait for: one comes from every stream that stores the message. Default 1. */
+  readonly acks?: number | undefined;
+}
+
+const loggerRule: Rule = {
+  expected: 'a logger with debug and warn',
+  accepts: (value) =>
+    typeof (value as Logger | null)?.debug === 'function' && typeof (value as Logger).warn === 'function',
+};
+
+const PUBLISHER_SHAPE = {
+  timeout: milliseconds(1),
+  maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
+  inboxPrefix: name,
+  logger: loggerRule,
+} satisfies Shape<NatsPublisherOptions>;
+
+const PUBLISH_SHAPE = {
+  ...ENVELOPE_SHAPE,
+  ...CALL_SHAPE,
+  timeout: milliseconds(1),
+  acks: integer(1),
+} satisfies Shape<NatsPublishOptions>;
+
+/** Checks the options of `natsPublisher` and fills the defaults in. Throws InvalidArgumentError. */
+export function resolvePublisherOptions(options: NatsPublisherOptions = {}): ResolvedPublisherOptions {
+  checkOptions('natsPublisher', options, PUBLISHER_SHAPE);
+  const inboxPrefix = options.inboxPrefix ?? '_INBOX';
+  checkSubject('natsPublisher', 'inboxPrefix', inboxPrefix);
+  const { messages, bytes } = CLIENT_DEFAULTS.maxInFlight;
+  return {
+    timeout: options.timeout ?? CLIENT_DEFAULTS.ackTimeout,
+    maxInFlight: { messages: options.maxInFlight?.messages ?? messages, bytes: options.maxInFlight?.bytes ?? bytes },
+    inboxPrefix,
+    logger: options.logger ?? CLIENT_DEFAULTS.logger,
+  };
+}
+
+/** Checks the options of a publish, and that they do not contradict each other. Throws InvalidArgumentError. */
+export function checkPublishOptions(options: NatsPublishOptions | undefined): void {
+  if (options === undefined) return;
+  checkOptions('publish', options, PUBLISH_SHAPE);
+  const silent =
+    options.ackPolicy === 'none' ? "ackPolicy 'none'" : options.ackInbox ? 'an ackInbox of your own' : null;
+  if (options.acks !== undefined && silent !== null)
+    throw new InvalidArgumentError(`publish: acks contradicts ${silent}: no ack comes back to this publisher`, {
+      operation: 'publish',
+    });
+  if (options.ackInbox) checkSubject('publish', 'ackInbox', options.ackInbox);
+}

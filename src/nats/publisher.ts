@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto';
+import { decodeAck } from '../envelope/ack-envelope.js';
+import { ackFailure } from '../envelope/ack-failure.js';
+import { writeMessage } from '../envelope/message-envelope.js';
+import type { Ack, Value } from '../envelope.js';
+import { ClosedError, ConnectionError, EnvelopeError, InvalidArgumentError, type LiftbridgeError } from '../errors.js';
+import { checkValue, type Logger, payload, type Rule } from '../options.js';
+import {
+  type ConnectionEvent,
+  type NatsConnection,
+  type NatsMessage,
+  type NatsSubscription,
+  watchConnection,
+} from './connection.js';
+import { connectionLost, expired, inboxClosed, notTaken, publishDenied, tooLarge } from './failures.js';
+import { Flusher } from './flusher.js';
+import { PendingPublish } from './pending-publish.js';
+import {
+  checkPublishOptions,
+  type NatsPublisherOptions,
+  type NatsPublishOptions,
+  type ResolvedPublisherOptions,
+  resolvePublisherOptions,
+} from './publisher-options.js';
+import { Signals } from './signals.js';
+import { checkSubject } from './subjects.js';
+import { Window } from './window.js';
+
+/** Publishes enveloped messages over a NATS connection and matches the acks that come back; see `natsPublisher`. */
+export class NatsPublisher {
+  readonly #connection: NatsConnection;
+  readonly #timeout: number;
+  readonly #logger: Logger;
+  readonly #inbox: string;
+  readonly #idPrefix = `${randomUUID().slice(0, 8)}-`;
+  #lastId = 0;
+  readonly #awaited = new Map<string, PendingPublish>();
+  readonly #signals = new Signals();
+  readonly #window: Window;
+  readonly #flusher: Flusher;
+  readonly #subscription: NatsSubscription;
+  readonly #stopWatching: () => void;
+  #inboxError: LiftbridgeError | null = null;
+  #closing: Promise<void> | null = null;
+  #onDrained: (() => void) | null = null;
+
+  /** @internal */
+  constructor(connection: NatsConnection, options: ResolvedPublisherOptions) {
+    this.#connection = connection;
+    this.#timeout = options.timeout;
+    this.#logger = options.logger;
+    this.#inbox = `${options.inboxPrefix}.${randomUUID().replaceAll('-', '')}`;
+    this.#window = new Window(options.maxInFlight, (publish) => this.#send(publish));
+    this.#flusher = new Flusher(connection, (publish, cause) =>
+      publish.reject(connectionLost(publish, 'broke', cause)),
+    );
+    this.#subscription = connection.subscribe(this.#inbox, {
+      callback: (error, message) => (error === null ? this.#receive(message) : this.#inboxEnded(error)),
+    });
+    this.#stopWatching = watchConnection(connection, (event) => this.#react(event));
+    connection.closed().then(
+      (cause) => this.#connectionClosed(cause ?? undefined),
+      (cause) => this.#connectionClosed(cause),
+    );
+  }
+
+  /**
+   * Publishes a message to a subject and resolves with its acks in the order of their arrival: one, or as many as
+   * `acks` says. Publishes go out in the order of the calls. With `ackPolicy: 'none'`, or with an `ackInbox` of your
+   * own, it resolves with no acks once the NATS server has taken the message.
+   *
+   * Rejects exactly once, with InvalidArgumentError (INVALID_ARGUMENT) or MessageTooLargeError (MESSAGE_TOO_LARGE)
+   * before anything is sent; with the error that an ack reports, such as IncorrectOffsetError (INCORRECT_OFFSET); with
+   * AckTimeoutError (ACK_TIMEOUT), whose `otherAcks` are those that came; with ConnectionError (CONNECTION), whose
+   * `outcome` says whether it was sent; with PermissionDeniedError (PERMISSION_DENIED); with ClosedError (CLOSED); or
+   * with the reason of `signal`. It is never sent twice.
+   *
+   * @example
+   * const [ack] = await publisher.publish('orders', '{"id":7}', { key: '7', timeout: 1_000 });
+   */
+  async publish(subject: string, value: Value, options?: NatsPublishOptions): Promise<Ack[]> {
+    checkSubject('publish', 'subject', subject);
+    checkValue('publish', 'value', value, payload);
+    checkPublishOptions(options);
+    if (options?.signal?.aborted) throw options.signal.reason;
+    this.#checkOpen();
+    const publish = this.#prepare(subject, value, options ?? {});
+    this.#window.add(publish);
+    return publish.promise;
+  }
+
+  /**
+   * Takes no more publishes, waits until those under way have settled - each does within its timeout - and ends the
+   * inbox subscription. The connection stays open. May be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null)
+      throw new ClosedError('publish failed: the publisher is closed', { operation: 'publish' });
+    if (!this.#connection.isClosed()) return;
+    throw new ConnectionError('publish failed: the NATS connection is closed', {
+      reason: 'lost',
+      outcome: 'not-sent',
+      retryable: false,
+      operation: 'publish',
+    });
+  }
+
+  #prepare(subject: string, value: Value, options: NatsPublishOptions): PendingPublish {
+    const wanted = options.ackPolicy === 'none' || options.ackInbox ? 0 : (options.acks ?? 1);
+    if (wanted > 0 && this.#inboxError !== null) throw this.#inboxError;
+    const correlationId = options.correlationId || (wanted > 0 ? this.#nextId() : '');
+    if (wanted > 0 && this.#awaited.has(correlationId)) throw duplicate(correlationId);
+    const addressed = wanted > 0 ? { ...options, ackInbox: this.#inbox, correlationId } : options;
+    const data = writeMessage(value, addressed);
+    const limit = this.#connection.info?.max_payload;
+    if (limit !== undefined && data.length > limit) throw tooLarge(subject, data.length, limit);
+    const timeout = options.timeout ?? this.#timeout;
+    const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
+    const publish = new PendingPublish(parts, expire, (settled) => this.#settled(settled));
+    if (wanted > 0) this.#awaited.set(correlationId, publish);
+    if (options.signal) this.#signals.add(options.signal, publish);
+    return publish;
+  }
+
+  #nextId(): string {
+    return this.#idPrefix + (++this.#lastId).toString(36);
+  }
+
+  #send(publish: PendingPublish): void {
+    const { subject, data } = publish;
+    if (data === null) return;
+    try {
+      this.#connection.publish(subject, data);
+    } catch (cause) {
+      publish.reject(notTaken(publish, cause));
+      return;
+    }
+    publish.sent = true;
+    publish.data = null;
+    if (publish.wanted === 0) this.#flusher.add(publish);
+  }
+
+  #receive(message: NatsMessage): void {
+    const ack = this.#read(message.data);
+    if (ack === null) return;
+    const publish = this.#awaited.get(ack.correlationId);
+    if (publish === undefined) this.#logger.debug({ ack }, 'an ack that no publish waits for any more');
+    else {
+      const failure = ackFailure(ack, 'publish');
+      if (failure === null) publish.acknowledge(ack);
+      else publish.reject(failure);
+    }
+  }
+
+  #read(data: Uint8Array): Ack | null {
+    try {
+      return decodeAck(data);
+    } catch (error) {
+      if (!(error instanceof EnvelopeError)) throw error;
+      this.#logger.warn({ err: error, inbox: this.#inbox }, 'a message in the ack inbox that is no ack');
+      return null;
+    }
+  }
+
+  #inboxEnded(cause: Error): void {
+    this.#inboxError = inboxClosed(this.#inbox, cause);
+    for (const publish of [...this.#awaited.values()]) publish.reject(this.#inboxError);
+  }
+
+  #react(event: ConnectionEvent): void {
+    for (const publish of this.#window.sent()) {
+      if (event.kind === 'disconnect') publish.reject(connectionLost(publish, 'broke'));
+      else if (publish.subject === event.subject) publish.reject(publishDenied(event.subject, event.cause));
+    }
+  }
+
+  #connectionClosed(cause: unknown): void {
+    // Those that wait first: room that the others leave must not send them into a closed connection.
+    for (const publish of [...this.#window.waiting(), ...this.#window.sent()])
+      publish.reject(connectionLost(publish, 'is closed', cause));
+    this.#stopWatching();
+  }
+
+  #settled(publish: PendingPublish): void {
+    if (publish.wanted > 0) this.#awaited.delete(publish.correlationId);
+    if (publish.signal) this.#signals.remove(publish.signal, publish);
+    this.#window.release(publish);
+    if (this.#window.size === 0) this.#onDrained?.();
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#window.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onDrained = resolve;
+      });
+    }
+    this.#stopWatching();
+    this.#subscription.unsubscribe();
+  }
+}
+
+const natsConnection: Rule = {
+  expected: 'an open connection of nats 2.x or @nats-io/nats-core 3.x',
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    ['publish', 'subscribe', 'flush', 'closed', 'isClosed', 'status'].every(
+      (name) => typeof Reflect.get(value, name) === 'function',
+    ),
+};
+
+function expire(publish: PendingPublish): void {
+  publish.reject(expired(publish));
+}
+
+function duplicate(correlationId: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `publish: correlationId ${JSON.stringify(correlationId)} is that of a publish under way; its acks could not be told apart`,
+    { operation: 'publish' },
+  );
+}
+
+/**
+ * A publisher of enveloped messages over a connection of the `nats` (2.x) or `@nats-io/transport-node` (3.x) package:
+ * keys, headers and acks for services that speak NATS only. One inbox subscription serves all of its publishes.
+ *
+ * @throws InvalidArgumentError (INVALID_ARGUMENT) when an option is not allowed, naming it.
+ * @throws ConnectionError (CONNECTION) when the connection is closed or draining.
+ * @example
+ * const publisher = natsPublisher(await connect({ servers: 'localhost:4222' }));
+ * const [ack] = await publisher.publish('orders', 'hello', { key: 'customer-7' });
+ */
+export function natsPublisher(connection: NatsConnection, options?: NatsPublisherOptions): NatsPublisher {
+  const resolved = resolvePublisherOptions(options);
+  checkValue('natsPublisher', 'connection', connection, natsConnection);
+  try {
+    return new NatsPublisher(connection, resolved);
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new ConnectionError(`natsPublisher failed: the NATS connection does not take a subscription: ${text}`, {
+      reason: 'lost',
+      outcome: 'not-sent',
+      operation: 'natsPublisher',
+      cause,
+    });
+  }
+}
