@@ -1,0 +1,79 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { CallConnection, CallHost } from './call-host.js';
+import { type Refusal, readRequestHead } from './request-head.js';
+import { statusOnlyHeaders } from './response-head.js';
+import { ServedCall, strike } from './served-call.js';
+import type { Method, Services } from './service.js';
+import { RpcError } from './status.js';
+
+/** Opens the call that a new stream stands for; null for a request that is no call, which is answered at once. */
+export function openCall(
+  host: CallHost,
+  connection: CallConnection,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+): { readonly call: ServedCall; readonly service: string } | null {
+  const head = readRequestHead(headers);
+  if ('status' in head) {
+    refuse(stream, head);
+    return null;
+  }
+  return { call: new ServedCall(host, connection, stream, head.method, head.timeout), service: head.service };
+}
+
+/** Hands a call to its method, or to the fault that is planned for it. */
+export function serve(host: CallHost, call: ServedCall, service: string, services: Services): void {
+  if (host.faults?.armed && strike(call, host.faults, host.brokerIndex)) return;
+  const methods = services.get(service);
+  const method = methods?.get(call.method);
+  if (!methods) call.fail(new RpcError('UNIMPLEMENTED', `unknown service ${service}`));
+  else if (!method) call.fail(new RpcError('UNIMPLEMENTED', `unknown method ${call.method} for service ${service}`));
+  else run(call, method);
+}
+
+function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
+  // The client may be gone already; it gets no answer then, and nobody else misses it.
+  stream.on('error', () => stream.destroy());
+  if (stream.destroyed || stream.closed) return;
+  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, refusal.httpStatus), { endStream: true });
+  stream.resume();
+  setImmediate(() => {
+    if (!stream.destroyed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+function run(call: ServedCall, method: Method): void {
+  call.kind = method.kind;
+  if (method.kind === 'unary') {
+    call.onRequest((payload) => answer(call, () => method.handle(payload, call)));
+  } else if (method.kind === 'server-stream') {
+    call.onRequest((payload) => runStream(call, () => method.handle(payload, call)));
+  } else {
+    runStream(call, () => method.handle(call));
+  }
+}
+
+function answer(call: ServedCall, handle: () => Promise<Uint8Array> | Uint8Array): void {
+  let answered: Promise<Uint8Array> | Uint8Array;
+  try {
+    answered = handle();
+  } catch (error) {
+    call.fail(error);
+    return;
+  }
+  if (answered instanceof Uint8Array) call.reply(answered);
+  else
+    answered.then(
+      (payload) => call.reply(payload),
+      (error: unknown) => call.fail(error),
+    );
+}
+
+function runStream(call: ServedCall, handle: () => Promise<void>): void {
+  // Async, so that a handler which throws before its first wait fails the call as well.
+  const running = async () => handle();
+  running().then(
+    () => call.finish(),
+    (error: unknown) => call.fail(error),
+  );
+}

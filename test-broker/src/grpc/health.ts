@@ -1,0 +1,63 @@
+import { frame, healthWire } from 'liftbridge-client/protocol';
+import { decodeRequest } from './decode-request.js';
+import type { Method, StreamCall } from './service.js';
+import { RpcError } from './status.js';
+
+const { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus: Serving } = healthWire;
+type ServingStatus = healthWire.HealthCheckResponse_ServingStatus;
+
+/** Full name of the service that {@link Health} serves. */
+export const HEALTH_SERVICE = 'grpc.health.v1.Health';
+/** The one service, besides the server as a whole, that health is kept of. */
+export const API_SERVICE = 'proto.API';
+
+/** The standard health service: the server as a whole (`""`) and `proto.API`, both serving at first. */
+export class Health {
+  readonly #statuses = new Map<string, ServingStatus>([
+    ['', Serving.SERVING],
+    [API_SERVICE, Serving.SERVING],
+  ]);
+  readonly #watchers = new Set<(service: string) => void>();
+
+  /** The methods, to be served as `grpc.health.v1.Health`. */
+  readonly methods: ReadonlyMap<string, Method> = new Map<string, Method>([
+    ['Check', { kind: 'unary', handle: (payload) => this.#check(payload) }],
+    ['Watch', { kind: 'server-stream', handle: (payload, call) => this.#watch(payload, call) }],
+  ]);
+
+  /** `proto.API` stops serving, as when the server shuts down; the server as a whole still says that it serves. */
+  shutdown(): void {
+    this.setServing(API_SERVICE, false);
+  }
+
+  /** Changes what is said of a service, and tells who watches it. */
+  setServing(service: string, serving: boolean): void {
+    this.#statuses.set(service, serving ? Serving.SERVING : Serving.NOT_SERVING);
+    for (const watcher of this.#watchers) watcher(service);
+  }
+
+  #check(payload: Buffer): Uint8Array {
+    const { service } = decodeRequest(HealthCheckRequest, payload);
+    const status = this.#statuses.get(service);
+    if (status === undefined) throw new RpcError('NOT_FOUND', 'unknown service');
+    return HealthCheckResponse.encode({ status }).finish();
+  }
+
+  async #watch(payload: Buffer, call: StreamCall): Promise<void> {
+    const { service } = decodeRequest(HealthCheckRequest, payload);
+    const tell = () => {
+      const status = this.#statuses.get(service) ?? Serving.SERVICE_UNKNOWN;
+      call.write(frame(HealthCheckResponse.encode({ status }).finish()));
+    };
+    const watcher = (changed: string) => {
+      if (changed === service) tell();
+    };
+    tell();
+    this.#watchers.add(watcher);
+    await new Promise<void>((resolve) => {
+      if (call.signal.aborted) resolve();
+      else call.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    this.#watchers.delete(watcher);
+  }
+}

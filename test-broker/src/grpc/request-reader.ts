@@ -1,0 +1,99 @@
+import type { ServerHttp2Stream } from 'node:http2';
+import { FrameError, FrameSplitter } from 'liftbridge-client/protocol';
+import { RpcError } from './status.js';
+
+/** What the reader tells its call. */
+export interface RequestSink {
+  /** Every message that a chunk completed; reading goes on when the promise has resolved. */
+  messages(payloads: readonly Buffer[]): Promise<void> | void;
+  /** The client has half-closed, and all messages were handled. */
+  ended(): void;
+  failed(error: unknown): void;
+}
+
+/** Cuts the messages out of the request stream of a call and hands them on, all of a chunk at once. */
+export class RequestReader {
+  readonly #stream: ServerHttp2Stream;
+  readonly #splitter: FrameSplitter;
+  readonly #limit: number;
+  readonly #sink: RequestSink;
+  #stopped = false;
+
+  constructor(stream: ServerHttp2Stream, limit: number, sink: RequestSink) {
+    this.#stream = stream;
+    this.#limit = limit;
+    this.#splitter = new FrameSplitter(limit);
+    this.#sink = sink;
+    stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    stream.once('end', () => this.#end());
+  }
+
+  /** Takes no further messages; what still comes is thrown away, so that it does not fill the connection's window. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stream.resume();
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#stopped) return;
+    const payloads: Buffer[] = [];
+    let broken: unknown = null;
+    try {
+      this.#splitter.push(chunk, (source, start, end) => payloads.push(source.subarray(start, end)));
+    } catch (error) {
+      broken = this.#statusOf(error);
+    }
+    this.#deliver(payloads, broken);
+  }
+
+  #deliver(payloads: Buffer[], broken: unknown): void {
+    try {
+      const pending = payloads.length > 0 ? this.#sink.messages(payloads) : undefined;
+      if (pending instanceof Promise) this.#wait(pending, broken);
+      else if (broken !== null) this.#fail(broken);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #wait(pending: Promise<void>, broken: unknown): void {
+    this.#stream.pause();
+    pending.then(
+      () => {
+        if (broken !== null) this.#fail(broken);
+        else this.#stream.resume();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #end(): void {
+    if (this.#stopped) return;
+    try {
+      this.#splitter.finish();
+    } catch (error) {
+      this.#fail(this.#statusOf(error));
+      return;
+    }
+    this.#sink.ended();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#sink.failed(error);
+  }
+
+  /** The texts are those of grpc-go. */
+  #statusOf(error: unknown): unknown {
+    if (!(error instanceof FrameError)) return error;
+    if (error.reason === 'too-large')
+      return new RpcError(
+        'RESOURCE_EXHAUSTED',
+        `grpc: received message larger than max (${error.size} vs. ${this.#limit})`,
+      );
+    if (error.reason === 'compressed')
+      return new RpcError('INTERNAL', 'grpc: compressed flag set with identity or empty encoding');
+    return new RpcError('INTERNAL', 'unexpected EOF');
+  }
+}

@@ -1,0 +1,32 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
+import { Status, type StatusName } from './status.js';
+
+/** Longer texts are cut: a header block that the client refuses would cost it the connection. */
+const LONGEST_MESSAGE = 8 * 1024;
+
+/** The headers that go before the first message of an answer. */
+export function responseHeaders(): OutgoingHttpHeaders {
+  return { ':status': 200, 'content-type': 'application/grpc' };
+}
+
+/** The headers of an answer that consists of its status alone. */
+export function statusOnlyHeaders(status: StatusName, message: string, httpStatus = 200): OutgoingHttpHeaders {
+  return { ':status': httpStatus, 'content-type': 'application/grpc', ...statusTrailers(status, message) };
+}
+
+/** The trailers that end an answer. The message is there even when it is empty, as with grpc-go. */
+export function statusTrailers(status: StatusName, message: string): OutgoingHttpHeaders {
+  return { 'grpc-status': String(Status[status]), 'grpc-message': encodeMessage(message) };
+}
+
+/** Percent-encodes the UTF-8 bytes of everything but printable ASCII. */
+function encodeMessage(message: string): string {
+  if (message.length <= LONGEST_MESSAGE && !/[^ -$&-~]/.test(message)) return message;
+  let encoded = '';
+  for (const byte of Buffer.from(message, 'utf8')) {
+    if (encoded.length > LONGEST_MESSAGE) break;
+    const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+    encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}

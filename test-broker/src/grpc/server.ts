@@ -1,0 +1,231 @@
+import type { Server, Socket } from 'node:net';
+import type { Clock, ClockTimer } from '../clock.js';
+import type { Faults, FaultTarget } from '../faults.js';
+import type { BrokerTlsOptions } from '../options.js';
+import type { CallHost } from './call-host.js';
+import { Connection } from './connection.js';
+import { openCall, serve } from './dispatch.js';
+import { createListener, listen } from './listener.js';
+import type { ServedCall } from './served-call.js';
+import type { Services } from './service.js';
+import { RpcError } from './status.js';
+
+/** What grpc-go accepts by default; a larger request fails its call with RESOURCE_EXHAUSTED. */
+const MESSAGE_LIMIT = 4_194_304;
+const GRACE = 1_000;
+
+export interface GrpcServerOptions {
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly services: Services;
+  readonly tls?: BrokerTlsOptions | null;
+  readonly faults?: Faults;
+  /** Which broker this is to the faults. Default 0. */
+  readonly brokerIndex?: number;
+  /** What the deadlines of calls go by. Default: real time. */
+  readonly clock?: Clock;
+  /** Told of errors that clients see only as UNKNOWN, and of failed TLS handshakes. */
+  readonly onWarning?: (message: string, error: unknown) => void;
+}
+
+/** How a server is closed. */
+export interface CloseOptions {
+  /** Let unary calls finish and end streams with UNAVAILABLE, GOAWAY first; false: as `stop`. Default true. */
+  readonly graceful?: boolean;
+  /** Milliseconds that calls have to finish. Default 1,000. */
+  readonly grace?: number;
+}
+
+/** A gRPC server on one port: HTTP/2, with TLS or without. */
+export class GrpcServer implements CallHost, FaultTarget {
+  readonly brokerIndex: number;
+  readonly faults: Faults | null;
+  readonly messageLimit = MESSAGE_LIMIT;
+  readonly #host: string;
+  readonly #services: Services;
+  readonly #clock: Clock | null;
+  readonly #warn: (message: string, error: unknown) => void;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<Connection>();
+  readonly #calls = new Set<object>();
+  readonly #open = new Map<string, number>();
+  readonly #idle: (() => void)[] = [];
+  #detach: () => void = () => {};
+  #toFlush: { flush(): void }[] = [];
+  #held: (() => void)[] = [];
+  #silent = false;
+  #closing = false;
+  #port = 0;
+
+  private constructor(options: GrpcServerOptions) {
+    this.#host = options.host ?? '127.0.0.1';
+    this.#services = options.services;
+    this.#clock = options.clock ?? null;
+    this.#warn = options.onWarning ?? (() => {});
+    this.brokerIndex = options.brokerIndex ?? 0;
+    this.faults = options.faults ?? null;
+    this.#server = createListener(options.tls ?? null, (socket) => this.#accept(socket));
+    this.#server.on('connection', (socket: Socket) => this.#track(socket));
+    this.#server.on('tlsClientError', (error: Error) => this.#warn('a TLS handshake failed', error));
+  }
+
+  /**
+   * Starts a server. Rejects with the error of the system when the port cannot be bound (`EADDRINUSE`), and with
+   * BrokerOptionError when the certificates cannot be used.
+   */
+  static async start(options: GrpcServerOptions): Promise<GrpcServer> {
+    const server = new GrpcServer(options);
+    server.#port = await listen(server.#server, server.#host, options.port);
+    server.#server.on('error', (error) => server.#warn('the gRPC listener failed', error));
+    if (server.faults) server.#detach = server.faults.attach(server);
+    return server;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** `host:port`. */
+  get address(): string {
+    return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
+  }
+
+  /** Calls that are open, of one method or of all. */
+  openCalls(method?: string): number {
+    return method === undefined ? this.#calls.size : (this.#open.get(method) ?? 0);
+  }
+
+  /** Connections that are open. */
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** Closes the server and frees its port; resolves when nothing of it is left. */
+  async close({ graceful = true, grace = GRACE }: CloseOptions = {}): Promise<void> {
+    if (graceful && !this.#closing && !this.#silent) await this.#windDown(grace);
+    await this.stop();
+  }
+
+  /** Ends as a process does that is killed: every connection is cut at once. The port can be bound again afterwards. */
+  async stop(): Promise<void> {
+    this.#closing = true;
+    this.#detach();
+    this.#held = [];
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.cutConnections();
+    await closed;
+    await this.#whenIdle();
+  }
+
+  cutConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  goAway(): void {
+    for (const connection of this.#connections) connection.goAway();
+  }
+
+  setSilent(silent: boolean): void {
+    this.#silent = silent;
+    for (const connection of this.#connections) connection.setSilent(silent);
+    if (silent) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const send of held) send();
+  }
+
+  get silent(): boolean {
+    return this.#silent;
+  }
+
+  afterSilence(send: () => void): void {
+    this.#held.push(send);
+  }
+
+  after(ms: number, callback: () => void): ClockTimer {
+    if (this.#clock) return this.#clock.after(ms, callback);
+    const timer = setTimeout(callback, ms);
+    return { cancel: () => clearTimeout(timer) };
+  }
+
+  flushSoon(call: { flush(): void }): void {
+    if (this.#toFlush.push(call) > 1) return;
+    process.nextTick(() => {
+      const calls = this.#toFlush;
+      this.#toFlush = [];
+      for (const each of calls) each.flush();
+    });
+  }
+
+  closed(call: ServedCall): void {
+    if (!this.#calls.delete(call)) return;
+    const left = (this.#open.get(call.method) ?? 0) - 1;
+    if (left > 0) this.#open.set(call.method, left);
+    else this.#open.delete(call.method);
+    if (this.#calls.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  warn(message: string, error: unknown): void {
+    this.#warn(message, error);
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    // A client that goes away without a word is no failure of the server; what matters of it reaches the calls.
+    socket.on('error', () => socket.destroy());
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#silent) {
+      this.#held.push(() => this.#accept(socket));
+      return;
+    }
+    if (socket.destroyed) return;
+    const connection = new Connection(socket);
+    const { session } = connection;
+    this.#connections.add(connection);
+    session.once('close', () => this.#connections.delete(connection));
+    session.on('error', () => connection.cut());
+    session.on('stream', (stream, headers) => {
+      const opened = openCall(this, connection, stream, headers);
+      if (!opened) return;
+      const { call, service } = opened;
+      this.#calls.add(call);
+      this.#open.set(call.method, (this.#open.get(call.method) ?? 0) + 1);
+      serve(this, call, service, this.#services);
+    });
+  }
+
+  async #windDown(grace: number): Promise<void> {
+    this.#closing = true;
+    this.#server.close();
+    this.goAway();
+    for (const call of this.#calls as Set<ServedCall>) {
+      if (call.streaming) call.fail(new RpcError('UNAVAILABLE', 'the server is shutting down'));
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, grace);
+    });
+    await Promise.race([this.#whenIdle().then(() => this.#whenGone()), late]);
+    clearTimeout(timer);
+  }
+
+  /** A connection that was told to go ends once its last bytes have left. */
+  async #whenGone(): Promise<void> {
+    await Promise.all(
+      [...this.#connections].map(({ session }) => new Promise<void>((resolve) => session.once('close', resolve))),
+    );
+  }
+
+  #whenIdle(): Promise<void> {
+    if (this.#calls.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+}

@@ -1,0 +1,32 @@
+import { frame } from 'liftbridge-client/protocol';
+import { expect, test } from 'vitest';
+import { Faults } from '../../src/faults.js';
+import { connectRaw, echoPublishes, openRaw, startServer } from './fixture.js';
+
+/** What keeps the process alive, without what the test runner itself holds open. */
+async function resources(): Promise<string[]> {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return process
+    .getActiveResourcesInfo()
+    .filter((name) => name !== 'Immediate')
+    .sort();
+}
+
+test.each([true, false])('GrpcServer leaves nothing behind once it is closed, graceful %s', async (graceful) => {
+  const before = await resources();
+  const faults = new Faults();
+  const server = await startServer({ PublishAsync: echoPublishes }, { faults });
+  const session = await connectRaw(server.address);
+  session.on('error', () => {});
+  const stream = openRaw(session, '/proto.API/PublishAsync', { 'grpc-timeout': '1H' });
+  stream.on('error', () => {});
+  stream.resume();
+  stream.write(frame(Buffer.alloc(0)));
+  await new Promise((resolve) => stream.once('response', resolve));
+  faults.silence(60_000)();
+  await server.close({ graceful });
+  session.destroy();
+  const left = await resources();
+  for (const name of before) if (left.includes(name)) left.splice(left.indexOf(name), 1);
+  expect(left).toEqual([]);
+});
