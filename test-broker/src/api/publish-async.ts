@@ -147,10 +147,7 @@ class PublishSession {
     // Counted before it is known whether NATS takes it, as in the server: a refused one delays the close.
     if (request.ackPolicy !== wire.AckPolicy.NONE) this.#inFlight++;
     try {
-      this.#node.bus.publish(
-        subject,
-        publishEnvelope({ ...request, offset: request.expectedOffset, subject, ackInbox: this.#inbox }),
-      );
+      this.#node.bus.publish(subject, publishEnvelope(request, subject, this.#inbox));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#refuse(request, { code: INTERNAL, message: `failed to publish to NATS: ${reason}` });

@@ -16,7 +16,7 @@ export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize):
         const ackInbox = request.ackInbox || ackInboxOf(node);
         authorize(call, request.subject, call.method);
         const { subject, ackPolicy } = request;
-        const envelope = publishEnvelope({ ...request, offset: 0n, stream: '', ackInbox });
+        const envelope = publishEnvelope({ ...request, stream: '', expectedOffset: 0n }, subject, ackInbox);
         return { ack: await publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, call) };
       },
     ),

@@ -67,7 +67,7 @@ export async function publish(
   if (paused.length > 0) await resume(node, stream, paused, caller.deadline);
   const { subject } = target.partition;
   const ackInbox = request.ackInbox || ackInboxOf(node);
-  const envelope = publishEnvelope({ ...request, offset: request.expectedOffset, subject, ackInbox });
+  const envelope = publishEnvelope(request, subject, ackInbox);
   return publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, caller);
 }
 
