@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 
-const BLOCK = 65_536;
+/** Blocks grow to this size, so that an idle client costs little and a busy one few allocations. */
+const MAX_BLOCK = 65_536;
+const FIRST_BLOCK = 1_024;
 /** A payload from here on is written as it is: cheaper than a copy. */
 const WHOLE = 16_384;
 /** With so much waiting the socket gets it before the turn is over. */
@@ -16,6 +18,7 @@ export class Outbox {
   readonly #limit: number;
   readonly #onOverflow: () => void;
   #block = Buffer.alloc(0);
+  #nextBlock = FIRST_BLOCK;
   /** The part of the block that is filled and not yet in `#ready`. */
   #start = 0;
   #end = 0;
@@ -79,7 +82,8 @@ export class Outbox {
   #reserve(length: number): void {
     if (this.#block.length - this.#end >= length) return;
     this.#cut();
-    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, length));
+    this.#block = Buffer.allocUnsafeSlow(Math.max(this.#nextBlock, length));
+    this.#nextBlock = Math.min(MAX_BLOCK, 2 * this.#nextBlock);
     this.#start = 0;
     this.#end = 0;
   }

@@ -69,11 +69,18 @@ export class RemoteBus implements Bus {
     this.#onError = options.onError ?? throwLater;
     this.#bufferLimit = options.reconnectBuffer ?? 8_388_608;
     this.#maxPayload = connection.info?.max_payload ?? 1_048_576;
+    // Neither ends other than with the connection; what they throw comes from onError and is for all to see.
     void this.#watch();
+    void this.#watchEnd();
   }
 
   get maxPayload(): number {
     return this.#maxPayload;
+  }
+
+  /** False while the connection is lost, and after its end. */
+  get connected(): boolean {
+    return this.#connected && !this.#connection.isClosed();
   }
 
   publish(subject: string, data: Uint8Array, reply = ''): void {
@@ -155,18 +162,21 @@ export class RemoteBus implements Bus {
     this.#delayed.push(message);
   }
 
-  /** Follows the connection until it is closed. */
+  /** Follows what becomes of the connection; the package leaves this hanging once it is closed. */
   async #watch(): Promise<void> {
     for await (const { type, data } of this.#connection.status()) {
       if (type === 'disconnect') this.#connected = false;
       else if (type === 'reconnect') this.#resume();
       else if (type === 'error') this.#onError(new Error(`the NATS server refused: ${String(data)}`));
     }
-    if (this.#delayed.length > 0) {
-      this.#onError(new Error(`${this.#delayed.length} messages lost: NATS could not be reached again`));
-    }
+  }
+
+  async #watchEnd(): Promise<void> {
+    await this.#connection.closed();
+    const lost = this.#delayed.length;
     this.#delayed = [];
     this.#wake();
+    if (lost > 0) this.#onError(new Error(`${lost} messages lost: NATS could not be reached again`));
   }
 
   #resume(): void {
@@ -174,9 +184,18 @@ export class RemoteBus implements Bus {
     const delayed = this.#delayed;
     this.#delayed = [];
     this.#delayedBytes = 0;
-    for (const message of delayed) this.#send(message);
+    for (const message of delayed) this.#sendDelayed(message);
     this.#connected = true;
     this.#wake();
+  }
+
+  #sendDelayed(message: Delayed): void {
+    try {
+      this.#send(message);
+    } catch (error) {
+      // The server that was found may take less than the one that was lost; the rest must still go.
+      this.#onError(error);
+    }
   }
 
   #wake(): void {

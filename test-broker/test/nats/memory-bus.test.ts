@@ -196,6 +196,23 @@ describe('MemoryBus', () => {
     expect(seen).toEqual(['own', 'queue']);
   });
 
+  test('publishMessage says so within a delivery too, before it delivers', () => {
+    const bus = new MemoryBus();
+    const answers: boolean[] = [];
+    const seen: string[] = [];
+    const message = (subject: string) => ({ subject, reply: '', data: Buffer.alloc(0) });
+    bus.subscribe('single', ({ subject }) => seen.push(subject));
+    bus.subscribe('queued', ({ subject }) => seen.push(subject), { queue: 'q', owner: bus });
+    bus.subscribe('start', () => {
+      answers.push(bus.publishMessage(message('single')), bus.publishMessage(message('queued')));
+      answers.push(bus.publishMessage(message('queued'), bus), bus.publishMessage(message('nobody')));
+      expect(seen).toEqual([]);
+    });
+    bus.publish('start', Buffer.alloc(0));
+    expect(answers).toEqual([true, true, false, false]);
+    expect(seen).toEqual(['single', 'queued']);
+  });
+
   test('subscribe throws BusError for a bad subject and a bad queue name', () => {
     const bus = new MemoryBus();
     for (const subject of ['', 'a b', 'foo.>.1', 'a..b']) {
