@@ -1,7 +1,9 @@
-import { decodeFrame, type LogHeader } from './frame.js';
+import { framePayload, type LogHeader } from './frame.js';
 
 /** Offset, timestamp, leader epoch, length; checksum; version and attributes; lengths of key and value; header count. */
 const FIXED = 28 + 4 + 1 + 1 + 4 + 4 + 2;
+/** The lengths of name and value. */
+const HEADER = 2 + 4;
 
 /**
  * Bytes that the server would take for a message on disk. Segment sizes and byte retention count these, not what this
@@ -9,12 +11,12 @@ const FIXED = 28 + 4 + 1 + 1 + 4 + 4 + 2;
  */
 export function entrySize(keySize: number, valueSize: number, headers: Iterable<LogHeader>): number {
   let size = FIXED + keySize + valueSize;
-  for (const [name, value] of headers) size += 2 + Buffer.byteLength(name) + 4 + value.length;
+  for (const [name, value] of headers) size += HEADER + Buffer.byteLength(name) + value.length;
   return size;
 }
 
 /** The entry size of a message that is already encoded. */
 export function frameEntrySize(frame: Buffer): number {
-  const { key, value, headers } = decodeFrame(frame);
-  return entrySize(key?.length ?? 0, value?.length ?? 0, headers);
+  const { key, value, headers, headerBytes } = framePayload(frame);
+  return FIXED + key + value + headers * HEADER + headerBytes;
 }

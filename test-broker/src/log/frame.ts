@@ -92,6 +92,46 @@ export function frameOffset(frame: Buffer): number {
   return find(frame, 0x08) ? Number(reader.int64()) : 0;
 }
 
+/** Bytes of the parts of a message that count for its entry size. */
+export interface FramePayload {
+  key: number;
+  value: number;
+  headers: number;
+  headerBytes: number;
+}
+
+/** How large the parts of the message are, without decoding them. */
+export function framePayload(frame: Buffer): FramePayload {
+  const payload = { key: 0, value: 0, headers: 0, headerBytes: 0 };
+  reader.open(frame, FRAME_PREFIX, frame.length);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x12) payload.key = skipBytes();
+    else if (tag === 0x1a) payload.value = skipBytes();
+    else if (tag === 0x4a) {
+      payload.headers++;
+      payload.headerBytes += skipHeader();
+    } else reader.skip(tag);
+  }
+  return payload;
+}
+
+function skipBytes(): number {
+  const size = reader.length();
+  reader.position += size;
+  return size;
+}
+
+/** Bytes of name and value of a map entry. */
+function skipHeader(): number {
+  const end = reader.length() + reader.position;
+  let bytes = 0;
+  while (reader.position < end) {
+    reader.tag();
+    bytes += skipBytes();
+  }
+  return bytes;
+}
+
 /** The key of the message, null when it has none. */
 export function frameKey(frame: Buffer): Buffer | null {
   return find(frame, 0x12) ? reader.bytes() : null;

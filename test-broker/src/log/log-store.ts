@@ -73,14 +73,20 @@ export class LogStore {
 
   /** Drops every message from this offset on, which becomes the next one. */
   truncate(offset: number): void {
-    const gone = this.segments.replace(this.#before(offset));
+    const kept = this.#before(offset);
+    const gone = this.segments.replace(kept);
     this.epochs.truncate(offset);
+    if (this.#storage === null) return;
     const { active } = this.segments;
-    this.#storage?.activate(active, this.epochs.last);
+    // When nothing is left, the file whose name tells the next offset must be there before the others go.
+    if (kept.length === 1) this.#storage.activate(active, this.epochs.last);
     // From the end backwards: at every moment the files are a log that lacks nothing in between.
     for (const segment of gone.reverse()) {
-      if (segment.baseOffset !== active.baseOffset) this.#storage?.remove(segment.baseOffset);
+      const head = kept.find((other) => other.baseOffset === segment.baseOffset);
+      if (head === undefined) this.#storage.remove(segment.baseOffset);
+      else this.#storage.activate(head, this.epochs.last);
     }
+    this.#storage.activate(active, this.epochs.last);
   }
 
   /** Drops everything. */

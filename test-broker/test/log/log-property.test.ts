@@ -181,8 +181,8 @@ const steps = fc.array(step, { minLength: 5, maxLength: 40 });
 const window = fc.tuple(fc.nat(30), fc.nat(60), fc.constantFrom(1, 150, 400, 100_000));
 
 describe('PartitionLog against an array', () => {
-  it('is the same after any steps, in memory', () => {
-    fc.assert(
+  it('is the same after any steps, in memory', async () => {
+    await fc.assert(
       fc.property(config, steps, window, (config, steps, [from, to, maxBytes]) => {
         const run = new Run(config, null);
         for (const step of steps) {
@@ -195,10 +195,10 @@ describe('PartitionLog against an array', () => {
     );
   });
 
-  it('is the same after any steps on disk, restarts and a second opening included', () => {
+  it('is the same after any steps on disk, restarts and a second opening included', async () => {
     const root = temporaryDirectory();
     let runs = 0;
-    fc.assert(
+    await fc.assert(
       fc.property(config, steps, window, (config, steps, [from, to, maxBytes]) => {
         const run = new Run(config, `${root}/${runs++}`);
         for (const step of steps) {

@@ -89,6 +89,14 @@ describe('PartitionLog.truncate', () => {
     }
   });
 
+  it('at an offset that compaction took away goes on with that offset', () => {
+    const { log, add } = openLog({ config: { segmentMaxBytes: 200, compactEnabled: true } });
+    for (const key of ['x', 'a', 'y', 'a', 'z']) add({ key });
+    log.clean();
+    log.truncate(2);
+    expect([held(log), log.nextOffset, add()]).toEqual([[0], 2, 2]);
+  });
+
   it('lowers a high watermark that lies beyond', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 5; i++) add();

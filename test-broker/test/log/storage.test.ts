@@ -98,6 +98,15 @@ describe('a log with storage', () => {
     }
   });
 
+  it('keeps what was left when it was truncated at an offset that compaction took away', () => {
+    const directory = temporaryDirectory();
+    const first = openIn(directory, { config: { segmentMaxBytes: 200, compactEnabled: true } });
+    for (const key of ['x', 'a', 'y', 'a', 'z']) first.add({ key });
+    first.log.clean();
+    first.log.truncate(2);
+    expect(state(openIn(directory))).toEqual(state(first));
+  });
+
   it('keeps what a follower was given', () => {
     const directory = temporaryDirectory();
     const leader = openLog({ config: { segmentMaxBytes: 200, retentionMaxMessages: 5 } });
