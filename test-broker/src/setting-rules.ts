@@ -22,7 +22,7 @@ const duration = <D extends number>(ms: D) => ({ kind: 'duration', default: ms }
 const count = (value: number, min = 0, max = Number.MAX_SAFE_INTEGER) =>
   ({ kind: 'count', default: value, min, max }) as const;
 const flag = (value: boolean) => ({ kind: 'flag', default: value }) as const;
-const text = (value: string | null = null) => ({ kind: 'text', default: value }) as const;
+const text = <D extends string | null = null>(value: D = null as D) => ({ kind: 'text', default: value }) as const;
 const texts = () => ({ kind: 'texts', default: [] as readonly string[] }) as const;
 const inert = <R extends Rule>(rule: R) => ({ ...rule, inert: true }) as const;
 

@@ -110,6 +110,8 @@ export interface PartitionState {
   readonly leaderEpoch: bigint;
   /** Whether it is paused now. */
   readonly paused: boolean;
+  /** Whether its log is readonly now: lost by a pause and the resume that follows. */
+  readonly readonly: boolean;
   /** What metadata says of it: true for ever after the first pause. */
   readonly reportedPaused: boolean;
   readonly reportedReadonly: boolean;
@@ -122,6 +124,8 @@ export interface StreamState {
   readonly name: string;
   readonly subject: string;
   readonly group: string;
+  /** As requested: -1 is every broker. */
+  readonly replicationFactor: number;
   readonly config: StreamConfig;
   readonly createdAt: bigint;
   readonly resumeAll: boolean;

@@ -1,0 +1,236 @@
+import { join } from 'node:path';
+import { BrokerServer } from './broker-server.js';
+import { MovableClock } from './clock.js';
+import { Cluster } from './cluster/cluster.js';
+import type { PartitionState } from './cluster/contract.js';
+import { DataDir } from './cluster/data-dir.js';
+import { OperationFile } from './cluster/operation-file.js';
+import { Faults } from './faults.js';
+import { OpenFiles } from './log/open-files.js';
+import { PartitionStorage, partitionDirectory } from './log/storage.js';
+import { wrongValue } from './option-error.js';
+import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
+import { openSpine, type Spine } from './spine.js';
+import { type StoredMessage, storedMessage } from './stored-message.js';
+
+const GRACE = 200;
+const OPERATIONS = 'operations.log';
+
+/**
+ * One or more Liftbridge brokers in this process, on ports of the loopback interface: what a client sees of them is
+ * what it would see of real ones. Everything is kept in memory unless there is a `dataDir`.
+ */
+export class TestBroker implements AsyncDisposable {
+  /** Where each broker is reached, `host:port`, also while it is stopped. */
+  readonly addresses: readonly string[];
+  /** Where NATS clients reach the spine; null without `nats`. */
+  readonly natsUrl: string | null;
+  /** Trouble on demand. */
+  readonly faults: Faults;
+  readonly #clock: MovableClock;
+  readonly #cluster: Cluster;
+  readonly #servers: readonly BrokerServer[];
+  readonly #release: () => Promise<void>;
+  #closed: Promise<void> | null = null;
+
+  /**
+   * Starts a broker or a cluster and resolves once it serves calls.
+   * Rejects with BrokerOptionError for an option that is not understood, and with the system's error for a port that is
+   * taken (`EADDRINUSE`).
+   */
+  static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
+    const resolved = resolveOptions(options);
+    const undo: (() => Promise<void> | void)[] = [];
+    try {
+      return await TestBroker.#open(resolved, undo);
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      throw error;
+    }
+  }
+
+  static async #open(options: ResolvedOptions, undo: (() => Promise<void> | void)[]): Promise<TestBroker> {
+    const clock = new MovableClock();
+    undo.push(() => clock.stop());
+    const dataDir = options.dataDir === null ? null : DataDir.open(options.dataDir);
+    if (dataDir) undo.push(() => dataDir.release());
+    const ids = dataDir ? dataDir.brokerIds(brokerIds(options)) : brokerIds(options);
+    const spine = await openSpine(options, ids[0]!, warn);
+    undo.push(() => spine.close());
+    const faults = new Faults();
+    const cluster = openCluster(options, ids, { clock, faults, spine, dataDir }, undo);
+    const nodes = [...cluster.nodes.values()];
+    const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
+    for (const server of servers) {
+      undo.push(() => server.cut());
+      await server.open();
+    }
+    await cluster.start();
+    const release = async () => {
+      for (const step of undo.reverse()) await step();
+    };
+    return new TestBroker(clock, faults, cluster, servers, spine.url, release);
+  }
+
+  private constructor(
+    clock: MovableClock,
+    faults: Faults,
+    cluster: Cluster,
+    servers: readonly BrokerServer[],
+    natsUrl: string | null,
+    release: () => Promise<void>,
+  ) {
+    this.#clock = clock;
+    this.faults = faults;
+    this.#cluster = cluster;
+    this.#servers = servers;
+    this.natsUrl = natsUrl;
+    this.addresses = servers.map((server) => server.address);
+    this.#release = release;
+  }
+
+  /** The time that the brokers go by. */
+  get clock(): Pick<MovableClock, 'advance' | 'now'> {
+    return this.#clock;
+  }
+
+  /** Subscriptions that are open, by broker. */
+  get openSubscriptions(): readonly number[] {
+    return this.#servers.map(({ node }) => node.subscribers);
+  }
+
+  /** Takes a broker down as a kill does: its connections are cut, and others take over what it led. */
+  async stopBroker(broker: number): Promise<void> {
+    const server = this.#server(broker);
+    if (!this.#cluster.running(server.node.id)) return;
+    const cut = server.cut();
+    this.#cluster.stopBroker(server.node.id);
+    await cut;
+  }
+
+  /** Brings a stopped broker back, on its port and with its data; resolves once it serves calls. */
+  async startBroker(broker: number): Promise<void> {
+    const server = this.#server(broker);
+    if (this.#cluster.running(server.node.id)) return;
+    await server.open();
+    this.#cluster.startBroker(server.node.id);
+  }
+
+  /** Index of the broker that leads a partition, running or not. Throws RangeError for a partition that is unknown. */
+  leaderOf(stream: string, partition = 0): number {
+    return this.#indexOf(this.#partition(stream, partition).leader);
+  }
+
+  /**
+   * Makes broker `to` the leader of a partition; resolves once every broker knows. Throws RangeError for a partition
+   * that is unknown and a broker that has no replica of it or does not run.
+   */
+  async moveLeader(stream: string, partition: number, to: number): Promise<void> {
+    const state = this.#partition(stream, partition);
+    const { id } = this.#server(to).node;
+    if (!state.replicas.includes(id)) {
+      const replicas = state.replicas.map((replica) => this.#indexOf(replica)).join(', ');
+      throw wrongValue('to', `a broker with a replica of partition ${partition} of ${stream} (${replicas})`, to);
+    }
+    if (!this.#cluster.running(id)) throw wrongValue('to', 'a broker that runs', to);
+    if (state.leader !== id) this.#cluster.moveLeader(state, id);
+    await this.#cluster.settled();
+  }
+
+  /** What the leader has stored of a partition, or of all one after the other, committed or not. */
+  messages(stream: string, partition?: number): StoredMessage[] {
+    if (partition === undefined) {
+      const { partitions } = this.#stream(stream);
+      return partitions.flatMap(({ id }) => this.messages(stream, id));
+    }
+    const { leader } = this.#partition(stream, partition);
+    const log = this.#cluster.nodes.get(leader)?.replica(stream, partition)?.log;
+    return log ? Array.from(log.records(), (record) => storedMessage(stream, partition, record)) : [];
+  }
+
+  /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */
+  async reset(): Promise<void> {
+    this.faults.clear();
+    for (const broker of this.#servers.keys()) await this.startBroker(broker);
+    await this.#cluster.reset();
+  }
+
+  /** Closes all connections and frees the ports. What is open ends with UNAVAILABLE. May be called twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.faults.clear();
+    await Promise.all(this.#servers.map((server) => server.close(GRACE)));
+    await this.#release();
+  }
+
+  #server(broker: number): BrokerServer {
+    const server = this.#servers[broker];
+    if (!server) throw wrongValue('broker', `an index from 0 to ${this.#servers.length - 1}`, broker);
+    return server;
+  }
+
+  #indexOf(id: string): number {
+    return this.#servers.findIndex(({ node }) => node.id === id);
+  }
+
+  #stream(name: string) {
+    const stream = this.#cluster.best.stream(name);
+    if (!stream) throw new RangeError(`stream ${JSON.stringify(name)} does not exist`);
+    return stream;
+  }
+
+  #partition(stream: string, id: number): PartitionState {
+    const partition = this.#stream(stream).partitions[id];
+    if (!partition) throw new RangeError(`stream ${JSON.stringify(stream)} has no partition ${id}`);
+    return partition;
+  }
+}
+
+interface Parts {
+  readonly clock: MovableClock;
+  readonly faults: Faults;
+  readonly spine: Spine;
+  readonly dataDir: DataDir | null;
+}
+
+/** The cluster, with what its data directory holds. */
+function openCluster(
+  options: ResolvedOptions,
+  brokers: readonly string[],
+  { clock, faults, spine, dataDir }: Parts,
+  undo: (() => Promise<void> | void)[],
+): Cluster {
+  const files = new OpenFiles();
+  const storage = (broker: string, stream: string, partition: number) => {
+    if (!dataDir) return null;
+    const directory = partitionDirectory(join(dataDir.path, encodeURIComponent(broker)), stream, partition);
+    return new PartitionStorage({ directory, files, onWarning: warn });
+  };
+  const cluster = new Cluster({ brokers, clock, bus: spine.bus, settings: options, faults, storage, warn });
+  undo.push(() => files.closeAll());
+  if (dataDir) {
+    const file = new OperationFile(join(dataDir.path, OPERATIONS), (entry) => cluster.log.restore(entry), warn);
+    cluster.log.store = file;
+    undo.push(() => file.close());
+  }
+  undo.push(() => cluster.close());
+  return cluster;
+}
+
+function brokerIds({ brokers, settings }: ResolvedOptions): readonly string[] {
+  const given = settings['clustering.server.id'];
+  if (brokers === 1 && given !== null) return [given];
+  return Array.from({ length: brokers }, (_, index) => `${given ?? 'broker'}-${index}`);
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, 'TestBrokerWarning');
+}

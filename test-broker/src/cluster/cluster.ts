@@ -1,0 +1,248 @@
+import type { Clock } from '../clock.js';
+import type { Faults } from '../faults.js';
+import { CoordinatorReports } from '../groups/reports.js';
+import { RpcError } from '../grpc/status.js';
+import type { PartitionStorage } from '../log/storage.js';
+import type { Bus } from '../nats/bus.js';
+import type { ResolvedSettings } from '../settings.js';
+import { Connectivity } from './connectivity.js';
+import type { BrokerLoad, Operation, PartitionState } from './contract.js';
+import { Controller, type ProposeOptions } from './controller.js';
+import { Failover } from './failover.js';
+import { createInternalStreams } from './internal-streams.js';
+import { Judgement } from './judgement.js';
+import { Member } from './member.js';
+import { Node } from './node.js';
+import { OperationLog } from './operation-log.js';
+import { ReplicationMesh } from './replication-mesh.js';
+import { clusterTiming } from './timing.js';
+
+const CONFIRMATION = 500;
+
+/** How a {@link Cluster} is set up. */
+export interface ClusterOptions {
+  /** Ids of the brokers. */
+  readonly brokers: readonly string[];
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly settings: ResolvedSettings;
+  readonly faults: Faults;
+  /** Where a broker keeps a partition; null for memory only. */
+  readonly storage: (broker: string, stream: string, partition: number) => PartitionStorage | null;
+  readonly warn: (message: string) => void;
+}
+
+/** The brokers of one cluster and what passes between them beside NATS: metadata, replication, failover. */
+export class Cluster {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly log: OperationLog;
+  readonly #options: ClusterOptions;
+  readonly #connectivity: Connectivity;
+  readonly #controller: Controller;
+  readonly #mesh: ReplicationMesh;
+  readonly #failover: Failover;
+  readonly #reports: CoordinatorReports;
+  readonly #members = new Map<string, Member>();
+
+  constructor(options: ClusterOptions) {
+    const { brokers, clock, faults, settings } = options;
+    const timing = clusterTiming(settings);
+    this.#options = options;
+    this.log = new OperationLog();
+    this.nodes = new Map(brokers.map((id, index) => [id, this.#node(id, index)]));
+    this.#reports = new CoordinatorReports(clock, { timeout: settings.settings['groups.coordinator.timeout'] });
+    const connectivity = new Connectivity(brokers, faults);
+    this.#connectivity = connectivity;
+    this.#controller = new Controller({
+      clock,
+      timing,
+      connectivity,
+      log: this.log,
+      judge: new Judgement(this.nodes, clock, this.#reports),
+      onLeader: () => this.#forgetReports(),
+    });
+    for (const node of this.nodes.values()) this.#join(node);
+    this.#mesh = new ReplicationMesh(this.nodes, connectivity, (...isr) => this.#proposeIsr(...isr), clock, timing);
+    this.#failover = new Failover({
+      nodes: this.nodes,
+      connectivity,
+      clock,
+      timing,
+      controllerOf: (broker) => this.#controllerOf(broker),
+      changeLeader: (controller, partition, leader) => this.#changeLeader(controller, partition, leader),
+    });
+  }
+
+  /** Starts all brokers and elects the first metadata leader; resolves when the internal streams are there. */
+  async start(): Promise<void> {
+    for (const member of this.#members.values()) member.catchUp();
+    for (const broker of this.nodes.keys()) this.#connectivity.setRunning(broker, true);
+    this.#controller.begin();
+    for (const broker of this.nodes.keys()) await this.#controller.applied(broker);
+    await createInternalStreams(this.nodes.get(this.#controller.leader!)!, this.#options.settings.settings);
+  }
+
+  /** Takes a broker down. */
+  stopBroker(broker: string): void {
+    if (!this.#connectivity.running(broker)) return;
+    this.nodes.get(broker)!.stop();
+    this.#connectivity.setRunning(broker, false);
+  }
+
+  /** Brings a broker back. */
+  startBroker(broker: string): void {
+    if (this.#connectivity.running(broker)) return;
+    this.#connectivity.setRunning(broker, true);
+    // First what it missed, or it would lead for a moment what others lead by now.
+    this.#controller.catchUp([broker]);
+    this.nodes.get(broker)!.start();
+  }
+
+  running(broker: string): boolean {
+    return this.#connectivity.running(broker);
+  }
+
+  /** A broker that knows as much as any: the metadata leader, or who was last to be one. */
+  get best(): Node {
+    const { leader } = this.#controller;
+    if (leader !== null) return this.nodes.get(leader)!;
+    const [first, ...others] = this.#members.values();
+    const best = others.reduce((known, other) => (other.position > known.position ? other : known), first!);
+    return this.nodes.get(best.id)!;
+  }
+
+  /** Resolves when every broker that runs has applied what is committed now. */
+  async settled(): Promise<void> {
+    for (const broker of this.nodes.keys()) if (this.running(broker)) await this.#controller.applied(broker);
+  }
+
+  /** Deletes every group and every stream, and creates those of the server's own anew. */
+  async reset(): Promise<void> {
+    const leader = await this.#controller.ready();
+    const node = this.nodes.get(leader)!;
+    const options = { deadline: null, failurePrefix: 'Failed to reset' };
+    for (const { id: group, members } of [...node.groups()]) {
+      for (const consumer of [...members.keys()])
+        await node.propose({ kind: 'leave-group', group, consumer, expired: false }, options);
+    }
+    for (const { name } of [...node.streams()]) await node.propose({ kind: 'delete-stream', name }, options);
+    await createInternalStreams(node, node.settings);
+    await this.settled();
+    for (const each of this.nodes.values()) each.forgetSurvey();
+  }
+
+  /** Makes another replica the leader, after it has fetched everything. Throws RpcError without a quorum. */
+  moveLeader(partition: PartitionState, leader: string): void {
+    const controller = this.#controller.leader;
+    if (controller === null) throw new RpcError('INTERNAL', 'no known metadata leader');
+    this.#mesh.catchUp(partition.leader, leader, partition.stream, partition.id);
+    this.#changeLeader(controller, partition, leader);
+  }
+
+  close(): void {
+    this.#controller.close();
+    this.#failover.close();
+    this.#mesh.close();
+    this.#reports.clear();
+    this.#connectivity.close();
+    for (const node of this.nodes.values()) node.stop();
+  }
+
+  #node(id: string, index: number): Node {
+    const { clock, bus, settings, faults, warn } = this.#options;
+    return new Node({
+      id,
+      index,
+      clock,
+      bus,
+      settings: settings.settings,
+      faults,
+      warn,
+      storage: (stream, partition) => this.#options.storage(id, stream, partition),
+      surroundings: {
+        clusterSize: this.#options.brokers.length,
+        isMetadataLeader: (broker) => this.#members.get(broker)!.leader === broker,
+        propose: (broker, operation, options) => this.#propose(broker, operation, options),
+        askPeers: (broker) => this.#askPeers(broker),
+        appended: (broker, replica) => this.#mesh.appended(broker, replica),
+        committed: (broker, replica) => this.#mesh.committed(broker, replica),
+        following: (broker, replica) => this.#mesh.following(broker, replica),
+      },
+    });
+  }
+
+  #join(node: Node): void {
+    const member = new Member(node.id, this.#options.clock, this.log, (entry) => node.apply(entry));
+    this.#members.set(node.id, member);
+    this.#controller.add(member);
+  }
+
+  async #propose(broker: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
+    const index = await this.#controller.propose(broker, operation, options);
+    if (operation.kind === 'create-stream' || operation.kind === 'resume-stream') {
+      await this.#confirm(broker, operation.name);
+      // A NATS server outside the process must know the subscriptions before anything is published.
+      await this.#options.bus.flush();
+    }
+    return index;
+  }
+
+  /** Waits until the leaders of a new stream run it; one that is down is not waited for for long. */
+  async #confirm(broker: string, stream: string): Promise<void> {
+    const partitions = this.nodes.get(broker)!.stream(stream)?.partitions ?? [];
+    const leaders = new Set(partitions.map(({ leader }) => leader));
+    const applied = [...leaders].filter((leader) => leader !== broker).map((leader) => this.#appliedOrLate(leader));
+    if (applied.length > 0) await Promise.all(applied);
+  }
+
+  #appliedOrLate(broker: string): Promise<void> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const timer = clock.after(CONFIRMATION, resolve);
+      const done = () => {
+        timer.cancel();
+        resolve();
+      };
+      if (this.#connectivity.running(broker)) this.#controller.applied(broker).then(done, done);
+    });
+  }
+
+  *#askPeers(broker: string): Generator<BrokerLoad | null> {
+    for (const peer of this.nodes.values()) {
+      if (peer.id !== broker) yield this.#connectivity.connected(broker, peer.id) ? peer.load() : null;
+    }
+  }
+
+  #controllerOf(broker: string): string | null {
+    const { leader } = this.#members.get(broker)!;
+    return leader !== null && this.#connectivity.connected(broker, leader) ? leader : null;
+  }
+
+  /** Reports are counted by the metadata leader alone: a new one has heard none. */
+  #forgetReports(): void {
+    this.#failover.forget();
+    this.#reports.clear();
+  }
+
+  #changeLeader(controller: string, { stream, id, leader: former }: PartitionState, leader: string): void {
+    this.#commitOwn(controller, { kind: 'change-leader', stream, partition: id, leader });
+    // Between the old leader's going and the new one's coming nobody would take what is published.
+    this.#controller.catchUp([former, leader]);
+  }
+
+  #proposeIsr(leader: string, kind: 'shrink-isr' | 'expand-isr', replica: { stream: string; id: number }, of: string) {
+    const controller = this.#controllerOf(leader);
+    if (controller === null) return;
+    this.#commitOwn(controller, { kind, stream: replica.stream, partition: replica.id, replica: of });
+    this.#controller.catchUp([leader]);
+  }
+
+  /** What brokers propose by themselves they propose again when it is lost. */
+  #commitOwn(controller: string, operation: Operation): void {
+    try {
+      this.#controller.commitNow(controller, operation);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { Faults } from '../faults.js';
+
+/** Which brokers run, and which of them reach each other. */
+export class Connectivity {
+  readonly #places: ReadonlyMap<string, number>;
+  readonly #faults: Faults;
+  readonly #running = new Set<string>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unlisten: () => void;
+
+  /** `brokers`: the ids of all brokers, in the order of their indexes. */
+  constructor(brokers: readonly string[], faults: Faults) {
+    this.#places = new Map(brokers.map((broker, index) => [broker, index]));
+    this.#faults = faults;
+    this.#unlisten = faults.onChange(() => this.#tell());
+  }
+
+  running(broker: string): boolean {
+    return this.#running.has(broker);
+  }
+
+  /** Whether two brokers reach each other: both run, and the network between them is whole. A broker reaches itself. */
+  connected(a: string, b: string): boolean {
+    if (!this.#running.has(a) || !this.#running.has(b)) return false;
+    return a === b || !this.#faults.isPartitioned(this.#places.get(a)!, this.#places.get(b)!);
+  }
+
+  setRunning(broker: string, running: boolean): void {
+    if (running) this.#running.add(broker);
+    else this.#running.delete(broker);
+    this.#tell();
+  }
+
+  /** Calls back after every change, in the order of the calls. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  close(): void {
+    this.#unlisten();
+    this.#listeners.clear();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

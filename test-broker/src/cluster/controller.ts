@@ -1,0 +1,201 @@
+import type { Clock } from '../clock.js';
+import { RpcError } from '../grpc/status.js';
+import type { Connectivity } from './connectivity.js';
+import type { Operation } from './contract.js';
+import { LeaderElection } from './leader-election.js';
+import type { Member } from './member.js';
+import type { OperationLog } from './operation-log.js';
+import type { ClusterTiming } from './timing.js';
+
+const READY = 5_000;
+
+/** How an operation is proposed; see `BrokerNode.propose`. */
+export interface ProposeOptions {
+  readonly deadline: number | null;
+  readonly failurePrefix: string;
+}
+
+/** What the metadata leader does with an operation before it is committed. */
+export interface Judge {
+  /** Refuses what does not fit the leader's metadata. Throws RpcError. */
+  check(leader: string, operation: Operation): void;
+  /**
+   * Fills in what the leader decides: times, placement, coordinator. Null when there is nothing to commit, as with a
+   * report below the quorum. Throws RpcError.
+   */
+  complete(leader: string, operation: Operation): Operation | null;
+}
+
+interface Pending {
+  readonly operation: Operation;
+  readonly failurePrefix: string;
+  resolve(committed: Committed): void;
+  reject(error: RpcError): void;
+}
+
+interface Committed {
+  readonly index: bigint;
+  /** Position in the log from which on the operation is there. */
+  readonly position: number;
+}
+
+export interface ControllerOptions {
+  readonly clock: Clock;
+  readonly timing: ClusterTiming;
+  readonly connectivity: Connectivity;
+  readonly log: OperationLog;
+  readonly judge: Judge;
+  /** Told of a new metadata leader once it has applied everything. */
+  readonly onLeader: () => void;
+}
+
+/**
+ * What the brokers of a cluster do together through Raft, seen from above: one of them, the metadata leader, checks
+ * and commits operations as long as it reaches a majority; the others forward to it and apply a little later.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #members = new Map<string, Member>();
+  readonly #election: LeaderElection;
+  #pending: Pending[] = [];
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#election = new LeaderElection(this.#members, options.connectivity, options.clock, options.timing, {
+      elected: (leader) => this.#elected(leader),
+      steppedDown: () => this.#failPending(),
+    });
+    options.connectivity.onChange(() => this.#reconnect());
+  }
+
+  /** The metadata leader, null while there is none. */
+  get leader(): string | null {
+    return this.#election.leader;
+  }
+
+  add(member: Member): void {
+    this.#members.set(member.id, member);
+  }
+
+  /** Elects the first leader without waiting for anything. */
+  begin(): void {
+    this.#election.elect();
+  }
+
+  /** The metadata leader, as soon as there is one. Rejects with RpcError after 5 seconds without. */
+  async ready(): Promise<string> {
+    const running = [...this.#members.keys()].find((broker) => this.#options.connectivity.running(broker));
+    if (running === undefined) throw new RpcError('UNAVAILABLE', 'no broker runs');
+    return this.#election.find(running, Date.now() + READY);
+  }
+
+  /** See `BrokerNode.propose`. */
+  async propose(from: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
+    const leader = await this.#election.find(from, options.deadline);
+    if (!this.#reaches(from, leader)) throw new RpcError('INTERNAL', 'nats: no responders available for request');
+    const { index, position } = await this.#commit(leader, operation, options.failurePrefix);
+    await this.#members.get(from)!.reached(position);
+    return index;
+  }
+
+  /** Commits an operation of the leader's own. Throws RpcError when it is refused or there is no quorum. */
+  commitNow(leader: string, operation: Operation): bigint {
+    if (!this.#election.canCommit(leader)) throw new RpcError('INTERNAL', 'leadership lost while committing log');
+    return this.#append(leader, operation).index;
+  }
+
+  /** Resolves once a broker has applied what is committed now; rejects when it is stopped before. */
+  applied(broker: string): Promise<void> {
+    return this.#members.get(broker)!.reached(this.#options.log.end);
+  }
+
+  /** Has some brokers apply everything at once, so that no message falls between them. */
+  catchUp(brokers: Iterable<string>): void {
+    for (const broker of brokers) {
+      if (this.#hears(broker)) this.#members.get(broker)!.catchUp();
+    }
+  }
+
+  /** Nothing waits any more. */
+  close(): void {
+    this.#election.close();
+    this.#failPending();
+    for (const member of this.#members.values()) member.stop();
+  }
+
+  #commit(leader: string, operation: Operation, failurePrefix: string): Promise<Committed> | Committed {
+    if (this.#election.canCommit(leader)) return this.#append(leader, operation);
+    this.#options.judge.check(leader, operation);
+    return new Promise((resolve, reject) => this.#pending.push({ operation, failurePrefix, resolve, reject }));
+  }
+
+  #append(leader: string, operation: Operation): Committed {
+    const { judge, log } = this.#options;
+    judge.check(leader, operation);
+    const completed = judge.complete(leader, operation);
+    if (completed === null) return { index: 0n, position: 0 };
+    const index = log.append(completed);
+    const position = log.end;
+    this.#members.get(leader)!.catchUp();
+    this.#spread();
+    return { index, position };
+  }
+
+  /** Followers hear of what is committed, and apply it a little later. */
+  #spread(): void {
+    const [least, most] = this.#options.timing.applyLag;
+    for (const member of this.#members.values()) {
+      if (this.#hears(member.id)) member.catchUpLater(least + Math.random() * (most - least));
+    }
+    this.#forget();
+  }
+
+  #forget(): void {
+    let applied = Number.POSITIVE_INFINITY;
+    for (const member of this.#members.values()) applied = Math.min(applied, member.position);
+    this.#options.log.forget(applied);
+  }
+
+  #elected(leader: string): void {
+    this.#members.get(leader)!.catchUp();
+    this.#options.onLeader();
+    this.#spread();
+  }
+
+  #reconnect(): void {
+    for (const member of this.#members.values()) {
+      if (!this.#options.connectivity.running(member.id)) member.stop();
+      else if (!this.#hears(member.id)) member.pause();
+    }
+    this.#election.evaluate();
+    this.#commitPending();
+    if (this.leader !== null) this.#spread();
+  }
+
+  #commitPending(): void {
+    const { leader } = this;
+    if (leader === null || !this.#election.canCommit(leader)) return;
+    for (const { operation, resolve, reject } of this.#pending.splice(0)) {
+      try {
+        resolve(this.#append(leader, operation));
+      } catch (error) {
+        reject(error as RpcError);
+      }
+    }
+  }
+
+  #failPending(): void {
+    for (const { failurePrefix, reject } of this.#pending.splice(0)) {
+      reject(new RpcError('INTERNAL', `${failurePrefix}: leadership lost while committing log`));
+    }
+  }
+
+  #hears(broker: string): boolean {
+    const { leader } = this;
+    return leader !== null && this.#reaches(broker, leader);
+  }
+
+  #reaches(from: string, to: string): boolean {
+    return this.#options.connectivity.connected(from, to);
+  }
+}

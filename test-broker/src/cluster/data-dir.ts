@@ -1,0 +1,106 @@
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BrokerOptionError } from '../option-error.js';
+
+const LOCK = 'lock';
+const CLUSTER = 'cluster.json';
+
+// A process knows itself as alive, so its own locks need to be known apart.
+const held = new Set<string>();
+
+/** The directory that a cluster keeps its data in, for one process at a time. */
+export class DataDir {
+  readonly path: string;
+
+  /** Makes the directory if need be and locks it. Throws BrokerOptionError when it is in use or cannot be written to. */
+  static open(path: string): DataDir {
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (error) {
+      throw new BrokerOptionError('dataDir', path, `cannot use dataDir ${JSON.stringify(path)}: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+    return new DataDir(realpathSync(path));
+  }
+
+  private constructor(path: string) {
+    this.path = path;
+    if (held.has(path)) throw inUse(path, process.pid);
+    this.#lock();
+    held.add(path);
+  }
+
+  /**
+   * The ids of the brokers: those that the data was written by, which win over the ones that are given. Throws
+   * BrokerOptionError when there are fewer brokers now, as some of the data would have nobody to serve it.
+   */
+  brokerIds(given: readonly string[]): readonly string[] {
+    const known = this.#readIds();
+    if (known.length > given.length) {
+      const text = `dataDir ${JSON.stringify(this.path)} was written by ${known.length} brokers, got brokers: ${given.length}`;
+      throw new BrokerOptionError('brokers', given.length, text);
+    }
+    const ids = [...known, ...given.slice(known.length)];
+    if (ids.length > known.length) this.#writeIds(ids);
+    return ids;
+  }
+
+  /** Lets others use it. */
+  release(): void {
+    if (!held.delete(this.path)) return;
+    rmSync(join(this.path, LOCK), { force: true });
+  }
+
+  #readIds(): readonly string[] {
+    try {
+      return (JSON.parse(readFileSync(join(this.path, CLUSTER), 'utf8')) as { brokers: string[] }).brokers;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #writeIds(brokers: readonly string[]): void {
+    const path = join(this.path, CLUSTER);
+    writeFileSync(`${path}.tmp`, `${JSON.stringify({ brokers })}\n`);
+    renameSync(`${path}.tmp`, path);
+  }
+
+  #lock(): void {
+    const path = join(this.path, LOCK);
+    // The second attempt is for a lock that a process left behind when it was killed.
+    for (const attempt of [1, 2]) {
+      try {
+        const file = openSync(path, 'wx');
+        writeFileSync(file, String(process.pid));
+        closeSync(file);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        const owner = Number(readFileSync(path, 'utf8'));
+        if (attempt === 2 || isAlive(owner)) throw inUse(this.path, owner);
+        rmSync(path, { force: true });
+      }
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  // Our own id in a file that we do not hold is that of a process before us.
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function inUse(path: string, pid: number): BrokerOptionError {
+  return new BrokerOptionError('dataDir', path, `dataDir ${JSON.stringify(path)} is in use by process ${pid}`);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

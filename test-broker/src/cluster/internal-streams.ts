@@ -1,0 +1,52 @@
+import type { Settings } from '../settings.js';
+import type { StreamConfig } from './contract.js';
+import type { Node } from './node.js';
+import { ACTIVITY_STREAM, CURSORS_STREAM } from './partition-config.js';
+
+const FIRST_EVENT = 200;
+const OPTIONS = Object.freeze({ deadline: null, failurePrefix: 'Failed to replicate partition' });
+
+/** Creates the streams of the server's own that the settings ask for and that are missing, as the metadata leader. */
+export async function createInternalStreams(node: Node, settings: Settings): Promise<void> {
+  const namespace = settings['clustering.namespace'];
+  if (settings['activity.stream.enabled'] && !node.stream(ACTIVITY_STREAM)) {
+    const recorded = firstEvent(node);
+    await create(node, ACTIVITY_STREAM, `${namespace}.activity`, 1, -1, {});
+    await recorded;
+  }
+  const partitions = settings['cursors.stream.partitions'];
+  const factor = settings['cursors.stream.replication.factor'];
+  const config: StreamConfig = {
+    compactEnabled: true,
+    autoPauseTime: settings['cursors.stream.auto.pause.time'],
+    autoPauseDisableIfSubscribers: true,
+  };
+  if (partitions > 0) await create(node, CURSORS_STREAM, `${namespace}.cursors`, partitions, factor, config);
+}
+
+async function create(
+  node: Node,
+  name: string,
+  subject: string,
+  partitionCount: number,
+  replicationFactor: number,
+  config: StreamConfig,
+): Promise<void> {
+  if (node.stream(name)) return;
+  const factor = Math.min(replicationFactor, node.clusterSize);
+  const stream = { name, subject, group: '', replicationFactor: factor, partitionCount, config };
+  await node.propose({ kind: 'create-stream', ...stream }, OPTIONS);
+}
+
+/** Resolves when the activity stream has recorded its own creation, which the next stream waits for, but not for long. */
+function firstEvent(node: Node): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      unlisten();
+      timer.cancel();
+      resolve();
+    };
+    const unlisten = node.onApplied((_index, { kind }) => kind === 'activity-published' && done());
+    const timer = node.clock.after(FIRST_EVENT, done);
+  });
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '../clock.js';
+import { chooseCoordinator } from '../groups/coordinator-choice.js';
+import type { CoordinatorReports } from '../groups/reports.js';
+import { checkOperation, replicaCount } from './checks.js';
+import type { Operation } from './contract.js';
+import type { Judge } from './controller.js';
+import type { Node } from './node.js';
+import { placeStream } from './placement.js';
+
+/** What the metadata leader decides about operations, by its own metadata. */
+export class Judgement implements Judge {
+  readonly #nodes: ReadonlyMap<string, Node>;
+  readonly #clock: Clock;
+  readonly #reports: CoordinatorReports;
+
+  constructor(nodes: ReadonlyMap<string, Node>, clock: Clock, reports: CoordinatorReports) {
+    this.#nodes = nodes;
+    this.#clock = clock;
+    this.#reports = reports;
+  }
+
+  check(leader: string, operation: Operation): void {
+    checkOperation(operation, this.#nodes.get(leader)!);
+  }
+
+  complete(leader: string, operation: Operation): Operation | null {
+    const { metadata } = this.#nodes.get(leader)!;
+    switch (operation.kind) {
+      case 'create-stream':
+        return { ...operation, createdAt: this.#clock.nanos(), placement: this.#place(leader, operation) };
+      case 'pause-stream':
+      case 'resume-stream':
+      case 'set-readonly':
+        return { ...operation, at: this.#clock.nanos() };
+      case 'join-group': {
+        if (metadata.group(operation.group)) return operation;
+        return { ...operation, coordinator: chooseCoordinator(this.#nodes.keys(), metadata.groups())! };
+      }
+      case 'report-coordinator':
+        return this.#hearReport(leader, operation);
+      default:
+        return operation;
+    }
+  }
+
+  #place(leader: string, operation: Extract<Operation, { kind: 'create-stream' }>) {
+    const brokers = [...this.#nodes.keys()];
+    const { loads } = this.#nodes.get(leader)!.metadata;
+    const factor = replicaCount(operation.replicationFactor, brokers.length);
+    return placeStream(brokers, loads, factor, operation.partitionCount);
+  }
+
+  #hearReport(leader: string, operation: Extract<Operation, { kind: 'report-coordinator' }>): Operation | null {
+    const { metadata } = this.#nodes.get(leader)!;
+    const group = metadata.group(operation.group)!;
+    const { coordinator } = this.#reports.report(group, operation.consumer, this.#nodes.keys(), metadata.groups());
+    return coordinator === null ? null : { kind: 'change-coordinator', group: operation.group, coordinator };
+  }
+}

@@ -1,0 +1,162 @@
+import type { Clock, ClockTimer } from '../clock.js';
+import { RpcError } from '../grpc/status.js';
+import type { Connectivity } from './connectivity.js';
+import type { Member } from './member.js';
+import type { ClusterTiming } from './timing.js';
+
+/** What an election sets off. */
+export interface ElectionEvents {
+  elected(leader: string): void;
+  steppedDown(): void;
+}
+
+interface Seeker {
+  readonly broker: string;
+  readonly timer: ClockTimer;
+  resolve(leader: string): void;
+  reject(error: RpcError): void;
+}
+
+/**
+ * Who is the metadata leader, and who believes it. A leader that is gone is still believed in for a while, then nobody
+ * is, and then a broker that reaches a majority and knows the most takes over.
+ */
+export class LeaderElection {
+  readonly #members: ReadonlyMap<string, Member>;
+  readonly #connectivity: Connectivity;
+  readonly #clock: Clock;
+  readonly #timeout: number;
+  readonly #events: ElectionEvents;
+  #leader: string | null = null;
+  #doubt: ClockTimer | null = null;
+  #due: ClockTimer | null = null;
+  #seekers: Seeker[] = [];
+
+  constructor(
+    members: ReadonlyMap<string, Member>,
+    connectivity: Connectivity,
+    clock: Clock,
+    timing: ClusterTiming,
+    events: ElectionEvents,
+  ) {
+    this.#members = members;
+    this.#connectivity = connectivity;
+    this.#clock = clock;
+    this.#timeout = timing.electionTimeout;
+    this.#events = events;
+  }
+
+  get leader(): string | null {
+    return this.#leader;
+  }
+
+  /** Whether this broker leads and reaches a majority. */
+  canCommit(broker: string): boolean {
+    return broker === this.#leader && this.#hasQuorum(broker);
+  }
+
+  /**
+   * The leader that a broker believes in. Without one a call with a deadline waits for one until then. Throws INTERNAL
+   * `no known metadata leader`.
+   */
+  async find(from: string, deadline: number | null): Promise<string> {
+    const known = this.#members.get(from)!.leader;
+    if (known !== null) return known;
+    const left = deadline === null ? 0 : deadline - Date.now();
+    if (left <= 0) throw unknownLeader();
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(left, () => this.#giveUp(seeker));
+      const seeker: Seeker = { broker: from, timer, resolve, reject };
+      this.#seekers.push(seeker);
+    });
+  }
+
+  /** Looks at the network as it is now: who is in doubt about the leader, and whether an election is due. */
+  evaluate(): void {
+    const leader = this.#leader;
+    if (leader !== null && this.#hasQuorum(leader)) {
+      this.#due?.cancel();
+      this.#due = null;
+      this.#announce(leader);
+    } else this.#due ??= this.#clock.after(this.#members.size === 1 ? 0 : this.#timeout, () => this.elect());
+    if ([...this.#members.values()].some((member) => this.#doubts(member)))
+      this.#doubt ??= this.#clock.after(this.#timeout / 2, () => this.#loseFaith());
+  }
+
+  /** Makes the best candidate the leader, unless the present one still has a majority. */
+  elect(): void {
+    this.#due = null;
+    if (this.#leader !== null && this.#hasQuorum(this.#leader)) return;
+    this.#stepDown();
+    const candidate = this.#candidate();
+    if (candidate === null) return;
+    this.#leader = candidate;
+    this.#events.elected(candidate);
+    this.#announce(candidate);
+  }
+
+  close(): void {
+    this.#doubt?.cancel();
+    this.#due?.cancel();
+    for (const seeker of [...this.#seekers]) this.#giveUp(seeker);
+  }
+
+  #stepDown(): void {
+    const former = this.#leader;
+    this.#leader = null;
+    if (former === null) return;
+    for (const member of this.#members.values()) if (member.leader === former) member.leader = null;
+    this.#events.steppedDown();
+  }
+
+  /** All that the leader reaches believe in it. */
+  #announce(leader: string): void {
+    for (const member of this.#members.values()) {
+      if (this.#connectivity.connected(member.id, leader)) member.leader = leader;
+    }
+    for (const seeker of [...this.#seekers]) {
+      const found = this.#members.get(seeker.broker)!.leader;
+      if (found === null) continue;
+      this.#dismiss(seeker);
+      seeker.resolve(found);
+    }
+  }
+
+  #doubts({ id, leader }: Member): boolean {
+    return leader !== null && leader !== id && !this.#connectivity.connected(id, leader);
+  }
+
+  #loseFaith(): void {
+    this.#doubt = null;
+    for (const member of this.#members.values()) if (this.#doubts(member)) member.leader = null;
+  }
+
+  /** The broker with a majority that has applied the most, the first of several. */
+  #candidate(): string | null {
+    let best: Member | null = null;
+    for (const member of this.#members.values()) {
+      if (this.#hasQuorum(member.id) && (best === null || member.position > best.position)) best = member;
+    }
+    return best?.id ?? null;
+  }
+
+  #hasQuorum(broker: string): boolean {
+    let reached = 0;
+    for (const other of this.#members.keys()) if (this.#connectivity.connected(broker, other)) reached++;
+    return reached > this.#members.size / 2;
+  }
+
+  #giveUp(seeker: Seeker): void {
+    this.#dismiss(seeker);
+    seeker.reject(unknownLeader());
+  }
+
+  #dismiss(seeker: Seeker): void {
+    seeker.timer.cancel();
+    this.#seekers = this.#seekers.filter((other) => other !== seeker);
+  }
+}
+
+function unknownLeader(): RpcError {
+  return new RpcError('INTERNAL', 'no known metadata leader');
+}

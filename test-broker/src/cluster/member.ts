@@ -1,0 +1,82 @@
+import type { Clock, ClockTimer } from '../clock.js';
+import { RpcError } from '../grpc/status.js';
+import type { LoggedOperation, OperationLog } from './operation-log.js';
+
+interface Waiter {
+  readonly position: number;
+  resolve(): void;
+  reject(error: RpcError): void;
+}
+
+/** A broker as the controller sees it: how far it has applied the operations, and whom it takes for the leader. */
+export class Member {
+  readonly id: string;
+  /** The metadata leader by its own belief. */
+  leader: string | null = null;
+  readonly #clock: Clock;
+  readonly #log: OperationLog;
+  readonly #apply: (entry: LoggedOperation) => void;
+  #position = 0;
+  #applying = false;
+  #timer: ClockTimer | null = null;
+  #waiters: Waiter[] = [];
+
+  constructor(id: string, clock: Clock, log: OperationLog, apply: (entry: LoggedOperation) => void) {
+    this.id = id;
+    this.#clock = clock;
+    this.#log = log;
+    this.#apply = apply;
+  }
+
+  /** The position behind the last operation that it has applied. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Applies everything that is committed, now. */
+  catchUp(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    // What an operation sets off may be another one: it is applied when this one is through.
+    if (this.#applying) return;
+    this.#applying = true;
+    try {
+      while (this.#position < this.#log.end) this.#apply(this.#log.at(this.#position++));
+    } finally {
+      this.#applying = false;
+    }
+    this.#release();
+  }
+
+  /** Applies what is committed after a while. */
+  catchUpLater(ms: number): void {
+    if (this.#timer || this.#position === this.#log.end) return;
+    this.#timer = this.#clock.after(ms, () => this.catchUp());
+  }
+
+  /** Resolves once the broker has applied everything before this position; rejects when it is stopped before. */
+  reached(position: number): Promise<void> {
+    if (this.#position >= position) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
+  }
+
+  /** It is cut off from the leader: nothing is applied until it catches up again. */
+  pause(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** The broker stops, and what waits for it fails. */
+  stop(): void {
+    this.pause();
+    this.leader = null;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new RpcError('UNAVAILABLE', 'broker is stopped'));
+  }
+
+  #release(): void {
+    if (this.#waiters.length === 0) return;
+    const due = this.#waiters.filter((waiter) => waiter.position <= this.#position);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.position > this.#position);
+    for (const waiter of due) waiter.resolve();
+  }
+}

@@ -1,0 +1,195 @@
+import { type Group, GroupTable } from '../groups/group-table.js';
+import { BrokerLoads } from './broker-loads.js';
+import type { EventTimes, Operation, PartitionState, StreamState } from './contract.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+interface MutablePartition extends Mutable<PartitionState> {
+  isr: Set<string>;
+}
+
+interface MutableStream extends Mutable<StreamState> {
+  readonly partitions: MutablePartition[];
+}
+
+type Create = Extract<Operation, { kind: 'create-stream' }>;
+
+const NEVER: EventTimes = Object.freeze({ first: 0n, latest: 0n });
+
+/**
+ * One broker's copy of the cluster's metadata. The same operations in the same order make the same copy, on every
+ * broker; one that has applied fewer of them knows less.
+ */
+export class MetadataState {
+  readonly #streams = new Map<string, MutableStream>();
+  readonly #groups = new GroupTable((stream) => this.#streams.get(stream)?.partitions.length ?? 0);
+  readonly loads = new BrokerLoads();
+
+  stream(name: string): StreamState | undefined {
+    return this.#streams.get(name);
+  }
+
+  partition(stream: string, id: number): PartitionState | undefined {
+    return this.#streams.get(stream)?.partitions[id];
+  }
+
+  streams(): Iterable<StreamState> {
+    return this.#streams.values();
+  }
+
+  group(id: string): Group | undefined {
+    return this.#groups.get(id);
+  }
+
+  groups(): Iterable<Group> {
+    return this.#groups.values();
+  }
+
+  /** Changes the copy as the operation says; one on a stream that is gone meanwhile changes nothing. */
+  apply(operation: Operation, index: bigint): void {
+    this.#applyToStreams(operation, index);
+    this.#applyToGroups(operation, index);
+  }
+
+  /** The broker that resumed a stream for a publisher takes its own word for it that everything is resumed. */
+  clearResumeAll(name: string): void {
+    const stream = this.#streams.get(name);
+    if (stream) stream.resumeAll = false;
+  }
+
+  #applyToStreams(operation: Operation, index: bigint): void {
+    switch (operation.kind) {
+      case 'create-stream':
+        this.#create(operation, index);
+        return;
+      case 'delete-stream':
+        this.#delete(operation.name);
+        return;
+      case 'pause-stream':
+        this.#pause(operation);
+        return;
+      case 'resume-stream':
+        this.#resume(operation);
+        return;
+      case 'set-readonly':
+        this.#setReadonly(operation);
+        return;
+      case 'change-leader':
+        this.#changeLeader(operation, index);
+        return;
+      case 'shrink-isr':
+        this.#streams.get(operation.stream)?.partitions[operation.partition]?.isr.delete(operation.replica);
+        return;
+      case 'expand-isr':
+        this.#streams.get(operation.stream)?.partitions[operation.partition]?.isr.add(operation.replica);
+        return;
+    }
+  }
+
+  #applyToGroups(operation: Operation, index: bigint): void {
+    switch (operation.kind) {
+      case 'join-group':
+        this.#groups.join(operation.group, operation.consumer, operation.streams, operation.coordinator ?? '', index);
+        return;
+      case 'leave-group':
+        this.#groups.leave(operation.group, operation.consumer, index);
+        return;
+      case 'change-coordinator':
+        this.#groups.changeCoordinator(operation.group, operation.coordinator, index);
+        return;
+      case 'delete-stream':
+        this.#groups.deleteStream(operation.name, index);
+        return;
+    }
+  }
+
+  #create(operation: Create, index: bigint): void {
+    const { name, subject, group, replicationFactor, config, createdAt = 0n, placement = [] } = operation;
+    const partitions = placement.map(({ replicas, leader }, id) => ({
+      stream: name,
+      id,
+      subject: id === 0 ? subject : `${subject}.${id}`,
+      replicas,
+      isr: new Set(replicas),
+      leader,
+      leaderEpoch: index,
+      paused: false,
+      readonly: false,
+      reportedPaused: false,
+      reportedReadonly: false,
+      pauseTimes: NEVER,
+      readonlyTimes: NEVER,
+    }));
+    this.#streams.set(name, {
+      name,
+      subject,
+      group,
+      replicationFactor,
+      config,
+      createdAt,
+      resumeAll: false,
+      partitions,
+    });
+    for (const partition of partitions) this.loads.add(partition);
+  }
+
+  #delete(name: string): void {
+    const stream = this.#streams.get(name);
+    if (!stream) return;
+    this.#streams.delete(name);
+    for (const partition of stream.partitions) this.loads.remove(partition);
+  }
+
+  #pause({ name, partitions, resumeAll, at = 0n }: Extract<Operation, { kind: 'pause-stream' }>): void {
+    const stream = this.#streams.get(name);
+    if (!stream) return;
+    stream.resumeAll = resumeAll;
+    for (const partition of chosen(stream, partitions)) {
+      partition.paused = true;
+      partition.reportedPaused = true;
+      partition.pauseTimes = touch(partition.pauseTimes, at);
+      this.loads.remove(partition);
+    }
+  }
+
+  /** What metadata reports stays paused for ever, and what was readonly is writable again. */
+  #resume({ name, partitions, at = 0n }: Extract<Operation, { kind: 'resume-stream' }>): void {
+    const stream = this.#streams.get(name);
+    if (!stream) return;
+    for (const partition of chosen(stream, partitions)) {
+      if (!partition.paused) continue;
+      partition.paused = false;
+      partition.readonly = false;
+      partition.pauseTimes = touch(partition.pauseTimes, at);
+      this.loads.add(partition);
+    }
+  }
+
+  #setReadonly(operation: Extract<Operation, { kind: 'set-readonly' }>): void {
+    const stream = this.#streams.get(operation.name);
+    if (!stream) return;
+    for (const partition of chosen(stream, operation.partitions)) {
+      partition.readonly = operation.readonly;
+      partition.reportedReadonly = operation.readonly;
+      partition.readonlyTimes = touch(partition.readonlyTimes, operation.at ?? 0n);
+    }
+  }
+
+  #changeLeader(operation: Extract<Operation, { kind: 'change-leader' }>, index: bigint): void {
+    const partition = this.#streams.get(operation.stream)?.partitions[operation.partition];
+    if (!partition) return;
+    if (!partition.paused) this.loads.move(partition.leader, operation.leader);
+    partition.leader = operation.leader;
+    partition.leaderEpoch = index;
+  }
+}
+
+function chosen(stream: MutableStream, ids: readonly number[]): readonly MutablePartition[] {
+  if (ids.length === 0) return stream.partitions;
+  return stream.partitions.filter((partition) => ids.includes(partition.id));
+}
+
+/** Notes that an event happened at this time. */
+export function touch(times: EventTimes, at: bigint): EventTimes {
+  return { first: times.first === 0n ? at : times.first, latest: at };
+}

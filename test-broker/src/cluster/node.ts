@@ -1,0 +1,206 @@
+import type { Clock } from '../clock.js';
+import type { Faults } from '../faults.js';
+import type { Group } from '../groups/group-table.js';
+import { RpcError } from '../grpc/status.js';
+import { Listeners } from '../log/listeners.js';
+import type { PartitionStorage } from '../log/storage.js';
+import type { Bus } from '../nats/bus.js';
+import type { Settings } from '../settings.js';
+import { BrokerSurvey } from './broker-survey.js';
+import type { BrokerLoad, BrokerNode, Operation, StreamState } from './contract.js';
+import type { ProposeOptions } from './controller.js';
+import { MetadataState } from './metadata-state.js';
+import type { LoggedOperation } from './operation-log.js';
+import type { Replica } from './partition.js';
+import { ReplicaSet, type ReplicaSetHost } from './replica-set.js';
+
+/** What a node knows of the cluster that it is in. */
+export interface NodeSurroundings {
+  readonly clusterSize: number;
+  /** Whether this broker is the metadata leader, by its own belief. */
+  isMetadataLeader(broker: string): boolean;
+  propose(broker: string, operation: Operation, options: ProposeOptions): Promise<bigint>;
+  /** Loads as the other brokers report them, null for one that does not answer. */
+  askPeers(broker: string): Iterable<BrokerLoad | null>;
+  /** A leader on this broker has appended. */
+  appended(broker: string, replica: Replica): void;
+  /** The high watermark of a leader on this broker has moved. */
+  committed(broker: string, replica: Replica): void;
+  /** A follower on this broker is ready to be filled. */
+  following(broker: string, replica: Replica): void;
+}
+
+/** How a {@link Node} is set up. */
+export interface NodeOptions {
+  readonly id: string;
+  readonly index: number;
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly settings: Settings;
+  readonly faults: Faults;
+  readonly surroundings: NodeSurroundings;
+  /** Where a partition is kept; null for memory only. */
+  readonly storage: (stream: string, partition: number) => PartitionStorage | null;
+  readonly warn: (message: string) => void;
+}
+
+interface Applied {
+  readonly index: bigint;
+  readonly operation: Operation;
+}
+
+/** One broker of the cluster: its copy of the metadata, and its replicas. */
+export class Node implements BrokerNode, ReplicaSetHost {
+  readonly id: string;
+  readonly index: number;
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly settings: Settings;
+  readonly faults: Faults;
+  readonly metadata = new MetadataState();
+  readonly replicas: ReplicaSet;
+  readonly storage: (stream: string, partition: number) => PartitionStorage | null;
+  readonly warn: (message: string) => void;
+  readonly #surroundings: NodeSurroundings;
+  readonly #applied = new Listeners<Applied>();
+  readonly #survey: BrokerSurvey;
+  #address = { host: '', port: 0 };
+
+  constructor(options: NodeOptions) {
+    this.id = options.id;
+    this.index = options.index;
+    this.clock = options.clock;
+    this.bus = options.bus;
+    this.settings = options.settings;
+    this.faults = options.faults;
+    this.storage = options.storage;
+    this.warn = options.warn;
+    this.#surroundings = options.surroundings;
+    this.replicas = new ReplicaSet(this, this.metadata);
+    const host = { clock: this.clock, askPeers: () => this.#askPeers(), ownLoad: () => this.load() };
+    this.#survey = new BrokerSurvey(host, this.settings['metadata.cache.max.age']);
+  }
+
+  get isMetadataLeader(): boolean {
+    return this.#surroundings.isMetadataLeader(this.id);
+  }
+
+  get clusterSize(): number {
+    return this.#surroundings.clusterSize;
+  }
+
+  stream(name: string): StreamState | undefined {
+    return this.metadata.stream(name);
+  }
+
+  streams(): Iterable<StreamState> {
+    return this.metadata.streams();
+  }
+
+  group(id: string): Group | undefined {
+    return this.metadata.group(id);
+  }
+
+  groups(): Iterable<Group> {
+    return this.metadata.groups();
+  }
+
+  replica(stream: string, partition: number): Replica | undefined {
+    return this.replicas.get(stream, partition);
+  }
+
+  async propose(operation: Operation, options: ProposeOptions): Promise<bigint> {
+    const index = await this.#surroundings.propose(this.id, operation, options);
+    if (operation.kind === 'resume-stream') this.metadata.clearResumeAll(operation.name);
+    return index;
+  }
+
+  surveyBrokers(deadline: number | null): Promise<readonly BrokerLoad[]> {
+    return this.#survey.take(deadline);
+  }
+
+  onApplied(listener: (index: bigint, operation: Operation) => void): () => void {
+    return this.#applied.add(({ index, operation }) => listener(index, operation));
+  }
+
+  /** Applies an operation that the cluster has committed. */
+  apply({ index, operation }: LoggedOperation): void {
+    this.metadata.apply(operation, index);
+    this.replicas.apply(operation);
+    this.#applied.tell({ index, operation });
+  }
+
+  /** Where clients reach this broker. */
+  announce(host: string, port: number): void {
+    this.#address = { host, port };
+  }
+
+  /** This broker, with its load as it counts it. */
+  load(): BrokerLoad {
+    const { partitions, leaders } = this.metadata.loads.of(this.id);
+    return { id: this.id, ...this.#address, partitionCount: partitions, leaderCount: leaders };
+  }
+
+  /** Asks the other brokers for their loads the next time somebody wants to know. */
+  forgetSurvey(): void {
+    this.#survey.forget();
+  }
+
+  /** Subscriptions that are open on this broker. */
+  get subscribers(): number {
+    let sum = 0;
+    for (const replica of this.replicas) sum += replica.subscribers;
+    return sum;
+  }
+
+  /** Goes down: whoever reads or publishes here is cut off. */
+  stop(): void {
+    this.replicas.stop();
+    this.#survey.forget();
+  }
+
+  /** Comes back with what it knew when it went down. */
+  start(): void {
+    this.replicas.start();
+  }
+
+  sendAck(inbox: string, envelope: Buffer): void {
+    if (this.faults.takeAckDrop()) return;
+    const { ackDelay } = this.faults;
+    if (ackDelay > 0) this.clock.after(ackDelay, () => this.#publishAck(inbox, envelope));
+    else this.#publishAck(inbox, envelope);
+  }
+
+  appended(replica: Replica): void {
+    this.#surroundings.appended(this.id, replica);
+  }
+
+  committed(replica: Replica): void {
+    if (replica.state.replicas.length > 1) this.#surroundings.committed(this.id, replica);
+  }
+
+  following(replica: Replica): void {
+    this.#surroundings.following(this.id, replica);
+  }
+
+  pauseIdle({ stream, id }: Replica): void {
+    const operation: Operation = { kind: 'pause-stream', name: stream, partitions: [id], resumeAll: false };
+    this.propose(operation, { deadline: null, failurePrefix: 'Failed to pause stream' }).catch((error: unknown) => {
+      // Without a metadata leader the timer comes round again.
+      if (!(error instanceof RpcError)) throw error;
+    });
+  }
+
+  #publishAck(inbox: string, envelope: Buffer): void {
+    try {
+      this.bus.publish(inbox, envelope);
+    } catch (error) {
+      this.warn(`ack for ${JSON.stringify(inbox)} was not sent: ${String(error)}`);
+    }
+  }
+
+  /** What the peers say takes the time of a round trip only when one of them is silent. */
+  #askPeers(): Iterable<BrokerLoad | null> {
+    return this.#surroundings.askPeers(this.id);
+  }
+}

@@ -1,0 +1,138 @@
+import { PartitionLog } from '../log/partition-log.js';
+import type { PartitionStorage } from '../log/storage.js';
+import type { Operation, PartitionState, StreamState } from './contract.js';
+import { masterKey } from './master-key.js';
+import type { MetadataState } from './metadata-state.js';
+import { Replica } from './partition.js';
+import { encrypts, logConfig } from './partition-config.js';
+import type { ReplicaHost } from './replica-host.js';
+
+/** What a {@link ReplicaSet} asks of its broker beside what a replica does. */
+export interface ReplicaSetHost extends ReplicaHost {
+  /** A replica follows from now on, or goes on following: its leader may have something for it. */
+  following(replica: Replica): void;
+  /** Where a partition is kept; null for memory only. */
+  storage(stream: string, partition: number): PartitionStorage | null;
+}
+
+/** The replicas that a broker holds, kept as the broker's metadata says. */
+export class ReplicaSet {
+  readonly #host: ReplicaSetHost;
+  readonly #metadata: MetadataState;
+  readonly #replicas = new Map<string, (Replica | undefined)[]>();
+
+  constructor(host: ReplicaSetHost, metadata: MetadataState) {
+    this.#host = host;
+    this.#metadata = metadata;
+  }
+
+  get(stream: string, partition: number): Replica | undefined {
+    return this.#replicas.get(stream)?.[partition];
+  }
+
+  *[Symbol.iterator](): Generator<Replica> {
+    for (const partitions of this.#replicas.values()) {
+      for (const replica of partitions) if (replica) yield replica;
+    }
+  }
+
+  /** Does to the replicas what an operation does to the metadata, which has applied it already. */
+  apply(operation: Operation): void {
+    switch (operation.kind) {
+      case 'create-stream':
+        this.#create(this.#metadata.stream(operation.name)!);
+        return;
+      case 'delete-stream':
+        this.#delete(operation.name);
+        return;
+      case 'pause-stream':
+        this.#each(operation.name, operation.partitions, (replica) => replica.close('pause'));
+        return;
+      case 'resume-stream':
+        this.#each(operation.name, operation.partitions, (replica) => this.#resume(replica));
+        return;
+      case 'set-readonly':
+        this.#each(operation.name, operation.partitions, (replica) => {
+          replica.log.readonly = operation.readonly;
+        });
+        return;
+      case 'change-leader':
+        this.#each(operation.stream, [operation.partition], (replica) => this.#changeLeader(replica));
+        return;
+      case 'shrink-isr':
+      case 'expand-isr':
+        this.#each(operation.stream, [operation.partition], (replica) => replica.advance());
+        return;
+    }
+  }
+
+  /** The broker stops: logs close, nothing is taken in. */
+  stop(): void {
+    for (const replica of this) if (replica.closedBy === null) replica.close('shutdown');
+  }
+
+  /** The broker is back, as its metadata says. */
+  start(): void {
+    for (const replica of this) {
+      if (replica.closedBy !== 'shutdown') continue;
+      replica.forgetReceived();
+      replica.reopen();
+      replica.log.readonly = replica.state.readonly;
+      this.#takeRole(replica);
+    }
+  }
+
+  #create(stream: StreamState): void {
+    const replicas = stream.partitions.map((partition) =>
+      partition.replicas.includes(this.#host.id) ? this.#open(stream, partition) : undefined,
+    );
+    this.#replicas.set(stream.name, replicas);
+    for (const replica of replicas) if (replica) this.#takeRole(replica);
+  }
+
+  #open(stream: StreamState, partition: PartitionState): Replica {
+    const { clock, settings } = this.#host;
+    const log = new PartitionLog({
+      stream: stream.name,
+      partition: partition.id,
+      config: logConfig(stream.config, settings),
+      clock,
+      storage: this.#host.storage(stream.name, partition.id),
+      encryption: encrypts(stream.config, settings) ? masterKey() : null,
+      onWarning: (message) => this.#host.warn(message),
+      replicated: partition.replicas.length > 1,
+    });
+    return new Replica(this.#host, stream, partition, log);
+  }
+
+  #delete(name: string): void {
+    for (const replica of this.#replicas.get(name) ?? []) replica?.delete();
+    this.#replicas.delete(name);
+  }
+
+  #resume(replica: Replica): void {
+    if (replica.closedBy !== 'pause') return;
+    replica.reopen();
+    this.#takeRole(replica);
+  }
+
+  #changeLeader(replica: Replica): void {
+    replica.follow();
+    if (replica.closedBy === null) this.#takeRole(replica);
+  }
+
+  #takeRole(replica: Replica): void {
+    if (replica.state.leader === this.#host.id) replica.lead();
+    else this.#host.following(replica);
+  }
+
+  #each(stream: string, ids: readonly number[], change: (replica: Replica) => void): void {
+    const replicas = this.#replicas.get(stream);
+    if (!replicas) return;
+    if (ids.length === 0) for (const replica of replicas) replica && change(replica);
+    for (const id of new Set(ids)) {
+      const replica = replicas[id];
+      if (replica) change(replica);
+    }
+  }
+}

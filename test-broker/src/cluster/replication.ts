@@ -1,0 +1,145 @@
+import type { Clock, ClockTimer } from '../clock.js';
+import type { Replica } from './partition.js';
+import type { ClusterTiming } from './timing.js';
+
+/** The two ends of a {@link ReplicationLink}, and what it may ask of them. */
+export interface LinkEnds {
+  readonly leader: string;
+  readonly follower: string;
+  connected(): boolean;
+  /** The follower's replica of the same partition, when it follows this leader and is open. */
+  counterpart(replica: Replica): Replica | undefined;
+  /** What this leader leads of which the follower has a replica. */
+  shared(): Iterable<Replica>;
+  /** Proposes that the follower leaves the ISR of a partition, or enters it. */
+  shrink(replica: Replica): void;
+  expand(replica: Replica): void;
+}
+
+const FETCH_BYTES = 1024 * 1024;
+
+/**
+ * How one follower replicates all that one leader leads and it has a replica of. Nothing runs while there is nothing
+ * to fetch: an append wakes the link, and a fetch that brings something is followed by another one, which tells the
+ * leader how far the follower has got. The high watermark comes with the next fetch, or after the idle wait.
+ */
+export class ReplicationLink {
+  readonly #ends: LinkEnds;
+  readonly #clock: Clock;
+  readonly #timing: ClusterTiming;
+  /** Partitions to fetch. */
+  #behind = new Set<Replica>();
+  /** Partitions of which the follower does not know the high watermark. */
+  #uninformed = new Set<Replica>();
+  /** Partitions that are caught up outside the ISR. */
+  #returning = new Set<Replica>();
+  #fetch: ClockTimer | null = null;
+  #idle: ClockTimer | null = null;
+  #expand: ClockTimer | null = null;
+  #shrink: ClockTimer | null = null;
+  #up = false;
+
+  constructor(ends: LinkEnds, clock: Clock, timing: ClusterTiming) {
+    this.#ends = ends;
+    this.#clock = clock;
+    this.#timing = timing;
+  }
+
+  /** The leader has appended, or one end has changed its role: there may be something to fetch. */
+  wake(replica: Replica): void {
+    if (!this.#up) return;
+    this.#behind.add(replica);
+    this.#fetch ??= this.#clock.after(this.#timing.fetchLag, () => this.#fetchAll());
+  }
+
+  /** The high watermark has moved on the leader. */
+  inform(replica: Replica): void {
+    if (!this.#up || this.#behind.has(replica)) return;
+    this.#uninformed.add(replica);
+    this.#idle ??= this.#clock.after(this.#timing.idleWait, () => this.#fetchIdle());
+  }
+
+  /** Looks whether both ends still reach each other. */
+  reconnect(): void {
+    const up = this.#ends.connected();
+    if (up === this.#up) return;
+    this.#up = up;
+    this.#stopTimers();
+    if (up) for (const replica of this.#ends.shared()) this.wake(replica);
+    else this.#shrink = this.#clock.every(Math.max(1, this.#timing.replicaLag), () => this.#shrinkAll());
+  }
+
+  /** Fetches everything there is of one partition without waiting. */
+  catchUp(replica: Replica): void {
+    if (!this.#up) return;
+    while (this.#replicate(replica)) {}
+  }
+
+  close(): void {
+    this.#up = false;
+    this.#stopTimers();
+  }
+
+  #stopTimers(): void {
+    for (const timer of [this.#fetch, this.#idle, this.#expand, this.#shrink]) timer?.cancel();
+    this.#fetch = null;
+    this.#idle = null;
+    this.#expand = null;
+    this.#shrink = null;
+    this.#behind.clear();
+    this.#uninformed.clear();
+    this.#returning.clear();
+  }
+
+  #fetchAll(): void {
+    this.#fetch = null;
+    const replicas = this.#behind;
+    this.#behind = new Set();
+    for (const replica of replicas) if (this.#replicate(replica)) this.wake(replica);
+  }
+
+  #fetchIdle(): void {
+    this.#idle = null;
+    const replicas = this.#uninformed;
+    this.#uninformed = new Set();
+    for (const replica of replicas) if (this.#replicate(replica)) this.wake(replica);
+  }
+
+  /** One request and its response. Answers whether it brought messages. */
+  #replicate(replica: Replica): boolean {
+    const follower = replica.leading ? this.#ends.counterpart(replica) : undefined;
+    if (!follower) return false;
+    follower.alignWith(replica);
+    const { newestOffset } = follower.log;
+    // The response goes out with the high watermark of before: what this request completes is told by the next one.
+    const highWatermark = replica.log.highWatermark;
+    const slice = replica.log.slice(newestOffset + 1, FETCH_BYTES);
+    replica.replicated(this.#ends.follower, newestOffset);
+    if (slice.count > 0) follower.log.appendSlice(slice);
+    follower.log.setHighWatermark(highWatermark);
+    if (slice.count > 0) return true;
+    if (follower.log.highWatermark < replica.log.highWatermark) this.inform(replica);
+    if (!replica.state.isr.has(this.#ends.follower)) this.#welcomeBack(replica);
+    return false;
+  }
+
+  #welcomeBack(replica: Replica): void {
+    this.#returning.add(replica);
+    this.#expand ??= this.#clock.after(this.#timing.replicaLag, () => this.#expandAll());
+  }
+
+  #expandAll(): void {
+    this.#expand = null;
+    const replicas = this.#returning;
+    this.#returning = new Set();
+    for (const replica of replicas) {
+      if (replica.leading && !replica.state.isr.has(this.#ends.follower)) this.#ends.expand(replica);
+    }
+  }
+
+  #shrinkAll(): void {
+    for (const replica of this.#ends.shared()) {
+      if (replica.state.isr.has(this.#ends.follower)) this.#ends.shrink(replica);
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Liftbridge brokers inside a Node process, for tests and development.
+ *
+ * @module
+ */
+export { TestBroker } from './broker.js';
+export type { FaultScope, Faults, ResetCode, RpcName } from './faults.js';
+export type { StatusName } from './grpc/status.js';
+export { BrokerOptionError } from './option-error.js';
+export type { BrokerTlsOptions, TestBrokerOptions } from './options.js';
+export type { PolicyRule, SettingName } from './settings.js';
+export type { StoredMessage } from './stored-message.js';

@@ -1,0 +1,41 @@
+import type { Bus } from './nats/bus.js';
+import { NatsListener } from './nats/listener.js';
+import { MemoryBus } from './nats/memory-bus.js';
+import { connectionName, RemoteBus } from './nats/remote-bus.js';
+import type { ResolvedOptions } from './options.js';
+
+/** What everything that is published passes through, and where NATS clients reach it. */
+export interface Spine {
+  readonly bus: Bus;
+  /** `nats://host:port`; null when no NATS client can connect. */
+  readonly url: string | null;
+  close(): Promise<void>;
+}
+
+/** The spine that the options ask for: a NATS server elsewhere, or one in this process, with a listener or without. */
+export async function openSpine(
+  options: ResolvedOptions,
+  broker: string,
+  warn: (message: string) => void,
+): Promise<Spine> {
+  if (typeof options.nats === 'string') return attach(options.nats, options, broker, warn);
+  const bus = new MemoryBus({ onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
+  if (!options.nats) return { bus, url: null, close: () => bus.close() };
+  const listener = await NatsListener.start({ bus, port: options.natsPort, host: options.host });
+  const close = async () => {
+    await listener.close();
+    await bus.close();
+  };
+  return { bus, url: listener.url, close };
+}
+
+async function attach(
+  url: string,
+  options: ResolvedOptions,
+  broker: string,
+  warn: (message: string) => void,
+): Promise<Spine> {
+  const name = connectionName(options.settings['clustering.namespace'], broker);
+  const bus = await RemoteBus.connect(url, { name, onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
+  return { bus, url, close: () => bus.close() };
+}

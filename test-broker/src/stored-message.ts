@@ -1,0 +1,42 @@
+import type { LogRecord } from './log/frame.js';
+
+/** A message as a broker has it stored. */
+export interface StoredMessage {
+  readonly stream: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  /** Null when there is none. */
+  readonly key: Buffer | null;
+  /** Null when it is empty. */
+  readonly value: Buffer | null;
+  /** When the leader took it, nanoseconds since the epoch. */
+  readonly timestamp: bigint;
+  /** The NATS subject that it was published on. */
+  readonly subject: string;
+  readonly replySubject: string;
+  /** The publisher's own, and `subject` and `reply`. */
+  readonly headers: Readonly<Record<string, Buffer>>;
+  /** The value as UTF-8 text, empty when there is none. */
+  text(): string;
+  /** The value parsed as JSON. Throws SyntaxError. */
+  json<T>(): T;
+}
+
+/** A stored message from what the log has. */
+export function storedMessage(stream: string, partition: number, record: LogRecord): StoredMessage {
+  const { value } = record;
+  const text = () => value?.toString() ?? '';
+  return {
+    stream,
+    partition,
+    offset: BigInt(record.offset),
+    key: record.key,
+    value,
+    timestamp: record.timestamp,
+    subject: record.subject,
+    replySubject: record.reply,
+    headers: Object.fromEntries(record.headers),
+    text,
+    json: <T>() => JSON.parse(text()) as T,
+  };
+}
