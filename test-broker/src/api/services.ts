@@ -3,6 +3,7 @@ import type { BrokerNode } from '../cluster/contract.js';
 import { CursorStore } from '../cursors/cursor-store.js';
 import { GroupLiveness } from '../groups/liveness.js';
 import { type Authorize, createAuthorize } from '../grpc/authorization.js';
+import { API_SERVICE, HEALTH_SERVICE, Health } from '../grpc/health.js';
 import type { Method, Services } from '../grpc/service.js';
 import { cursorMethods } from './cursors.js';
 import { groupMethods } from './groups.js';
@@ -13,18 +14,17 @@ import { publishToSubjectMethods } from './publish-subject.js';
 import { streamMethods } from './streams.js';
 import { subscribeMethods } from './subscribe.js';
 
-/** Full name of the service that a broker offers. */
-export const API_SERVICE = 'proto.API';
-
 /** The services of a broker, with what goes on beside the calls. */
 export interface BrokerServices extends Services {
+  /** What the health service says. */
+  readonly health: Health;
   /** Ends the liveness timers, the activity publisher and whatever else works without being called. */
   stop(): void;
 }
 
 /**
- * The `proto.API` service of a broker; the health service is the server's own. Throws BrokerOptionError when the
- * settings ask for authorisation by a policy that cannot be read.
+ * The `proto.API` service of a broker, and the health service. Throws BrokerOptionError when the settings ask for
+ * authorisation by a policy that cannot be read.
  */
 export function createServices(
   node: BrokerNode,
@@ -43,8 +43,13 @@ export function createServices(
     ...cursorMethods(cursors, authorize),
     ...groupMethods(node, liveness),
   };
-  const services = new Map([[API_SERVICE, new Map(Object.entries(methods))]]);
+  const health = new Health();
+  const services: Services = new Map([
+    [API_SERVICE, new Map(Object.entries(methods))],
+    [HEALTH_SERVICE, health.methods],
+  ]);
   return Object.assign(services, {
+    health,
     stop() {
       liveness.stop();
       cursors.stop();
