@@ -1,4 +1,3 @@
-import { TimeoutError } from '../errors.js';
 import type { Waiting } from './contract.js';
 
 /**
@@ -6,16 +5,19 @@ import type { Waiting } from './contract.js';
  * the call is over, so that no timer and no listener stays behind.
  */
 export class Deadline {
+  /** Milliseconds that the call has in all. */
+  readonly timeout: number;
   readonly #controller = new AbortController();
   readonly #ends: number;
   readonly #timer: NodeJS.Timeout;
   readonly #sources: readonly AbortSignal[];
   readonly #abort = (event: Event): void => this.#controller.abort((event.target as AbortSignal).reason);
 
-  /** `timeoutReason` makes the error that the call rejects with when its time is up. */
-  constructor(timeout: number, sources: readonly (AbortSignal | undefined)[], timeoutReason: () => Error) {
+  /** `late` makes the error that the call rejects with when its time is up. */
+  constructor(timeout: number, sources: readonly (AbortSignal | undefined)[], late: (timeout: number) => Error) {
+    this.timeout = timeout;
     this.#ends = performance.now() + timeout;
-    this.#timer = setTimeout(() => this.#controller.abort(timeoutReason()), timeout);
+    this.#timer = setTimeout(() => this.#controller.abort(late(timeout)), timeout);
     this.#sources = sources.filter((source) => source !== undefined);
     for (const source of this.#sources) {
       if (source.aborted) this.#controller.abort(source.reason);
@@ -40,31 +42,23 @@ export class Deadline {
   }
 }
 
-/** The promise, or the signal's reason if that comes first. The work behind the promise goes on. */
-export function whileNotAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) {
-      work.catch(() => undefined); // its owner hears of it, this caller is gone
-      abort();
-      return;
-    }
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+/** What a bounded call is bounded by. */
+export interface Bounds {
+  readonly waiting: Waiting;
+  /** Milliseconds for a caller that says nothing of it. */
+  readonly timeout: number;
+  /** Aborted when the client closes. */
+  readonly closed: AbortSignal;
+  /** The error for a call whose time is up. */
+  late(timeout: number): Error;
 }
 
-/** Runs `work` within the caller's bounds; a caller without a timeout has `defaultTimeout` milliseconds. */
+/** Runs `work` within its bounds. Rejects with its error, the caller's abort reason, or that of the client's end. */
 export async function withDeadline<Result>(
-  operation: string,
-  waiting: Waiting,
-  defaultTimeout: number,
-  closed: AbortSignal,
+  { waiting, timeout, closed, late }: Bounds,
   work: (deadline: Deadline) => Promise<Result>,
 ): Promise<Result> {
-  const timeout = waiting.timeout ?? defaultTimeout;
-  const deadline = new Deadline(timeout, [closed, waiting.signal], () => timedOut(operation, timeout));
+  const deadline = new Deadline(waiting.timeout ?? timeout, [closed, waiting.signal], late);
   try {
     deadline.signal.throwIfAborted();
     return await whileNotAborted(work(deadline), deadline.signal);
@@ -73,9 +67,22 @@ export async function withDeadline<Result>(
   }
 }
 
-function timedOut(operation: string, timeout: number): TimeoutError {
-  return new TimeoutError(
-    `${operation} did not end within ${timeout} ms. It may have been carried out; raise the timeout or check the brokers.`,
-    { operation },
-  );
+/** The promise, or the signal's reason if that comes first. The work behind the promise goes on, for others or for itself. */
+export function whileNotAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    const done = (): void => signal.removeEventListener('abort', abort);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(
+      (result) => {
+        done();
+        resolve(result);
+      },
+      (error: unknown) => {
+        done();
+        reject(error);
+      },
+    );
+  });
 }

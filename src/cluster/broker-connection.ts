@@ -1,0 +1,211 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConnectionError } from '../errors.js';
+import type { ResolvedClientOptions } from '../options.js';
+import { DataSession } from '../transport/duplex.js';
+import { RpcFailure } from '../transport/status.js';
+import { UnaryChannel, type UnaryMethodDefinition } from '../transport/unary.js';
+import type { Address } from './addresses.js';
+import { formatAddress } from './addresses.js';
+import type { EventHub } from './events.js';
+import { toConnectionError } from './failures.js';
+import type { Candidate } from './selection.js';
+import { whileNotAborted } from './waiting.js';
+
+/** What every connection of a client shares. */
+export interface ConnectionSettings {
+  readonly options: ResolvedClientOptions;
+  readonly hub: EventHub;
+  /** Aborted when the client closes. */
+  readonly closed: AbortSignal;
+}
+
+/** Share of a new measurement in the smoothed latency. */
+const NEWEST_SHARE = 0.3;
+const FIRST_BACKOFF = 50;
+const LONGEST_BACKOFF = 5_000;
+/** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
+/** Everything there is to one broker: its channel for unary calls and its session for streams, each made on demand. */
+export class BrokerConnection implements Candidate {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** Broker id, the address until it is known. */
+  id: string;
+  /** Partitions that it leads and holds, as metadata has it. */
+  load = 0;
+  inFlight = 0;
+  up: boolean | null = null;
+  latency: number | null = null;
+  /** Called when it stopped answering. */
+  onDown: (connection: BrokerConnection) => void = () => undefined;
+  readonly #settings: ConnectionSettings;
+  readonly #sessions = new Set<DataSession>();
+  #session: DataSession | null = null;
+  #opening: Promise<DataSession> | null = null;
+  #channel: UnaryChannel | null = null;
+  #failures = 0;
+  #retryAt = 0;
+  #retired = false;
+
+  constructor(address: Address, settings: ConnectionSettings) {
+    this.host = address.host;
+    this.port = address.port;
+    this.address = formatAddress(address);
+    this.id = this.address;
+    this.#settings = settings;
+  }
+
+  /** Milliseconds until the next attempt makes sense; grows with each failure in a row. */
+  get backoff(): number {
+    return Math.max(0, this.#retryAt - Date.now());
+  }
+
+  /** True when nothing is under way on it. */
+  get idle(): boolean {
+    return this.inFlight === 0 && this.#sessions.size === 0;
+  }
+
+  /** One unary call. Rejects with RpcFailure, or with the reason of `signal`. */
+  async call<Request, Response>(
+    method: UnaryMethodDefinition<Request, Response>,
+    request: Request,
+    bounds: { readonly timeout: number; readonly signal: AbortSignal },
+  ): Promise<Response> {
+    this.inFlight++;
+    try {
+      const response = await this.#unary().call(method, request, bounds);
+      this.#answered();
+      return response;
+    } catch (error) {
+      this.#judge(error);
+      throw error;
+    } finally {
+      this.inFlight--;
+    }
+  }
+
+  /** Takes a measured round trip, in milliseconds, into the smoothed latency. */
+  measured(roundTrip: number): void {
+    this.latency = this.latency === null ? roundTrip : this.latency + NEWEST_SHARE * (roundTrip - this.latency);
+  }
+
+  /** The open data session, connecting where needed, after the backoff of an earlier failure. */
+  session(signal: AbortSignal): Promise<DataSession> {
+    if (this.#session?.state === 'open') return Promise.resolve(this.#session);
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null;
+    });
+    return whileNotAborted(this.#opening, signal);
+  }
+
+  /** Closes what is open; it is opened again when needed. */
+  async rest(): Promise<void> {
+    const sessions = [...this.#sessions];
+    this.#sessions.clear();
+    this.#session = null;
+    this.#channel?.close();
+    this.#channel = null;
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+
+  /** Closes everything for good. */
+  close(): Promise<void> {
+    this.#retired = true;
+    return this.rest();
+  }
+
+  async #open(): Promise<DataSession> {
+    const { options, closed } = this.#settings;
+    // The abort of this wait is the end of the client, which is asked for next.
+    if (this.backoff > 0) await delay(this.backoff, undefined, { signal: closed }).catch(() => undefined);
+    closed.throwIfAborted();
+    if (this.#retired) throw this.#gone();
+    const session = new DataSession({
+      host: this.host,
+      port: this.port,
+      tls: options.tls,
+      callMetadata: options.metadata,
+      connectTimeout: options.connectTimeout,
+      logger: options.logger,
+    });
+    this.#sessions.add(session);
+    try {
+      await session.connect();
+    } catch (error) {
+      this.#sessions.delete(session);
+      this.#judge(error);
+      throw toConnectionError('Connect', error, this.id);
+    }
+    this.#answered();
+    this.#session = session;
+    session.onClose((failure) => this.#sessionEnded(session, failure));
+    return session;
+  }
+
+  #sessionEnded(session: DataSession, failure: RpcFailure | undefined): void {
+    if (this.#session === session) this.#session = null;
+    // A draining session still serves its streams: it is kept until the connection closes.
+    for (const known of this.#sessions) if (known.state === 'closed') this.#sessions.delete(known);
+    if (session.state === 'closed') this.#judge(failure);
+  }
+
+  #unary(): UnaryChannel {
+    const { options } = this.#settings;
+    this.#channel ??= new UnaryChannel({
+      host: this.host,
+      port: this.port,
+      tls: options.tls,
+      callMetadata: options.metadata,
+      connectTimeout: options.connectTimeout,
+      maxReceiveBytes: MAX_ANSWER_BYTES,
+      logger: options.logger,
+    });
+    return this.#channel;
+  }
+
+  #answered(): void {
+    this.#failures = 0;
+    this.#retryAt = 0;
+    if (this.up === true || this.#retired) return;
+    this.up = true;
+    this.#settings.options.logger.info({ broker: this.id, address: this.address }, 'broker connected');
+    this.#settings.hub.emit('connect', { broker: { id: this.id, address: this.address } });
+  }
+
+  /** A status from the server is a sign of life; a failed connection is the opposite. */
+  #judge(error: unknown): void {
+    if (!(error instanceof RpcFailure) || error.connection === 'closed') return;
+    const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent;
+    if (error.connection !== undefined || unreached) this.#failed(error);
+    else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#answered();
+  }
+
+  #gone(): ConnectionError {
+    return new ConnectionError(`Connect failed: broker ${this.id} at ${this.address} has left the cluster.`, {
+      operation: 'Connect',
+      broker: this.id,
+      reason: 'no-broker',
+      outcome: 'not-sent',
+    });
+  }
+
+  #failed(failure: RpcFailure): void {
+    const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
+    this.#failures++;
+    this.#retryAt = Date.now() + backoff;
+    this.latency = null;
+    if (this.#retired) return;
+    const wasUp = this.up;
+    this.up = false;
+    if (wasUp === true) this.#reportLoss(failure);
+    if (wasUp !== false) this.onDown(this);
+  }
+
+  #reportLoss(failure: RpcFailure): void {
+    const error = toConnectionError('Connect', failure, this.id);
+    this.#settings.options.logger.warn({ broker: this.id, address: this.address, error }, 'broker disconnected');
+    this.#settings.hub.emit('disconnect', { broker: { id: this.id, address: this.address }, error });
+  }
+}

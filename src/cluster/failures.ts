@@ -1,0 +1,34 @@
+import {
+  attempt,
+  ConnectionError,
+  type ErrorContext,
+  errorFromStatus,
+  LiftbridgeError,
+  type Operation,
+} from '../errors.js';
+import { RpcFailure } from '../transport/status.js';
+
+/** The error for whatever a call rejected with. Reasons of aborted signals pass through as they are. */
+export function toError(operation: Operation, failure: unknown, context: ErrorContext): unknown {
+  if (!(failure instanceof RpcFailure)) return failure;
+  if (failure.connection === undefined) return errorFromStatus(operation, failure, { ...context, cause: failure });
+  return new ConnectionError(`${attempt(operation, context)} failed: ${failure.details}`, {
+    ...context,
+    operation,
+    cause: failure,
+    reason: failure.connection,
+    outcome: failure.sent ? 'unknown' : 'not-sent',
+  });
+}
+
+/** The error for a broker that cannot be reached. */
+export function toConnectionError(operation: string, failure: unknown, broker: string): LiftbridgeError {
+  if (!(failure instanceof RpcFailure)) return LiftbridgeError.from(failure, { operation, broker });
+  return new ConnectionError(`${operation} failed: ${failure.details}`, {
+    operation,
+    broker,
+    cause: failure,
+    reason: failure.connection ?? 'unavailable',
+    outcome: failure.sent ? 'unknown' : 'not-sent',
+  });
+}

@@ -1,0 +1,92 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConnectionError, type ConnectionErrorReason, LiftbridgeError } from '../errors.js';
+import type { ResolvedClientOptions } from '../options.js';
+import type { BrokerConnection } from './broker-connection.js';
+import { toError } from './failures.js';
+import type { Prober } from './prober.js';
+import { withDeadline } from './waiting.js';
+
+/** A seed is tried so often before connecting is given up, unless the retry option asks for fewer. */
+const MOST_ROUNDS = 4;
+
+/**
+ * Tries all seeds at once until one answers, then runs `learn`. Seeds that stay silent are tried again in the background.
+ * Rejects with a ConnectionError that names every seed and its reason.
+ */
+export function firstContact(
+  seeds: readonly BrokerConnection[],
+  prober: Prober,
+  options: ResolvedClientOptions,
+  closed: AbortSignal,
+  learn: () => Promise<unknown>,
+): Promise<void> {
+  const failures = new Map<BrokerConnection, LiftbridgeError>();
+  const late = (): Error => noSeed(seeds, failures, options.connectTimeout);
+  return withDeadline({ waiting: {}, timeout: options.connectTimeout, closed, late }, async ({ signal }) => {
+    const attempts = seeds.map((seed) => trySeed(seed, prober, options, failures, signal));
+    await Promise.any(attempts).catch(() => {
+      throw noSeed(seeds, failures);
+    });
+    await learn();
+  });
+}
+
+async function trySeed(
+  seed: BrokerConnection,
+  prober: Prober,
+  { retry }: ResolvedClientOptions,
+  failures: Map<BrokerConnection, LiftbridgeError>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let round = 1; ; round++) {
+    try {
+      return await prober.probe(seed);
+    } catch (failure) {
+      const error = LiftbridgeError.from(toError('FetchMetadata', failure, { broker: seed.address }));
+      failures.set(seed, error);
+      if (!error.retryable || round >= Math.min(retry.attempts, MOST_ROUNDS)) throw error;
+    }
+    await delay(retry.minDelay * 2 ** (round - 1), undefined, { signal });
+  }
+}
+
+function noSeed(
+  seeds: readonly BrokerConnection[],
+  failures: ReadonlyMap<BrokerConnection, LiftbridgeError>,
+  timeout?: number,
+): LiftbridgeError {
+  const errors = [...failures.values()];
+  const first = errors[0];
+  // What the server says to everybody is not a matter of connections: bad credentials, for instance.
+  if (first !== undefined && errors.length === seeds.length && errors.every((error) => isRefusal(error, first)))
+    return first;
+  const reasons = seeds.map((seed) => `${seed.address}: ${failures.get(seed)?.message ?? 'no answer yet'}`);
+  const within = timeout === undefined ? '' : ` within ${timeout} ms`;
+  return new ConnectionError(`connect failed: no seed answered${within}. ${reasons.join('; ')}`, {
+    operation: 'connect',
+    reason: commonReason(seeds, failures),
+    outcome: 'not-sent',
+    ...(first === undefined
+      ? {}
+      : { cause: errors.length === 1 ? first : new AggregateError(errors, 'every seed failed') }),
+  });
+}
+
+function isRefusal(error: LiftbridgeError, first: LiftbridgeError): boolean {
+  return !(error instanceof ConnectionError) && error.code === first.code && error.code !== 'TIMEOUT';
+}
+
+/** The reason that all seeds share, 'timeout' when one did not answer at all, 'no-broker' when they differ. */
+function commonReason(
+  seeds: readonly BrokerConnection[],
+  failures: ReadonlyMap<BrokerConnection, LiftbridgeError>,
+): ConnectionErrorReason {
+  const reasons = new Set(seeds.map((seed) => reasonOf(failures.get(seed))));
+  const [only] = reasons;
+  return reasons.size === 1 && only !== undefined ? only : 'no-broker';
+}
+
+function reasonOf(error: LiftbridgeError | undefined): ConnectionErrorReason {
+  if (error === undefined) return 'timeout';
+  return error instanceof ConnectionError ? error.reason : 'timeout';
+}

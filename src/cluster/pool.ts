@@ -1,0 +1,184 @@
+import { lookup } from 'node:dns/promises';
+import { HandlerError } from '../errors.js';
+import { type Address, formatAddress, parseAddress } from './addresses.js';
+import { BrokerConnection, type ConnectionSettings } from './broker-connection.js';
+import type { BrokerTarget } from './contract.js';
+import type { BrokerInfo } from './metadata.js';
+
+/**
+ * The brokers that the client can talk to: the seeds, and whatever the cluster advertises. One connection a broker,
+ * whatever names it goes by.
+ */
+export class Pool {
+  readonly #settings: ConnectionSettings;
+  readonly #onDown: (connection: BrokerConnection) => void;
+  readonly #seeds: readonly BrokerConnection[];
+  /** By address, seeds and advertised ones. */
+  readonly #members = new Map<string, BrokerConnection>();
+  /** Advertised brokers by id. */
+  #routes = new Map<string, BrokerConnection>();
+  /** Advertised addresses that lead to a seed's connection. */
+  readonly #aliases = new Map<string, BrokerConnection>();
+  /** Seeds that said who they are. */
+  readonly #identities = new Map<BrokerConnection, string>();
+  /** Connections to brokers that left, until they are closed. */
+  readonly #departing = new Set<Promise<void>>();
+  #updating: Promise<void> = Promise.resolve();
+
+  /** `onDown` is told of each broker that stops answering. */
+  constructor(seeds: readonly Address[], settings: ConnectionSettings, onDown: (connection: BrokerConnection) => void) {
+    this.#settings = settings;
+    this.#onDown = onDown;
+    for (const seed of seeds) if (!this.#members.has(formatAddress(seed))) this.#add(seed);
+    this.#seeds = [...this.#members.values()];
+    settings.hub.on('connect', ({ broker }) => this.#restSeeds(broker.id));
+  }
+
+  /** The addresses given to `connect`, each once. */
+  get seeds(): readonly BrokerConnection[] {
+    return this.#seeds;
+  }
+
+  /** Every connection, open or not. */
+  get connections(): Iterable<BrokerConnection> {
+    return this.#members.values();
+  }
+
+  /** Whether the connection still belongs to the cluster. */
+  has(connection: BrokerConnection): boolean {
+    return this.#members.get(connection.address) === connection;
+  }
+
+  /** Who may serve what any broker may serve: the advertised brokers, and seeds as long as none of those answers. */
+  candidates(): readonly BrokerConnection[] {
+    const advertised = new Set([...this.#routes.keys()].map((id) => this.route(id)!));
+    if ([...advertised].some(({ up }) => up !== false)) return [...advertised];
+    for (const seed of this.#seeds) advertised.add(seed);
+    return [...advertised];
+  }
+
+  /** The connection to a broker by its id: to where it is advertised, or to the seed that it is, where only that answers. */
+  route(id: string): BrokerConnection | undefined {
+    const route = this.#routes.get(id);
+    if (route?.up !== false) return route;
+    return this.#seeds.find((seed) => this.#identities.get(seed) === id && seed.up !== false) ?? route;
+  }
+
+  /** The connection that a target stands for. */
+  find({ id, address }: BrokerTarget): BrokerConnection | undefined {
+    return this.route(id) ?? this.#members.get(address) ?? this.#aliases.get(address);
+  }
+
+  /** Takes a new list of brokers over: who is new gets a connection when it is first needed, who is gone loses it. */
+  update(brokers: ReadonlyMap<string, BrokerInfo>): Promise<void> {
+    const updated = this.#updating.then(() => this.#replace(brokers));
+    this.#updating = updated.catch(() => undefined); // whoever asked for it hears of it
+    return updated;
+  }
+
+  /** Notes which broker answers behind a connection. */
+  async identify(connection: BrokerConnection, id: string): Promise<void> {
+    if (!this.#seeds.includes(connection)) return;
+    this.#identities.set(connection, id);
+    connection.id = id;
+    const route = this.#routes.get(id);
+    if (route === undefined || route === connection) return;
+    if (route.up === null && (await sameHost(connection, route))) this.#alias(route, connection, id);
+    else this.#restSeeds(id);
+  }
+
+  /** Closes every connection. */
+  async close(): Promise<void> {
+    const closing = [...this.#members.values()].map((connection) => connection.close());
+    this.#members.clear();
+    await Promise.all([...closing, ...this.#departing]);
+  }
+
+  async #replace(brokers: ReadonlyMap<string, BrokerInfo>): Promise<void> {
+    const routes = new Map<string, BrokerConnection>();
+    for (const broker of brokers.values()) {
+      const address = this.#translate(broker);
+      const connection = (await this.#existing(broker.id, address)) ?? this.#add(address);
+      connection.load = broker.leaderCount + broker.partitionCount;
+      connection.id = broker.id;
+      routes.set(broker.id, connection);
+    }
+    this.#routes = routes;
+    const kept = new Set([...this.#seeds, ...routes.values()]);
+    for (const [address, connection] of this.#members) {
+      if (kept.has(connection)) continue;
+      this.#members.delete(address);
+      const closing: Promise<void> = connection.close().finally(() => this.#departing.delete(closing));
+      this.#departing.add(closing);
+    }
+  }
+
+  async #existing(id: string, address: Address): Promise<BrokerConnection | undefined> {
+    const name = formatAddress(address);
+    const known = this.#members.get(name) ?? this.#aliases.get(name);
+    if (known !== undefined) return known;
+    for (const seed of this.#seeds) {
+      if (this.#identities.get(seed) !== id || !(await sameHost(seed, address))) continue;
+      this.#aliases.set(name, seed);
+      return seed;
+    }
+    return undefined;
+  }
+
+  #add(address: Address): BrokerConnection {
+    const connection = new BrokerConnection(address, this.#settings);
+    connection.onDown = this.#onDown;
+    this.#members.set(connection.address, connection);
+    return connection;
+  }
+
+  #alias(route: BrokerConnection, seed: BrokerConnection, id: string): void {
+    if (this.#routes.get(id) !== route || route.up !== null) return;
+    this.#members.delete(route.address);
+    this.#aliases.set(route.address, seed);
+    this.#routes.set(id, seed);
+    seed.load = route.load;
+  }
+
+  /** A broker that answers where it is advertised needs no second connection by its seed's name. */
+  #restSeeds(id: string): void {
+    const route = this.#routes.get(id);
+    if (route?.up !== true) return;
+    for (const seed of this.#seeds) {
+      if (seed !== route && this.#identities.get(seed) === id && seed.idle) void seed.rest();
+    }
+  }
+
+  #translate(broker: BrokerInfo): Address {
+    const { resolveBroker } = this.#settings.options;
+    if (resolveBroker === undefined) return { host: broker.host, port: broker.port };
+    let answer: unknown;
+    try {
+      answer = resolveBroker({ id: broker.id, host: broker.host, port: broker.port });
+    } catch (cause) {
+      throw new HandlerError(`resolveBroker threw for broker "${broker.id}" at ${broker.address}`, {
+        broker: broker.id,
+        operation: 'resolveBroker',
+        cause,
+      });
+    }
+    return parseAddress(answer, 'resolveBroker');
+  }
+}
+
+/** Whether both addresses lead to the same port of the same host, by whatever names. */
+async function sameHost(one: Address, other: Address): Promise<boolean> {
+  if (one.port !== other.port) return false;
+  if (one.host === other.host) return true;
+  const [first, second] = await Promise.all([resolve(one.host), resolve(other.host)]);
+  return first.some((address) => second.includes(address));
+}
+
+async function resolve(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch {
+    // A name that does not resolve is no other name of anything; connecting to it will say so.
+    return [];
+  }
+}

@@ -1,0 +1,72 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
+import type { Pool } from './pool.js';
+
+/** Asks one broker for metadata of the streams and measures the round trip. Rejects with RpcFailure. */
+export type Ask = (connection: BrokerConnection, streams: readonly string[]) => Promise<void>;
+
+/** A question that every broker answers briefly, whether it knows that stream or not. */
+const BRIEF = ['__cursors'];
+/** Milliseconds between measurements, for the selections that go by them. */
+const MEASURE_EVERY = 10_000;
+const SHORTEST_PAUSE = 50;
+
+/** Looks after brokers in the background: brings back those that stopped answering, measures those that are chosen by measure. */
+export class Prober {
+  readonly #pool: Pool;
+  readonly #settings: ConnectionSettings;
+  readonly #ask: Ask;
+  readonly #reviving = new Set<BrokerConnection>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(pool: Pool, settings: ConnectionSettings, ask: Ask) {
+    this.#pool = pool;
+    this.#settings = settings;
+    this.#ask = ask;
+  }
+
+  /** Asks a broker once. Rejects with RpcFailure. */
+  probe(connection: BrokerConnection): Promise<void> {
+    return this.#ask(connection, BRIEF);
+  }
+
+  /** Starts to measure, where the selection goes by measurements. */
+  start(): void {
+    if (this.#settings.options.serverSelection === 'random') return;
+    void this.#measureAll();
+    this.#timer = setInterval(() => void this.#measureAll(), MEASURE_EVERY).unref();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  /** Tries a broker again and again, until it answers, leaves the cluster or the client closes. */
+  revive(connection: BrokerConnection): void {
+    if (this.#reviving.has(connection)) return;
+    this.#reviving.add(connection);
+    void this.#keepTrying(connection).finally(() => this.#reviving.delete(connection));
+  }
+
+  async #keepTrying(connection: BrokerConnection): Promise<void> {
+    const { closed } = this.#settings;
+    while (connection.up === false && this.#pool.has(connection) && !closed.aborted) {
+      const pause = Math.max(SHORTEST_PAUSE, connection.backoff);
+      // The abort of this wait is the end of the client: the loop sees it.
+      await delay(pause, undefined, { ref: false, signal: closed }).catch(() => undefined);
+      if (!closed.aborted) await this.#try(connection);
+    }
+  }
+
+  async #measureAll(): Promise<void> {
+    await Promise.all([...this.#pool.connections].filter(({ up }) => up !== false).map((one) => this.#try(one)));
+  }
+
+  async #try(connection: BrokerConnection): Promise<void> {
+    try {
+      await this.probe(connection);
+    } catch (error) {
+      this.#settings.options.logger.debug({ broker: connection.id, error }, 'broker does not answer');
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import pRetry from 'p-retry';
+import { ConnectionError, type Operation, statusMeaning } from '../errors.js';
+import type { ResolvedClientOptions } from '../options.js';
+import { RpcFailure } from '../transport/status.js';
+import type { EventHub } from './events.js';
+import { toError } from './failures.js';
+import { LookupMiss } from './lookup.js';
+
+/** What to do about a failed attempt. `refresh`: the cached metadata is out of date, look again before the next attempt. */
+export type Advice = 'fail' | 'retry' | 'refresh';
+
+/** Calls that store a message each time they are carried out. A join that was carried out refuses the second one. */
+const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['Publish', 'PublishToSubject', 'JoinConsumerGroup']);
+
+/** Refusals of a cluster without metadata leader that certainly did nothing. */
+const NOTHING_DONE = /no known metadata leader|no responders available/;
+
+/** A stream that was created a moment ago may not be known to every broker yet: so often is it looked up again. */
+const LOOKUPS_OF_UNKNOWN = 3;
+
+/** Whether carrying the call out twice comes to the same as once. */
+export function isRepeatable(operation: Operation): boolean {
+  return !NOT_REPEATABLE.has(operation);
+}
+
+/** Whether the attempt may have been carried out although it failed. */
+export function isAmbiguous(operation: Operation, failure: unknown): boolean {
+  if (!(failure instanceof RpcFailure) || !failure.sent) return false;
+  const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
+  if (meaning === 'election') return !NOTHING_DONE.test(failure.details);
+  return meaning === 'unavailable' || meaning === 'timeout';
+}
+
+/** Decides about a failed attempt, from 1; delays are not its business. */
+export function advise(operation: Operation, failure: unknown, attempt: number): Advice {
+  if (failure instanceof LookupMiss) {
+    if (failure.error instanceof ConnectionError) return 'refresh';
+    return attempt < LOOKUPS_OF_UNKNOWN ? 'refresh' : 'fail';
+  }
+  if (!(failure instanceof RpcFailure)) return 'fail';
+  if (failure.connection?.startsWith('tls-') === true || failure.connection === 'closed') return 'fail';
+  const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
+  if (meaning === 'not-leader') return 'refresh';
+  if (meaning !== 'unavailable' && meaning !== 'election' && meaning !== 'timeout') return 'fail';
+  return isRepeatable(operation) || !isAmbiguous(operation, failure) ? 'retry' : 'fail';
+}
+
+/** What a retried call runs under. */
+export interface RetryRun {
+  readonly operation: Operation;
+  readonly retry: ResolvedClientOptions['retry'];
+  readonly signal: AbortSignal;
+  readonly hub: EventHub;
+  /** Told of every failed attempt that will be followed by another. */
+  onRetry?(failure: unknown): void;
+}
+
+/** Runs attempts, numbered from 1, until one succeeds, the decision says no, attempts run out or the signal aborts. */
+export function withRetries<Result>(run: RetryRun, attempt: (number: number) => Promise<Result>): Promise<Result> {
+  const { operation, retry, signal, hub } = run;
+  return pRetry(attempt, {
+    retries: retry.attempts - 1,
+    minTimeout: retry.minDelay,
+    maxTimeout: Math.max(retry.minDelay, retry.maxDelay),
+    factor: 2,
+    signal,
+    shouldRetry: ({ error, attemptNumber }) => {
+      if (advise(operation, error, attemptNumber) === 'fail') return false;
+      run.onRetry?.(error);
+      const delay = Math.min(Math.max(retry.minDelay, retry.maxDelay), retry.minDelay * 2 ** (attemptNumber - 1));
+      hub.emit('retry', { operation, attempt: attemptNumber, delay, error: toError(operation, error, {}) });
+      return true;
+    },
+  });
+}
