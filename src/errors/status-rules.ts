@@ -25,6 +25,8 @@ import {
  * - `not-leader`: the broker does not lead the partition (or coordinate the group); metadata is out of date
  * - `election`: the cluster has no metadata leader at the moment
  * - `stop-reached`, `end-of-readonly`, `empty`, `empty-range`: a read has nothing (more) to deliver
+ * - `overtaken`: retention removed what was about to be read; the read goes on behind it
+ * - `no-time-index`: the broker cannot find an offset for a time at the moment
  * - `timeout`: nobody knows what became of the call
  * - `final`: the same call would fail the same way
  */
@@ -36,6 +38,8 @@ export type StatusMeaning =
   | 'end-of-readonly'
   | 'empty'
   | 'empty-range'
+  | 'overtaken'
+  | 'no-time-index'
   | 'timeout'
   | 'final';
 
@@ -106,7 +110,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
   },
   {
     status: 'RESOURCE_EXHAUSTED',
-    text: /larger than max/,
+    text: /larger than (the )?max/,
     meaning: 'final',
     build: plain(MessageTooLargeError),
     advice: 'Make it smaller: gRPC takes 4 MiB, NATS and replication 1 MiB unless configured otherwise.',
@@ -274,6 +278,46 @@ export const STATUS_RULES: readonly StatusRule[] = [
     meaning: 'empty-range',
     build: plain(InvalidArgumentError),
     advice: 'Choose a stopAt at or after startAt.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /timestamp is before the beginning of the log/,
+    meaning: 'empty-range',
+    build: plain(InvalidArgumentError),
+    advice: 'There is no message at or before the stop time.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /failed to find log segment for timestamp: EOF/,
+    meaning: 'no-time-index',
+    build: serverLater,
+    advice: 'The partition is empty, or its newest segment is.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /segment not found/,
+    meaning: 'empty',
+    build: server,
+    advice: 'There is nothing to read in reverse.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /segment has been closed/,
+    meaning: 'final',
+    build: plain(PartitionPausedError),
+    advice: 'Publish to it, or subscribe with resume: true.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'UNKNOWN',
+    text: /segment has been closed/,
+    meaning: 'overtaken',
+    build: serverLater,
+    advice: 'Read faster, or retain more.',
   },
   {
     on: ['Subscribe'],

@@ -1,7 +1,8 @@
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { ClosedError, ConnectionError, HandlerError, InvalidArgumentError, NoSuchStreamError } from '../errors.js';
+import { ClosedError, ConnectionError, NoSuchStreamError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
+import { choosePartition } from './choose-partition.js';
 import { type PartitionLane, StreamLane } from './lanes.js';
 import type { Pending } from './pending.js';
 import { Route } from './route.js';
@@ -123,7 +124,7 @@ export class Dispatcher {
 
   #place(stream: StreamLane, pending: Pending): void {
     try {
-      pending.partition = choosePartition(pending, stream.count);
+      pending.partition = pending.fixedPartition ?? choosePartition(pending, stream.count);
     } catch (error) {
       this.#publisher.settle(pending, error);
       return;
@@ -303,24 +304,6 @@ export class Dispatcher {
         this.#cluster.logger.debug({ error: failure }, 'metadata refresh after a lost publish stream failed'),
     );
   }
-}
-
-function choosePartition(pending: Pending, count: number): number {
-  if (pending.fixedPartition !== null) return pending.fixedPartition;
-  if (pending.partitioner === null) return 0;
-  let partition: unknown;
-  try {
-    partition = pending.partitioner(pending, count);
-  } catch (error) {
-    const message = `Publish to stream "${pending.stream}" refused: its partitioner threw. Nothing was sent.`;
-    throw new HandlerError(message, { stream: pending.stream, operation: 'Publish', cause: error });
-  }
-  if (Number.isInteger(partition) && (partition as number) >= 0 && (partition as number) < count)
-    return partition as number;
-  throw new InvalidArgumentError(
-    `Publish to stream "${pending.stream}" refused: expected its partitioner to answer an integer from 0 to ${count - 1}, got ${String(partition)} (${typeof partition}). Nothing was sent.`,
-    { stream: pending.stream, operation: 'Publish' },
-  );
 }
 
 function unknownStream(stream: string): NoSuchStreamError {

@@ -1,0 +1,110 @@
+import type { Cluster } from '../cluster/contract.js';
+import { AmbiguousSubjectError, errorFromAckError, InvalidArgumentError, NoSuchStreamError } from '../errors.js';
+import { ackPolicyCode } from '../protocol/ack-policy.js';
+import { PublishToSubjectRequest } from '../protocol/generated/api.js';
+import { type Ack, toAck } from '../protocol/received-ack.js';
+import { choosePartition } from './choose-partition.js';
+import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
+import { tooLarge } from './route.js';
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Publishes to a NATS subject through a broker; whichever streams listen there store it. Resolves with the first ack,
+ * null with ackPolicy 'none'. Sent once only: an attempt that broke off may have been stored.
+ */
+export async function publishToSubject(
+  cluster: Cluster,
+  subject: string,
+  value: Value,
+  options: PublishOptions,
+  limits: { readonly ackTimeout: number; readonly maxMessageBytes: number },
+): Promise<Ack | null> {
+  checkSubject(subject);
+  checkPublish('publishToSubject', subject, value, options);
+  refuseExpectedOffset(options);
+  options.signal?.throwIfAborted();
+  const waiting = { signal: options.signal, timeout: options.timeout ?? limits.ackTimeout };
+  const target = await partitionSubject(cluster, subject, value, options, waiting);
+  const request: PublishToSubjectRequest = {
+    key: toBytes(options.key) ?? NOTHING,
+    value: toBytes(value) ?? NOTHING,
+    subject: target,
+    headers: new Map(toHeaders(options.headers) ?? []),
+    ackInbox: options.ackInbox ?? '',
+    correlationId: options.correlationId ?? '',
+    ackPolicy: ackPolicyCode(options.ackPolicy ?? 'leader'),
+  };
+  const size = PublishToSubjectRequest.encode(request).finish().length;
+  if (size > limits.maxMessageBytes) throw tooLarge(subject, size, limits.maxMessageBytes);
+  const { ack } = await cluster.callAny('publishToSubject', request, waiting);
+  if (ack === undefined) return null;
+  const error = errorFromAckError(ack.ackError, { stream: ack.stream, operation: 'PublishToSubject' });
+  if (error !== null) throw error;
+  return toAck(ack);
+}
+
+/** NATS takes a blank for the end of the subject; the broker would publish to another one than was meant. */
+function checkSubject(subject: unknown): void {
+  if (
+    typeof subject === 'string' &&
+    subject !== '' &&
+    !/\s/.test(subject) &&
+    subject.split('.').every((token) => token !== '')
+  )
+    return;
+  const got =
+    typeof subject === 'string' ? `${JSON.stringify(subject)} (string)` : `${String(subject)} (${typeof subject})`;
+  throw new InvalidArgumentError(
+    `publishToSubject: expected subject to be dot-separated tokens without white space, got ${got}`,
+    { operation: 'publishToSubject' },
+  );
+}
+
+function refuseExpectedOffset(options: PublishOptions): void {
+  if (options.expectedOffset === undefined || BigInt(options.expectedOffset) === -1n) return;
+  throw new InvalidArgumentError(
+    `publishToSubject: expected expectedOffset to be absent, got ${options.expectedOffset} (${typeof options.expectedOffset}); only publish can carry it`,
+    { operation: 'publishToSubject' },
+  );
+}
+
+/** The subject of the partition that the message belongs to: the stream's own for 0, `subject.n` for n. */
+async function partitionSubject(
+  cluster: Cluster,
+  subject: string,
+  value: Value,
+  options: PublishOptions,
+  waiting: { readonly signal?: AbortSignal | undefined; readonly timeout: number },
+): Promise<string> {
+  if (options.partition !== undefined) return onPartition(subject, options.partition);
+  if (options.partitioner === undefined) return subject;
+  await cluster.refresh(undefined, waiting);
+  const streams = cluster.streamsOnSubject(subject);
+  const counts = new Set(streams.map((stream) => cluster.partitionCount(stream)));
+  const [stream] = streams;
+  const [count] = counts;
+  if (stream === undefined || count === undefined) throw unknownSubject(subject);
+  if (counts.size > 1) throw ambiguous(cluster, subject, streams);
+  const message = { stream, key: toBytes(options.key), value: toBytes(value), partitioner: options.partitioner };
+  return onPartition(subject, choosePartition(message, count));
+}
+
+function onPartition(subject: string, partition: number): string {
+  return partition === 0 ? subject : `${subject}.${partition}`;
+}
+
+function unknownSubject(subject: string): NoSuchStreamError {
+  return new NoSuchStreamError(
+    `publishToSubject to "${subject}" refused: a partitioner needs a stream on that subject, and there is none. Nothing was sent.`,
+    { operation: 'publishToSubject' },
+  );
+}
+
+function ambiguous(cluster: Cluster, subject: string, streams: readonly string[]): AmbiguousSubjectError {
+  const found = streams.map((stream) => `"${stream}" with ${cluster.partitionCount(stream)}`).join(', ');
+  return new AmbiguousSubjectError(
+    `publishToSubject to "${subject}" refused: streams with different numbers of partitions listen there (${found}). Give a partition instead of a partitioner. Nothing was sent.`,
+    { operation: 'publishToSubject' },
+  );
+}

@@ -1,0 +1,277 @@
+import type { Cluster, Waiting } from '../cluster/contract.js';
+import { InvalidArgumentError } from '../errors.js';
+import type { Message, ReceivedMessage } from '../protocol/received-message.js';
+import { noSuchStream } from './errors.js';
+import { PartitionReader, type ReaderEvents, type ReaderOptions } from './partition-reader.js';
+import { planRead, type ReadPlan, type SubscribeOptions } from './positions.js';
+import { MessageQueue } from './queue.js';
+
+/** Silence after which it is checked whether the leader is still the leader, in milliseconds. */
+const IDLE_CHECK = 15_000;
+
+/** What a subscription needs of the client. */
+export interface SubscriptionContext extends ReaderOptions {
+  readonly cluster: Cluster;
+  /** Told when the subscription has ended, so that the client can forget it. */
+  readonly ended: (subscription: Subscription) => void;
+}
+
+/** Opens a subscription; resolves when a broker has confirmed each partition. */
+export async function openSubscription(
+  context: SubscriptionContext,
+  stream: string,
+  options: SubscribeOptions = {},
+): Promise<Subscription> {
+  const plan = planRead(stream, options);
+  options.signal?.throwIfAborted();
+  const waiting: Waiting = { signal: options.signal, timeout: options.timeout ?? context.requestTimeout };
+  const which = options.partition ?? 0;
+  const partitions = which === 'all' ? await allPartitions(context.cluster, stream, waiting) : [which];
+  const subscription = new Subscription(context, stream, which, partitions, plan, options.signal);
+  await subscription.open(waiting);
+  return subscription;
+}
+
+async function allPartitions(cluster: Cluster, stream: string, waiting: Waiting): Promise<number[]> {
+  await cluster.refresh([stream], waiting);
+  const count = cluster.partitionCount(stream);
+  if (count === 0) throw noSuchStream(stream);
+  return Array.from({ length: count }, (_, partition) => partition);
+}
+
+/**
+ * The messages of one partition, or of all partitions of a stream, as an async iterable: for one loop.
+ *
+ * Memory stays bounded however slow the loop is: brokers have to stop sending. After a failure it goes on at another
+ * leader with the next offset, without gap and without duplicate. The loop ends cleanly at `stopAt`, at the end of a
+ * readonly partition and after `close`; it throws STREAM_DELETED, PARTITION_PAUSED, CONNECTION when the brokers stay
+ * away for longer than `resubscribeTimeout`, and the reason of an aborted signal. `break` and `throw` in the loop close
+ * the subscription. go-liftbridge: what `Subscribe` hands to its handler.
+ */
+export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
+  readonly stream: string;
+  /** As it was asked for. */
+  readonly partition: number | 'all';
+  readonly #context: SubscriptionContext;
+  readonly #queue: MessageQueue;
+  readonly #readers: PartitionReader[];
+  readonly #positions = new Map<number, bigint>();
+  readonly #reverse: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #cleanup: (() => void)[] = [];
+  #reading: number;
+  #lastMessage: Message | null = null;
+  #lastArrival = Date.now();
+  #looping = false;
+  #revoked = false;
+
+  /** Made by `client.subscribe`. @internal */
+  constructor(
+    context: SubscriptionContext,
+    stream: string,
+    partition: number | 'all',
+    partitions: readonly number[],
+    plan: ReadPlan,
+    signal: AbortSignal | undefined,
+  ) {
+    this.stream = stream;
+    this.partition = partition;
+    this.#context = context;
+    this.#reverse = plan.reverse;
+    this.#signal = signal;
+    this.#queue = new MessageQueue({ pause: () => this.#each('pause'), resume: () => this.#each('resume') });
+    const events = this.#readerEvents();
+    this.#readers = partitions.map((id) => new PartitionReader(context.cluster, stream, id, plan, context, events));
+    this.#reading = this.#readers.length;
+  }
+
+  /**
+   * The offset that comes next: behind the last message that the loop was given. Before the first one it is where the
+   * subscription begins, -1n while only the broker knows. With 'all' it is -1n; see `positions`.
+   */
+  get position(): bigint {
+    const only = this.partition === 'all' ? undefined : this.#readers[0];
+    if (only === undefined) return -1n;
+    return this.#lastMessage === null ? (only.position ?? -1n) : this.#after(this.#lastMessage);
+  }
+
+  /** The same for each partition that is read. */
+  get positions(): ReadonlyMap<number, bigint> {
+    const positions = new Map(this.#readers.map((reader) => [reader.partition, reader.position ?? -1n]));
+    if (this.partition === 'all') for (const [id, position] of this.#positions) positions.set(id, position);
+    else positions.set(this.partition, this.position);
+    return positions;
+  }
+
+  /** Whether it ended because the broker gave the partition to another member of the group. @internal */
+  get revoked(): boolean {
+    return this.#revoked;
+  }
+
+  /** Opens every partition, or none. @internal */
+  async open(waiting: Waiting): Promise<void> {
+    this.#watch();
+    const failed = new AbortController();
+    const signal = waiting.signal ? AbortSignal.any([waiting.signal, failed.signal]) : failed.signal;
+    try {
+      await Promise.all(this.#readers.map((reader) => reader.open({ ...waiting, signal })));
+      waiting.signal?.throwIfAborted();
+    } catch (error) {
+      failed.abort(error);
+      this.#end(null);
+      throw error;
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
+    this.#startLoop();
+    let batch: ReceivedMessage[] = [];
+    let at = 0;
+    const step = (messages: ReceivedMessage[] | null): IteratorResult<Message, undefined> => {
+      if (messages === null) return this.#loopEnded();
+      batch = messages;
+      at = 1;
+      return { done: false, value: this.#given(batch[0]!) };
+    };
+    return {
+      next: () => {
+        if (at < batch.length && !this.#queue.dropped)
+          return Promise.resolve({ done: false, value: this.#given(batch[at++]!) });
+        const ready = this.#queue.take();
+        return ready === null ? this.#queue.next().then(step) : Promise.resolve(step(ready));
+      },
+      return: () => this.#leave(),
+      throw: (error) => this.#leave().then(() => Promise.reject(error)),
+    };
+  }
+
+  /** The same messages, as many at a time as have arrived: for loops that store or forward them together. */
+  batches(): AsyncIterable<Message[]> {
+    return { [Symbol.asyncIterator]: () => this.#batchIterator() };
+  }
+
+  /** Ends the loop and cancels the call at the brokers; what has arrived but was not read is dropped. Idempotent. */
+  async close(): Promise<void> {
+    this.#end(null);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #batchIterator(): AsyncIterator<Message[], undefined> {
+    this.#startLoop();
+    return {
+      next: async () => {
+        const first = await this.#queue.next();
+        if (first === null) return this.#loopEnded();
+        const messages = first;
+        for (let more = this.#queue.take(); more !== null; more = this.#queue.take())
+          for (const message of more) messages.push(message);
+        for (const message of messages) this.#given(message);
+        return { done: false, value: messages };
+      },
+      return: () => this.#leave(),
+      throw: (error) => this.#leave().then(() => Promise.reject(error)),
+    };
+  }
+
+  #startLoop(): void {
+    if (this.#looping)
+      throw new InvalidArgumentError(
+        `The subscription to stream "${this.stream}" is being read already: it is for one loop. Subscribe again for another.`,
+        {
+          stream: this.stream,
+          operation: 'subscribe',
+        },
+      );
+    this.#looping = true;
+  }
+
+  async #leave(): Promise<{ done: true; value: undefined }> {
+    await this.close();
+    return this.#loopEnded();
+  }
+
+  #loopEnded(): { done: true; value: undefined } {
+    this.#forgetSignal();
+    return { done: true, value: undefined };
+  }
+
+  #given(message: Message): Message {
+    this.#lastMessage = message;
+    if (this.partition === 'all') this.#positions.set(message.partition, this.#after(message));
+    return message;
+  }
+
+  #after(message: Message): bigint {
+    return this.#reverse ? message.offset - 1n : message.offset + 1n;
+  }
+
+  #each(action: 'pause' | 'resume'): void {
+    for (const reader of this.#readers) reader[action]();
+  }
+
+  #readerEvents(): ReaderEvents {
+    return {
+      messages: (_reader, messages, bytes) => {
+        this.#lastArrival = Date.now();
+        this.#queue.push(messages, bytes);
+      },
+      done: () => this.#finished(),
+      revoked: () => {
+        this.#revoked = true;
+        this.#finished();
+      },
+      failed: (_reader, error) => {
+        this.#queue.fail(error);
+        this.#release();
+      },
+    };
+  }
+
+  #finished(): void {
+    if (--this.#reading > 0) return;
+    this.#queue.end();
+    this.#release();
+  }
+
+  #watch(): void {
+    const { cluster } = this.#context;
+    const stop = cluster.on('leaderChange', ({ stream, partition, to }) => {
+      if (stream === this.stream) this.#readers.find((reader) => reader.partition === partition)?.leaderChanged(to);
+    });
+    const idle = setInterval(() => this.#checkLeader(), IDLE_CHECK);
+    idle.unref();
+    this.#cleanup.push(stop, () => clearInterval(idle));
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    const abort = (): void => this.#end({ error: signal.reason });
+    signal.addEventListener('abort', abort, { once: true });
+    // Also what has arrived but was not read yet is not to be read after an abort: until the loop has ended it counts.
+    this.#forgetSignal = () => signal.removeEventListener('abort', abort);
+  }
+
+  #forgetSignal: () => void = () => undefined;
+
+  /** A leader that was replaced but lives keeps a subscription open and has nothing new to tell. */
+  #checkLeader(): void {
+    if (Date.now() - this.#lastArrival < IDLE_CHECK) return;
+    const { cluster } = this.#context;
+    cluster.refresh([this.stream], { timeout: IDLE_CHECK }).catch((error: unknown) => {
+      cluster.logger.debug({ error, stream: this.stream }, 'metadata refresh for an idle subscription failed');
+    });
+  }
+
+  #end(failure: { readonly error: unknown } | null): void {
+    this.#queue.clear(failure);
+    this.#forgetSignal();
+    this.#release();
+  }
+
+  #release(): void {
+    for (const reader of this.#readers) reader.cancel();
+    for (const undo of this.#cleanup.splice(0)) undo();
+    this.#context.ended(this);
+  }
+}
