@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type ClientCommands, ClientParser } from './client-parser.js';
+import type { Congestion, Fillable } from './congestion.js';
 import { BEFORE_CONNECT, type ConnectOptions, readConnectOptions } from './connect-options.js';
 import type { MemoryBus } from './memory-bus.js';
 import { Outbox } from './outbox.js';
@@ -14,6 +15,8 @@ export interface ConnectionSettings {
   readonly info: string;
   /** Bytes that may wait for a client before it is dropped as a slow consumer. */
   readonly maxPending: number;
+  /** Shared by the connections of a listener. */
+  readonly congestion: Congestion;
   /** Unanswered pings after which a client counts as stale. */
   readonly maxPingsOut: number;
   /** Milliseconds on the clock that pings go by. */
@@ -32,6 +35,9 @@ interface ClientSubscription {
 
 /** How long a connection that was ended may take to see it, before it is cut. */
 const LINGER_MS = 1_000;
+/** How long at most, and in what steps, a client is not read while those it publishes to have fallen behind. */
+const STALL_MS = 10;
+const STALL_STEP_MS = 1;
 const NO_RESPONDERS = Buffer.from('NATS/1.0 503\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
 
@@ -53,7 +59,7 @@ export class ClientConnection implements ClientCommands {
     this.#socket = socket;
     this.#settings = settings;
     this.#quietSince = settings.now();
-    this.#outbox = new Outbox(socket, settings.maxPending, () => this.destroy());
+    this.#outbox = new Outbox(socket, settings.maxPending, settings.congestion, () => this.destroy());
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A broken connection is over like any other; 'close' follows.
@@ -72,6 +78,7 @@ export class ClientConnection implements ClientCommands {
     this.#leave();
     this.#outbox.flush();
     this.#outbox.close();
+    this.#socket.resume();
     this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
     this.#socket.once('close', () => clearTimeout(timer));
@@ -152,6 +159,13 @@ export class ClientConnection implements ClientCommands {
     if (this.#over) return;
     this.#quietSince = this.#settings.now();
     this.#pingsOut = 0;
+    this.#settings.congestion.take();
+    this.#parse(chunk);
+    const behind = this.#settings.congestion.take();
+    if (behind.length > 0) this.#stall(behind, STALL_MS);
+  }
+
+  #parse(chunk: Buffer): void {
     try {
       this.#parser.push(chunk);
     } catch (error) {
@@ -159,6 +173,17 @@ export class ClientConnection implements ClientCommands {
       else if (error instanceof BusError) this.end();
       else throw error;
     }
+  }
+
+  /** Reads no more until those who fell behind have caught up: time for a slow client, not for one that is stuck. */
+  #stall(behind: readonly Fillable[], ms: number): void {
+    if (this.#over) return;
+    if (ms <= 0 || !behind.some((reader) => reader.congested)) {
+      this.#socket.resume();
+      return;
+    }
+    this.#socket.pause();
+    setTimeout(() => this.#stall(behind, ms - STALL_STEP_MS), STALL_STEP_MS);
   }
 
   #stand(subject: string, queue: string, sid: string): ClientSubscription {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, type ClockTimer, MovableClock } from '../clock.js';
 import { ClientConnection } from './client-connection.js';
+import { Congestion } from './congestion.js';
 import type { MemoryBus } from './memory-bus.js';
 
 /** How a {@link NatsListener} is started. */
@@ -44,6 +45,7 @@ export class NatsListener {
   readonly #clock: Clock;
   readonly #id = serverId();
   readonly #host: string;
+  readonly #congestion = new Congestion();
   readonly #connections = new Set<ClientConnection>();
   readonly #heartbeat: ClockTimer;
   #lastClient = 0;
@@ -95,6 +97,7 @@ export class NatsListener {
       bus: this.#options.bus,
       info: this.#info(socket.remoteAddress ?? ''),
       maxPending: this.#options.maxPending ?? 64 * 1024 * 1024,
+      congestion: this.#congestion,
       maxPingsOut: this.#options.maxPingsOut ?? 2,
       now: () => this.#clock.now(),
     };

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Congestion, Fillable } from './congestion.js';
 
 /** Blocks grow to this size, so that an idle client costs little and a busy one few allocations. */
 const MAX_BLOCK = 65_536;
@@ -13,9 +14,10 @@ const LINE_END = Buffer.from('\r\n');
  * What goes to one client. Everything written in one turn of the event loop leaves in one write; a client that does
  * not read makes it overflow.
  */
-export class Outbox {
+export class Outbox implements Fillable {
   readonly #socket: Socket;
   readonly #limit: number;
+  readonly #congestion: Congestion;
   readonly #onOverflow: () => void;
   #block = Buffer.alloc(0);
   #nextBlock = FIRST_BLOCK;
@@ -27,11 +29,16 @@ export class Outbox {
   #scheduled = false;
   #closed = false;
 
-  /** `onOverflow` is called once, when more than `limit` bytes wait for the client. */
-  constructor(socket: Socket, limit: number, onOverflow: () => void) {
+  /** `onOverflow` is called once, when more than `limit` bytes wait for the client; `congestion` learns of half of it. */
+  constructor(socket: Socket, limit: number, congestion: Congestion, onOverflow: () => void) {
     this.#socket = socket;
     this.#limit = limit;
+    this.#congestion = congestion;
     this.#onOverflow = onOverflow;
+  }
+
+  get congested(): boolean {
+    return !this.#closed && this.#pending > this.#limit / 2;
   }
 
   /** Writes protocol text. */
@@ -113,12 +120,18 @@ export class Outbox {
     this.#start = this.#end;
   }
 
+  get #pending(): number {
+    return this.#waiting + this.#socket.writableLength;
+  }
+
   #written(): void {
-    if (this.#waiting + this.#socket.writableLength > this.#limit) {
+    const pending = this.#pending;
+    if (pending > this.#limit) {
       this.close();
       this.#onOverflow();
       return;
     }
+    if (pending > this.#limit / 2) this.#congestion.note(this);
     if (this.#waiting >= EARLY) this.flush();
     if (this.#scheduled || this.#waiting === 0) return;
     this.#scheduled = true;

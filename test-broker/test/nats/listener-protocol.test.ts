@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MovableClock } from '../../src/clock.js';
 import { NatsListener } from '../../src/nats/listener.js';
@@ -162,6 +163,33 @@ describe('NatsListener', () => {
     await reader.until((text) => text.length > (published + 1) * payload.length);
     expect(reader.hasEnded).toBe(false);
     lazy.close();
+    await limited.close();
+  });
+
+  test('holds a fast publisher back for a slow subscriber, who misses nothing', async () => {
+    const limited = await NatsListener.start({ bus, port: 0, maxPending: 4_000_000 });
+    const slow = connect(limited.port, '127.0.0.1');
+    const ready = new Promise((resolve) => bus.subscribe('ready', resolve));
+    slow.write('CONNECT {"verbose":false}\r\nSUB flood 1\r\nPUB ready 0\r\n\r\n');
+    const message = `MSG flood 1 1000\r\n${'x'.repeat(1000)}\r\n`;
+    let missing = 40_000 * message.length;
+    const all = new Promise<void>((resolve, reject) => {
+      slow.once('close', () => reject(new Error(`dropped with ${missing} bytes to come`)));
+      slow.on('data', async (chunk: Buffer) => {
+        missing -= chunk.toString('latin1').startsWith('INFO') ? 0 : chunk.length;
+        if (missing <= 0) resolve();
+        slow.pause();
+        await turn();
+        slow.resume();
+      });
+    });
+    await ready;
+    const fast = await RawClient.connect(limited.port);
+    fast.send('CONNECT {"verbose":false}\r\n');
+    fast.send(`PUB flood 1000\r\n${'x'.repeat(1000)}\r\n`.repeat(40_000));
+    await all;
+    fast.close();
+    slow.destroy();
     await limited.close();
   });
 
