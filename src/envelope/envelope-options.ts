@@ -1,4 +1,16 @@
-import { bytes, flag, int64, oneOf, payload, type Rule, recordOf, type Shape, text } from '../options.js';
+import {
+  bytes,
+  checkOptions,
+  checkValue,
+  flag,
+  int64,
+  oneOf,
+  payload,
+  type Rule,
+  recordOf,
+  type Shape,
+  text,
+} from '../options.js';
 import { ACK_POLICIES, type AckPolicy, ackPolicyCode } from '../protocol/ack-policy.js';
 import type { MessageFields } from '../protocol/message.js';
 
@@ -46,6 +58,36 @@ export const ENVELOPE_SHAPE = {
   checksum: flag,
 } satisfies Shape<EnvelopeOptions>;
 
+const RULES: ReadonlyMap<string, Rule> = new Map(Object.entries(ENVELOPE_SHAPE));
+
+/**
+ * Throws InvalidArgumentError for a value or an option that is not allowed, naming it. Options are looked over without
+ * allocating anything first: checking costs more than encoding otherwise.
+ */
+export function checkMessage(where: string, value: unknown, options: unknown): void {
+  if (!payload.accepts(value)) checkValue(where, 'value', value, payload);
+  if (options !== undefined && !isSound(options)) checkOptions(where, options, ENVELOPE_SHAPE);
+}
+
+function isSound(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  for (const name in options) {
+    const rule = RULES.get(name);
+    const value = (options as Record<string, unknown>)[name];
+    if (rule === undefined || (value !== undefined && !(rule.accepts(value) && isSoundInside(rule, value))))
+      return false;
+  }
+  return true;
+}
+
+function isSoundInside(rule: Rule, value: unknown): boolean {
+  if (rule !== headerRecord) return true;
+  for (const name in value as object) {
+    if (!bytes.accepts((value as Record<string, unknown>)[name])) return false;
+  }
+  return true;
+}
+
 const ANY_OFFSET = -1n;
 const NO_OPTIONS: EnvelopeOptions = Object.freeze({});
 
@@ -74,6 +116,8 @@ function toBytes(value: string | Uint8Array | null): Uint8Array | null {
   return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
 }
 
-function* entriesOf(headers: Readonly<Record<string, string | Uint8Array>>): Generator<[string, Uint8Array]> {
-  for (const [name, value] of Object.entries(headers)) yield [name, toBytes(value)];
+function entriesOf(headers: Readonly<Record<string, string | Uint8Array>>): [string, Uint8Array][] {
+  const entries: [string, Uint8Array][] = [];
+  for (const name of Object.keys(headers)) entries.push([name, toBytes(headers[name]!)]);
+  return entries;
 }

@@ -1,10 +1,9 @@
-import { checkOptions, checkValue, payload } from '../options.js';
 import { ByteWriter } from '../protocol/byte-writer.js';
 import { beginEnvelope, ENVELOPE_MESSAGE, sealEnvelope } from '../protocol/envelope-frame.js';
 import * as codec from '../protocol/message.js';
 import { type Message, ReceivedMessage } from '../protocol/received-message.js';
 import { asBuffer, openEnvelope } from './envelope-data.js';
-import { ENVELOPE_SHAPE, type EnvelopeOptions, messageFields, type Value } from './envelope-options.js';
+import { checkMessage, type EnvelopeOptions, messageFields, type Value } from './envelope-options.js';
 
 const writer = new ByteWriter();
 
@@ -18,8 +17,7 @@ const writer = new ByteWriter();
  * nats.publish('orders', encodeMessage('{"id":7}', { key: '7', headers: { source: 'shop' } }));
  */
 export function encodeMessage(value: Value, options?: EnvelopeOptions): Buffer {
-  checkValue('encodeMessage', 'value', value, payload);
-  checkOptions('encodeMessage', options, ENVELOPE_SHAPE);
+  checkMessage('encodeMessage', value, options);
   return writeMessage(value, options);
 }
 

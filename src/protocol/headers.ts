@@ -33,4 +33,16 @@ export function decodeHeader(reader: WireReader, strict: boolean, put: (name: st
   put(name, value);
 }
 
+/** Passes over one entry of a map field, whose tag has been read; a name that is not UTF-8 is an error. */
+export function checkHeader(reader: WireReader): void {
+  const size = reader.length();
+  const outerEnd = reader.end;
+  reader.end = reader.position + size;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x0a) reader.skipText();
+    else reader.skip(tag);
+  }
+  reader.end = outerEnd;
+}
+
 const EMPTY = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 import type { ByteWriter } from './byte-writer.js';
 import type { AckPolicy } from './generated/api.js';
-import { decodeHeader, encodeHeaders, type HeaderEntries } from './headers.js';
+import { checkHeader, decodeHeader, encodeHeaders, type HeaderEntries } from './headers.js';
 import { RecentText, WireReader } from './wire-reader.js';
 
 /** What a Message says, with absent parts as null. */
@@ -123,7 +123,7 @@ export function decodeMessage<T extends MessageTarget>(
   let field = reader.position;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x4a) {
-      if (strict) decodeHeader(reader, true, ignore);
+      if (strict) checkHeader(reader);
       else reader.skip(tag);
       if (target.source === null) {
         target.source = source;
@@ -179,13 +179,16 @@ function decodeField(target: MessageTarget, tag: number, strict: boolean): void 
 /** The headers of a decoded Message, later entries of a name winning. The values are views of its source. */
 export function decodeMessageHeaders(message: MessageTarget): Map<string, Buffer> {
   const headers = new Map<string, Buffer>();
-  if (message.source === null) return headers;
-  reader.open(message.source, message.headersStart, message.headersEnd);
-  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 0x4a) decodeHeader(reader, false, (name, value) => headers.set(name, value));
-    else reader.skip(tag);
-  }
+  eachMessageHeader(message, (name, value) => headers.set(name, value));
   return headers;
 }
 
-function ignore(): void {}
+/** Hands the headers of a decoded Message to `put`, in the order on the wire; a name may come more than once. */
+export function eachMessageHeader(message: MessageTarget, put: (name: string, value: Buffer) => void): void {
+  if (message.source === null) return;
+  reader.open(message.source, message.headersStart, message.headersEnd);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x4a) decodeHeader(reader, false, put);
+    else reader.skip(tag);
+  }
+}

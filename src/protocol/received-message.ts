@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type InspectOptions, inspect } from 'node:util';
 import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
-import { decodeMessageHeaders, type MessageTarget } from './message.js';
+import { eachMessageHeader, type MessageTarget } from './message.js';
 
 const NANOSECONDS = 1_000_000n;
 
@@ -124,7 +124,9 @@ function shown(message: ReceivedMessage): Record<string, unknown> {
 
 function readHeaders(message: MessageTarget): Readonly<Record<string, Buffer>> {
   const headers: Record<string, Buffer> = Object.create(null);
-  for (const [name, value] of decodeMessageHeaders(message)) headers[name] = value;
+  eachMessageHeader(message, (name, value) => {
+    headers[name] = value;
+  });
   return headers;
 }
 

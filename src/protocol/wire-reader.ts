@@ -89,11 +89,23 @@ export class WireReader {
     if (size === 0) return '';
     const known = recent?.match(this.source, start, size);
     if (known !== undefined) return known;
-    if (strict && !isUtf8(this.source.subarray(start, start + size)))
-      throw new WireError('string field contains invalid UTF-8');
+    if (strict) this.#checkText(start, size);
     const text = this.source.toString('utf8', start, start + size);
     recent?.keep(this.source, start, size, text);
     return text;
+  }
+
+  /** Passes over text; what is not UTF-8 is an error. */
+  skipText(): void {
+    const size = this.length();
+    const start = this.position;
+    this.position = start + size;
+    this.#checkText(start, size);
+  }
+
+  #checkText(start: number, size: number): void {
+    if (size <= SHORT_TEXT && isAscii(this.source, start, start + size)) return;
+    if (!isUtf8(this.source.subarray(start, start + size))) throw new WireError('string field contains invalid UTF-8');
   }
 
   /** Passes over the value of a field that nobody knows. */
@@ -136,6 +148,16 @@ export class WireReader {
       this.skip(tag, depth + 1);
     }
   }
+}
+
+/** Up to here looking at the bytes one by one is cheaper than a view of them and a call out of JavaScript. */
+const SHORT_TEXT = 64;
+
+function isAscii(source: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (source[i]! > 0x7f) return false;
+  }
+  return true;
 }
 
 const LONGEST_RECENT = 64;
