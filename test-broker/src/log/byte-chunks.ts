@@ -1,4 +1,4 @@
-const SMALLEST = 1024;
+const SMALLEST = 512;
 const LARGEST = 1024 * 1024;
 
 interface Chunk {
@@ -9,7 +9,7 @@ interface Chunk {
 }
 
 /**
- * Bytes that only grow, in pieces from 1 KiB up to 1 MiB so that little data takes little memory. What one `append`
+ * Bytes that only grow, in pieces from 512 bytes up to 1 MiB so that little data takes little memory. What one `append`
  * brings stays in one piece. Bytes are never changed once they are in, so views of them can be handed out.
  */
 export class ByteChunks {

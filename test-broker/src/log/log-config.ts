@@ -55,7 +55,9 @@ const NUMBERS = [
 export function resolveLogConfig(given: Partial<LogConfig> = {}): LogConfig {
   const config = { ...LOG_DEFAULTS, ...given };
   for (const name of NUMBERS) {
-    if (Number.isNaN(config[name])) throw new RangeError(`expected ${name} to be a number, got NaN`);
+    if (!Number.isFinite(config[name])) {
+      throw new RangeError(`expected ${name} to be a finite number, got ${config[name]}`);
+    }
   }
   for (const name of ['cleanerInterval', 'segmentMaxBytes'] as const) {
     if (config[name] < 0) throw new RangeError(`expected ${name} to be at least 0, got ${config[name]}`);

@@ -15,6 +15,8 @@ export class LogStore {
   readonly #config: LogConfig;
   readonly #storage: PartitionStorage | null;
   readonly #segmentMaxAge: bigint;
+  /** What the last compaction went by: with the same again it would find nothing. */
+  #compacted = { highWatermark: -1, activeBase: 0 };
 
   constructor(config: LogConfig, storage: PartitionStorage | null) {
     this.#config = config;
@@ -62,6 +64,9 @@ export class LogStore {
 
   /** Takes away the messages that a later one with the same key stands for. */
   compact(highWatermark: number): void {
+    const activeBase = this.segments.active.baseOffset;
+    if (this.#compacted.highWatermark === highWatermark && this.#compacted.activeBase === activeBase) return;
+    this.#compacted = { highWatermark, activeBase };
     const compacted = compact(this.segments.all, highWatermark);
     const byBase = new Map(compacted.map((segment) => [segment.baseOffset, segment]));
     for (const segment of this.segments.replace(compacted)) {
@@ -77,22 +82,32 @@ export class LogStore {
     const gone = this.segments.replace(kept);
     this.epochs.truncate(offset);
     if (this.#storage === null) return;
-    const { active } = this.segments;
-    // When nothing is left, the file whose name tells the next offset must be there before the others go.
-    if (kept.length === 1) this.#storage.activate(active, this.epochs.last);
-    // From the end backwards: at every moment the files are a log that lacks nothing in between.
-    for (const segment of gone.reverse()) {
-      const head = kept.find((other) => other.baseOffset === segment.baseOffset);
-      if (head === undefined) this.#storage.remove(segment.baseOffset);
-      else this.#storage.activate(head, this.epochs.last);
+    try {
+      this.#truncateStorage(this.#storage, kept, gone);
+    } catch (error) {
+      // Appending after a half-done truncation would mix offsets of two histories in the files.
+      this.#storage.refuse(error);
+      throw error;
     }
-    this.#storage.activate(active, this.epochs.last);
   }
 
   /** Drops everything. */
   delete(): void {
     this.segments.replace([new Segment(this.segments.nextOffset)]);
     this.#storage?.delete();
+  }
+
+  #truncateStorage(storage: PartitionStorage, kept: readonly Segment[], gone: Segment[]): void {
+    const { active } = this.segments;
+    // When nothing is left, the file whose name tells the next offset must be there before the others go.
+    if (kept.length === 1) storage.activate(active, this.epochs.last);
+    // From the end backwards: at every moment the files are a log that lacks nothing in between.
+    for (const segment of gone.reverse()) {
+      const head = kept.find((other) => other.baseOffset === segment.baseOffset);
+      if (head === undefined) storage.remove(segment.baseOffset);
+      else storage.activate(head, this.epochs.last);
+    }
+    storage.activate(active, this.epochs.last);
   }
 
   #before(offset: number): Segment[] {

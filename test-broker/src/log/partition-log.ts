@@ -1,16 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { ValueEncryption } from './encryption.js';
-import { entrySize, frameEntrySize } from './entry-size.js';
-import {
-  decodeFrame,
-  eachFrame,
-  encodeFrame,
-  frameOffset,
-  frameTimestamp,
-  type LogRecord,
-  replaceValue,
-  storedHeaders,
-} from './frame.js';
+import { encodeEntry } from './entry-frame.js';
+import { frameEntrySize } from './entry-size.js';
+import { decodeFrame, eachFrame, frameOffset, frameTimestamp, type LogRecord, replaceValue } from './frame.js';
 import { LeaderEpochs } from './leader-epochs.js';
 import { Listeners } from './listeners.js';
 import { type LogConfig, resolveLogConfig } from './log-config.js';
@@ -134,23 +126,7 @@ export class PartitionLog {
     if (this.#readonly) throw new ReadonlyLogError();
     const offset = this.nextOffset;
     this.#checkExpected(entry.expectedOffset, offset);
-    const value = this.#encryption === null ? entry.value : this.#encryption.seal(entry.value);
-    const headers = storedHeaders(entry.headers, entry.subject, entry.reply);
-    const frame = encodeFrame({
-      offset: BigInt(offset),
-      key: entry.key,
-      value,
-      timestamp: entry.timestamp,
-      stream: this.stream,
-      partition: this.partition,
-      subject: entry.subject,
-      replySubject: entry.reply,
-      headers,
-      ackInbox: '',
-      correlationId: '',
-      ackPolicy: 0,
-    });
-    const size = entrySize(entry.key?.length ?? 0, value?.length ?? 0, headers);
+    const { frame, size } = encodeEntry(this, entry, offset, this.#encryption);
     this.#store.rollIfDue(entry.timestamp);
     this.#add(frame, offset, entry.timestamp, size, Number(entry.leaderEpoch));
     return offset;
@@ -184,26 +160,18 @@ export class PartitionLog {
 
   /** The stored message with this offset, null when there is none. */
   record(offset: number): LogRecord | null {
-    const segment = this.segments.holding(offset);
-    const index = segment?.indexOf(offset) ?? 0;
-    if (segment === null || segment.offsetAt(index) !== offset) return null;
-    return decodeFrame(this.readable(segment.frameAt(index)));
+    const [record] = this.records(offset, offset);
+    return record ?? null;
   }
 
   /** The stored messages from `from` up to and with `to`, committed or not. */
   *records(from = 0, to = Number.MAX_SAFE_INTEGER): Generator<LogRecord> {
-    for (const segment of [...this.segments.all]) {
-      for (let i = segment.indexOf(from); i < segment.count && segment.offsetAt(i) <= to; i++) {
-        yield decodeFrame(this.readable(segment.frameAt(i)));
-      }
-    }
+    for (const frame of this.segments.frames(from, to)) yield decodeFrame(this.readable(frame));
   }
 
   /** The stored messages from `from` back to the oldest. */
   *recordsBackwards(from = this.newestOffset): Generator<LogRecord> {
-    for (const segment of [...this.segments.all].reverse()) {
-      for (let i = segment.indexOf(from + 1) - 1; i >= 0; i--) yield decodeFrame(this.readable(segment.frameAt(i)));
-    }
+    for (const frame of this.segments.framesBackwards(from)) yield decodeFrame(this.readable(frame));
   }
 
   /** The lowest offset at or after a time (nanoseconds), the next offset when there is none. */
@@ -238,7 +206,8 @@ export class PartitionLog {
   appendSlice(slice: LogSlice): void {
     this.requireOpen();
     const epochs = new LeaderEpochs(slice.epochs);
-    for (const run of slice.frames) eachFrame(run, (frame) => this.#appendFrame(frame, epochs));
+    const now = this.#clock.nanos();
+    for (const run of slice.frames) eachFrame(run, (frame) => this.#appendFrame(frame, epochs, now));
   }
 
   /** Drops every message from this offset on. */
@@ -262,8 +231,7 @@ export class PartitionLog {
   close(): void {
     if (this.#state !== 'open') return;
     this.#stop();
-    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
-    this.#storage?.close();
+    this.#attempt('checkpoint', () => this.#closeStorage());
     this.#state = 'closed';
     this.#changes.tell('closed');
   }
@@ -282,7 +250,7 @@ export class PartitionLog {
   delete(): void {
     if (this.#state === 'deleted') return;
     this.#stop();
-    this.#store.delete();
+    this.#attempt('delete the files of', () => this.#store.delete());
     this.#state = 'deleted';
     this.#changes.tell('deleted');
   }
@@ -319,11 +287,11 @@ export class PartitionLog {
     this.#appends.tell(offset);
   }
 
-  #appendFrame(frame: Buffer, epochs: LeaderEpochs): void {
+  #appendFrame(frame: Buffer, epochs: LeaderEpochs, now: bigint): void {
     const offset = frameOffset(frame);
     if (offset < this.nextOffset) throw new LogError(`expected offset ${this.nextOffset} or more, got ${offset}`);
     this.#store.skipTo(offset);
-    this.#store.rollIfDue(this.#clock.nanos());
+    this.#store.rollIfDue(now);
     this.#add(frame, offset, frameTimestamp(frame), frameEntrySize(frame), epochs.epochOf(offset));
   }
 
@@ -343,12 +311,17 @@ export class PartitionLog {
     return this.#cleanable;
   }
 
+  #closeStorage(): void {
+    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
+    this.#storage?.close();
+  }
+
   #checkpointTick(): boolean {
     this.#attempt('checkpoint', () => this.#storage?.checkpoint(this.#highWatermark));
     return false;
   }
 
-  /** Nobody waits for what a timer does, so a disk that fails must be reported instead. */
+  /** For what nobody waits for, or must go on to its end: a disk that fails is reported. */
   #attempt(what: string, work: () => void): void {
     try {
       work();

@@ -58,6 +58,22 @@ export class SegmentList {
     return null;
   }
 
+  /** The frames of the messages from `from` up to and with `to`. */
+  *frames(from: number, to: number): Generator<Buffer> {
+    for (const segment of this.#segments.slice(this.find(from))) {
+      if (segment.baseOffset > to) return;
+      const end = segment.indexOf(to + 1);
+      for (let index = segment.indexOf(from); index < end; index++) yield segment.frameAt(index);
+    }
+  }
+
+  /** The frames of the messages from `from` back to the oldest. */
+  *framesBackwards(from: number): Generator<Buffer> {
+    for (const segment of this.#segments.slice(0, this.find(from) + 1).reverse()) {
+      for (let index = segment.indexOf(from + 1) - 1; index >= 0; index--) yield segment.frameAt(index);
+    }
+  }
+
   /** Closes the active segment and opens one that begins with this offset. */
   roll(baseOffset: number): Segment {
     this.active.seal();

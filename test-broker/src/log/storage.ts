@@ -59,6 +59,7 @@ export class PartitionStorage {
   readonly #onWarning: (message: string) => void;
   /** The file that is written to, and how long it is. */
   #active = { path: '', length: 0 };
+  #broken: unknown = null;
 
   constructor({ directory, files = new OpenFiles(), onWarning = () => {} }: StorageOptions) {
     this.directory = directory;
@@ -87,8 +88,14 @@ export class PartitionStorage {
   roll(baseOffset: number, epoch: number): void {
     if (this.#active.path === '') mkdirSync(this.directory, { recursive: true });
     else this.#files.close(this.#active.path);
+    const previous = this.#active;
     this.#active = { path: this.#path(baseOffset), length: 0 };
-    this.#write([encodeHeader(baseOffset, epoch)]);
+    try {
+      this.#write([encodeHeader(baseOffset, epoch)]);
+    } catch (error) {
+      this.#active = previous;
+      throw error;
+    }
   }
 
   /** Writes a message to the end of the active segment, which is made when it is the first. */
@@ -129,6 +136,11 @@ export class PartitionStorage {
     this.#files.close(path);
     truncateSync(path, length);
     this.#active = { path, length };
+  }
+
+  /** Takes nothing more, since the files are no longer what the log is. */
+  refuse(cause: unknown): void {
+    this.#broken = cause;
   }
 
   /** Notes the high watermark. */
@@ -178,6 +190,9 @@ export class PartitionStorage {
   }
 
   #write(parts: readonly Uint8Array[]): void {
+    if (this.#broken !== null) {
+      throw new Error(`${this.directory} takes nothing more: it could not be changed before`, { cause: this.#broken });
+    }
     const { path, length } = this.#active;
     const expected = parts.reduce((sum, part) => sum + part.length, 0);
     let written = 0;

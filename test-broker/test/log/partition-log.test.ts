@@ -302,6 +302,8 @@ describe('resolveLogConfig', () => {
     expect(() => resolveLogConfig({ segmentMaxBytes: -1 })).toThrow(
       'expected segmentMaxBytes to be at least 0, got -1',
     );
-    expect(() => resolveLogConfig({ retentionMaxAge: Number.NaN })).toThrow('expected retentionMaxAge to be a number');
+    expect(() => resolveLogConfig({ retentionMaxAge: Number.NaN })).toThrow(
+      'expected retentionMaxAge to be a finite number',
+    );
   });
 });

@@ -1,4 +1,15 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LogConfig } from '../../src/log/log-config.js';
@@ -267,13 +278,34 @@ describe('PartitionStorage', () => {
     expect(held(openIn(directory).log)).toEqual([0, 1]);
   });
 
+  it('goes on with the segment it has when the next one cannot be made', () => {
+    const directory = temporaryDirectory();
+    const { log, add } = openIn(directory, { config: { segmentMaxBytes: 1 } });
+    add();
+    mkdirSync(join(directory, '00000000000000000001.log'));
+    expect(() => add()).toThrow('EISDIR');
+    expect([log.nextOffset, log.segments.all.length]).toEqual([1, 1]);
+    rmdirSync(join(directory, '00000000000000000001.log'));
+    expect(add()).toBe(1);
+    expect(held(openIn(directory).log)).toEqual([0, 1]);
+  });
+
+  it('takes nothing more after a truncation that failed half-way', () => {
+    const directory = temporaryDirectory();
+    const { log, add } = openIn(directory, { config: { segmentMaxBytes: 200 } });
+    for (let i = 0; i < 7; i++) add();
+    rmSync(join(directory, '00000000000000000006.log'));
+    mkdirSync(join(directory, '00000000000000000006.log'));
+    expect(() => log.truncate(2)).toThrow('is a directory');
+    expect(() => add()).toThrow(`${directory} takes nothing more: it could not be changed before`);
+  });
+
   it('reports what fails on a tick instead of throwing into the clock', async () => {
     const directory = temporaryDirectory();
     const warnings: string[] = [];
     const { clock, add } = openIn(directory, { warnings });
     add();
     // A directory where the checkpoint is to be renamed to.
-    const { mkdirSync } = await import('node:fs');
     mkdirSync(join(directory, 'high-watermark'));
     await clock.advance(5000);
     expect(warnings).toEqual([expect.stringContaining('failed to checkpoint partition 0 of stream stream')]);
