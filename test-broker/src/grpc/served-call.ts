@@ -18,6 +18,10 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
 const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
 
+// Made once: an error's stack costs more than all else that the end of a call does.
+const ENDED = new RpcError('CANCELLED', 'the call has ended');
+const CANCELLED = new RpcError('CANCELLED', 'context canceled');
+
 type Messages = (payloads: readonly Buffer[]) => Promise<void> | void;
 
 /** One call on one HTTP/2 stream, of whatever kind: reads its messages, packs its answers, ends it with a status. */
@@ -55,7 +59,7 @@ export class ServedCall implements DuplexCall {
     this.deadline = timeout === null ? null : Date.now() + timeout;
     stream.on('error', (error: Error) => this.#lost(error));
     stream.once('close', () => this.#closed());
-    stream.once('aborted', () => this.#lost(new RpcError('CANCELLED', 'context canceled')));
+    stream.once('aborted', () => this.#lost(CANCELLED));
     if (timeout !== null && timeout <= LONGEST_TIMER)
       this.#timer = host.after(timeout, () =>
         this.fail(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
@@ -253,7 +257,7 @@ export class ServedCall implements DuplexCall {
     return new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error));
   }
 
-  #finish(status: StatusName, message: string, reason: Error = new RpcError('CANCELLED', 'the call has ended')): void {
+  #finish(status: StatusName, message: string, reason: Error = ENDED): void {
     if (this.#over) return;
     this.#ending = { status, message };
     this.#settle(reason);
@@ -306,7 +310,7 @@ export class ServedCall implements DuplexCall {
   }
 
   #closed(): void {
-    this.#lost(new RpcError('CANCELLED', 'context canceled'));
+    this.#lost(CANCELLED);
     this.#out = [];
     this.#outBytes = 0;
     this.#host.closed(this);
