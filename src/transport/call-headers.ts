@@ -32,14 +32,20 @@ const RESERVED = new Set(['te', 'content-type', 'user-agent', 'host', 'connectio
 
 function userMetadata(metadata: MetadataEntries): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
-  for (const [name, value] of Object.entries(metadata)) {
+  for (const [name, value] of checkedMetadata(metadata))
+    headers[name] = typeof value === 'string' ? value : value.toString('base64');
+  return headers;
+}
+
+/** Metadata as gRPC takes it: names in lower case, values of `-bin` names as bytes. Throws TypeError on what it cannot carry. */
+export function checkedMetadata(metadata: MetadataEntries): [name: string, value: string | Buffer][] {
+  return Object.entries(metadata).map(([name, value]) => {
     const key = name.toLowerCase();
     if (RESERVED.has(key) || key.startsWith('grpc-') || key.startsWith(':'))
       throw new TypeError(`metadata name "${name}" is reserved by gRPC`);
     if (!/^[0-9a-z_.-]+$/.test(key)) throw new TypeError(`metadata name "${name}" may only hold a-z, 0-9, _ - and .`);
-    headers[key] = key.endsWith('-bin') ? Buffer.from(value).toString('base64') : asciiValue(name, value);
-  }
-  return headers;
+    return [key, key.endsWith('-bin') ? Buffer.from(value) : asciiValue(name, value)];
+  });
 }
 
 function asciiValue(name: string, value: string): string {

@@ -63,11 +63,12 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
   return new Promise((resolve, reject) => {
     let session: ClientHttp2Session | undefined;
     let secured = false;
-    let cause: unknown;
+    let settled = false;
     const settle = (finish: () => void) => {
+      if (settled) return;
+      settled = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      socket.off('close', onClose);
       finish();
     };
     const fail = (reason: ConnectionReason, error?: unknown, note?: string) =>
@@ -76,18 +77,17 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
         reject(failure(target, reason, error, note));
       });
     const onAbort = () => fail('closed', signal?.reason);
-    const onClose = () => {
-      if (cause !== undefined) fail(connectionReason(cause), cause);
-      // TLS 1.3 tells a client that its certificate is missing only after the handshake, and a close may overtake the alert.
-      else if (secured) fail('tls-rejected', undefined, 'it closed the connection right after the TLS handshake');
-      else fail('lost', undefined, 'it closed the connection before its SETTINGS');
+    const onError = (error: unknown) => {
+      const reason = connectionReason(error);
+      fail(reason === 'lost' && secured ? 'tls-rejected' : reason, error);
     };
+    // TLS 1.3 tells a client that its certificate is missing only after the handshake, and a close may overtake the alert.
+    const onClose = () =>
+      fail(secured ? 'tls-rejected' : 'lost', undefined, 'it closed the connection before its SETTINGS');
     const timer = setTimeout(() => fail('timeout', undefined, waitedFor(target, socket, secured)), target.timeout);
-    // The error always comes before the close, which then reports it: one place decides.
-    socket.on('error', (error) => {
-      cause ??= error;
-    });
-    socket.on('close', onClose);
+    // The listeners for errors stay: without one, a later error would end the process.
+    socket.on('error', onError);
+    socket.once('close', onClose);
     socket.once(target.tls === undefined ? 'connect' : 'secureConnect', () => {
       secured = target.tls !== undefined;
       if (secured && (socket as TLSSocket).alpnProtocol !== 'h2') {
@@ -95,9 +95,8 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
         return;
       }
       session = startHttp2(target, socket);
-      session.on('error', (error) => {
-        cause ??= error;
-      });
+      session.on('error', onError);
+      session.once('close', onClose);
       session.once('remoteSettings', () => settle(() => resolve({ session: session!, socket })));
     });
     signal?.addEventListener('abort', onAbort, { once: true });

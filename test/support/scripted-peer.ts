@@ -28,7 +28,12 @@ export class ScriptedPeer {
     this.#server = server;
   }
 
-  static async start(script: CallScript, tls?: SecureServerOptions, settings: Settings = {}): Promise<ScriptedPeer> {
+  static async start(
+    script: CallScript,
+    tls?: SecureServerOptions,
+    settings: Settings = {},
+    port = 0,
+  ): Promise<ScriptedPeer> {
     const server = tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings });
     const peer = new ScriptedPeer(server);
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
@@ -47,7 +52,7 @@ export class ScriptedPeer {
       peer.calls.push(headers);
       script(stream, headers);
     });
-    server.listen(0, peer.host);
+    server.listen(port, peer.host);
     await once(server, 'listening');
     return peer;
   }

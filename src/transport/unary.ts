@@ -1,0 +1,240 @@
+import { Client, type ClientOptions, connectivityState, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { callMetadata, checkedMetadata, USER_AGENT } from './call-headers.js';
+import { connectionFailure } from './connection-failure.js';
+import type { ConnectionReason } from './connection-reason.js';
+import { channelCredentials, connectOptions, type TlsOptions, tlsOptions } from './credentials.js';
+import { authorityOf, dial } from './dial.js';
+import type { CallMetadata, MetadataEntries, TransportLogger } from './metadata.js';
+import { RpcFailure, Status } from './status.js';
+import { encodeRequest, type UnaryMethodDefinition } from './unary-method.js';
+import { orAbort, orDeadline } from './waiting.js';
+
+export type { UnaryMethodDefinition } from './unary-method.js';
+
+/** Where a channel leads. Durations are milliseconds. */
+export interface UnaryChannelOptions {
+  readonly host: string;
+  readonly port: number;
+  /** True is TLS with Node's own trusted CAs. Default: plaintext. */
+  readonly tls?: boolean | TlsOptions | undefined;
+  /** gRPC metadata of every call. */
+  readonly callMetadata?: CallMetadata | undefined;
+  /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
+  readonly connectTimeout?: number | undefined;
+  /** Limit of a call that brings none of its own: no call waits for ever. Default 10_000. */
+  readonly callTimeout?: number | undefined;
+  /** Default 30_000. */
+  readonly keepaliveTime?: number | undefined;
+  /** Default 15_000. */
+  readonly keepaliveTimeout?: number | undefined;
+  /** Largest answer to accept, in bytes; the metadata of a large cluster is large. Default 64 MiB. */
+  readonly maxReceiveBytes?: number | undefined;
+  readonly logger?: TransportLogger | undefined;
+}
+
+/** Options of one call. */
+export interface UnaryCallOptions {
+  /** Milliseconds for the call, connecting included. */
+  readonly timeout?: number | undefined;
+  /** Point in time, as of `Date.now()`; the earlier of this and `timeout` counts. */
+  readonly deadline?: number | undefined;
+  /** Rejects the call with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Metadata of this call, besides that of the channel. */
+  readonly metadata?: MetadataEntries | undefined;
+}
+
+/** The unary calls to one broker, over grpc-js. */
+export class UnaryChannel {
+  readonly #options: UnaryChannelOptions;
+  readonly #address: string;
+  readonly #closing = new AbortController();
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
+
+  constructor(options: UnaryChannelOptions) {
+    this.#options = options;
+    this.#address = authorityOf(options.host, options.port);
+  }
+
+  /**
+   * Makes one call. Rejects with RpcFailure, or with the reason of an aborted signal. `sent` of the failure is false when
+   * the call never left.
+   */
+  async call<Request, Response>(
+    method: UnaryMethodDefinition<Request, Response>,
+    request: Request,
+    options: UnaryCallOptions = {},
+  ): Promise<Response> {
+    options.signal?.throwIfAborted();
+    const deadline = this.#deadline(options);
+    const payload = encodeRequest(method, request);
+    const late = () =>
+      new RpcFailure(Status.DEADLINE_EXCEEDED, `no connection to ${this.#address} in time`, { sent: false });
+    const prepared = Promise.all([this.#ready(), this.#metadata(options)]);
+    const [client, metadata] = await orAbort(orDeadline(prepared, deadline, late), options.signal);
+    return await this.#send(client, method, payload, metadata, deadline, options.signal);
+  }
+
+  #deadline({ timeout, deadline }: UnaryCallOptions): number {
+    const { callTimeout = 10_000 } = this.#options;
+    if (deadline !== undefined && timeout === undefined) return deadline;
+    return Math.min(deadline ?? Number.POSITIVE_INFINITY, Date.now() + (timeout ?? callTimeout));
+  }
+
+  async #metadata({ metadata: own }: UnaryCallOptions): Promise<Metadata> {
+    const metadata = new Metadata();
+    try {
+      const entries = { ...(await callMetadata(this.#options.callMetadata)), ...own };
+      for (const [name, value] of checkedMetadata(entries)) metadata.set(name, value);
+    } catch (cause) {
+      const details = `call metadata cannot be sent: ${String(cause)}`;
+      throw new RpcFailure(Status.UNAUTHENTICATED, details, { sent: false, cause });
+    }
+    return metadata;
+  }
+
+  #send<Request, Response>(
+    client: Client,
+    { path, responseDeserialize }: UnaryMethodDefinition<Request, Response>,
+    payload: Buffer,
+    metadata: Metadata,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const settle = (error: ServiceError | null, response?: Response) => {
+        signal?.removeEventListener('abort', onAbort);
+        if (error === null) resolve(response as Response);
+        else reject(this.#failure(client, error));
+      };
+      const call = client.makeUnaryRequest(path, asItIs, responseDeserialize, payload, metadata, { deadline }, settle);
+      const onAbort = () => {
+        reject(signal?.reason);
+        call.cancel();
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted) onAbort();
+    });
+  }
+
+  #failure(client: Client, error: ServiceError): RpcFailure {
+    // A peer that went silent shows itself in no other way: the next call starts on a new connection.
+    if (error.code === Status.DEADLINE_EXCEEDED) {
+      this.#options.logger?.debug({ broker: this.#address }, 'call ran into its deadline, channel replaced');
+      this.#retire(client);
+    }
+    const lost = error.code === Status.UNAVAILABLE && !isReady(client);
+    const connection = this.#closing.signal.aborted ? 'closed' : 'lost';
+    // The one word of grpc-js for REFUSED_STREAM, the server's promise that it did nothing.
+    const refused = error.code === Status.UNAVAILABLE && error.details.startsWith('Stream refused by server');
+    return new RpcFailure(error.code, error.details, { sent: !refused, cause: error, ...(lost ? { connection } : {}) });
+  }
+
+  /** Answers a client that is connected. One attempt serves all who wait. */
+  #ready(): Promise<Client> {
+    if (this.#client !== undefined && isReady(this.#client)) return Promise.resolve(this.#client);
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  /**
+   * Dials by itself before grpc-js does. grpc-js 1.14 waits for ever for a peer that takes the connection and stays silent
+   * (grpc/grpc-node#2785), keeps the socket when its channel is closed meanwhile, and hides in a text why TLS failed. To be
+   * dropped when it bounds its handshake and tells the cause.
+   */
+  async #connect(): Promise<Client> {
+    const { host, port, connectTimeout = 10_000 } = this.#options;
+    const until = Date.now() + connectTimeout;
+    if (this.#closing.signal.aborted) throw this.#unavailable('closed');
+    const { session, socket } = await dial(
+      { host, port, tls: this.#tls(), timeout: connectTimeout },
+      this.#closing.signal,
+    );
+    session.destroy();
+    socket.destroySoon();
+    this.#client ??= this.#newClient();
+    const client = this.#client;
+    try {
+      await this.#untilReady(client, until);
+      return client;
+    } catch (error) {
+      this.#retire(client);
+      throw error;
+    }
+  }
+
+  async #untilReady(client: Client, until: number): Promise<void> {
+    const channel = client.getChannel();
+    for (;;) {
+      if (this.#closing.signal.aborted) throw this.#unavailable('closed');
+      const state = channel.getConnectivityState(true);
+      if (state === connectivityState.READY) return;
+      if (state === connectivityState.TRANSIENT_FAILURE) throw this.#unavailable('lost');
+      await new Promise<void>((resolve, reject) => {
+        const changed = (error?: Error) => (error ? reject(this.#unavailable('timeout')) : resolve());
+        channel.watchConnectivityState(state, until, changed);
+      });
+    }
+  }
+
+  #unavailable(reason: ConnectionReason): RpcFailure {
+    return connectionFailure(this.#address, reason, { sent: false });
+  }
+
+  #tls() {
+    const tls = tlsOptions(this.#options.tls);
+    if (tls === undefined) return undefined;
+    try {
+      return connectOptions(tls);
+    } catch (cause) {
+      throw connectionFailure(this.#address, 'tls-config', { sent: false, cause });
+    }
+  }
+
+  #newClient(): Client {
+    const { keepaliveTime = 30_000, keepaliveTimeout = 15_000, maxReceiveBytes = 64 * 1024 * 1024 } = this.#options;
+    const tls = tlsOptions(this.#options.tls);
+    const settings: ClientOptions = {
+      'grpc.primary_user_agent': USER_AGENT,
+      'grpc.keepalive_time_ms': keepaliveTime,
+      'grpc.keepalive_timeout_ms': keepaliveTimeout,
+      'grpc.max_receive_message_length': maxReceiveBytes,
+      'grpc.max_send_message_length': -1,
+      // Retries, routes and proxies are decided above, and the same for both planes.
+      'grpc.enable_retries': 0,
+      'grpc.enable_http_proxy': 0,
+      'grpc.service_config_disable_resolution': 1,
+      // A channel that replaces another must not inherit its connection.
+      'grpc.use_local_subchannel_pool': 1,
+      ...(tls?.servername === undefined ? {} : { 'grpc.ssl_target_name_override': tls.servername }),
+    };
+    return new Client(this.#address, channelCredentials(tls), settings);
+  }
+
+  #retire(client: Client): void {
+    client.close();
+    if (this.#client === client) this.#client = undefined;
+  }
+
+  /** Lets the next call start on a new connection; running calls go on. */
+  reset(): void {
+    if (this.#client !== undefined) this.#retire(this.#client);
+  }
+
+  /** Closes the channel; later calls and those that wait for a connection fail as closed, running ones end by their deadline. */
+  close(): void {
+    this.#closing.abort();
+    this.reset();
+  }
+}
+
+function isReady(client: Client): boolean {
+  return client.getChannel().getConnectivityState(false) === connectivityState.READY;
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
+}

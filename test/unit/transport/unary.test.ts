@@ -1,0 +1,229 @@
+import { getEventListeners } from 'node:events';
+import type { ServerHttp2Stream } from 'node:http2';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  APIService,
+  FetchMetadataRequest,
+  FetchMetadataResponse,
+  PublishRequest,
+  PublishResponse,
+} from '../../../src/protocol/generated/api.js';
+import { FrameSplitter } from '../../../src/transport/frames.js';
+import { RpcFailure } from '../../../src/transport/status.js';
+import { UnaryChannel, type UnaryChannelOptions } from '../../../src/transport/unary.js';
+import { deferred } from '../../support/deferred.js';
+import { RawPeer } from '../../support/raw-peer.js';
+import { answer, answerTrailersOnly, type CallScript, ScriptedPeer } from '../../support/scripted-peer.js';
+
+const open: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+function opened<T extends { close(): unknown }>(one: T): T {
+  open.push(one);
+  return one;
+}
+
+const peerWith = async (script: CallScript) => opened(await ScriptedPeer.start(script));
+
+function channelTo(peer: { host: string; port: number }, options: Partial<UnaryChannelOptions> = {}): UnaryChannel {
+  return opened(new UnaryChannel({ host: peer.host, port: peer.port, ...options }));
+}
+
+/** A peer that hands each whole request to `reply`. */
+function serving(reply: (request: Buffer, stream: ServerHttp2Stream) => void): Promise<ScriptedPeer> {
+  return peerWith((stream) => {
+    const splitter = new FrameSplitter(1 << 20);
+    stream.on('data', (chunk: Buffer) =>
+      splitter.push(chunk, (source, start, end) => reply(source.subarray(start, end), stream)),
+    );
+  });
+}
+
+const metadataAnswer = Buffer.from(
+  FetchMetadataResponse.encode({
+    brokers: [{ id: 'a', host: 'h', port: 1, leaderCount: 2, partitionCount: 3 }],
+    streamMetadata: [],
+    groupMetadata: [],
+  }).finish(),
+);
+const everything: FetchMetadataRequest = { streams: [], groups: [] };
+
+async function failureOf(promise: Promise<unknown>): Promise<RpcFailure> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(RpcFailure);
+  return error as RpcFailure;
+}
+
+describe('UnaryChannel', () => {
+  it('calls by the generated definitions, with a deadline even when none is given', async () => {
+    const peer = await serving((request, stream) => {
+      expect(FetchMetadataRequest.decode(request)).toEqual({ streams: ['s'], groups: [] });
+      answer(stream, [metadataAnswer]);
+    });
+    const channel = channelTo(peer, { callMetadata: async () => ({ token: 'abc' }) });
+    const response = await channel.call(
+      APIService.fetchMetadata,
+      { streams: ['s'], groups: [] },
+      {
+        metadata: { own: '1' },
+      },
+    );
+    expect(response.brokers[0]).toEqual({ id: 'a', host: 'h', port: 1, leaderCount: 2, partitionCount: 3 });
+    const headers = peer.calls[0];
+    expect(headers).toMatchObject({ ':path': '/proto.API/FetchMetadata', token: 'abc', own: '1' });
+    expect(headers?.['grpc-timeout']).toMatch(/^\d+[mS]$/);
+    expect(headers?.['user-agent']).toMatch(/^liftbridge-client-node\//);
+  });
+
+  it('sends user data whole when it skips the copying serializer', async () => {
+    const value = Buffer.from('v'.repeat(100_000));
+    const received = deferred<PublishRequest>();
+    const peer = await serving((request, stream) => {
+      received.resolve(PublishRequest.decode(request));
+      answer(stream, [
+        Buffer.from(PublishResponse.encode({ ack: undefined, asyncError: undefined, correlationId: 'c' }).finish()),
+      ]);
+    });
+    const request = PublishRequest.fromPartial({ value, stream: 's', correlationId: 'c' });
+    expect((await channelTo(peer).call(APIService.publish, request)).correlationId).toBe('c');
+    expect(Buffer.from((await received.promise).value).equals(value)).toBe(true);
+  });
+
+  it('rejects with the code and text of the server', async () => {
+    const peer = await peerWith((stream) => answerTrailersOnly(stream, 6, 'stream %C3%BC exists'));
+    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 6, codeName: 'ALREADY_EXISTS', details: 'stream ü exists', sent: true });
+    expect(failure.connection).toBeUndefined();
+  });
+
+  it('rejects with DEADLINE_EXCEEDED when the server stays silent, and starts the next call on a new connection', async () => {
+    let calls = 0;
+    const peer = await peerWith((stream) => {
+      if (++calls > 1) answer(stream, [metadataAnswer]);
+    });
+    const channel = channelTo(peer);
+    const failure = await failureOf(channel.call(APIService.fetchMetadata, everything, { timeout: 50 }));
+    expect(failure).toMatchObject({ code: 4, sent: true });
+    expect((await channel.call(APIService.fetchMetadata, everything)).brokers).toHaveLength(1);
+  });
+
+  it('rejects with the reason of an aborted signal, cancels on the server and takes its listener away', async () => {
+    const called = deferred<ServerHttp2Stream>();
+    const closed = deferred<number>();
+    const peer = await peerWith((stream) => {
+      stream.on('close', () => closed.resolve(stream.rstCode));
+      called.resolve(stream);
+    });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const call = channelTo(peer).call(APIService.fetchMetadata, everything, { signal: controller.signal });
+    await called.promise;
+    controller.abort(reason);
+    await expect(call).rejects.toBe(reason);
+    expect(await closed.promise).toBe(8);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  });
+
+  it('rejects with the reason of a signal that is aborted while connecting, or was before', async () => {
+    const peer = opened(await RawPeer.start({}));
+    const channel = channelTo(peer);
+    const controller = new AbortController();
+    const call = channel.call(APIService.fetchMetadata, everything, { signal: controller.signal });
+    controller.abort('no more');
+    await expect(call).rejects.toBe('no more');
+    await expect(channel.call(APIService.fetchMetadata, everything, { signal: controller.signal })).rejects.toBe(
+      'no more',
+    );
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  });
+
+  it('fails within connectTimeout when the peer takes the connection and stays silent, and leaves no socket', async () => {
+    const peer = opened(await RawPeer.start({}));
+    const channel = channelTo(peer, { connectTimeout: 50 });
+    const [first, second] = await Promise.all([
+      failureOf(channel.call(APIService.fetchMetadata, everything)),
+      failureOf(channel.call(APIService.fetchMetadata, everything)),
+    ]);
+    expect(first).toMatchObject({ code: 14, connection: 'timeout', sent: false });
+    expect(second.connection).toBe('timeout');
+    expect(peer.connections).toHaveLength(1);
+    await expect.poll(() => peer.open).toBe(0);
+  });
+
+  it('fails within connectTimeout when the peer answers the first connection only', async () => {
+    let connections = 0;
+    const peer = opened(
+      await RawPeer.start({
+        onConnection: (connection) => {
+          if (connections++ === 0) connection.settings();
+        },
+      }),
+    );
+    const channel = channelTo(peer, { connectTimeout: 300 });
+    const failure = await failureOf(channel.call(APIService.fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 14, connection: 'timeout', sent: false });
+    expect(connections).toBe(2);
+  });
+
+  it('ends by the deadline of the call when that comes before connectTimeout', async () => {
+    const peer = opened(await RawPeer.start({}));
+    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything, { timeout: 30 }));
+    expect(failure).toMatchObject({ code: 4, sent: false });
+  });
+
+  it('connects anew after the peer was away', async () => {
+    let peer = await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]));
+    const { host, port } = peer;
+    const channel = channelTo(peer);
+    await channel.call(APIService.fetchMetadata, everything);
+    await peer.close();
+    const attempt = async () => (await failureOf(channel.call(APIService.fetchMetadata, everything))).connection;
+    await expect.poll(attempt).toBe('refused');
+    peer = opened(await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]), undefined, {}, port));
+    expect(peer.host).toBe(host);
+    expect((await channel.call(APIService.fetchMetadata, everything)).brokers).toHaveLength(1);
+  });
+
+  it('says that a call was sent and the connection lost when it breaks under the call', async () => {
+    const peer = await peerWith((stream) => stream.session?.destroy());
+    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 14, connection: 'lost', sent: true });
+  });
+
+  it('reads answers above 4 MiB, and refuses those above its own limit', async () => {
+    const text = 'x'.repeat(5 << 20);
+    const large = Buffer.from(
+      PublishResponse.encode({ ack: undefined, asyncError: undefined, correlationId: text }).finish(),
+    );
+    const peer = await serving((_, stream) => answer(stream, [large]));
+    const request = PublishRequest.fromPartial({});
+    expect((await channelTo(peer).call(APIService.publish, request)).correlationId).toHaveLength(5 << 20);
+    const small = channelTo(peer, { maxReceiveBytes: 1000 });
+    expect((await failureOf(small.call(APIService.publish, request))).code).toBe(8);
+  });
+
+  it('rejects as UNAUTHENTICATED and unsent when the metadata cannot be sent', async () => {
+    const peer = await peerWith((stream) => answer(stream, [metadataAnswer]));
+    const channel = channelTo(peer, { callMetadata: () => Promise.reject(new Error('no token')) });
+    expect(await failureOf(channel.call(APIService.fetchMetadata, everything))).toMatchObject({
+      code: 16,
+      sent: false,
+    });
+  });
+
+  it('fails as closed after close(), and leaves no connection', async () => {
+    const peer = await peerWith((stream) => answer(stream, [metadataAnswer]));
+    const channel = channelTo(peer);
+    await channel.call(APIService.fetchMetadata, everything);
+    channel.close();
+    channel.close();
+    expect((await failureOf(channel.call(APIService.fetchMetadata, everything))).connection).toBe('closed');
+    await expect.poll(() => peer.sockets.size).toBe(0);
+  });
+});
