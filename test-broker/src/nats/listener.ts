@@ -38,7 +38,7 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 export class NatsListener {
   /** The port it listens on. */
   readonly port: number;
-  /** Address for clients, `nats://host:port`. */
+  /** Address for clients on this machine, `nats://host:port`. */
   readonly url: string;
   readonly #server: Server;
   readonly #options: NatsListenerOptions;
@@ -70,7 +70,7 @@ export class NatsListener {
     this.#clock = options.clock ?? new MovableClock();
     this.#host = options.host ?? '127.0.0.1';
     this.port = portOf(server);
-    this.url = `nats://${this.#host.includes(':') ? `[${this.#host}]` : this.#host}:${this.port}`;
+    this.url = `nats://${reachable(this.#host)}:${this.port}`;
     server.on('connection', (socket) => this.#accept(socket));
     const interval = options.pingInterval ?? 120_000;
     this.#heartbeat = this.#clock.every(interval / LOOKS_AN_INTERVAL, () => {
@@ -128,6 +128,13 @@ function portOf(server: Server): number {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('expected a TCP address of the NATS listener');
   return address.port;
+}
+
+/** The host as clients on this machine write it. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** A name in the form of the public server keys that NATS uses: N and 55 more characters of base 32. */

@@ -43,7 +43,11 @@ const DELIVERIES_A_TURN = 10_000;
 /** What may split a subject or break the line it is written in. */
 const UNCLEAR = /[ \t\n]/;
 
-/** The NATS spine inside the process: delivers synchronously and in order, to brokers and NATS clients alike. */
+/**
+ * The NATS spine inside the process: delivers synchronously and in order, to brokers and NATS clients alike. Only
+ * where handlers set off more than 10,000 further messages the rest is delivered in later turns of the event loop,
+ * and with it, still in order, what is published until then.
+ */
 export class MemoryBus implements Bus {
   readonly maxPayload: number;
   readonly #index = new SubjectIndex<Member>();

@@ -145,6 +145,20 @@ describe('NatsListener', () => {
     expect(chunks).toEqual([[...'12345'].map((value) => `MSG a 1 1\r\n${value}\r\n`).join('')]);
   });
 
+  test('tells a client why it is cut off, even while that is still sending', async () => {
+    const connected = await client('CONNECT {"verbose":false}\r\nPUB a 4000000\r\n');
+    for (let part = 0; part < 40; part++) connected.send(Buffer.alloc(100_000));
+    expect(await connected.until(() => false)).toBe("-ERR 'Maximum Payload Violation'\r\n");
+    await vanished();
+  });
+
+  test('listens on every address when asked to, and names one that can be reached', async () => {
+    const open = await NatsListener.start({ bus, port: 0, host: '0.0.0.0' });
+    expect(open.url).toBe(`nats://127.0.0.1:${open.port}`);
+    expect(await exchange(open.port, 'PING\r\n')).toBe('PONG\r\n');
+    await open.close();
+  });
+
   test('drops a client that does not read, and only that one', async () => {
     const limited = await NatsListener.start({ bus, port: 0, maxPending: 1_000_000 });
     const lazy = await RawClient.connect(limited.port);
