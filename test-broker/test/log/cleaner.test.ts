@@ -12,23 +12,23 @@ describe('segment rolling', () => {
   });
 
   it('goes by the first write of the segment, before an append', async () => {
-    const { log, clock, add } = openLog({ config: { segmentMaxAge: 1000 } });
+    const { log, clock, add } = openLog({ config: { segmentMaxAge: 100_000 } });
     add();
-    await clock.advance(600);
+    await clock.advance(60_000);
     add();
-    await clock.advance(500);
+    await clock.advance(50_000);
     add();
     expect(shape(log)).toEqual([2, 1]);
   });
 
   it('happens on a tick too and leaves an empty active segment, but never a second one', async () => {
-    const { log, clock, add } = openLog({ config: { segmentMaxAge: 1000, cleanerInterval: 500 } });
+    const { log, clock, add } = openLog({ config: { segmentMaxAge: 100_000, cleanerInterval: 60_000 } });
     add();
-    await clock.advance(400);
+    await clock.advance(100_000);
     expect(shape(log)).toEqual([1]);
-    await clock.advance(700);
+    await clock.advance(40_000);
     expect(shape(log)).toEqual([1, 0]);
-    await clock.advance(5000);
+    await clock.advance(500_000);
     expect(shape(log)).toEqual([1, 0]);
   });
 
@@ -79,13 +79,15 @@ describe('retention', () => {
   });
 
   it('by age goes by the last write of a segment and stops at the first that is younger', async () => {
-    const { log, clock, add } = openLog({ config: { ...segments, retentionMaxAge: 5000 } });
+    const { log, clock, add } = openLog({
+      config: { segmentMaxBytes: 200, cleanerInterval: 10_000, retentionMaxAge: 50_000 },
+    });
     for (let i = 0; i < 3; i++) add();
-    await clock.advance(3000);
+    await clock.advance(30_000);
     for (let i = 0; i < 6; i++) add();
-    await clock.advance(1500);
+    await clock.advance(15_000);
     expect(held(log)).toEqual(range(0, 8));
-    await clock.advance(1500);
+    await clock.advance(15_000);
     expect(held(log)).toEqual(range(3, 8));
   });
 
@@ -101,12 +103,12 @@ describe('retention', () => {
   });
 
   it('keeps its rhythm from the opening of the log, whenever messages come', async () => {
-    const { log, clock, add } = openLog({ config: { cleanerInterval: 1000, segmentMaxBytes: 1 } });
-    await clock.advance(2700);
+    const { log, clock, add } = openLog({ config: { cleanerInterval: 100_000, segmentMaxBytes: 1 } });
+    await clock.advance(270_000);
     add();
-    await clock.advance(200);
+    await clock.advance(20_000);
     expect(shape(log)).toEqual([1]);
-    await clock.advance(200);
+    await clock.advance(20_000);
     expect(shape(log)).toEqual([1, 0]);
   });
 });

@@ -205,17 +205,17 @@ describe('PartitionLog.close', () => {
   });
 
   it('stops the cleaner, whose first tick after reopen comes one interval later', async () => {
-    const config = { cleanerInterval: 1000, segmentMaxBytes: 1, retentionMaxMessages: 1 };
+    const config = { cleanerInterval: 100_000, segmentMaxBytes: 1, retentionMaxMessages: 1 };
     const { log, clock, add } = openLog({ config });
     add();
     add();
     log.close();
-    await clock.advance(5000);
+    await clock.advance(550_000);
     expect(held(log)).toEqual([0, 1]);
     log.reopen();
-    await clock.advance(900);
+    await clock.advance(80_000);
     expect(log.segments.active.count).toBe(1);
-    await clock.advance(200);
+    await clock.advance(30_000);
     expect(log.segments.active.count).toBe(0);
   });
 });
