@@ -38,8 +38,8 @@ export interface Bus {
   /** Largest payload in bytes, headers included. */
   readonly maxPayload: number;
   /**
-   * Throws BusError for an empty subject, a payload above the maximum and a closed bus. The bytes are handed over, not
-   * copied. A blank in the subject splits it: `a b` is subject `a` with reply `b`, as the Go client writes it.
+   * Throws BusError for an empty subject, a payload above the maximum, a closed bus, and when too much waits for a lost
+   * connection. The bytes are handed over, not copied. A blank in the subject splits it: `a b` is subject `a` with reply `b`, as the Go client writes it.
    */
   publish(subject: string, data: Uint8Array, reply?: string): void;
   /** `queue`: each message goes to one member of the queue group, chosen at random. Throws BusError for a bad subject or queue. */
