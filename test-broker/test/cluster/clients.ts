@@ -1,0 +1,134 @@
+import { fileURLToPath } from 'node:url';
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+const PROTO = fileURLToPath(new URL('../../../proto/api.proto', import.meta.url));
+const definition = loadPackageDefinition(
+  loadSync(PROTO, { longs: Number, enums: String, defaults: true, keepCase: false }),
+);
+const { API: Api } = definition.proto as Record<'API', ServiceClientConstructor>;
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are read field by field, as any client would.
+export type Answer = any;
+
+/** How a call failed: the name of the status and its text. */
+export interface Failure {
+  readonly code: string;
+  readonly details: string;
+}
+
+/** A subscription with what came so far. */
+export interface Subscription {
+  /** Values of the messages, without the first empty one. */
+  readonly values: string[];
+  readonly offsets: number[];
+  /** Resolves when it is live; rejects with Failure when it fails first. */
+  readonly live: Promise<void>;
+  /** How it ended. */
+  readonly ended: Promise<Failure>;
+  /** Resolves once so many messages came. */
+  count(messages: number): Promise<void>;
+  cancel(): void;
+}
+
+/** A foreign client of one broker. */
+export class ApiClient {
+  readonly #client;
+
+  constructor(address: string) {
+    this.#client = new Api(address, credentials.createInsecure(), { 'grpc.initial_reconnect_backoff_ms': 20 });
+  }
+
+  /** Calls a unary RPC; rejects with {@link Failure}. `deadline`: milliseconds, null for none. */
+  call(method: string, request: object = {}, deadline: number | null = 5_000): Promise<Answer> {
+    const options = deadline === null ? {} : { deadline: Date.now() + deadline };
+    return new Promise((resolve, reject) => {
+      this.#client[method]!(request, options, (error: ServiceError | null, answer: Answer) =>
+        error ? reject(failure(error)) : resolve(answer),
+      );
+    });
+  }
+
+  createStream(name: string, request: object = {}): Promise<Answer> {
+    return this.call('createStream', { name, subject: name, ...request });
+  }
+
+  /** Publishes text and answers the ack. */
+  async publish(stream: string, value: string, request: object = {}, deadline: number | null = 5_000): Promise<Answer> {
+    return (await this.call('publish', { stream, value: Buffer.from(value), ...request }, deadline)).ack;
+  }
+
+  subscribe(stream: string, request: object = {}): Subscription {
+    return subscription(this.#client.subscribe!({ stream, startPosition: 'EARLIEST', ...request }));
+  }
+
+  publishAsync(): ClientDuplexStream<object, Answer> {
+    return this.#client.publishAsync!();
+  }
+
+  /** What the broker, which leads it, says of a partition. */
+  async partition(stream: string, partition = 0): Promise<Answer> {
+    return (await this.call('fetchPartitionMetadata', { stream, partition })).metadata;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function failure(error: ServiceError): Failure {
+  return { code: status[error.code], details: error.details };
+}
+
+function subscription(call: ClientReadableStream<Answer>): Subscription {
+  const values: string[] = [];
+  const offsets: number[] = [];
+  let waiting: { readonly count: number; resolve(): void }[] = [];
+  let begin: () => void = () => {};
+  let fail: (error: Failure) => void = () => {};
+  const live = new Promise<void>((resolve, reject) => {
+    begin = resolve;
+    fail = reject;
+  });
+  live.catch(() => {});
+  const ended = new Promise<Failure>((resolve) => {
+    call.on('status', ({ code, details }) => resolve({ code: status[code], details }));
+  });
+  call.on('error', (error: ServiceError) => fail(failure(error)));
+  call.on('data', (message: Answer) => {
+    if (message.stream === '') return begin();
+    values.push(message.value.toString());
+    offsets.push(message.offset);
+    const due = waiting.filter(({ count }) => count <= values.length);
+    waiting = waiting.filter(({ count }) => count > values.length);
+    for (const { resolve } of due) resolve();
+  });
+  const count = (messages: number) => {
+    if (values.length >= messages) return Promise.resolve();
+    return new Promise<void>((resolve) => waiting.push({ count: messages, resolve }));
+  };
+  return { values, offsets, live, ended, count, cancel: () => call.cancel() };
+}
+
+/** Asks again until the answer fits, for what happens a little later; fails after two seconds. */
+export async function eventually<T>(
+  ask: () => Promise<T> | T,
+  fits: (answer: T) => boolean,
+  within = 2_000,
+): Promise<T> {
+  const end = Date.now() + within;
+  for (;;) {
+    const answer = await ask();
+    if (fits(answer)) return answer;
+    if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)} after ${within} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { eventually } from './clients.js';
+import { threeBrokers } from './running.js';
+
+const SLOW = { settings: { 'clustering.replica.max.lag.time': '20s' } };
+
+describe('the in-sync replicas', () => {
+  it('hold up ALL acks and delivery while one is down, until it is dropped after the lag time', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers({}, SLOW);
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.live;
+    await broker.stopBroker(follower);
+    expect((await clients[leader]!.publish('s', 'a')).offset).toBe(0);
+    let acked = false;
+    const all = clients[leader]!.publish('s', 'b', { ackPolicy: 'ALL' }, 60_000).then((ack) => {
+      acked = true;
+      return ack;
+    });
+    await clients[leader]!.publish('s', 'c');
+    await broker.clock.advance(10_000);
+    expect({ acked, values: subscription.values }).toEqual({ acked: false, values: [] });
+    await broker.clock.advance(10_001);
+    expect((await all).offset).toBe(1);
+    await subscription.count(3);
+    expect((await clients[leader]!.partition('s')).isr).toHaveLength(2);
+    subscription.cancel();
+  });
+
+  it('take a replica back once it has caught up', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers();
+    await broker.stopBroker(follower);
+    await clients[leader]!.publish('s', 'a', { ackPolicy: 'ALL' });
+    await broker.startBroker(follower);
+    await eventually(
+      () => clients[leader]!.partition('s'),
+      ({ isr }) => isr.length === 3,
+    );
+    await broker.moveLeader('s', 0, follower);
+    expect(broker.messages('s').map((message) => message.text())).toEqual(['a']);
+  });
+
+  it('below minIsr: LEADER is acknowledged but not delivered, and the backlog comes when they are enough', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers({ minIsr: { value: 3 } });
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.live;
+    await broker.stopBroker(follower);
+    await eventually(
+      () => clients[leader]!.partition('s'),
+      ({ isr }) => isr.length === 2,
+    );
+    for (const value of ['a', 'b']) await clients[leader]!.publish('s', value);
+    await expect(clients[leader]!.publish('s', 'c', { ackPolicy: 'ALL' }, 100)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    expect(await clients[leader]!.partition('s')).toMatchObject({ highWatermark: -1, newestOffset: 2 });
+    expect(subscription.values).toEqual([]);
+    await broker.startBroker(follower);
+    await subscription.count(3);
+    expect(subscription.values).toEqual(['a', 'b', 'c']);
+    subscription.cancel();
+  });
+
+  it('never let go of a message that fewer than minIsr have: replication factor -1 on one broker', async () => {
+    const { clients } = await threeBrokers({ minIsr: { value: 4 } });
+    expect((await clients[0]!.publish('s', 'a')).offset).toBe(0);
+    expect((await clients[0]!.partition('s')).highWatermark).toBe(-1);
+  });
+});

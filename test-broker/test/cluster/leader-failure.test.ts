@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { eventually } from './clients.js';
+import { threeBrokers } from './running.js';
+
+describe('a partition whose leader is stopped', () => {
+  it('has another in-sync replica as its leader within a fraction of a second', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers();
+    await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.count(1);
+    await broker.stopBroker(leader);
+    expect((await subscription.ended).code).toBe('UNAVAILABLE');
+    const successor = await eventually(
+      () => broker.leaderOf('s', 0),
+      (index) => index !== leader,
+      1_000,
+    );
+    const ack = await eventually(
+      () => clients[follower]!.publish('s', 'after', {}, 500).catch(() => null),
+      (answer) => answer !== null,
+    );
+    expect(ack.offset).toBe(1);
+    const resumed = clients[successor]!.subscribe('s');
+    await resumed.count(2);
+    expect(resumed.values).toEqual(['before', 'after']);
+    resumed.cancel();
+  });
+
+  it('loses what is published until then, with DEADLINE_EXCEEDED', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers(
+      {},
+      { settings: { 'clustering.replica.max.leader.timeout': '10s' } },
+    );
+    await broker.stopBroker(leader);
+    await expect(clients[follower]!.publish('s', 'lost', {}, 100)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(broker.leaderOf('s', 0)).toBe(leader);
+    await broker.clock.advance(10_100);
+    await broker.clock.advance(10_100);
+    expect(broker.leaderOf('s', 0)).not.toBe(leader);
+    expect(broker.messages('s')).toEqual([]);
+  });
+
+  it('keeps its dead leader when nobody else has a replica', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers({ replicationFactor: 1 });
+    await clients[leader]!.publish('s', 'kept');
+    await broker.stopBroker(leader);
+    await broker.clock.advance(1_000);
+    expect(broker.leaderOf('s', 0)).toBe(leader);
+    await broker.startBroker(leader);
+    const ack = await eventually(
+      () => clients[follower]!.publish('s', 'next', {}, 500).catch(() => null),
+      (answer) => answer !== null,
+    );
+    expect(ack.offset).toBe(1);
+    expect(broker.messages('s').map((message) => message.text())).toEqual(['kept', 'next']);
+  });
+
+  it('drops what was never replicated when the old leader comes back, and gives its offsets out anew', async () => {
+    const { broker, clients, leader, follower, other } = await threeBrokers();
+    await clients[leader]!.publish('s', 'replicated', { ackPolicy: 'ALL' });
+    broker.faults.partition(leader, follower);
+    broker.faults.partition(leader, other);
+    expect((await clients[leader]!.publish('s', 'alone')).offset).toBe(1);
+    await broker.stopBroker(leader);
+    broker.faults.heal();
+    const successor = await eventually(
+      () => broker.leaderOf('s', 0),
+      (index) => index !== leader,
+    );
+    await eventually(
+      () => clients[successor]!.publish('s', 'instead', {}, 500).catch(() => null),
+      (answer) => answer?.offset === 1,
+    );
+    await broker.startBroker(leader);
+    await eventually(
+      () => clients[successor]!.partition('s'),
+      ({ isr }) => isr.length === 3,
+    );
+    expect(await clients[leader]!.subscribe('s').ended).toMatchObject({ details: 'Server not partition leader' });
+    await broker.moveLeader('s', 0, leader);
+    expect(broker.messages('s').map((message) => message.text())).toEqual(['replicated', 'instead']);
+  });
+});
+
+describe('moveLeader', () => {
+  it('leaves subscriptions on the old leader open, which deliver what the new one takes', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers();
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.live;
+    await clients[leader]!.publish('s', 'a', { ackPolicy: 'ALL' });
+    await broker.moveLeader('s', 0, follower);
+    expect(broker.leaderOf('s', 0)).toBe(follower);
+    await clients[leader]!.publish('s', 'b', { ackPolicy: 'ALL' });
+    await subscription.count(2);
+    expect(subscription.values).toEqual(['a', 'b']);
+    subscription.cancel();
+  });
+
+  it('loses and doubles nothing that is published meanwhile', async () => {
+    const { broker, clients, leader, follower, other } = await threeBrokers();
+    const acks: number[] = [];
+    const publishing = (async () => {
+      for (let i = 0; i < 200; i++) acks.push((await clients[other]!.publish('s', String(i))).offset);
+    })();
+    for (const to of [follower, other, leader, follower]) await broker.moveLeader('s', 0, to);
+    await publishing;
+    expect(acks).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(broker.messages('s').map((message) => message.text())).toEqual(acks.map(String));
+  });
+
+  it('refuses a broker without a replica, one that does not run, and a partition that is unknown', async () => {
+    const { broker, leader, follower } = await threeBrokers({ replicationFactor: 2 });
+    const isr = new Set([leader]);
+    const outside = [0, 1, 2].filter((index) => !isr.has(index));
+    const results = await Promise.allSettled(outside.map((to) => broker.moveLeader('s', 0, to)));
+    expect(results.filter((result) => result.status === 'rejected')).toHaveLength(1);
+    await expect(broker.moveLeader('s', 9, follower)).rejects.toThrow('stream "s" has no partition 9');
+    await expect(broker.moveLeader('x', 0, follower)).rejects.toThrow('stream "x" does not exist');
+    await expect(broker.moveLeader('s', 0, 7)).rejects.toThrow('expected broker to be an index from 0 to 2');
+  });
+});

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { type ApiClient, eventually } from './clients.js';
+import { running } from './running.js';
+
+const SERVER_TIMES = { settings: { 'clustering.replica.max.leader.timeout': '15s' } };
+
+function created(client: ApiClient, stream: string): Promise<boolean> {
+  return client.createStream(stream).then(
+    () => true,
+    () => false,
+  );
+}
+
+describe('the metadata leader', () => {
+  it('is missed at once by those who still believe in it', async () => {
+    const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    await broker.stopBroker(0);
+    await expect(clients[1]!.createStream('s')).rejects.toEqual({
+      code: 'INTERNAL',
+      details: 'nats: no responders available for request',
+    });
+  });
+
+  it('is unknown until another one is elected: refused without a deadline, waited for with one', async () => {
+    const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    await broker.stopBroker(0);
+    await broker.clock.advance(600);
+    await expect(clients[1]!.call('createStream', { name: 's', subject: 's' }, null)).rejects.toEqual({
+      code: 'INTERNAL',
+      details: 'no known metadata leader',
+    });
+    const waiting = clients[1]!.createStream('s');
+    await broker.clock.advance(500);
+    await waiting;
+    await expect(clients[2]!.createStream('s')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('is taken over by a broker that knows everything', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    for (let i = 0; i < 20; i++) await clients[0]!.createStream(`s${i}`);
+    await broker.stopBroker(0);
+    await eventually(
+      () => created(clients[2]!, 't'),
+      (done) => done,
+    );
+    for (let i = 0; i < 20; i++) expect(broker.leaderOf(`s${i}`, 0)).toBe(i % 3);
+    await expect(clients[1]!.createStream('s19')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('cannot be had without a majority, and publishing goes on', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
+    await clients[0]!.createStream('r', { replicationFactor: 3 });
+    const survivor = broker.leaderOf('r', 0);
+    const client = clients[survivor]!;
+    const own = ['a', 'b', 'c'].find((name) => broker.leaderOf(name, 0) === survivor)!;
+    for (const index of [0, 1, 2]) if (index !== survivor) await broker.stopBroker(index);
+    const lost = await client.createStream('t').catch((error: unknown) => error);
+    expect(lost).toSatisfy(
+      ({ code, details }) =>
+        details === 'Failed to replicate partition: leadership lost while committing log' ||
+        code === 'DEADLINE_EXCEEDED',
+    );
+    await expect(client.call('createStream', { name: 't', subject: 't' }, null)).rejects.toEqual({
+      code: 'INTERNAL',
+      details: 'no known metadata leader',
+    });
+    await expect(client.call('createStream', { name: 't', subject: 't' }, 100)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    expect((await client.publish(own, 'x', { ackPolicy: 'ALL' })).offset).toBe(0);
+    expect((await client.publish('r', 'x')).offset).toBe(0);
+    await expect(client.publish('r', 'x', { ackPolicy: 'ALL' }, 300)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    for (const index of [0, 1, 2]) await broker.startBroker(index);
+    await eventually(
+      () => created(client, 't'),
+      (done) => done,
+    );
+  });
+
+  it('steps down with what it could not commit when it loses its majority', async () => {
+    const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    broker.faults.partition(0, 1);
+    broker.faults.partition(0, 2);
+    const pending = clients[0]!.createStream('s').catch((error: unknown) => error);
+    // The call has to be in before the time moves.
+    await clients[0]!.call('fetchMetadata', {}, 50).catch(() => {});
+    await broker.clock.advance(1_100);
+    expect(await pending).toEqual({
+      code: 'INTERNAL',
+      details: 'Failed to replicate partition: leadership lost while committing log',
+    });
+    await clients[1]!.createStream('s');
+    broker.faults.heal();
+    await eventually(
+      () => clients[0]!.createStream('s').catch((error: unknown) => error),
+      (error) => (error as { code: string }).code === 'ALREADY_EXISTS',
+    );
+  });
+});
+
+describe('FetchMetadata', () => {
+  it('waits for a broker that is down until the deadline once, and then tells of the others', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    await broker.stopBroker(2);
+    await expect(clients[0]!.call('fetchMetadata', {}, 150)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    const { brokers } = await eventually(
+      () => clients[0]!.call('fetchMetadata', {}, 1_000).catch(() => null),
+      (answer) => answer !== null,
+    );
+    expect(brokers.map((each: { id: string }) => each.id)).toEqual(['broker-0', 'broker-1']);
+  });
+
+  it('names the asked broker first, with the loads of each', async () => {
+    const { broker, clients } = await running({ brokers: 2 });
+    for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
+    const { brokers } = await eventually(
+      () => clients[1]!.call('fetchMetadata'),
+      ({ streamMetadata }) => streamMetadata.length === 3,
+    );
+    expect(brokers).toMatchObject([
+      { id: 'broker-1', partitionCount: 1, leaderCount: 1 },
+      { id: 'broker-0', partitionCount: 2, leaderCount: 2 },
+    ]);
+    expect(brokers.map((each: { host: string; port: number }) => `${each.host}:${each.port}`)).toEqual(
+      broker.addresses.toReversed(),
+    );
+  });
+});
