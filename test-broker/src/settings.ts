@@ -54,6 +54,11 @@ export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(RULES, name);
 }
 
+/** The record with nested names made dotted. Throws BrokerOptionError for what is no record. */
+export function dottedSettings(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(flatten(record));
+}
+
 /**
  * The value that a piece of text stands for, by the kind of the setting: for a command line, where all is text.
  * Text that does not fit is handed on as it is, for `resolveSettings` to refuse.

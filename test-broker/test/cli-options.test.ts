@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parseCommandLine, USAGE } from '../src/cli-options.js';
+import { resolveOptions } from '../src/options.js';
+import { BrokerOptionError } from '../src/settings.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+function started(...args: string[]) {
+  const command = parseCommandLine(args);
+  if (command.kind !== 'start') throw new Error(`expected a start, got ${command.kind}`);
+  return command.options;
+}
+
+describe('parseCommandLine', () => {
+  test('without arguments it starts one broker on the port of the server', () => {
+    expect(parseCommandLine([])).toEqual({ kind: 'start', options: { port: 9292, settings: {} }, quiet: false });
+  });
+
+  test('every option has its place', () => {
+    expect(
+      started(
+        ...['--port', '0', '--host=0.0.0.0', '--brokers', '3', '--nats-port', '4222', '--data-dir', '/data'],
+        ...['--cursors-partitions', '3', '--activity', '--consumer-timeout', '5s', '--coordinator-timeout', '250'],
+        ...['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--tls-client-ca', 'ca.pem'],
+        ...['--set', 'streams.retention.max.messages=5', '--set', 'clustering.namespace=a=b'],
+      ),
+    ).toEqual({
+      port: 0,
+      host: '0.0.0.0',
+      brokers: 3,
+      natsPort: 4222,
+      dataDir: '/data',
+      cursorsPartitions: 3,
+      activityStream: true,
+      groups: { consumerTimeout: 5_000, coordinatorTimeout: 250 },
+      settings: {
+        'tls.cert': 'c.pem',
+        'tls.key': 'k.pem',
+        'tls.client.auth.enabled': true,
+        'tls.client.auth.ca': 'ca.pem',
+        'streams.retention.max.messages': 5,
+        'clustering.namespace': 'a=b',
+      },
+    });
+    expect(started('--nats-url', 'nats://127.0.0.1:4222').nats).toBe('nats://127.0.0.1:4222');
+    expect(parseCommandLine(['--quiet'])).toMatchObject({ quiet: true });
+  });
+
+  test('help and version win over everything else', () => {
+    expect(parseCommandLine(['--port', '1', '--help'])).toEqual({ kind: 'help' });
+    expect(parseCommandLine(['--version'])).toEqual({ kind: 'version' });
+  });
+
+  test('help names every option', () => {
+    for (const name of ['port', 'nats-url', 'tls-client-ca', 'set', 'config', 'quiet'])
+      expect(USAGE).toContain(`--${name} `);
+  });
+
+  test('a configuration file gives settings by the names of the server, and the command line wins', () => {
+    const config = file(
+      'broker.json',
+      '{"port": 1, "cursors": {"stream.partitions": 2}, "streams.compact.enabled": true}',
+    );
+    expect(started('--config', config)).toEqual({
+      settings: { port: 1, 'cursors.stream.partitions': 2, 'streams.compact.enabled': true },
+    });
+    const options = started('--config', config, '--port', '0', '--set', 'streams.compact.enabled=false');
+    const resolved = resolveOptions(options);
+    expect(resolved.port).toBe(0);
+    expect(resolved.settings['cursors.stream.partitions']).toBe(2);
+    expect(resolved.settings['streams.compact.enabled']).toBe(false);
+  });
+
+  test.each([
+    [['--prot', '1'], 'unknown option "--prot"; did you mean "--port"?'],
+    [['-p', '1'], 'unknown option "-p"'],
+    [['start'], 'unexpected argument "start"; see --help'],
+    [['--port'], 'option --port needs a value; see --help'],
+    [['--port', 'x'], 'option --port takes a whole number, not "x"; see --help'],
+    [['--port', '1', '--port', '2'], 'option --port given twice; see --help'],
+    [['--activity=yes'], 'option --activity takes no value; see --help'],
+    [
+      ['--consumer-timeout', 'soon'],
+      'option --consumer-timeout takes milliseconds or a duration such as 15s, not "soon"',
+    ],
+    [['--set', 'port'], 'option --set takes name=value, not "port"; see --help'],
+    [['--config', '/no/such.json'], '--config "/no/such.json": cannot read ENOENT'],
+  ])('%j is refused', (args, message) => {
+    expect(() => parseCommandLine(args)).toThrow(message);
+    expect(() => parseCommandLine(args)).toThrow(BrokerOptionError);
+  });
+
+  test('a configuration file in YAML is refused with what is expected', () => {
+    const config = file('broker.yaml', 'port: 9292\n');
+    expect(() => parseCommandLine(['--config', config])).toThrow('configuration files are read as JSON');
+    expect(() => parseCommandLine(['--config', file('list.json', '[1]')])).toThrow('expected settings to be an object');
+  });
+});

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { certificates } from './grpc/certificates.js';
+import { foreignClient, unary } from './grpc/fixture.js';
+
+const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+interface Run {
+  readonly child: ChildProcess;
+  stdout: string;
+  stderr: string;
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+}
+
+function run(...args: string[]): Run {
+  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve({ code, signal });
+    });
+  });
+  const result: Run = { child, stdout: '', stderr: '', ended };
+  child.stdout.on('data', (chunk) => {
+    result.stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    result.stderr += chunk;
+  });
+  return result;
+}
+
+async function ready(broker: Run): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    broker.child.stdout!.on('data', () => broker.stdout.includes('\n') && resolve());
+    void broker.ended.then(() => reject(new Error(`it ended: ${broker.stderr}`)));
+  });
+  return broker.stdout;
+}
+
+async function failed(...args: string[]): Promise<string> {
+  const broker = run(...args);
+  expect(await broker.ended).toEqual({ code: 2, signal: null });
+  expect(broker.stdout).toBe('');
+  expect(broker.stderr.trimEnd().split('\n')).toHaveLength(1);
+  return broker.stderr;
+}
+
+describe('liftbridge-test-broker', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('serves once it says so, and ends with 0 on %s', async (signal) => {
+    const broker = run('--port', '0', '--brokers', '2', '--nats-port', '0', '--quiet');
+    const line = await ready(broker);
+    const match = /^ready grpc=(127\.0\.0\.1:\d+),(127\.0\.0\.1:\d+) nats=(nats:\/\/127\.0\.0\.1:\d+)\n$/.exec(line);
+    expect(match).not.toBeNull();
+    for (const address of [match![1]!, match![2]!]) {
+      const client = foreignClient(address);
+      const metadata = await unary(client, 'FetchMetadata', {});
+      expect(metadata.brokers).toHaveLength(2);
+      client.close();
+    }
+    broker.child.kill(signal);
+    expect(await broker.ended).toEqual({ code: 0, signal: null });
+    expect(broker.stderr).toBe('');
+  });
+
+  test('ends in time with a subscription open', async () => {
+    const broker = run('--port', '0', '--activity', '--cursors-partitions', '1');
+    const line = await ready(broker);
+    const client = foreignClient(/grpc=(\S+)/.exec(line)![1]!);
+    await unary(client, 'CreateStream', { name: 's', subject: 's' });
+    const subscription = client.Subscribe({ stream: 's' });
+    const lost = new Promise((resolve) => subscription.on('error', resolve));
+    await new Promise((resolve) => subscription.once('data', resolve));
+    broker.child.kill('SIGTERM');
+    expect(await lost).toMatchObject({ code: 14 });
+    client.close();
+    expect(await broker.ended).toEqual({ code: 0, signal: null });
+  });
+
+  test('a port that is taken is one line and exit code 2', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as { port: number };
+    expect(await failed('--port', String(port))).toBe(`liftbridge-test-broker: port ${port} of 127.0.0.1 is in use\n`);
+    expect(await failed('--port', '0', '--nats-port', String(port))).toBe(
+      `liftbridge-test-broker: port ${port} of 127.0.0.1 is in use\n`,
+    );
+    await new Promise((resolve) => holder.close(resolve));
+  });
+
+  test('what cannot be understood or read is one line and exit code 2', async () => {
+    const [unknown, setting, config, certificate] = await Promise.all([
+      failed('--prot', '1'),
+      failed('--port', '0', '--set', 'stream.retention=1'),
+      failed('--config', join(folder, 'none.json')),
+      failed('--port', '0', '--tls-cert', join(folder, 'none.pem'), '--tls-key', join(folder, 'none.pem')),
+    ]);
+    expect(unknown).toBe('liftbridge-test-broker: unknown option "--prot"; did you mean "--port"?\n');
+    expect(setting).toMatch(/^liftbridge-test-broker: unknown setting "stream.retention"; did you mean "streams\./);
+    expect(config).toMatch(/^liftbridge-test-broker: --config ".*none.json": cannot read ENOENT/);
+    expect(certificate).toMatch(/^liftbridge-test-broker: cannot read tls.cert ".*none.pem": ENOENT/);
+  });
+
+  test('a bad certificate is one line and exit code 2', async () => {
+    const { server, client } = await certificates('alice');
+    writeFileSync(join(folder, 'cert.pem'), server.cert);
+    writeFileSync(join(folder, 'key.pem'), client.key);
+    const args = ['--tls-cert', join(folder, 'cert.pem'), '--tls-key', join(folder, 'key.pem')];
+    expect(await failed('--port', '0', ...args)).toMatch(
+      /^liftbridge-test-broker: cannot use the TLS certificate and key: .*mismatch/,
+    );
+  });
+
+  test('--help and --version print and end', async () => {
+    const help = run('--help');
+    expect(await help.ended).toEqual({ code: 0, signal: null });
+    expect(help.stdout).toMatch(/^Usage: liftbridge-test-broker \[options\]/);
+    const version = run('--version');
+    expect(await version.ended).toEqual({ code: 0, signal: null });
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
