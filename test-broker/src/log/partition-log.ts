@@ -30,7 +30,7 @@ export class PartitionLog {
   readonly #changes = new Listeners<LogChange>();
   readonly #appends = new Listeners<number>();
   readonly #cleaner: Ticker;
-  readonly #checkpoints: Ticker;
+  readonly #checkpoints: Ticker | null;
   #highWatermark: number;
   #readonly = false;
   #state: LogState = 'open';
@@ -48,7 +48,7 @@ export class PartitionLog {
     this.#store = new LogStore(this.config, this.#storage);
     this.#highWatermark = this.#recoverHighWatermark(options.replicated ?? false);
     this.#cleaner = new Ticker(this.#clock, this.config.cleanerInterval, () => this.#cleanerTick());
-    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
+    this.#checkpoints = this.#storage && new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
     this.#start();
   }
 
@@ -137,7 +137,7 @@ export class PartitionLog {
     const highWatermark = Math.min(offset, this.newestOffset);
     if (highWatermark <= this.#highWatermark) return false;
     this.#highWatermark = highWatermark;
-    if (this.#storage !== null) this.#checkpoints.want();
+    this.#checkpoints?.want();
     this.#changes.tell('high-watermark');
     return true;
   }
@@ -262,13 +262,13 @@ export class PartitionLog {
 
   #start(): void {
     this.#cleaner.start();
-    this.#checkpoints.start();
+    this.#checkpoints?.start();
     if (this.#cleanable) this.#cleaner.want();
   }
 
   #stop(): void {
     this.#cleaner.stop();
-    this.#checkpoints.stop();
+    this.#checkpoints?.stop();
   }
 
   /** A run of the cleaner could change something, now or when messages have grown older. */
