@@ -61,6 +61,7 @@ export class BrokerServer {
 
   /** Says goodbye to the clients and closes. */
   async close(grace: number): Promise<void> {
+    this.#services?.health.shutdown();
     const server = this.#server;
     this.#server = null;
     this.#services?.health.shutdown();

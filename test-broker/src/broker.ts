@@ -4,6 +4,7 @@ import { MovableClock } from './clock.js';
 import { Cluster } from './cluster/cluster.js';
 import type { PartitionState } from './cluster/contract.js';
 import { DataDir } from './cluster/data-dir.js';
+import { checkMasterKey } from './cluster/master-key.js';
 import { OperationFile } from './cluster/operation-file.js';
 import { Faults } from './faults.js';
 import { OpenFiles } from './log/open-files.js';
@@ -40,6 +41,7 @@ export class TestBroker implements AsyncDisposable {
    */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     const resolved = resolveOptions(options);
+    checkMasterKey(resolved.settings);
     const undo: (() => Promise<void> | void)[] = [];
     try {
       return await TestBroker.#open(resolved, undo);

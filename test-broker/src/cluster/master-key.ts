@@ -1,8 +1,26 @@
 import { ValueEncryption } from '../log/encryption.js';
+import { EncryptionError } from '../log/log-error.js';
+import { BrokerOptionError } from '../option-error.js';
+import type { Settings } from '../settings.js';
 
 const VARIABLE = 'LIFTBRIDGE_ENCRYPTION_KEY';
 
 /** Encryption with the key of the server's environment variable. Throws EncryptionError when it is none. */
 export function masterKey(): ValueEncryption {
   return new ValueEncryption(process.env[VARIABLE] ?? '');
+}
+
+/**
+ * Throws BrokerOptionError when every stream is to be encrypted and the environment has no key for it: the real server
+ * starts all the same, and does not survive the first stream.
+ */
+export function checkMasterKey(settings: Settings): void {
+  if (!settings['streams.encryption']) return;
+  try {
+    masterKey();
+  } catch (error) {
+    if (!(error instanceof EncryptionError)) throw error;
+    const text = `streams.encryption needs a key of 16 or 32 bytes in ${VARIABLE}: ${error.message}`;
+    throw new BrokerOptionError('streams.encryption', true, text, { cause: error });
+  }
 }
