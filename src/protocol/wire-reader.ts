@@ -91,7 +91,8 @@ export class WireReader {
     if (known !== undefined) return known;
     if (strict) this.#checkText(start, size);
     const text = this.source.toString('utf8', start, start + size);
-    recent?.keep(this.source, start, size, text);
+    // A replaced byte must not pass as known text when somebody reads strictly.
+    if (recent !== undefined && !text.includes('\ufffd')) recent.keep(this.source, start, size, text);
     return text;
   }
 
