@@ -4,7 +4,10 @@ import {
   NoSuchPartitionError,
   NoSuchStreamError,
   type Operation,
+  PartitionPausedError,
+  statusMeaning,
 } from '../errors.js';
+import { RpcFailure } from '../transport/status.js';
 import type { BrokerInfo, Metadata } from './metadata.js';
 
 /** The cached metadata does not say where a call should go; a newer one may. */
@@ -35,4 +38,22 @@ export function leaderIn(metadata: Metadata, operation: Operation, stream: strin
     throw new LookupMiss(new ConnectionError(text, { ...context, reason: 'no-leader', outcome: 'not-sent' }));
   }
   return found.leader;
+}
+
+/**
+ * Throws LookupMiss when the leader itself has refused to be the leader although the newest metadata names it: that is
+ * what a paused partition looks like. The paused flag alone says little, the server leaves it on once it was resumed.
+ */
+export function refusePaused(
+  metadata: Metadata,
+  operation: Operation,
+  stream: string,
+  partition: number,
+  refusal: unknown,
+): void {
+  if (operation !== 'FetchPartitionMetadata' || !(refusal instanceof RpcFailure)) return;
+  if (statusMeaning(operation, refusal) !== 'not-leader') return;
+  if (metadata.streams.get(stream)?.partitions.get(partition)?.paused !== true) return;
+  const text = `${operation} failed: partition ${partition} of stream "${stream}" is paused, so no broker leads it. Publish to it to resume it.`;
+  throw new LookupMiss(new PartitionPausedError(text, { operation, stream, partition, cause: refusal }));
 }

@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import { ConnectionError, type Operation, statusMeaning } from '../errors.js';
+import { ConnectionError, type Operation, PartitionPausedError, statusMeaning } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
 import type { EventHub } from './events.js';
@@ -35,6 +35,7 @@ export function isAmbiguous(operation: Operation, failure: unknown): boolean {
 export function advise(operation: Operation, failure: unknown, attempt: number): Advice {
   if (failure instanceof LookupMiss) {
     if (failure.error instanceof ConnectionError) return 'refresh';
+    if (failure.error instanceof PartitionPausedError) return 'fail';
     return attempt < LOOKUPS_OF_UNKNOWN ? 'refresh' : 'fail';
   }
   if (!(failure instanceof RpcFailure)) return 'fail';

@@ -11,7 +11,7 @@ import type { BrokerTarget, Cluster, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
 import { toError } from './failures.js';
 import { firstContact } from './first-contact.js';
-import { LookupMiss, leaderIn } from './lookup.js';
+import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
 import type { Metadata } from './metadata.js';
 import { MetadataCache } from './metadata-cache.js';
 import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
@@ -42,7 +42,7 @@ interface Call<Request, Response> {
   readonly request: Request;
   readonly bounds: CallBounds;
   /** Whom an attempt goes to; throws LookupMiss when nobody is known. */
-  target(attempt: number, failed: ReadonlySet<string>): Promise<BrokerConnection>;
+  target(attempt: number, tried: ReadonlySet<string>, last: unknown): Promise<BrokerConnection>;
 }
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
@@ -111,8 +111,10 @@ export class Router implements Cluster {
 
   /** Fetches metadata, merges it into the cache and answers it alone; no streams means all of them. */
   fetch(streams: readonly string[], groups: readonly string[], waiting: Waiting = {}): Promise<MetadataAnswer> {
-    return this.bounded('FetchMetadata', waiting, () =>
-      this.#cache.refresh(streams.length === 0 ? undefined : streams, groups),
+    return this.bounded(
+      waiting,
+      (timeout) => outOfTime('FetchMetadata', timeout, undefined),
+      () => this.#cache.refresh(streams.length === 0 ? undefined : streams, groups),
     );
   }
 
@@ -139,7 +141,7 @@ export class Router implements Cluster {
       method: definitionOf(method),
       request,
       bounds,
-      target: async (_attempt, failed) => this.#choose(failed),
+      target: async (_attempt, tried) => this.#choose(tried),
     });
   }
 
@@ -156,11 +158,12 @@ export class Router implements Cluster {
       method: definitionOf(method),
       request,
       bounds,
-      target: async (attempt) => {
+      target: async (attempt, tried, last) => {
         if (attempt > 1 || this.leader(stream, partition) === null) await this.#cache.refresh([stream]);
         const { id } = leaderIn(this.metadata, operation, stream, partition);
         const connection = this.#pool.route(id);
         if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
+        if (tried.has(connection.address)) refusePaused(this.metadata, operation, stream, partition, last);
         return connection;
       },
     });
@@ -197,16 +200,13 @@ export class Router implements Cluster {
     return this.#hub.on(name, listener);
   }
 
-  /** Runs any work within the caller's bounds, `requestTimeout` by default. */
+  /** Runs any work within the caller's bounds, `requestTimeout` by default; `late` makes the error for a lack of time. */
   bounded<Result>(
-    operation: Operation,
     waiting: Waiting,
+    late: (timeout: number) => Error,
     work: (deadline: Deadline) => Promise<Result>,
   ): Promise<Result> {
-    return withDeadline(
-      this.#bounds(operation, waiting, () => undefined),
-      work,
-    );
+    return withDeadline({ waiting, timeout: this.options.requestTimeout, closed: this.closed, late }, work);
   }
 
   /** Ends every call and closes every connection. */
@@ -222,14 +222,14 @@ export class Router implements Cluster {
     attempts = this.options.retry.attempts,
   ): Promise<Response> {
     const { operation, bounds } = call;
-    const failed = new Set<string>();
+    const tried = new Set<string>();
     let last: unknown;
     let broker: string | undefined;
     const attempt = async (number: number, deadline: Deadline): Promise<Response> => {
       try {
-        const connection = await call.target(number, failed);
+        const connection = await call.target(number, tried, last);
         broker = connection.id;
-        failed.add(connection.address);
+        tried.add(connection.address);
         const timeout = attemptTime(operation, deadline, attempts);
         return await connection.call(call.method, call.request, { timeout, signal: deadline.signal });
       } catch (error) {
@@ -239,8 +239,9 @@ export class Router implements Cluster {
       }
     };
     try {
-      return await withDeadline(
-        this.#bounds(operation, bounds, () => last),
+      return await this.bounded(
+        bounds,
+        (timeout) => outOfTime(operation, timeout, last),
         (deadline) => {
           const retry = { ...this.options.retry, attempts };
           return withRetries({ operation, retry, signal: deadline.signal, hub: this.#hub }, (number) =>
@@ -253,15 +254,6 @@ export class Router implements Cluster {
     }
   }
 
-  #bounds(operation: Operation, waiting: Waiting, last: () => unknown) {
-    return {
-      waiting,
-      timeout: this.options.requestTimeout,
-      closed: this.closed,
-      late: (timeout: number) => outOfTime(operation, timeout, last()),
-    };
-  }
-
   async #fetch(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
     let asked: BrokerConnection | undefined;
     const bytes = await this.#run({
@@ -269,8 +261,8 @@ export class Router implements Cluster {
       method: FETCH_METADATA,
       request: { streams: [...streams], groups: [...groups] },
       bounds: {},
-      target: async (_attempt, failed) => {
-        asked = this.#choose(failed);
+      target: async (_attempt, tried) => {
+        asked = this.#choose(tried);
         return asked;
       },
     });

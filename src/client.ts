@@ -1,0 +1,268 @@
+import { EventEmitter } from 'node:events';
+import type { ActivityEvent } from './cluster/activity.js';
+import { fetchCursor, setCursor } from './cluster/cursors.js';
+import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
+import type { Metadata, PartitionInfo } from './cluster/metadata.js';
+import { type FetchMetadataOptions, fetchMetadata, fetchPartitionMetadata, flushed, ping } from './cluster/queries.js';
+import { Router } from './cluster/router.js';
+import { parseSeeds } from './cluster/seeds.js';
+import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './cluster/stream-options.js';
+import { createStream, deleteStream, pauseStream, setStreamReadonly } from './cluster/streams.js';
+import { publishDiagnostics } from './diagnostics.js';
+import { ClosedError, type LiftbridgeError } from './errors.js';
+import {
+  CALL_SHAPE,
+  type CallOptions,
+  type ClientOptions,
+  checkOptions,
+  milliseconds,
+  resolveClientOptions,
+} from './options.js';
+import type { Ack } from './protocol/received-ack.js';
+import { type PublishSource, publishAll } from './publish/publish-all.js';
+import type { PublishOptions, Value } from './publish/publish-options.js';
+import { publishToSubject } from './publish/publish-to-subject.js';
+import { Publisher } from './publish/publisher.js';
+import { type ActivityOptions, openActivity } from './subscribe/activity-feed.js';
+import type { SubscribeOptions } from './subscribe/positions.js';
+import { openSubscription, type Subscription, type SubscriptionContext } from './subscribe/subscription.js';
+
+/** Options of `client.close`. */
+export interface CloseOptions {
+  /** Milliseconds that publishes in flight have to be acknowledged. Default: the client's `ackTimeout`. */
+  readonly timeout?: number | undefined;
+}
+
+/** The events of a client, by name; see `ClusterEvents` for when each is sent. There is none called 'error'. */
+export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Name]] };
+
+/**
+ * Connects to a Liftbridge cluster. Resolves as soon as one of the servers has answered; the others are tried in the
+ * background. go-liftbridge: `Connect`.
+ *
+ * @param servers addresses to begin with: "host", "host:port" or "[::1]:9292"; the port is 9292 by default
+ * @throws ConnectionError when no server answers within `connectTimeout`, naming each and its reason
+ * @throws InvalidArgumentError for an address or an option that is not allowed, before anything is sent
+ *
+ * @example
+ * ```ts
+ * await using client = await connect('localhost:9292');
+ * await client.createStream('orders', 'orders-stream');
+ * const ack = await client.publish('orders-stream', 'hello');
+ * ```
+ */
+export async function connect(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
+  const resolved = resolveClientOptions(options);
+  const router = new Router(parseSeeds(servers), resolved);
+  const client = new Client(router);
+  try {
+    await router.connect();
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return client;
+}
+
+/** A connection to a Liftbridge cluster, made by `connect`. Safe to share. go-liftbridge: `Client`. */
+export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
+  readonly #router: Router;
+  readonly #publisher: Publisher;
+  readonly #subscriptions = new Set<Subscription>();
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(router: Router) {
+    super();
+    this.#router = router;
+    this.#publisher = new Publisher(router, router.options);
+    for (const name of EVENT_NAMES) this.#forward(name);
+  }
+
+  /**
+   * Creates a stream on a NATS subject and waits until every partition has a leader that answers, unless
+   * `waitForLeaders` is false. Rejects with STREAM_EXISTS, or TIMEOUT when created but not ready in time.
+   * go-liftbridge: `CreateStream`.
+   */
+  async createStream(subject: string, name: string, options: CreateStreamOptions = {}): Promise<void> {
+    this.#assertOpen('createStream');
+    await createStream(this.#router, subject, name, options);
+    if (options.optimisticConcurrencyControl === true) this.#publisher.noteConcurrencyControl(name);
+  }
+
+  /** Deletes a stream with all its messages. Rejects with NO_SUCH_STREAM. go-liftbridge: `DeleteStream`. */
+  async deleteStream(name: string, options: CallOptions = {}): Promise<void> {
+    this.#assertOpen('deleteStream');
+    await deleteStream(this.#router, name, options);
+  }
+
+  /** Pauses partitions, all by default, until the next publish. Rejects with NO_SUCH_PARTITION. go-liftbridge: `PauseStream`. */
+  async pauseStream(name: string, options: PauseStreamOptions = {}): Promise<void> {
+    this.#assertOpen('pauseStream');
+    await pauseStream(this.#router, name, options);
+  }
+
+  /** Makes partitions, all by default, readonly or writable again. Rejects with NO_SUCH_PARTITION. go-liftbridge: `SetStreamReadonly`. */
+  async setStreamReadonly(name: string, options: SetStreamReadonlyOptions = {}): Promise<void> {
+    this.#assertOpen('setStreamReadonly');
+    await setStreamReadonly(this.#router, name, options);
+  }
+
+  /**
+   * Publishes a message and waits for its ack; null with ackPolicy 'none'. Rejects with ACK_TIMEOUT when none comes in
+   * time (it may be stored all the same), NO_SUCH_PARTITION, READONLY_PARTITION, INCORRECT_OFFSET, MESSAGE_TOO_LARGE.
+   * go-liftbridge: `Publish`.
+   */
+  publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
+    return this.#publisher.publish(stream, value, options);
+  }
+
+  /** Publishes a message and calls back exactly once, with its ack or an error. Throws for a bad argument. go-liftbridge: `PublishAsync`. */
+  publishAsync(
+    stream: string,
+    value: Value,
+    onAck: (error: LiftbridgeError | null, ack: Ack | null) => void,
+    options?: PublishOptions,
+  ): void {
+    this.#publisher.publishAsync(stream, value, onAck, options);
+  }
+
+  /**
+   * Publishes a whole source, pipelined inside the in-flight window, and hands out the acks in source order. Reads no
+   * further ahead than `maxInFlight`; the first failure ends the iterable.
+   */
+  publishAll(stream: string, source: PublishSource, options: PublishOptions = {}): AsyncIterable<Ack> {
+    return publishAll(this.#publisher, stream, source, options, this.#router.options.maxInFlight.messages);
+  }
+
+  /**
+   * Publishes to a NATS subject, whatever streams listen there, and resolves with the first ack. With a partitioner the
+   * stream on that subject is looked up and partition n > 0 becomes "subject.n". go-liftbridge: `PublishToSubject`.
+   */
+  async publishToSubject(subject: string, value: Value, options: PublishOptions = {}): Promise<Ack | null> {
+    this.#assertOpen('publishToSubject');
+    return await publishToSubject(this.#router, subject, value, options, this.#router.options);
+  }
+
+  /** Subscribes to a partition or to all of them; resolves when the broker confirmed it. go-liftbridge: `Subscribe`. */
+  async subscribe(stream: string, options: SubscribeOptions = {}): Promise<Subscription> {
+    this.#assertOpen('subscribe');
+    return await this.#track((context) => openSubscription(context, stream, options));
+  }
+
+  /** Asks for metadata: of the named streams, or of all of them, and of the named groups. The answer also updates the cached view. go-liftbridge: `FetchMetadata`. */
+  async fetchMetadata(options: FetchMetadataOptions = {}): Promise<Metadata> {
+    this.#assertOpen('fetchMetadata');
+    return await fetchMetadata(this.#router, options);
+  }
+
+  /** Asks the leader of a partition for its exact state. Rejects with PARTITION_PAUSED when nobody leads it for that reason. go-liftbridge: `FetchPartitionMetadata`. */
+  async fetchPartitionMetadata(stream: string, partition: number, options: CallOptions = {}): Promise<PartitionInfo> {
+    this.#assertOpen('fetchPartitionMetadata');
+    return await fetchPartitionMetadata(this.#router, stream, partition, options);
+  }
+
+  /** The cached view of the cluster; a new snapshot takes its place with each 'metadata' event. */
+  get metadata(): Metadata {
+    return this.#router.metadata;
+  }
+
+  /** Stores the position of a reader under an id. Rejects with CURSORS_DISABLED. go-liftbridge: `SetCursor`. */
+  async setCursor(
+    cursorId: string,
+    stream: string,
+    partition: number,
+    offset: bigint | number,
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.#assertOpen('setCursor');
+    await setCursor(this.#router, cursorId, stream, partition, offset, options);
+  }
+
+  /** Reads a stored position, -1n when there is none. Rejects with CURSORS_DISABLED. go-liftbridge: `FetchCursor`. */
+  async fetchCursor(cursorId: string, stream: string, partition: number, options: CallOptions = {}): Promise<bigint> {
+    this.#assertOpen('fetchCursor');
+    return await fetchCursor(this.#router, cursorId, stream, partition, options);
+  }
+
+  /** Reads the activity stream, decoded. Rejects with NO_SUCH_STREAM when the server keeps none. */
+  async activity(options: ActivityOptions = {}): Promise<AsyncIterable<ActivityEvent>> {
+    this.#assertOpen('activity');
+    return await openActivity(
+      (stream, given) => this.#track((context) => openSubscription(context, stream, given)),
+      options,
+    );
+  }
+
+  /** Milliseconds that a real call to some broker and back takes. */
+  async ping(options: CallOptions = {}): Promise<number> {
+    this.#assertOpen('ping');
+    return await ping(this.#router, options);
+  }
+
+  /** Resolves when every publish so far is acknowledged or failed. */
+  async flush(options: CallOptions = {}): Promise<void> {
+    this.#assertOpen('flush');
+    checkOptions('flush', options, CALL_SHAPE);
+    const { ackTimeout } = this.#router.options;
+    await flushed(this.#router, { timeout: ackTimeout, ...options }, () => this.#publisher.flush());
+  }
+
+  /**
+   * Waits for publishes in flight, ends subscriptions and closes every connection; whatever is called afterwards rejects
+   * with CLOSED. Idempotent. go-liftbridge: `Close`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions<CloseOptions>('close', options, { timeout: milliseconds(0) });
+    this.#closing ??= this.#close(options);
+    await this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(options: CloseOptions): Promise<void> {
+    const deadline = Date.now() + (options.timeout ?? this.#router.options.ackTimeout);
+    await Promise.all([
+      this.#publisher.close(deadline),
+      ...[...this.#subscriptions].map((subscription) => subscription.close()),
+    ]);
+    await this.#router.close();
+  }
+
+  /** Opens a subscription and keeps it until it ends, so that closing the client can end it. */
+  async #track(open: (context: SubscriptionContext) => Promise<Subscription>): Promise<Subscription> {
+    const { requestTimeout, resubscribeTimeout } = this.#router.options;
+    let ended = false;
+    const subscription = await open({
+      cluster: this.#router,
+      requestTimeout,
+      resubscribeTimeout,
+      fetchCursor: (id, stream, partition, waiting) => fetchCursor(this.#router, id, stream, partition, waiting),
+      ended: (which) => {
+        ended = true;
+        this.#subscriptions.delete(which);
+      },
+    });
+    if (!ended) this.#subscriptions.add(subscription);
+    if (this.#closing === null) return subscription;
+    await subscription.close();
+    throw closedError('subscribe');
+  }
+
+  #assertOpen(operation: string): void {
+    if (this.#closing !== null) throw closedError(operation);
+  }
+
+  #forward<Name extends keyof ClusterEvents>(name: Name): void {
+    this.#router.on(name, (...event) => {
+      publishDiagnostics(this, name, event);
+      (this as EventEmitter).emit(name, ...event);
+    });
+  }
+}
+
+function closedError(operation: string): ClosedError {
+  return new ClosedError(`${operation} failed: the client is closed. Connect a new one.`, { operation });
+}

@@ -1,0 +1,66 @@
+import { crc32 } from 'node:zlib';
+import { CursorsDisabledError } from '../errors.js';
+import { CALL_SHAPE, type CallOptions, checkOptions, checkValue, int64, name, partitionId } from '../options.js';
+import type { Router } from './router.js';
+
+/** The stream that the server keeps cursors in. */
+const CURSORS = '__cursors';
+
+/** The partition of the cursors stream that holds a cursor: CRC-32 of `id,stream,partition`, as the server computes it. */
+export function cursorPartition(cursorId: string, stream: string, partition: number, partitions: number): number {
+  return crc32(`${cursorId},${stream},${partition}`) % partitions;
+}
+
+/** Stores the position of a reader. */
+export async function setCursor(
+  router: Router,
+  cursorId: string,
+  stream: string,
+  partition: number,
+  offset: bigint | number,
+  options: CallOptions = {},
+): Promise<void> {
+  check('setCursor', cursorId, stream, partition, options);
+  checkValue('setCursor', 'offset', offset, int64());
+  const home = await locate(router, 'SetCursor', cursorId, stream, partition, options);
+  const request = { cursorId, stream, partition, offset: BigInt(offset) };
+  await router.callLeader('setCursor', CURSORS, home, request, options);
+}
+
+/** Reads a stored position, -1n when there is none. */
+export async function fetchCursor(
+  router: Router,
+  cursorId: string,
+  stream: string,
+  partition: number,
+  options: CallOptions = {},
+): Promise<bigint> {
+  check('fetchCursor', cursorId, stream, partition, options);
+  const home = await locate(router, 'FetchCursor', cursorId, stream, partition, options);
+  const { offset } = await router.callLeader('fetchCursor', CURSORS, home, { cursorId, stream, partition }, options);
+  return offset;
+}
+
+function check(where: string, cursorId: unknown, stream: unknown, partition: unknown, options: unknown): void {
+  checkValue(where, 'cursorId', cursorId, name);
+  checkValue(where, 'stream', stream, name);
+  checkValue(where, 'partition', partition, partitionId);
+  checkOptions<CallOptions>(where, options, CALL_SHAPE);
+}
+
+async function locate(
+  router: Router,
+  operation: string,
+  cursorId: string,
+  stream: string,
+  partition: number,
+  options: CallOptions,
+): Promise<number> {
+  if (router.partitionCount(CURSORS) === 0) await router.refresh([CURSORS], options);
+  const partitions = router.partitionCount(CURSORS);
+  if (partitions > 0) return cursorPartition(cursorId, stream, partition, partitions);
+  throw new CursorsDisabledError(
+    `${operation} of cursor "${cursorId}" failed: the server keeps no cursors. Set cursors.stream.partitions above 0 on the server.`,
+    { operation, stream, partition },
+  );
+}

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LiftbridgeError, TimeoutError } from '../errors.js';
+import type { Waiting } from './contract.js';
+import { LookupMiss, leaderIn } from './lookup.js';
+import type { Router } from './router.js';
+import type { Deadline } from './waiting.js';
+
+/** Leaders asked at the same time. */
+const AT_ONCE = 16;
+const FIRST_PAUSE = 20;
+const LONGEST_PAUSE = 500;
+
+/** Resolves when every partition of a new stream has a leader that answers. Rejects with a TimeoutError that names those without. */
+export function leadersReady(router: Router, stream: string, partitions: number, waiting: Waiting): Promise<void> {
+  const missing = new Map<number, unknown>(Array.from({ length: partitions }, (_, id) => [id, undefined]));
+  const late = (timeout: number): Error => notReady(stream, missing, timeout);
+  return router.bounded(waiting, late, async (deadline) => {
+    for (let round = 0; ; round++) {
+      await router.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
+      await askLeaders(router, stream, missing, deadline);
+      if (missing.size === 0) return;
+      await delay(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** round), undefined, { signal: deadline.signal });
+    }
+  });
+}
+
+async function askLeaders(
+  router: Router,
+  stream: string,
+  missing: Map<number, unknown>,
+  deadline: Deadline,
+): Promise<void> {
+  const queue = [...missing.keys()];
+  const worker = async (): Promise<void> => {
+    for (let partition = queue.shift(); partition !== undefined; partition = queue.shift()) {
+      const failure = await askLeader(router, stream, partition, deadline);
+      if (failure === null) missing.delete(partition);
+      else missing.set(partition, failure);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
+}
+
+/** Null when the leader answers, why not otherwise. */
+async function askLeader(router: Router, stream: string, partition: number, deadline: Deadline): Promise<unknown> {
+  const { signal, remaining: timeout } = deadline;
+  try {
+    const { id } = leaderIn(router.metadata, 'FetchPartitionMetadata', stream, partition);
+    await router.callBroker('fetchPartitionMetadata', id, { stream, partition }, { signal, timeout });
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    // Whoever may create streams need not be allowed to look at them: a refusal is an answer too.
+    if (LiftbridgeError.is(error, 'PERMISSION_DENIED')) return null;
+    return error instanceof LookupMiss ? error.error : error;
+  }
+}
+
+function notReady(stream: string, missing: ReadonlyMap<number, unknown>, timeout: number): TimeoutError {
+  const ids = [...missing.keys()].slice(0, 10).join(', ');
+  const cause = [...missing.values()].find((failure) => failure !== undefined);
+  const why = cause instanceof Error ? ` The last answer: ${cause.message}` : '';
+  return new TimeoutError(
+    `createStream: stream "${stream}" was created, but within ${Math.round(timeout)} ms no leader answered for partition ${ids}.${why}`,
+    { stream, operation: 'CreateStream', cause },
+  );
+}

@@ -1,0 +1,82 @@
+import { LiftbridgeError } from '../errors.js';
+import type { CallOptions } from '../options.js';
+import { leadersReady } from './leaders-ready.js';
+import type { Router } from './router.js';
+import {
+  type CreateStreamOptions,
+  checkCreateStream,
+  checkDeleteStream,
+  checkPauseStream,
+  checkSetStreamReadonly,
+  createStreamRequest,
+  type PauseStreamOptions,
+  type SetStreamReadonlyOptions,
+} from './stream-options.js';
+
+/** Creates a stream and, unless told otherwise, waits until every partition has a leader that answers. */
+export async function createStream(
+  router: Router,
+  subject: string,
+  name: string,
+  options: CreateStreamOptions = {},
+): Promise<void> {
+  checkCreateStream(subject, name, options);
+  const started = performance.now();
+  const known = router.metadata.streams.has(name);
+  const trace = { ambiguous: false };
+  try {
+    await router.callAny('createStream', createStreamRequest(subject, name, options), { ...options, trace });
+  } catch (error) {
+    const mayBeOurs = LiftbridgeError.is(error, 'STREAM_EXISTS') && trace.ambiguous && !known;
+    if (!mayBeOurs || !(await matches(router, subject, name, options))) throw error;
+  }
+  if (options.waitForLeaders === false) return;
+  const total = options.timeout ?? router.options.requestTimeout;
+  const timeout = Math.max(0, total - (performance.now() - started));
+  await leadersReady(router, name, options.partitions ?? 1, { signal: options.signal, timeout });
+}
+
+/**
+ * Whether the stream that exists is the one that was asked for: an attempt whose answer was lost may have created it,
+ * and the next one was told that it exists.
+ */
+async function matches(router: Router, subject: string, name: string, options: CreateStreamOptions): Promise<boolean> {
+  const { streams } = await router.fetch([name], [], { signal: options.signal });
+  const stream = streams.get(name);
+  if (stream === undefined || stream.subject !== subject) return false;
+  const replicas = options.replicationFactor ?? 1;
+  return (
+    stream.partitions.size === (options.partitions ?? 1) &&
+    (replicas === 'max' || [...stream.partitions.values()].every((partition) => partition.replicas.length === replicas))
+  );
+}
+
+/** Deletes a stream with all its messages. */
+export async function deleteStream(router: Router, name: string, options: CallOptions = {}): Promise<void> {
+  checkDeleteStream(name, options);
+  const trace = { ambiguous: false };
+  try {
+    await router.callAny('deleteStream', { name }, { ...options, trace });
+  } catch (error) {
+    // An attempt whose answer was lost may have deleted it: it is gone, which is what was asked for.
+    if (!LiftbridgeError.is(error, 'NO_SUCH_STREAM') || !trace.ambiguous) throw error;
+  }
+}
+
+/** Pauses partitions of a stream. */
+export async function pauseStream(router: Router, name: string, options: PauseStreamOptions = {}): Promise<void> {
+  checkPauseStream(name, options);
+  const { partitions = [], resumeAll = false } = options;
+  await router.callAny('pauseStream', { name, partitions: [...partitions], resumeAll }, options);
+}
+
+/** Closes partitions for new messages, or opens them again. */
+export async function setStreamReadonly(
+  router: Router,
+  name: string,
+  options: SetStreamReadonlyOptions = {},
+): Promise<void> {
+  checkSetStreamReadonly(name, options);
+  const { partitions = [], readonly = true } = options;
+  await router.callAny('setStreamReadonly', { name, partitions: [...partitions], readonly }, options);
+}

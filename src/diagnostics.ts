@@ -1,0 +1,38 @@
+/**
+ * The diagnostics channels of the package, one for each event of a client. Every message is an object with `client`,
+ * the Client concerned, and the fields of the event. Nothing is computed for a channel that nobody subscribes to.
+ *
+ * | channel | when | fields |
+ * |---|---|---|
+ * | `liftbridge:connect` | a broker answers, for the first time or again | `broker` { id, address } |
+ * | `liftbridge:disconnect` | a broker does not answer any more | `broker`, `error` |
+ * | `liftbridge:metadata` | the cached metadata was replaced | |
+ * | `liftbridge:leaderChange` | a partition has another leader | `stream`, `partition`, `from`, `to` (broker ids or null) |
+ * | `liftbridge:retry` | a call failed and is tried again | `operation`, `attempt`, `delay` (ms), `error` |
+ * | `liftbridge:resubscribe` | a subscription broke and stands again | `stream`, `partition`, `position`, `error` |
+ * | `liftbridge:asyncError` | something failed that nobody awaits | `error` |
+ *
+ * @module
+ */
+import { type Channel, channel } from 'node:diagnostics_channel';
+import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
+
+/** Name of the channel for an event. */
+export type ChannelName = `liftbridge:${keyof ClusterEvents}`;
+
+const channels = Object.fromEntries(EVENT_NAMES.map((name) => [name, channel(`liftbridge:${name}`)])) as {
+  readonly [Name in keyof ClusterEvents]: Channel;
+};
+
+/** Publishes an event of a client on its channel. */
+export function publishDiagnostics<Name extends keyof ClusterEvents>(
+  client: object,
+  name: Name,
+  event: ClusterEvents[Name],
+): void {
+  const target = channels[name];
+  if (!target.hasSubscribers) return;
+  const [payload] = event;
+  if (name === 'asyncError') target.publish({ client, error: payload });
+  else target.publish({ client, ...(payload as object | undefined) });
+}

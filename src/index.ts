@@ -1,0 +1,69 @@
+/**
+ * The Liftbridge client.
+ *
+ * @module
+ */
+
+// Connecting
+export { Client, type ClientEvents, type CloseOptions, connect } from './client.js';
+// The activity stream
+export type { Activity, ActivityEvent } from './cluster/activity.js';
+export type { BrokerReference, ClusterEvents } from './cluster/events.js';
+// Metadata
+export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './cluster/metadata.js';
+export type { FetchMetadataOptions } from './cluster/queries.js';
+// Streams
+export type {
+  CreateStreamOptions,
+  PauseStreamOptions,
+  SetStreamReadonlyOptions,
+  StreamOptions,
+} from './cluster/stream-options.js';
+// Errors
+export {
+  AckTimeoutError,
+  AmbiguousSubjectError,
+  ClosedError,
+  ConnectionError,
+  type ConnectionErrorReason,
+  ConsumerExistsError,
+  CursorsDisabledError,
+  EncryptionError,
+  EnvelopeError,
+  type ErrorCode,
+  HandlerError,
+  IncorrectOffsetError,
+  InvalidArgumentError,
+  LiftbridgeError,
+  MessageTooLargeError,
+  NoOffsetError,
+  NoSuchPartitionError,
+  NoSuchStreamError,
+  PartitionPausedError,
+  PermissionDeniedError,
+  ReadonlyPartitionError,
+  ServerError,
+  StreamDeletedError,
+  StreamExistsError,
+  TimeoutError,
+  UnexpectedError,
+} from './errors.js';
+// Options
+export type { BrokerAddress, CallOptions, ClientOptions, Logger, ServerSelection } from './options.js';
+export type { AckPolicy } from './protocol/ack-policy.js';
+export type { Ack, AckError } from './protocol/received-ack.js';
+export type { Message } from './protocol/received-message.js';
+// Publishing
+export {
+  type Partitioner,
+  partitionByKey,
+  partitionByMurmur,
+  partitionByRoundRobin,
+  toPartition,
+} from './publish/partitioners.js';
+export type { OutgoingMessage, PublishOptions, Value } from './publish/publish-options.js';
+// Subscribing
+export type { ActivityOptions } from './subscribe/activity-feed.js';
+export type { StartAt, StopAt, SubscribeOptions } from './subscribe/positions.js';
+export { Subscription } from './subscribe/subscription.js';
+export type { TlsOptions } from './transport/credentials.js';

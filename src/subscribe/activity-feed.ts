@@ -1,0 +1,40 @@
+import { type ActivityEvent, decodeActivity } from '../cluster/activity.js';
+import { LiftbridgeError, NoSuchStreamError } from '../errors.js';
+import type { Message } from '../protocol/received-message.js';
+import type { SubscribeOptions } from './positions.js';
+import type { Subscription } from './subscription.js';
+
+/** The stream that the server tells its activity on. */
+const ACTIVITY = '__activity';
+
+/** Options of `client.activity`; they mean what they mean in `subscribe`. */
+export type ActivityOptions = Pick<SubscribeOptions, 'startAt' | 'stopAt' | 'signal' | 'timeout'>;
+
+/** Subscribes to the activity stream and decodes what comes. */
+export async function openActivity(
+  subscribe: (stream: string, options: SubscribeOptions) => Promise<Subscription>,
+  options: ActivityOptions,
+): Promise<AsyncIterable<ActivityEvent>> {
+  try {
+    return decoded(await subscribe(ACTIVITY, options));
+  } catch (cause) {
+    if (!LiftbridgeError.is(cause, 'NO_SUCH_STREAM') && !LiftbridgeError.is(cause, 'NO_SUCH_PARTITION')) throw cause;
+    throw new NoSuchStreamError(
+      'activity failed: the server keeps no activity stream. Set activity.stream.enabled on the server.',
+      { operation: 'activity', stream: ACTIVITY, cause },
+    );
+  }
+}
+
+async function* decoded(subscription: Subscription): AsyncGenerator<ActivityEvent, void, undefined> {
+  for await (const message of subscription) yield decode(message);
+}
+
+/** Anybody may publish to the activity stream, also what is no event. */
+function decode(message: Message): ActivityEvent {
+  try {
+    return decodeActivity(message);
+  } catch (cause) {
+    throw LiftbridgeError.from(cause, { operation: 'activity', stream: ACTIVITY });
+  }
+}
