@@ -1,0 +1,62 @@
+import { constants, createReadStream } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+
+/** One message to publish. */
+export interface Entry {
+  readonly key: string | null;
+  readonly value: string;
+  /** How much of the source has been read with this entry, from 0 to 1; null while the size is not known. */
+  readonly share: number | null;
+}
+
+/** Where the messages come from. */
+export interface Source {
+  readonly title: string;
+  entries(): AsyncIterable<Entry>;
+}
+
+/** Why there is nothing to read: for the user, in one line. */
+export class SourceError extends Error {
+  override readonly name = 'SourceError';
+}
+
+/** The lines of FILE, of standard input for `-`, or without FILE one event for each package of package-lock.json. */
+export async function openSource(file: string | undefined, lockFile: string): Promise<Source> {
+  if (file === '-') return { title: 'standard input', entries: () => lines(process.stdin, null) };
+  const path = file ?? lockFile;
+  const size = await readableSize(path);
+  if (file !== undefined) return { title: file, entries: () => lines(createReadStream(path), size) };
+  return { title: 'the packages of package-lock.json', entries: () => packages(path) };
+}
+
+async function readableSize(path: string): Promise<number> {
+  try {
+    await access(path, constants.R_OK);
+    const found = await stat(path);
+    if (found.isDirectory()) throw new SourceError(`cannot read ${path}: it is a folder`);
+    return found.isFile() ? found.size : 0;
+  } catch (error) {
+    if (error instanceof SourceError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
+    throw new SourceError(`cannot read ${path}: ${reason}`);
+  }
+}
+
+async function* lines(input: NodeJS.ReadableStream, size: number | null): AsyncIterable<Entry> {
+  let read = 0;
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    read += Buffer.byteLength(line) + 1;
+    yield { key: null, value: line, share: size ? Math.min(1, read / size) : null };
+  }
+}
+
+async function* packages(lockFile: string): AsyncIterable<Entry> {
+  const lock = JSON.parse(await readFile(lockFile, 'utf8')) as { packages: Record<string, { version?: string }> };
+  const names = Object.keys(lock.packages).filter((path) => path.startsWith('node_modules/'));
+  for (const [index, path] of names.entries()) {
+    const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+    const event = { event: 'locked', name, version: lock.packages[path]?.version ?? null };
+    yield { key: name, value: JSON.stringify(event), share: (index + 1) / names.length };
+  }
+}
