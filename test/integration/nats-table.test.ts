@@ -1,0 +1,253 @@
+import { readFileSync } from 'node:fs';
+import { decodeAck, encodeMessage } from 'liftbridge-client/envelope';
+import { natsPublisher } from 'liftbridge-client/nats';
+import { TestBroker } from 'liftbridge-test-broker';
+import { connect, createInbox, type NatsConnection, headers as natsHeaders } from 'nats';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { natsServerPath, type RunningServer, startNatsServer } from './nats-servers.js';
+import { Streams } from './nats-streams.js';
+
+interface World {
+  readonly broker: TestBroker;
+  readonly nats: NatsConnection;
+  readonly streams: Streams;
+  /** A name that no other row uses. */
+  name(): string;
+  /** A new stream on a new subject of the same name. */
+  stream(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+async function start(server: RunningServer | null): Promise<World> {
+  const broker = await TestBroker.start({ nats: server?.url ?? true });
+  const nats = await connect({ servers: server?.url ?? broker.natsUrl ?? '' });
+  const streams = new Streams(broker.addresses[0]!);
+  let count = 0;
+  const name = () => `s${++count}`;
+  return {
+    ...{ broker, nats, streams, name },
+    stream: async () => {
+      const fresh = name();
+      await streams.create(fresh, fresh);
+      return fresh;
+    },
+    stop: async () => {
+      await nats.close();
+      streams.close();
+      await broker.close();
+      await server?.stop();
+    },
+  };
+}
+
+/** The headers that a broker adds. */
+const added = (subject: string, reply = '') => ({ subject, reply });
+const options = { key: 'k', headers: { h: 'v' } } as const;
+const binary = { key: Buffer.from('k'), headers: new Map([['h', Buffer.from('v')]]) } as const;
+const enveloped = (subject: string) => ({ key: 'k', value: 'value', subject, headers: { h: 'v', ...added(subject) } });
+
+/** How each way of publishing is read back: one for each row of the table in docs/nats.md. */
+const rows: Readonly<Record<string, (world: World) => Promise<void>>> = {
+  raw: async ({ nats, streams, stream }) => {
+    const name = await stream();
+    nats.publish(name, 'value');
+    expect(await streams.take(name, 1)).toMatchObject([{ key: '', value: 'value', subject: name, replySubject: '' }]);
+    expect((await streams.take(name, 1))[0]?.headers).toEqual(added(name));
+  },
+
+  'raw, empty': async ({ nats, streams, stream }) => {
+    const name = await stream();
+    nats.publish(name);
+    expect(await streams.take(name, 1)).toMatchObject([{ key: '', value: '', subject: name }]);
+  },
+
+  'raw, with a reply subject': async ({ nats, streams, stream }) => {
+    const name = await stream();
+    nats.publish(name, 'value', { reply: 'answers.here' });
+    const [message] = await streams.take(name, 1);
+    expect(message).toMatchObject({ value: 'value', replySubject: 'answers.here' });
+    expect(message?.headers).toEqual(added(name, 'answers.here'));
+  },
+
+  'raw, with NATS headers': async ({ nats, streams, stream }) => {
+    const name = await stream();
+    const headers = natsHeaders();
+    headers.set('X-Trace', '1');
+    nats.publish(name, 'value', { headers });
+    const [message] = await streams.take(name, 1);
+    expect(message?.value).toBe('value');
+    expect(message?.headers).toEqual(added(name));
+  },
+
+  enveloped: async ({ nats, streams, stream }) => {
+    const name = await stream();
+    nats.publish(name, encodeMessage('value', options));
+    expect((await streams.take(name, 1))[0]).toMatchObject(enveloped(name));
+  },
+
+  'enveloped, with a checksum': async ({ nats, streams, stream }) => {
+    const name = await stream();
+    nats.publish(name, encodeMessage('value', { ...options, checksum: true }));
+    expect((await streams.take(name, 1))[0]).toMatchObject(enveloped(name));
+  },
+
+  'enveloped, damaged on the way': async ({ nats, streams, stream, broker }) => {
+    const name = await stream();
+    const envelope = encodeMessage('value', { ...options, checksum: true });
+    envelope[envelope.length - 1]! ^= 1;
+    nats.publish(name, envelope);
+    const [message] = await streams.take(name, 1);
+    expect([message?.key, message?.headers]).toEqual(['', added(name)]);
+    expect(Buffer.from(broker.messages(name)[0]?.value ?? '').equals(envelope)).toBe(true);
+  },
+
+  'by natsPublisher': async ({ nats, streams, stream }) => {
+    const name = await stream();
+    const publisher = natsPublisher(nats);
+    const acks = await publisher.publish(name, 'value', { ...options, ackPolicy: 'all' });
+    expect(acks).toMatchObject([{ stream: name, offset: 0n, messageSubject: name, ackPolicy: 'all', error: 'ok' }]);
+    expect((await streams.take(name, 1))[0]).toMatchObject(enveloped(name));
+    await publisher.close();
+  },
+
+  'by natsPublisher, refused by the stream': async ({ nats, streams, name }) => {
+    const strict = name();
+    await streams.create(strict, strict, { optimisticConcurrencyControl: { value: true } });
+    const publisher = natsPublisher(nats);
+    const refused = publisher.publish(strict, 'value', { expectedOffset: 7 });
+    await expect(refused).rejects.toMatchObject({ code: 'INCORRECT_OFFSET', stream: strict });
+    expect(await publisher.publish(strict, 'first', { expectedOffset: 0 })).toMatchObject([{ offset: 0n }]);
+    expect(await streams.take(strict, 1)).toMatchObject([{ value: 'first', offset: 0n }]);
+    await publisher.close();
+  },
+
+  'by API': async ({ streams, stream }) => {
+    const name = await stream();
+    const ack = await streams.publish(name, 'value', binary);
+    expect(ack).toMatchObject({ stream: name, offset: 0n });
+    expect((await streams.take(name, 1))[0]).toMatchObject(enveloped(name));
+  },
+
+  'by subject (`publishToSubject`)': async ({ streams, stream }) => {
+    const name = await stream();
+    const ack = await streams.publishToSubject(name, 'value', binary);
+    expect(ack).toMatchObject({ stream: name, offset: 0n });
+    expect((await streams.take(name, 1))[0]).toMatchObject(enveloped(name));
+  },
+
+  'to the subject of a partition': async ({ nats, streams, name }) => {
+    const wide = name();
+    await streams.create(wide, wide, { partitions: 2 });
+    const publisher = natsPublisher(nats);
+    expect(await publisher.publish(`${wide}.1`, 'value', options)).toMatchObject([
+      { stream: wide, messageSubject: `${wide}.1`, partitionSubject: wide },
+    ]);
+    expect((await streams.take(wide, 1, 1))[0]).toMatchObject({ ...enveloped(`${wide}.1`), partition: 1 });
+    await publisher.close();
+  },
+
+  'to a subject that a wildcard stream covers': async ({ nats, streams, name }) => {
+    const wild = name();
+    await streams.create(wild, `${wild}.*`);
+    const publisher = natsPublisher(nats);
+    expect(await publisher.publish(`${wild}.x`, 'value', options)).toMatchObject([
+      { stream: wild, messageSubject: `${wild}.x`, partitionSubject: `${wild}.*` },
+    ]);
+    nats.publish(`${wild}.y`, 'raw');
+    const read = await streams.take(wild, 2);
+    expect(read[0]).toMatchObject(enveloped(`${wild}.x`));
+    expect(read[1]).toMatchObject({ value: 'raw', subject: `${wild}.y`, headers: added(`${wild}.y`) });
+    await publisher.close();
+  },
+
+  'by API, to a wildcard stream': async ({ streams, name }) => {
+    const wild = name();
+    await streams.create(wild, `${wild}.*`);
+    expect(await streams.publish(wild, 'value', binary)).toMatchObject({ stream: wild, msgSubject: `${wild}.*` });
+    expect((await streams.take(wild, 1))[0]).toMatchObject(enveloped(`${wild}.*`));
+  },
+
+  'to a subject of two streams': async ({ nats, streams, name }) => {
+    const [subject, one, two] = [name(), name(), name()];
+    await streams.create(one, subject);
+    await streams.create(two, subject);
+    const publisher = natsPublisher(nats);
+    const acks = await publisher.publish(subject, 'value', { ...options, acks: 2 });
+    expect(acks.map((ack) => ack.stream).sort()).toEqual([one, two].sort());
+    for (const stream of [one, two]) expect((await streams.take(stream, 1))[0]).toMatchObject(enveloped(subject));
+    await publisher.close();
+  },
+
+  'to a load-balance group of two streams': async ({ nats, streams, name, broker }) => {
+    const [subject, one, two] = [name(), name(), name()];
+    await streams.create(one, subject, { group: 'pool' });
+    await streams.create(two, subject, { group: 'pool' });
+    const publisher = natsPublisher(nats);
+    const publishes = Array.from({ length: 40 }, () => publisher.publish(subject, 'value', options));
+    const takers = (await Promise.all(publishes)).map((acks) => acks[0]?.stream);
+    const counts = [one, two].map((stream) => takers.filter((taker) => taker === stream).length);
+    expect(counts[0]! + counts[1]!).toBe(40);
+    expect([one, two].map((stream) => broker.messages(stream).length)).toEqual(counts);
+    const taker = takers[0]!;
+    expect((await streams.take(taker, 1))[0]).toMatchObject(enveloped(subject));
+    await publisher.close();
+  },
+
+  'to a group and a stream outside of it': async ({ nats, streams, name, broker }) => {
+    const [subject, one, two, outside] = [name(), name(), name(), name()];
+    await streams.create(one, subject, { group: 'pool' });
+    await streams.create(two, subject, { group: 'pool' });
+    await streams.create(outside, subject);
+    const publisher = natsPublisher(nats);
+    const acks = await publisher.publish(subject, 'value', { ...options, acks: 2 });
+    const stored = acks.map((ack) => ack.stream);
+    expect(stored).toContain(outside);
+    const missed = [one, two].filter((stream) => !stored.includes(stream));
+    expect(missed).toHaveLength(1);
+    expect(broker.messages(missed[0]!)).toEqual([]);
+    for (const stream of stored) expect((await streams.take(stream, 1))[0]).toMatchObject(enveloped(subject));
+    await publisher.close();
+  },
+};
+
+describe('docs/nats.md', () => {
+  it('has a row for each test, and the other way round', () => {
+    const text = readFileSync(new URL('../../docs/nats.md', import.meta.url), 'utf8');
+    const table = text.slice(text.indexOf('| published |')).split('\n\n')[0]!.split('\n').slice(2);
+    expect(table.map((row) => row.split('|')[1]?.trim())).toEqual(Object.keys(rows));
+  });
+});
+
+const worlds = [
+  ['the embedded listener', async () => null, false],
+  ['a real nats-server', startNatsServer, natsServerPath === null],
+] as const;
+
+for (const [where, server, missing] of worlds) {
+  describe.skipIf(missing)(`a subscriber, with ${where},`, () => {
+    let world: World;
+    beforeAll(async () => {
+      world = await start(await server());
+    });
+    afterAll(() => world.stop());
+
+    it.each(Object.entries(rows))('reads back what is published %s', (_row, check) => check(world));
+
+    it('gets an ack at an inbox of its own for an enveloped message, and none for a raw one', async () => {
+      const { nats, streams } = world;
+      const name = await world.stream();
+      const ackInbox = createInbox();
+      const inbox = nats.subscribe(ackInbox);
+      nats.publish(name, 'raw', { reply: ackInbox });
+      nats.publish(name, encodeMessage('value', { ackInbox, correlationId: '7' }));
+      await streams.take(name, 2);
+      const publisher = natsPublisher(nats);
+      await publisher.publish(name, 'last');
+      await publisher.close();
+      await inbox.drain();
+      const acks = [];
+      for await (const message of inbox) acks.push(decodeAck(message.data));
+      expect(acks).toMatchObject([{ stream: name, offset: 1n, correlationId: '7' }]);
+    });
+  });
+}
