@@ -7,6 +7,8 @@ interface Outgoing {
   readonly value: string;
 }
 
+/** What is on its way while a leader falls is lost: no use waiting for long. */
+const ACK_TIMEOUT = 1_000;
 const RETRY_PAUSE = 50;
 const GIVE_UP_AFTER = 60_000;
 
@@ -57,6 +59,7 @@ export class PartitionProducer {
       partition: this.#partition,
       ackPolicy: 'all',
       expectedOffset: offset,
+      timeout: ACK_TIMEOUT,
       ...(key !== null && { key }),
     } as const;
     this.#client.publishAsync(

@@ -16,6 +16,9 @@ export interface Source {
   entries(): AsyncIterable<Entry>;
 }
 
+/** Entries of a source of unknown size that are held back to see whether they are all. */
+const LOOK_AHEAD = 1_000;
+
 /** Why there is nothing to read: for the user, in one line. */
 export class SourceError extends Error {
   override readonly name = 'SourceError';
@@ -23,7 +26,7 @@ export class SourceError extends Error {
 
 /** The lines of FILE, of standard input for `-`, or without FILE one event for each package of package-lock.json. */
 export async function openSource(file: string | undefined, lockFile: string): Promise<Source> {
-  if (file === '-') return { title: 'standard input', entries: () => lines(process.stdin, null) };
+  if (file === '-') return { title: 'standard input', entries: () => measured(lines(process.stdin, null)) };
   const path = file ?? lockFile;
   const size = await readableSize(path);
   if (file !== undefined) return { title: file, entries: () => lines(createReadStream(path), size) };
@@ -49,6 +52,21 @@ async function* lines(input: NodeJS.ReadableStream, size: number | null): AsyncI
     read += Buffer.byteLength(line) + 1;
     yield { key: null, value: line, share: size ? Math.min(1, read / size) : null };
   }
+}
+
+/** Fills in the shares of a source that ends early; of a longer one nobody knows the size before its end. */
+async function* measured(entries: AsyncIterable<Entry>): AsyncIterable<Entry> {
+  let held: Entry[] | null = [];
+  for await (const entry of entries) {
+    held?.push(entry);
+    if (held === null) yield entry;
+    else if (held.length === LOOK_AHEAD) {
+      yield* held;
+      held = null;
+    }
+  }
+  const all = held ?? [];
+  for (const [index, entry] of all.entries()) yield { ...entry, share: (index + 1) / all.length };
 }
 
 async function* packages(lockFile: string): AsyncIterable<Entry> {
