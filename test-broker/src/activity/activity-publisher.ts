@@ -26,8 +26,10 @@ const ACK_POLICIES: Readonly<Record<string, wire.AckPolicy>> = {
 export class ActivityPublisher {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
-  readonly #stopped = new AbortController();
   readonly #unlisten: () => void;
+  /** Ends what is waited for, when the stream is another than the one that it is waited for on. */
+  #waiting = new AbortController();
+  #stopped = false;
   #pending: wire.ActivityStreamEvent[] = [];
   #publishing = false;
   #retry: ClockTimer | null = null;
@@ -40,12 +42,14 @@ export class ActivityPublisher {
 
   /** Ends the publishing; what is pending is left to the next metadata leader. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped = true;
+    this.#waiting.abort();
     this.#unlisten();
     this.#retry?.cancel();
   }
 
   #applied(index: bigint, operation: Operation): void {
+    if (operation.kind === 'create-stream' && operation.name === ACTIVITY_STREAM) this.#beginAnew();
     if (operation.kind === 'activity-published') {
       this.#pending = this.#pending.filter(({ id }) => id > operation.upTo);
     } else {
@@ -53,6 +57,13 @@ export class ActivityPublisher {
       if (event) this.#pending.push(event);
     }
     this.#start();
+  }
+
+  /** A new activity stream does not tell what was before it. */
+  #beginAnew(): void {
+    this.#pending = [];
+    this.#waiting.abort();
+    this.#waiting = new AbortController();
   }
 
   #start(): void {
@@ -72,24 +83,24 @@ export class ActivityPublisher {
   async #publishAll(): Promise<void> {
     this.#publishing = true;
     let wait = FIRST_WAIT;
-    while (this.#pending.length > 0 && this.#node.isMetadataLeader && !this.#stopped.signal.aborted) {
-      const event = this.#pending[0]!;
-      if (await this.#publish(event)) wait = FIRST_WAIT;
+    while (this.#pending.length > 0 && this.#node.isMetadataLeader && !this.#stopped) {
+      const { signal } = this.#waiting;
+      if ((await this.#publish(this.#pending[0]!, signal)) || signal.aborted) wait = FIRST_WAIT;
       else {
-        await this.#pause(wait);
+        await this.#pause(wait, signal);
         wait = Math.min(2 * wait, LONGEST_WAIT);
       }
     }
     this.#publishing = false;
-    if (!this.#stopped.signal.aborted) this.#start();
+    if (!this.#stopped) this.#start();
   }
 
   /** Publishes an event and notes that it is; false when that has to be tried again. */
-  async #publish(event: wire.ActivityStreamEvent): Promise<boolean> {
+  async #publish(event: wire.ActivityStreamEvent, signal: AbortSignal): Promise<boolean> {
     const deadline = Date.now() + this.#node.settings['activity.stream.publish.timeout'];
     try {
       // Nobody in particular calls: with authorization on this is refused for ever, as in the server.
-      const caller = { deadline, identity: null, signal: this.#stopped.signal };
+      const caller = { deadline, identity: null, signal };
       const ack = await publish(this.#node, this.#authorize, this.#request(event), caller);
       if (ack && ack.ackError !== wire.Ack_Error.OK) return false;
       const options = { deadline, failurePrefix: 'Failed to note the published activity' };
@@ -116,8 +127,7 @@ export class ActivityPublisher {
     };
   }
 
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#stopped;
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#node.clock.after(ms, () => done());
       const done = () => {

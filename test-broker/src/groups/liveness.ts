@@ -73,8 +73,8 @@ export class GroupLiveness {
       await this.#node.propose({ kind: 'leave-group', group, consumer, expired: true }, options);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      // It left by itself, or the cluster has no leader for now and the member is still to go.
-      if (timers.has(consumer) && this.#timers.get(group) === timers) this.#start(timers, group, consumer, RETRY_AFTER);
+      // It has left by itself, or the cluster has no leader for now and it is still to go.
+      if (this.#timers.get(group) === timers && timers.has(consumer)) this.#start(timers, group, consumer, RETRY_AFTER);
     }
   }
 

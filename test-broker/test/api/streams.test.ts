@@ -1,0 +1,157 @@
+import type { wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+let broker: TestBroker;
+let api: ApiClient;
+let count = 0;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  api = new ApiClient(broker.addresses[0]!);
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+
+const fresh = () => `streams-${count++}`;
+const invalid = (message: string) => ({ status: 'INVALID_ARGUMENT', message });
+const value = <T>(of: T) => ({ value: of });
+
+const REFUSED: [Partial<wire.CreateStreamRequest>, string][] = [
+  [{ name: '', subject: 'x' }, 'Name cannot be empty'],
+  [{ name: '', subject: '' }, 'Name cannot be empty'],
+  ...['', 'a b', 'a..b', '.a', 'a.', 'a\tb', 'a\rb', 'a\nb'].map(
+    (subject): [{ name: string; subject: string }, string] => [{ name: 's', subject }, 'Subject is invalid'],
+  ),
+  [{ name: '__cursors', subject: 'x' }, 'Stream is reserved'],
+  [{ name: '__activity', subject: 'x' }, 'Stream is reserved'],
+  [{ name: '__cursors', subject: '' }, 'Subject is invalid'],
+  [{ name: 's', subject: 'x', replicationFactor: -2 }, 'Invalid replicationFactor -2'],
+  [{ name: 's', subject: 'x', replicationFactor: 5 }, 'Invalid replicationFactor 5, cluster size 1'],
+];
+
+describe('CreateStream', () => {
+  it.each(REFUSED)('refuses %j: %s', async (request, message) => {
+    expect(await api.failure('CreateStream', request)).toEqual(invalid(message));
+  });
+
+  it.each([
+    ['partitions below 0', { partitions: -1 }, 'Invalid partitions -1'],
+    ['a negative cleaner interval', { cleanerInterval: value(-1n) }, 'Invalid cleanerInterval -1'],
+    ['a negative segment size', { segmentMaxBytes: value(-1n) }, 'Invalid segmentMaxBytes -1'],
+    ['a > that is not last', { subject: 'a.>.b' }, 'Subject is invalid'],
+    ['a > for several partitions', { subject: 'a.>', partitions: 2 }, 'Subject is invalid'],
+    ['a group with a blank', { group: 'a b' }, 'Group is invalid'],
+  ])('answers %s, which a real server does not survive', async (_, request, message) => {
+    expect(await api.failure('CreateStream', { name: fresh(), subject: 'x', ...request })).toEqual(invalid(message));
+  });
+
+  it.each(['__other', 'a/b c.d', 'ü', '$SYS.foo'])('takes the name %s', async (name) => {
+    await expect(api.call('CreateStream', { name, subject: fresh() })).resolves.toEqual({});
+  });
+
+  it.each([
+    ['of several tokens', { subject: 'a.b.c' }],
+    ['that is a pattern', { subject: 'foo.*.x' }],
+    ['that ends with >', { subject: 'foo.>' }],
+  ])('takes a subject %s', async (_, request) => {
+    await expect(api.createStream(fresh(), request)).resolves.toBeUndefined();
+  });
+
+  it('says ALREADY_EXISTS for a name that is taken, whatever the subject', async () => {
+    const name = fresh();
+    await api.createStream(name);
+    const expected = { status: 'ALREADY_EXISTS', message: 'stream already exists' };
+    expect(await api.failure('CreateStream', { name, subject: 'other' })).toEqual(expected);
+  });
+
+  it('looks at the replication factor before the name', async () => {
+    const name = fresh();
+    await api.createStream(name);
+    const message = 'Invalid replicationFactor 5, cluster size 1';
+    expect(await api.failure('CreateStream', { name, subject: name, replicationFactor: 5 })).toEqual(invalid(message));
+  });
+
+  it.each([
+    [0, [0]],
+    [3, [0, 1, 2]],
+  ])('makes the partitions of %i', async (partitions, ids) => {
+    const name = fresh();
+    await api.createStream(name, { partitions, replicationFactor: -1 });
+    const { streamMetadata } = await api.call('FetchMetadata', { streams: [name] });
+    expect([...streamMetadata[0]!.partitions.keys()]).toEqual(ids);
+  });
+
+  it('takes a minIsr that can never be met', async () => {
+    await expect(api.createStream(fresh(), { minIsr: value(3) })).resolves.toBeUndefined();
+  });
+
+  it('lets two streams share a subject', async () => {
+    const subject = fresh();
+    await api.createStream(fresh(), { subject });
+    await expect(api.createStream(fresh(), { subject })).resolves.toBeUndefined();
+  });
+});
+
+describe('CreateStream with encryption', () => {
+  const name = 'LIFTBRIDGE_ENCRYPTION_KEY';
+  afterEach(() => {
+    delete process.env[name];
+  });
+
+  it.each([undefined, 'short'])('fails without a key of 16 or 32 bytes (%s)', async (key) => {
+    if (key !== undefined) process.env[name] = key;
+    const size = key?.length ?? 0;
+    expect(await api.failure('CreateStream', { name: 'enc', subject: 'enc', encryption: value(true) })).toEqual({
+      status: 'FAILED_PRECONDITION',
+      message: `Failed on preconditions for stream's encryption handler: kwp: invalid AES key size; want 16 or 32, got ${size}`,
+    });
+  });
+
+  it('hands out what it was given', async () => {
+    process.env[name] = '0123456789abcdef';
+    const stream = fresh();
+    await api.createStream(stream, { encryption: value(true) });
+    await api.publish(stream, ['secret', '']);
+    const messages = api.subscribe({ stream, startPosition: 2 });
+    const [, first, second] = await messages.take(3);
+    messages.cancel();
+    expect(Buffer.from(first!.value).toString()).toBe('secret');
+    expect(second!.value).toHaveLength(0);
+  });
+});
+
+describe('DeleteStream', () => {
+  it.each(['nope', ''])('says NOT_FOUND for a stream that does not exist (%j)', async (name) => {
+    expect(await api.failure('DeleteStream', { name })).toEqual({
+      status: 'NOT_FOUND',
+      message: 'stream does not exist',
+    });
+  });
+
+  it.each(['__cursors', '__activity'])('refuses %s', async (name) => {
+    expect(await api.failure('DeleteStream', { name })).toEqual(invalid('Stream is reserved'));
+  });
+
+  it('starts a stream of the same name again at offset 0', async () => {
+    const name = fresh();
+    await api.createStream(name);
+    await api.publish(name, ['a', 'b']);
+    await api.call('DeleteStream', { name });
+    await api.createStream(name);
+    const [ack] = await api.publish(name, ['c']);
+    expect(ack!.offset).toBe(0n);
+  });
+
+  it('ends live subscriptions', async () => {
+    const name = fresh();
+    await api.createStream(name);
+    const messages = api.subscribe({ stream: name });
+    await messages.next();
+    await api.call('DeleteStream', { name });
+    expect(await messages.end()).toEqual({ status: 'NOT_FOUND', message: 'commit log was deleted' });
+  });
+});
