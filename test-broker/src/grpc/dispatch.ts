@@ -2,7 +2,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'nod
 import type { CallConnection, CallHost } from './call-host.js';
 import { type Refusal, readRequestHead } from './request-head.js';
 import { statusOnlyHeaders } from './response-head.js';
-import { ServedCall, strike } from './served-call.js';
+import { ServedCall } from './served-call.js';
 import type { Method, Services } from './service.js';
 import { RpcError } from './status.js';
 
@@ -23,7 +23,7 @@ export function openCall(
 
 /** Hands a call to its method, or to the fault that is planned for it. */
 export function serve(host: CallHost, call: ServedCall, service: string, services: Services): void {
-  if (host.faults?.armed && strike(call, host.faults, host.brokerIndex)) return;
+  if (host.faults?.armed && call.strike(host.faults)) return;
   const methods = services.get(service);
   const method = methods?.get(call.method);
   if (!methods) call.fail(new RpcError('UNIMPLEMENTED', `unknown service ${service}`));
@@ -43,7 +43,7 @@ function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
 }
 
 function run(call: ServedCall, method: Method): void {
-  call.kind = method.kind;
+  call.begin(method.kind);
   if (method.kind === 'unary') {
     call.onRequest((payload) => answer(call, () => method.handle(payload, call)));
   } else if (method.kind === 'server-stream') {

@@ -1,22 +1,16 @@
-import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
-import { FRAME_PREFIX, frame, WireError } from 'liftbridge-client/protocol';
+import type { ServerHttp2Stream } from 'node:http2';
+import { frame, WireError } from 'liftbridge-client/protocol';
 import type { ClockTimer } from '../clock.js';
+import type { Faults } from '../faults.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import { undecodable } from './decode-request.js';
 import { RequestReader } from './request-reader.js';
-import { responseHeaders, statusOnlyHeaders, statusTrailers } from './response-head.js';
+import { ResponseWriter } from './response-writer.js';
 import type { DuplexCall, Method } from './service.js';
 import { RpcError, type StatusName } from './status.js';
 
-/** Bytes that may wait for the peer's window before a writer is told to pause. */
-const WRITE_LIMIT = 256 * 1024;
-/** Below this, pieces are copied into one; above, they go to the stream one by one. */
-const PACK_LIMIT = 32 * 1024;
 const LONGEST_TIMER = 2 ** 31 - 1;
-
-// Node puts a date on every answer unless it is told not to; servers of gRPC send none.
-const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
-const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
+const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
 // Made once: an error's stack costs more than all else that the end of a call does.
 const ENDED = new RpcError('CANCELLED', 'the call has ended');
@@ -24,25 +18,22 @@ const CANCELLED = new RpcError('CANCELLED', 'context canceled');
 
 type Messages = (payloads: readonly Buffer[]) => Promise<void> | void;
 
-/** One call on one HTTP/2 stream, of whatever kind: reads its messages, packs its answers, ends it with a status. */
+/** One call on one HTTP/2 stream, of whatever kind: its deadline, its messages, its answers and its status. */
 export class ServedCall implements DuplexCall {
   readonly method: string;
   readonly deadline: number | null;
   readonly #host: CallHost;
   readonly #connection: CallConnection;
   readonly #stream: ServerHttp2Stream;
+  readonly #writer: ResponseWriter;
   #kind: Method['kind'] = 'unary';
   #reader: RequestReader | null = null;
   #timer: ClockTimer | null = null;
   #abort: AbortController | null = null;
-  #received: PromiseWithResolve | null = null;
+  #received: Promise<void> | null = null;
+  #resolveReceived: () => void = () => {};
   #receivedAll = false;
-  #drained: PromiseWithResolve | null = null;
-  #out: Uint8Array[] = [];
-  #outBytes = 0;
-  #flushing = false;
-  /** Set once the status of the call is decided. */
-  #ending: { readonly status: StatusName; readonly message: string } | null = null;
+  /** Why the handler's side of the call is over; null while it is not. */
   #over: Error | null = null;
 
   constructor(
@@ -55,11 +46,12 @@ export class ServedCall implements DuplexCall {
     this.#host = host;
     this.#connection = connection;
     this.#stream = stream;
+    this.#writer = new ResponseWriter(host, connection, stream, method);
     this.method = method;
     this.deadline = timeout === null ? null : Date.now() + timeout;
-    stream.on('error', (error: Error) => this.#lost(error));
+    stream.on('error', (error: Error) => this.#settle(error));
+    stream.once('aborted', () => this.#settle(CANCELLED));
     stream.once('close', () => this.#closed());
-    stream.once('aborted', () => this.#lost(CANCELLED));
     if (timeout !== null && timeout <= LONGEST_TIMER)
       this.#timer = host.after(timeout, () =>
         this.fail(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
@@ -79,42 +71,33 @@ export class ServedCall implements DuplexCall {
   }
 
   get received(): Promise<void> {
-    this.#received ??= new PromiseWithResolve();
-    if (this.#receivedAll || this.#over) this.#received.resolve();
-    return this.#received.promise;
+    if (this.#receivedAll || this.#over) return Promise.resolve();
+    this.#received ??= new Promise((resolve) => {
+      this.#resolveReceived = resolve;
+    });
+    return this.#received;
   }
 
-  /** Whether the call is still open and has more than one answer. */
+  /** Whether the call is still open and may have more than one answer. */
   get streaming(): boolean {
     return this.#over === null && this.#kind !== 'unary';
   }
 
-  /** Set before the method is run. */
-  set kind(kind: Method['kind']) {
+  /** Serves the call as one of this kind. */
+  begin(kind: Method['kind']): void {
     this.#kind = kind;
   }
 
   sendHeaders(): void {
-    if (this.#over || this.#stream.headersSent) return;
-    if (this.#host.silent) this.#host.afterSilence(() => this.sendHeaders());
-    else this.#stream.respond(responseHeaders(), STREAMED);
+    if (this.#over === null) this.#writer.sendHeaders();
   }
 
   write(frames: Uint8Array): boolean {
-    if (this.#over) return true;
-    this.#out.push(frames);
-    this.#outBytes += frames.length;
-    if (!this.#flushing) {
-      this.#flushing = true;
-      this.#host.flushSoon(this);
-    }
-    return this.#waiting < WRITE_LIMIT;
+    return this.#over !== null || this.#writer.write(frames);
   }
 
   drained(): Promise<void> {
-    if (this.#over || this.#waiting < WRITE_LIMIT) return Promise.resolve();
-    this.#drained ??= new PromiseWithResolve();
-    return this.#drained.promise;
+    return this.#over ? Promise.resolve() : this.#writer.drained();
   }
 
   onMessages(handler: Messages): void {
@@ -137,13 +120,7 @@ export class ServedCall implements DuplexCall {
         handler(payload!);
       },
       ended: () => {
-        if (!taken)
-          this.fail(
-            new RpcError(
-              'INTERNAL',
-              'cardinality violation: received no request message from non-client-streaming RPC',
-            ),
-          );
+        if (!taken) this.fail(new RpcError('INTERNAL', NO_REQUEST));
         this.#end();
       },
       failed: (error) => {
@@ -155,99 +132,40 @@ export class ServedCall implements DuplexCall {
   /** Ends the call with its one answer. */
   reply(payload: Uint8Array): void {
     if (this.#over) return;
-    this.#out.push(frame(payload));
-    this.#outBytes += FRAME_PREFIX + payload.length;
-    this.#finish('OK', '');
+    this.#writer.write(frame(payload));
+    this.finish();
   }
 
   /** Ends the call with OK, after all that was written. */
   finish(): void {
-    this.#finish('OK', '');
+    this.#finish('OK', '', ENDED);
   }
 
   /** Ends the call with the status that an error stands for, after all that was written. */
   fail(error: unknown): void {
     if (this.#over) return;
-    const status = this.#statusOf(error);
-    this.#finish(status.status, status.message, status);
+    const reason = this.#statusOf(error);
+    this.#finish(reason.status, reason.message, reason);
   }
 
-  /** Resets the stream with an error code of HTTP/2. */
-  reset(code: number): void {
-    if (this.#host.silent) this.#host.afterSilence(() => this.reset(code));
-    else this.#stream.close(code);
-  }
-
-  /** Hands what was written to the stream, in one piece where that is cheap. */
-  flush(): void {
-    this.#flushing = false;
-    if (this.#out.length === 0 || this.#stream.destroyed || this.#stream.closed) return;
-    if (this.#host.silent) {
-      this.#flushing = true;
-      this.#host.afterSilence(() => this.flush());
-      return;
-    }
-    const parts = this.#out;
-    const bytes = this.#outBytes;
-    this.#out = [];
-    this.#outBytes = 0;
-    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders(), STREAMED);
-    if (this.#cuts(bytes)) this.#cutWithin(Buffer.concat(parts, bytes));
-    else this.#send(parts, bytes);
-  }
-
-  get #waiting(): number {
-    return this.#outBytes + this.#stream.writableLength;
-  }
-
-  #send(parts: Uint8Array[], bytes: number): void {
-    const stream = this.#stream;
-    if (parts.length === 1) stream.write(parts[0], this.#onWritten);
-    else if (bytes <= PACK_LIMIT) stream.write(Buffer.concat(parts, bytes), this.#onWritten);
-    else {
-      stream.cork();
-      for (const part of parts) stream.write(part, this.#onWritten);
-      stream.uncork();
-    }
-  }
-
-  readonly #onWritten = (): void => {
-    if (this.#drained && this.#waiting < WRITE_LIMIT / 2) this.#release();
-  };
-
-  #release(): void {
-    this.#drained?.resolve();
-    this.#drained = null;
+  /** Ends the call by the fault that is planned for its RPC; false when there is none. */
+  strike(faults: Faults): boolean {
+    const code = faults.takeReset(this.#host.brokerIndex, this.method);
+    const rejection = code === null ? faults.takeRejection(this.#host.brokerIndex, this.method) : null;
+    if (code !== null) this.#writer.reset(code);
+    else if (rejection !== null) this.fail(rejection);
+    return code !== null || rejection !== null;
   }
 
   /** Whether a planned fault ends this call instead of what came. */
   #struck(): boolean {
-    const { faults, brokerIndex } = this.#host;
-    return faults?.armed === true && strike(this, faults, brokerIndex);
-  }
-
-  #cuts(bytes: number): boolean {
-    const { faults, brokerIndex } = this.#host;
-    return faults?.armed === true && bytes > FRAME_PREFIX && faults.takeCut(brokerIndex, this.method);
-  }
-
-  #cutWithin(frames: Buffer): void {
-    let start = 0;
-    let end = 0;
-    while (end < frames.length) {
-      start = end;
-      end = start + FRAME_PREFIX + frames.readUInt32BE(start + 1);
-    }
-    const middle = start + Math.ceil((frames.length - start) / 2);
-    // Once it is handed over, it takes two turns until the bytes have left for the socket.
-    this.#stream.write(frames.subarray(0, middle), () =>
-      setImmediate(() => setImmediate(() => this.#connection.cut())),
-    );
+    const { faults } = this.#host;
+    return faults?.armed === true && this.strike(faults);
   }
 
   #end(): void {
     this.#receivedAll = true;
-    this.#received?.resolve();
+    this.#resolveReceived();
   }
 
   #statusOf(error: unknown): RpcError {
@@ -257,86 +175,27 @@ export class ServedCall implements DuplexCall {
     return new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error));
   }
 
-  #finish(status: StatusName, message: string, reason: Error = ENDED): void {
+  #finish(status: StatusName, message: string, reason: Error): void {
     if (this.#over) return;
-    this.#ending = { status, message };
     this.#settle(reason);
-    this.#sendStatus();
+    this.#reader?.stop();
+    this.#writer.end(status, message);
   }
 
-  /** The handler's side of the call is over. */
+  /** The handler's side of the call is over; what it waits for resolves. */
   #settle(reason: Error): void {
+    if (this.#over) return;
     this.#over = reason;
     this.#timer?.cancel();
     this.#timer = null;
-    this.#received?.resolve();
-    this.#release();
+    this.#resolveReceived();
+    this.#writer.release();
     this.#abort?.abort(reason);
   }
 
-  #sendStatus(): void {
-    const stream = this.#stream;
-    if (stream.destroyed || stream.closed || !this.#ending) return;
-    if (this.#host.silent) {
-      this.#host.afterSilence(() => this.#sendStatus());
-      return;
-    }
-    this.flush();
-    const { status, message } = this.#ending;
-    if (!stream.headersSent) {
-      stream.respond(statusOnlyHeaders(status, message), STATUS_ONLY);
-      this.#letGo();
-      return;
-    }
-    stream.once('wantTrailers', () => {
-      stream.sendTrailers(statusTrailers(status, message));
-      this.#letGo();
-    });
-    stream.end();
-  }
-
-  /** A client that is still sending is told to stop; without an error, since it has its answer. */
-  #letGo(): void {
-    const stream = this.#stream;
-    if (this.#reader) this.#reader.stop();
-    else stream.resume();
-    setImmediate(() => {
-      if (!stream.destroyed && !stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
-    });
-  }
-
-  #lost(reason: Error): void {
-    if (this.#over === null) this.#settle(reason);
-  }
-
   #closed(): void {
-    this.#lost(CANCELLED);
-    this.#out = [];
-    this.#outBytes = 0;
+    this.#settle(CANCELLED);
+    this.#writer.discard();
     this.#host.closed(this);
-  }
-}
-
-/** Ends a call by the fault that is planned for its RPC; false when there is none. */
-export function strike(call: ServedCall, faults: NonNullable<CallHost['faults']>, broker: number): boolean {
-  const code = faults.takeReset(broker, call.method);
-  if (code !== null) {
-    call.reset(code);
-    return true;
-  }
-  const rejection = faults.takeRejection(broker, call.method);
-  if (rejection === null) return false;
-  call.fail(rejection);
-  return true;
-}
-
-class PromiseWithResolve {
-  readonly promise: Promise<void>;
-  resolve!: () => void;
-
-  constructor() {
-    this.promise = new Promise<void>((resolve) => {
-      this.resolve = resolve;
-    });
   }
 }

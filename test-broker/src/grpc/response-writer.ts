@@ -1,0 +1,167 @@
+import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
+import { FRAME_PREFIX } from 'liftbridge-client/protocol';
+import type { CallConnection, CallHost } from './call-host.js';
+import { responseHeaders, statusOnlyHeaders, statusTrailers } from './response-head.js';
+import type { StatusName } from './status.js';
+
+/** Bytes that may wait for the peer's window before a writer is told to pause. */
+const WRITE_LIMIT = 256 * 1024;
+/** Below this, pieces are copied into one; above, they go to the stream one by one. */
+const PACK_LIMIT = 32 * 1024;
+
+// Node puts a date on every answer unless it is told not to; servers of gRPC send none.
+const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
+const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
+
+/** The answering half of a call: packs what is written in one turn, keeps to the peer's window, ends with a status. */
+export class ResponseWriter {
+  readonly #host: CallHost;
+  readonly #connection: CallConnection;
+  readonly #stream: ServerHttp2Stream;
+  readonly #method: string;
+  #out: Uint8Array[] = [];
+  #outBytes = 0;
+  #flushing = false;
+  #drained: Promise<void> | null = null;
+  #release: () => void = () => {};
+
+  constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, method: string) {
+    this.#host = host;
+    this.#connection = connection;
+    this.#stream = stream;
+    this.#method = method;
+  }
+
+  sendHeaders(): void {
+    if (this.#gone || this.#stream.headersSent) return;
+    if (this.#host.silent) this.#host.afterSilence(() => this.sendHeaders());
+    else this.#stream.respond(responseHeaders(), STREAMED);
+  }
+
+  /** False once so much waits that the writer should wait for `drained`. */
+  write(frames: Uint8Array): boolean {
+    this.#out.push(frames);
+    this.#outBytes += frames.length;
+    if (!this.#flushing) {
+      this.#flushing = true;
+      this.#host.flushSoon(this);
+    }
+    return this.#waiting < WRITE_LIMIT;
+  }
+
+  drained(): Promise<void> {
+    if (this.#gone || this.#waiting < WRITE_LIMIT) return Promise.resolve();
+    this.#drained ??= new Promise((resolve) => {
+      this.#release = resolve;
+    });
+    return this.#drained;
+  }
+
+  /** Nobody is to wait for `drained` any longer. */
+  release(): void {
+    this.#release();
+    this.#drained = null;
+  }
+
+  /** Hands what was written to the stream, in one piece where that is cheap. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#out.length === 0 || this.#gone) return;
+    if (this.#host.silent) {
+      this.#flushing = true;
+      this.#host.afterSilence(() => this.flush());
+      return;
+    }
+    const parts = this.#out;
+    const bytes = this.#outBytes;
+    this.discard();
+    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders(), STREAMED);
+    if (this.#cuts(bytes)) this.#cutWithin(Buffer.concat(parts, bytes));
+    else this.#send(parts, bytes);
+  }
+
+  /** Ends the answer after all that was written: with trailers, or with its headers when nothing was written. */
+  end(status: StatusName, message: string): void {
+    if (this.#gone) return;
+    if (this.#host.silent) {
+      this.#host.afterSilence(() => this.end(status, message));
+      return;
+    }
+    this.flush();
+    const stream = this.#stream;
+    if (stream.headersSent) {
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(statusTrailers(status, message));
+        this.#letGo();
+      });
+      stream.end();
+    } else {
+      stream.respond(statusOnlyHeaders(status, message), STATUS_ONLY);
+      this.#letGo();
+    }
+  }
+
+  /** Resets the stream with an error code of HTTP/2. */
+  reset(code: number): void {
+    if (this.#host.silent) this.#host.afterSilence(() => this.reset(code));
+    else this.#stream.close(code);
+  }
+
+  /** Forgets what was written and not handed to the stream. */
+  discard(): void {
+    this.#out = [];
+    this.#outBytes = 0;
+  }
+
+  get #gone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  get #waiting(): number {
+    return this.#outBytes + this.#stream.writableLength;
+  }
+
+  #send(parts: Uint8Array[], bytes: number): void {
+    const stream = this.#stream;
+    if (parts.length === 1) stream.write(parts[0], this.#onWritten);
+    else if (bytes <= PACK_LIMIT) stream.write(Buffer.concat(parts, bytes), this.#onWritten);
+    else {
+      stream.cork();
+      for (const part of parts) stream.write(part, this.#onWritten);
+      stream.uncork();
+    }
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#drained && this.#waiting < WRITE_LIMIT / 2) this.release();
+  };
+
+  #cuts(bytes: number): boolean {
+    const { faults, brokerIndex } = this.#host;
+    return faults?.armed === true && bytes > FRAME_PREFIX && faults.takeCut(brokerIndex, this.#method);
+  }
+
+  #cutWithin(frames: Buffer): void {
+    let start = 0;
+    let end = 0;
+    while (end < frames.length) {
+      start = end;
+      end = start + FRAME_PREFIX + frames.readUInt32BE(start + 1);
+    }
+    const middle = start + Math.ceil((frames.length - start) / 2);
+    // Once it is handed over, it takes two turns until the bytes have left for the socket.
+    this.#stream.write(frames.subarray(0, middle), () =>
+      setImmediate(() => setImmediate(() => this.#connection.cut())),
+    );
+  }
+
+  /** A client that is still sending is told to stop; without an error, since it has its answer. */
+  #letGo(): void {
+    const stream = this.#stream;
+    // What still comes is thrown away by whoever reads, so that it does not fill the connection's window.
+    stream.resume();
+    setImmediate(() => {
+      if (!this.#gone && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+}
