@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { BrokerServer } from './broker-server.js';
 import { MovableClock } from './clock.js';
 import { Cluster } from './cluster/cluster.js';
@@ -6,16 +5,14 @@ import type { PartitionState } from './cluster/contract.js';
 import { DataDir } from './cluster/data-dir.js';
 import { checkMasterKey } from './cluster/master-key.js';
 import { OperationFile } from './cluster/operation-file.js';
+import type { LoggedOperation } from './cluster/operation-log.js';
 import { Faults } from './faults.js';
-import { OpenFiles } from './log/open-files.js';
-import { PartitionStorage, partitionDirectory } from './log/storage.js';
 import { wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import { openSpine, type Spine } from './spine.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
 const GRACE = 200;
-const OPERATIONS = 'operations.log';
 
 /**
  * One or more Liftbridge brokers in this process, on ports of the loopback interface: what a client sees of them is
@@ -68,6 +65,7 @@ export class TestBroker implements AsyncDisposable {
       await server.open();
     }
     await cluster.start();
+    dataDir?.sweep(nodes);
     const release = async () => {
       for (const step of undo.reverse()) await step();
     };
@@ -210,21 +208,30 @@ function openCluster(
   { clock, faults, spine, dataDir }: Parts,
   undo: (() => Promise<void> | void)[],
 ): Cluster {
-  const files = new OpenFiles();
-  const storage = (broker: string, stream: string, partition: number) => {
-    if (!dataDir) return null;
-    const directory = partitionDirectory(join(dataDir.path, encodeURIComponent(broker)), stream, partition);
-    return new PartitionStorage({ directory, files, onWarning: warn });
-  };
-  const cluster = new Cluster({ brokers, clock, bus: spine.bus, settings: options, faults, storage, warn });
-  undo.push(() => files.closeAll());
+  const storage = dataDir ? dataDir.partitions(warn) : null;
+  const cluster = new Cluster({
+    brokers,
+    clock,
+    bus: spine.bus,
+    settings: options,
+    faults,
+    storage: (broker, stream, partition) => storage?.open(broker, stream, partition) ?? null,
+    warn,
+  });
+  undo.push(() => storage?.close());
   if (dataDir) {
-    const file = new OperationFile(join(dataDir.path, OPERATIONS), (entry) => cluster.log.restore(entry), warn);
+    const file = new OperationFile(dataDir.operations, (entry) => cluster.log.restore(rebuilt(entry, clock)), warn);
     cluster.log.store = file;
     undo.push(() => file.close());
   }
   undo.push(() => cluster.close());
   return cluster;
+}
+
+/** The times of pauses and of readonly are not kept: they are those of the restart. */
+function rebuilt(entry: LoggedOperation, clock: MovableClock): LoggedOperation {
+  const { index, operation } = entry;
+  return 'at' in operation ? { index, operation: { ...operation, at: clock.nanos() } } : entry;
 }
 
 function brokerIds({ brokers, settings }: ResolvedOptions): readonly string[] {

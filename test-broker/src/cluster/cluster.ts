@@ -6,7 +6,7 @@ import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
 import type { ResolvedSettings } from '../settings.js';
 import { Connectivity } from './connectivity.js';
-import type { BrokerLoad, Operation, PartitionState } from './contract.js';
+import type { BrokerLoad, Operation, PartitionState, StreamState } from './contract.js';
 import { Controller, type ProposeOptions } from './controller.js';
 import { Failover } from './failover.js';
 import { createInternalStreams } from './internal-streams.js';
@@ -28,7 +28,7 @@ export interface ClusterOptions {
   readonly settings: ResolvedSettings;
   readonly faults: Faults;
   /** Where a broker keeps a partition; null for memory only. */
-  readonly storage: (broker: string, stream: string, partition: number) => PartitionStorage | null;
+  readonly storage: (broker: string, stream: StreamState, partition: number) => PartitionStorage | null;
   readonly warn: (message: string) => void;
 }
 
@@ -76,6 +76,7 @@ export class Cluster {
   /** Starts all brokers and elects the first metadata leader; resolves when the internal streams are there. */
   async start(): Promise<void> {
     for (const member of this.#members.values()) member.catchUp();
+    for (const node of this.nodes.values()) node.restored();
     for (const broker of this.nodes.keys()) this.#connectivity.setRunning(broker, true);
     this.#controller.begin();
     for (const broker of this.nodes.keys()) await this.#controller.applied(broker);

@@ -128,6 +128,8 @@ export interface StreamState {
   readonly replicationFactor: number;
   readonly config: StreamConfig;
   readonly createdAt: bigint;
+  /** Index of the operation that created it: tells it from an earlier stream of the same name. */
+  readonly createdBy: bigint;
   readonly resumeAll: boolean;
   readonly partitions: readonly PartitionState[];
 }

@@ -1,7 +1,10 @@
 import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BrokerOptionError } from '../option-error.js';
+import type { StreamState } from './contract.js';
+import { PartitionDirectories, sweepBroker } from './partition-directories.js';
 
+const OPERATIONS = 'operations.log';
 const LOCK = 'lock';
 const CLUSTER = 'cluster.json';
 
@@ -44,6 +47,21 @@ export class DataDir {
     const ids = [...known, ...given.slice(known.length)];
     if (ids.length > known.length) this.#writeIds(ids);
     return ids;
+  }
+
+  /** The file of the cluster's operations. */
+  get operations(): string {
+    return join(this.path, OPERATIONS);
+  }
+
+  /** Where the brokers keep their partitions. */
+  partitions(warn: (message: string) => void): PartitionDirectories {
+    return new PartitionDirectories(this.path, warn);
+  }
+
+  /** Removes what is left of streams that no broker knows any more: the process ended before it was done with them. */
+  sweep(nodes: Iterable<{ readonly id: string; streams(): Iterable<StreamState> }>): void {
+    for (const node of nodes) sweepBroker(this.path, node.id, node.streams());
   }
 
   /** Lets others use it. */

@@ -127,6 +127,7 @@ export class MetadataState {
       replicationFactor,
       config,
       createdAt,
+      createdBy: index,
       resumeAll: false,
       partitions,
     });

@@ -40,7 +40,7 @@ export interface NodeOptions {
   readonly faults: Faults;
   readonly surroundings: NodeSurroundings;
   /** Where a partition is kept; null for memory only. */
-  readonly storage: (stream: string, partition: number) => PartitionStorage | null;
+  readonly storage: (stream: StreamState, partition: number) => PartitionStorage | null;
   readonly warn: (message: string) => void;
 }
 
@@ -59,11 +59,12 @@ export class Node implements BrokerNode, ReplicaSetHost {
   readonly faults: Faults;
   readonly metadata = new MetadataState();
   readonly replicas: ReplicaSet;
-  readonly storage: (stream: string, partition: number) => PartitionStorage | null;
+  readonly storage: (stream: StreamState, partition: number) => PartitionStorage | null;
   readonly warn: (message: string) => void;
   readonly #surroundings: NodeSurroundings;
   readonly #applied = new Listeners<Applied>();
   readonly #survey: BrokerSurvey;
+  #restored = false;
   #address = { host: '', port: 0 };
 
   constructor(options: NodeOptions) {
@@ -126,8 +127,14 @@ export class Node implements BrokerNode, ReplicaSetHost {
   /** Applies an operation that the cluster has committed. */
   apply({ index, operation }: LoggedOperation): void {
     this.metadata.apply(operation, index);
-    this.replicas.apply(operation);
+    if (this.#restored) this.replicas.apply(operation);
     this.#applied.tell({ index, operation });
+  }
+
+  /** Everything that was committed in an earlier process is applied: opens the replicas that are left of it. */
+  restored(): void {
+    this.#restored = true;
+    this.replicas.restore();
   }
 
   /** Where clients reach this broker. */

@@ -12,7 +12,7 @@ export interface ReplicaSetHost extends ReplicaHost {
   /** A replica follows from now on, or goes on following: its leader may have something for it. */
   following(replica: Replica): void;
   /** Where a partition is kept; null for memory only. */
-  storage(stream: string, partition: number): PartitionStorage | null;
+  storage(stream: StreamState, partition: number): PartitionStorage | null;
 }
 
 /** The replicas that a broker holds, kept as the broker's metadata says. */
@@ -66,6 +66,11 @@ export class ReplicaSet {
     }
   }
 
+  /** Opens what the metadata knows of, with what is on disk, after the process was started anew. */
+  restore(): void {
+    for (const stream of this.#metadata.streams()) this.#create(stream);
+  }
+
   /** The broker stops: logs close, nothing is taken in. */
   stop(): void {
     for (const replica of this) if (replica.closedBy === null) replica.close('shutdown');
@@ -77,8 +82,7 @@ export class ReplicaSet {
       if (replica.closedBy !== 'shutdown') continue;
       replica.forgetReceived();
       replica.reopen();
-      replica.log.readonly = replica.state.readonly;
-      this.#takeRole(replica);
+      this.#begin(replica);
     }
   }
 
@@ -87,7 +91,14 @@ export class ReplicaSet {
       partition.replicas.includes(this.#host.id) ? this.#open(stream, partition) : undefined,
     );
     this.#replicas.set(stream.name, replicas);
-    for (const replica of replicas) if (replica) this.#takeRole(replica);
+    for (const replica of replicas) if (replica) this.#begin(replica);
+  }
+
+  /** A stream that comes back from disk may be paused or readonly from the start. */
+  #begin(replica: Replica): void {
+    replica.log.readonly = replica.state.readonly;
+    if (replica.state.paused) replica.close('pause');
+    else this.#takeRole(replica);
   }
 
   #open(stream: StreamState, partition: PartitionState): Replica {
@@ -97,7 +108,7 @@ export class ReplicaSet {
       partition: partition.id,
       config: logConfig(stream.config, settings),
       clock,
-      storage: this.#host.storage(stream.name, partition.id),
+      storage: this.#host.storage(stream, partition.id),
       encryption: encrypts(stream.config, settings) ? masterKey() : null,
       onWarning: (message) => this.#host.warn(message),
       replicated: partition.replicas.length > 1,

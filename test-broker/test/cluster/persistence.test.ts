@@ -1,0 +1,202 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { TestBroker } from '../../src/index.js';
+import { type Answer, ApiClient, eventually } from './clients.js';
+import { known, running } from './running.js';
+
+const SERVE = fileURLToPath(new URL('serve-until-killed.ts', import.meta.url));
+const directories: string[] = [];
+
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+function dataDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'test-broker-'));
+  directories.push(directory);
+  return directory;
+}
+
+/** Publishes without a pause on one stream of acks until the connection breaks; answers what was acknowledged. */
+function publishUntilCut(
+  client: ApiClient,
+  stream: string,
+): { readonly acked: Map<number, string>; ended: Promise<void> } {
+  const acked = new Map<number, string>();
+  const call = client.publishAsync();
+  let count = 0;
+  const send = () => {
+    const value = `${stream} ${count++}`;
+    call.write({ stream, value: Buffer.from(value), correlationId: value, ackPolicy: count % 2 ? 'LEADER' : 'ALL' });
+  };
+  call.on('data', ({ ack, correlationId }: Answer) => {
+    acked.set(ack.offset, correlationId);
+    send();
+  });
+  const ended = new Promise<void>((resolve) => {
+    call.on('error', () => resolve());
+  });
+  for (let i = 0; i < 50; i++) send();
+  return { acked, ended };
+}
+
+describe('a broker with a dataDir', () => {
+  it('comes back with its streams, messages, groups and cursors', async () => {
+    const dataDir = dataDirectory();
+    const options = { dataDir, cursorsPartitions: 2, activityStream: true };
+    const first = await running(options);
+    await first.client.createStream('s', { partitions: 2, subject: 'some.subject' });
+    for (const value of ['a', 'b', 'c']) await first.client.publish('s', value, { headers: { h: Buffer.from(value) } });
+    await first.client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c1', streams: ['s'] });
+    await first.client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c2', streams: ['s'] });
+    await first.client.call('setCursor', { stream: 's', cursorId: 'c', offset: 2 });
+    const before = await first.client.call('fetchMetadata', { streams: ['s'], groups: ['g'] });
+    await first.broker.close();
+    const { client, broker } = await running(options);
+    const after = await client.call('fetchMetadata', { streams: ['s'], groups: ['g'] });
+    expect(after.groupMetadata).toEqual(before.groupMetadata);
+    expect(after.streamMetadata[0]).toMatchObject({
+      subject: 'some.subject',
+      creationTimestamp: before.streamMetadata[0].creationTimestamp,
+    });
+    expect(broker.messages('s', 0).map((message) => [message.text(), message.headers.h?.toString()])).toEqual([
+      ['a', 'a'],
+      ['b', 'b'],
+      ['c', 'c'],
+    ]);
+    expect((await client.call('fetchCursor', { stream: 's', cursorId: 'c' })).offset).toBe(2);
+    expect((await client.publish('s', 'd')).offset).toBe(3);
+    await expect(client.createStream('s')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('keeps what is paused and readonly, with the times of the restart, and forgets when messages came', async () => {
+    const dataDir = dataDirectory();
+    const first = await running({ dataDir });
+    await first.client.createStream('s', { partitions: 2 });
+    await first.client.publish('s', 'x');
+    await first.client.call('setStreamReadonly', { name: 's', partitions: [0], readonly: true });
+    await first.client.call('pauseStream', { name: 's', partitions: [1], resumeAll: false });
+    const { messagesReceivedTimestamps, readonlyTimestamps } = await first.client.partition('s');
+    expect(messagesReceivedTimestamps.firstTimestamp).toBeGreaterThan(0);
+    await first.broker.close();
+    const { client } = await running({ dataDir });
+    const partition = await client.partition('s');
+    expect(partition).toMatchObject({ readonly: true, messagesReceivedTimestamps: { firstTimestamp: 0 } });
+    expect(partition.readonlyTimestamps.firstTimestamp).toBeGreaterThan(readonlyTimestamps.firstTimestamp);
+    await expect(client.publish('s', 'y')).rejects.toMatchObject({ details: 'readonly partition: 0' });
+    await expect(client.partition('s', 1)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect((await client.publish('s', 'y', { partition: 1 })).offset).toBe(0);
+  });
+
+  it('begins at offset 0 with a stream that was deleted and created anew', async () => {
+    const dataDir = dataDirectory();
+    const first = await running({ dataDir });
+    for (const value of ['old', 'new']) {
+      await first.client.createStream('s');
+      await first.client.publish('s', value);
+      if (value === 'old') await first.client.call('deleteStream', { name: 's' });
+    }
+    await first.broker.close();
+    const { broker } = await running({ dataDir });
+    expect(broker.messages('s').map((message) => [message.offset, message.text()])).toEqual([[0n, 'new']]);
+  });
+
+  it('brings a whole cluster back', async () => {
+    const dataDir = dataDirectory();
+    const first = await running({ dataDir, brokers: 3 });
+    await first.client.createStream('s', { replicationFactor: 3 });
+    await first.client.publish('s', 'a', { ackPolicy: 'ALL' });
+    await first.broker.moveLeader('s', 0, 2);
+    await first.broker.close();
+    const { broker, clients } = await running({ dataDir, brokers: 3 });
+    expect(broker.leaderOf('s')).toBe(2);
+    expect((await clients[1]!.publish('s', 'b', { ackPolicy: 'ALL' })).offset).toBe(1);
+    await broker.moveLeader('s', 0, 0);
+    expect(broker.messages('s').map((message) => message.text())).toEqual(['a', 'b']);
+  });
+
+  it('refuses to serve the data of more brokers than there are', async () => {
+    const dataDir = dataDirectory();
+    await (await TestBroker.start({ dataDir, brokers: 2 })).close();
+    await expect(TestBroker.start({ dataDir })).rejects.toThrow('was written by 2 brokers, got brokers: 1');
+  });
+
+  it('has the directory for itself', async () => {
+    const dataDir = dataDirectory();
+    await running({ dataDir });
+    await expect(TestBroker.start({ dataDir })).rejects.toMatchObject({
+      name: 'BrokerOptionError',
+      message: expect.stringContaining(`is in use by process ${process.pid}`),
+    });
+    writeFileSync(join(dataDirectory(), 'file'), '');
+    await expect(TestBroker.start({ dataDir: join(directories[1]!, 'file') })).rejects.toThrow('cannot use dataDir');
+  });
+
+  it('cuts off an operation that is torn, and says so', async () => {
+    const dataDir = dataDirectory();
+    const first = await running({ dataDir });
+    await first.client.createStream('whole');
+    await first.client.createStream('torn');
+    await first.broker.close();
+    const file = join(dataDir, 'operations.log');
+    const { length } = readFileSync(file);
+    truncateSync(file, length - 7);
+    const warnings: string[] = [];
+    const listen = (warning: Error) => warnings.push(warning.message);
+    process.on('warning', listen);
+    const second = await running({ dataDir });
+    await eventually(
+      () => warnings.length,
+      (count) => count > 0,
+    );
+    process.off('warning', listen);
+    expect(warnings[0]).toContain('they are not a whole operation');
+    const names = (await second.client.call('fetchMetadata')).streamMetadata.map(({ name }: Answer) => name);
+    expect(names).toEqual(['whole']);
+    await second.client.createStream('torn');
+    await second.broker.close();
+    appendFileSync(file, '00000000 {"index":');
+    const { client } = await running({ dataDir });
+    expect((await client.call('fetchMetadata')).streamMetadata).toHaveLength(2);
+  });
+});
+
+describe('a broker that is killed under load', () => {
+  it.each([1, 3])('has lost nothing that was acknowledged (brokers: %i)', async (brokers) => {
+    const dataDir = dataDirectory();
+    const child = fork(SERVE, [dataDir, String(brokers)], { execArgv: ['--import', 'tsx'] });
+    const [addresses] = (await once(child, 'message')) as [string[]];
+    const clients = addresses.map((address) => new ApiClient(address));
+    const streams = ['s0', 's1', 's2'];
+    for (const name of streams) await clients[0]!.createStream(name, { replicationFactor: brokers });
+    for (const name of streams) await known(name, clients);
+    const publishers = streams.map((stream, i) => publishUntilCut(clients[i % brokers]!, stream));
+    const created: string[] = [];
+    const creating = (async () => {
+      for (let i = 0; ; i++) {
+        await clients[0]!.createStream(`t${i}`);
+        created.push(`t${i}`);
+      }
+    })().catch(() => {});
+    await eventually(
+      () => created.length > 20 && publishers.every(({ acked }) => acked.size > 500),
+      (enough) => enough,
+      15_000,
+    );
+    child.kill('SIGKILL');
+    await Promise.all([creating, once(child, 'exit'), ...publishers.map(({ ended }) => ended)]);
+    for (const client of clients) client.close();
+    const { broker } = await running({ dataDir, brokers });
+    for (const name of created) expect(broker.leaderOf(name)).toBeGreaterThanOrEqual(0);
+    for (const [i, stream] of streams.entries()) {
+      const stored = new Map(broker.messages(stream).map((message) => [Number(message.offset), message.text()]));
+      const lost = [...publishers[i]!.acked].filter(([offset, value]) => stored.get(offset) !== value);
+      expect(lost).toEqual([]);
+    }
+  });
+});
