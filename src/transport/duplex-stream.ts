@@ -79,8 +79,8 @@ export class DuplexStream {
   }
 
   /**
-   * Sets what is called for every message, synchronously, with the part of a buffer that it takes. Reading starts with it.
-   * What it throws ends the stream as INTERNAL.
+   * Sets what is called for every message, synchronously, with the part of a buffer that it takes. Reading starts with it:
+   * before that, as while paused, the server's end is not read either. What it throws ends the stream as INTERNAL.
    */
   onFrames(handler: OnFrame): void {
     this.#onFrame = handler;

@@ -228,7 +228,7 @@ export class DataSession {
       timeout: keepaliveTimeout,
       received: () => socket.bytesRead,
       ask: (urgent) => {
-        if (urgent) session.ping(() => {});
+        if (urgent && !session.destroyed) session.ping(() => {});
         else this.#checkHealth(keepaliveTimeout);
       },
       dead: () => {

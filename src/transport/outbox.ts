@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { setImmediate } from 'node:timers';
 import { ByteWriter } from '../protocol/byte-writer.js';
 import { beginFrame, endFrame, frame } from './frames.js';
 
@@ -10,7 +11,7 @@ interface Waiter {
 }
 
 /**
- * The writing half of a stream. Messages of one tick are packed behind each other and go to HTTP/2 as one buffer: a write
+ * The writing half of a stream. Messages of one turn of the event loop are packed behind each other and go to HTTP/2 as one buffer: a write
  * there costs as much as encoding some twenty publishes.
  */
 export class Outbox {
@@ -93,8 +94,9 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After every microtask of this tick: whoever was woken by the same event writes into the same buffer.
-    queueMicrotask(() => process.nextTick(this.#flushScheduled));
+    // After all that this turn of the event loop brings: whoever is woken by the same chunks writes into the same buffer.
+    // Measured against a microtask and nextTick: the cheapest, and as quick for a single message.
+    setImmediate(this.#flushScheduled);
   }
 
   readonly #flushScheduled = (): void => {

@@ -9,6 +9,8 @@ import { deferred } from '../../support/deferred.js';
 import { FrameType, RawPeer } from '../../support/raw-peer.js';
 import { type CallScript, echo, GRPC_HEADERS, ScriptedPeer } from '../../support/scripted-peer.js';
 
+/** For a machine under load. */
+const PATIENT = { timeout: 10_000 };
 const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -76,7 +78,7 @@ describe('DataSession.connect', () => {
     const failure = await failureOf(sessionTo(peer, { connectTimeout: 50 }).connect());
     expect(failure.connection).toBe('timeout');
     expect(failure.details).toContain('no HTTP/2 SETTINGS within 50 ms');
-    await expect.poll(() => peer.open).toBe(0);
+    await expect.poll(() => peer.open, PATIENT).toBe(0);
   });
 
   it('rejects as protocol when the peer speaks HTTP/1.1', async () => {
@@ -220,7 +222,7 @@ describe('GOAWAY', () => {
     finish?.();
     expect(await stream.ended).toMatchObject({ code: 0, transport: false });
     expect(messages).toEqual(['late']);
-    await expect.poll(() => session.state).toBe('closed');
+    await expect.poll(() => session.state, PATIENT).toBe('closed');
   });
 
   it('ends streams above the last id as not processed', async () => {
@@ -253,7 +255,7 @@ describe('GOAWAY', () => {
     expect(first).toMatchObject({ code: 14, processed: true, connection: 'lost' });
     expect(first.message).toContain('ENHANCE_YOUR_CALM: too_many_pings');
     expect(second).toMatchObject({ code: 14, processed: false });
-    await expect.poll(() => session.state).toBe('closed');
+    await expect.poll(() => session.state, PATIENT).toBe('closed');
   });
 });
 
@@ -269,7 +271,7 @@ describe('keepalive', () => {
     expect(await session.open('/x').ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
     expect(session.failure?.details).toContain('no sign of life for 80 ms');
     expect(warned).toEqual(['broker went silent, connection given up']);
-    await expect.poll(() => peer.open).toBe(0);
+    await expect.poll(() => peer.open, PATIENT).toBe(0);
   });
 
   it('asks with a call first and with one PING after that', async () => {
@@ -294,10 +296,10 @@ describe('keepalive', () => {
         if (type !== FrameType.HEADERS || streamId === 1) return;
         const unimplemented = { ':status': '200', 'content-type': 'application/grpc', 'grpc-status': '12' };
         connection.headers(streamId, unimplemented, true);
-        if (++calls === 4) asked.resolve();
+        if (++calls === 2) asked.resolve();
       },
     });
-    const session = sessionTo(peer, { keepaliveTime: 10, keepaliveTimeout: 1_000 });
+    const session = sessionTo(peer, { keepaliveTime: 10, keepaliveTimeout: 2_000 });
     await session.connect();
     session.open('/x');
     await asked.promise;
@@ -313,10 +315,10 @@ describe('keepalive', () => {
       onFrame: ({ type, flags, payload }, connection) => {
         if (type !== FrameType.PING || flags !== 0) return;
         connection.frame(FrameType.PING, 1, 0, payload);
-        if (++pings === 3) pinged.resolve();
+        if (++pings === 2) pinged.resolve();
       },
     });
-    const session = sessionTo(peer, { keepaliveTime: 20, keepaliveTimeout: 200 });
+    const session = sessionTo(peer, { keepaliveTime: 20, keepaliveTimeout: 1_000 });
     await session.connect();
     await pinged.promise;
     expect(session.state).toBe('open');
@@ -372,7 +374,7 @@ describe('flow control', () => {
     expect(total).toBeLessThanOrEqual(received + STREAM_WINDOW + 4 * PIECE);
     const before = received;
     stream.resume();
-    await expect.poll(() => received).toBeGreaterThan(before);
+    await expect.poll(() => received, PATIENT).toBeGreaterThan(before);
   });
 
   it('does not let paused streams hold up their neighbours', async () => {
@@ -403,7 +405,7 @@ describe('flow control', () => {
     await session.connect();
     const stream = session.open('/x');
     for (let i = 0; i < 32; i++) stream.write((writer) => writer.raw(Buffer.alloc(PIECE)));
-    await expect.poll(() => calls.length).toBe(1);
+    await expect.poll(() => calls.length, PATIENT).toBe(1);
     expect(await settledValue(() => stream.pendingBytes)).toBeGreaterThan(16 * PIECE);
     let drained = false;
     const draining = stream.drained(PIECE).then(() => {
@@ -439,8 +441,8 @@ describe('DataSession.close', () => {
     const stream = session.open('/x', { timeout: 60_000, signal: new AbortController().signal });
     await Promise.all([session.close(), session.close()]);
     expect(await stream.ended).toMatchObject({ code: 14, connection: 'closed' });
-    await expect.poll(() => peer.sockets.size).toBe(0);
-    await expect.poll(sockets).toBeLessThanOrEqual(before);
+    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
+    await expect.poll(sockets, PATIENT).toBeLessThanOrEqual(before);
   });
 
   it('takes its listeners off the signals of streams', async () => {

@@ -15,6 +15,8 @@ import { deferred } from '../../support/deferred.js';
 import { RawPeer } from '../../support/raw-peer.js';
 import { answer, answerTrailersOnly, type CallScript, ScriptedPeer } from '../../support/scripted-peer.js';
 
+/** For a machine under load. */
+const PATIENT = { timeout: 10_000 };
 const open: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -153,7 +155,7 @@ describe('UnaryChannel', () => {
     expect(first).toMatchObject({ code: 14, connection: 'timeout', sent: false });
     expect(second.connection).toBe('timeout');
     expect(peer.connections).toHaveLength(1);
-    await expect.poll(() => peer.open).toBe(0);
+    await expect.poll(() => peer.open, PATIENT).toBe(0);
   });
 
   it('fails within connectTimeout when the peer answers the first connection only', async () => {
@@ -184,7 +186,7 @@ describe('UnaryChannel', () => {
     await channel.call(APIService.fetchMetadata, everything);
     await peer.close();
     const attempt = async () => (await failureOf(channel.call(APIService.fetchMetadata, everything))).connection;
-    await expect.poll(attempt).toBe('refused');
+    await expect.poll(attempt, PATIENT).toBe('refused');
     peer = opened(await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]), undefined, {}, port));
     expect(peer.host).toBe(host);
     expect((await channel.call(APIService.fetchMetadata, everything)).brokers).toHaveLength(1);
@@ -224,6 +226,6 @@ describe('UnaryChannel', () => {
     channel.close();
     channel.close();
     expect((await failureOf(channel.call(APIService.fetchMetadata, everything))).connection).toBe('closed');
-    await expect.poll(() => peer.sockets.size).toBe(0);
+    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
   });
 });
