@@ -1,0 +1,395 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Client, connect, InvalidArgumentError } from '../../src/index.js';
+import { StubServer } from '../support/stub-server.js';
+
+let stub: StubServer;
+let client: Client;
+
+beforeEach(async () => {
+  stub = await StubServer.start();
+  stub.streams.set('foo', { partitions: [{ leader: 'stub' }, { leader: 'stub' }] });
+  stub.streams.set('__cursors', { partitions: [{ leader: 'stub' }, { leader: 'stub' }] });
+  client = await connect(stub.address);
+});
+
+afterEach(async () => {
+  await client.close();
+  await stub.stop();
+});
+
+const unset = {
+  retentionMaxBytes: undefined,
+  retentionMaxMessages: undefined,
+  retentionMaxAge: undefined,
+  cleanerInterval: undefined,
+  segmentMaxBytes: undefined,
+  segmentMaxAge: undefined,
+  compactMaxGoroutines: undefined,
+  compactEnabled: undefined,
+  autoPauseTime: undefined,
+  autoPauseDisableIfSubscribers: undefined,
+  minIsr: undefined,
+  optimisticConcurrencyControl: undefined,
+  encryption: undefined,
+};
+
+describe('createStream', () => {
+  it('leaves every setting unset that is not given', async () => {
+    await client.createStream('subject', 'name', { waitForLeaders: false });
+    const defaults = { subject: 'subject', name: 'name', group: '', replicationFactor: 0, partitions: 0 };
+    expect(stub.of('createStream')).toEqual([{ ...defaults, ...unset }]);
+  });
+
+  it('sends every option, durations in milliseconds', async () => {
+    await client.createStream('subject', 'name', {
+      waitForLeaders: false,
+      group: 'group',
+      partitions: 3,
+      replicationFactor: 'max',
+      retentionMaxBytes: 1n,
+      retentionMaxMessages: 2,
+      retentionMaxAge: 3,
+      cleanerInterval: 4,
+      segmentMaxBytes: 5n,
+      segmentMaxAge: 6,
+      compactMaxGoroutines: 7,
+      compactEnabled: true,
+      autoPauseTime: 8,
+      autoPauseDisableIfSubscribers: true,
+      minIsr: 9,
+      optimisticConcurrencyControl: true,
+      encryption: true,
+    });
+    expect(stub.of('createStream')[0]).toEqual({
+      subject: 'subject',
+      name: 'name',
+      group: 'group',
+      replicationFactor: -1,
+      partitions: 3,
+      retentionMaxBytes: { value: 1n },
+      retentionMaxMessages: { value: 2n },
+      retentionMaxAge: { value: 3n },
+      cleanerInterval: { value: 4n },
+      segmentMaxBytes: { value: 5n },
+      segmentMaxAge: { value: 6n },
+      compactMaxGoroutines: { value: 7 },
+      compactEnabled: { value: true },
+      autoPauseTime: { value: 8n },
+      autoPauseDisableIfSubscribers: { value: true },
+      minIsr: { value: 9 },
+      optimisticConcurrencyControl: { value: true },
+      encryption: { value: true },
+    });
+  });
+
+  it('tells 0 and false apart from unset', async () => {
+    const options = { retentionMaxAge: 0, retentionMaxBytes: 0n, compactEnabled: false, minIsr: 0 };
+    await client.createStream('subject', 'name', { ...options, waitForLeaders: false });
+    expect(stub.of('createStream')[0]).toMatchObject({
+      retentionMaxAge: { value: 0n },
+      retentionMaxBytes: { value: 0n },
+      compactEnabled: { value: false },
+      minIsr: { value: 0 },
+      segmentMaxAge: undefined,
+    });
+  });
+
+  it('rejects with STREAM_EXISTS when the name is taken', async () => {
+    stub.on('createStream', () => ({ fail: 'ALREADY_EXISTS', details: 'stream already exists' }));
+    await expect(client.createStream('subject', 'foo')).rejects.toMatchObject({
+      code: 'STREAM_EXISTS',
+      operation: 'CreateStream',
+    });
+    expect(stub.of('createStream')).toHaveLength(1);
+  });
+
+  it.each([
+    ['', 'name', {}, 'expected subject to be a NATS subject'],
+    ['a b', 'name', {}, 'expected subject to be a NATS subject'],
+    ['a..b', 'name', {}, 'expected subject to be a NATS subject'],
+    ['a', '', {}, 'expected name to be a non-empty string'],
+    ['a', '__cursors', {}, 'expected name to be a non-empty string other than __cursors'],
+    ['a', 'name', { partitions: -1 }, 'expected partitions to be a whole number from 1 to 2147483647, got -1 (number)'],
+    ['a', 'name', { replicationFactor: 0 }, 'expected replicationFactor to be a whole number'],
+    ['a', 'name', { retentionMaxAge: 0.5 }, 'expected retentionMaxAge to be a whole number of milliseconds'],
+    ['a', 'name', { retentionMaxBytes: '1 GB' }, 'expected retentionMaxBytes to be an integer of at least 0'],
+    ['a', 'name', { replicas: 3 }, 'unknown option replicas, got 3 (number)'],
+    ['a', 'name', { timeout: -1 }, 'expected timeout to be a number of milliseconds'],
+  ])('refuses (%o, %o, %o) before anything is sent', async (subject, name, options, text) => {
+    const attempt = client.createStream(subject, name, options as object);
+    await expect(attempt).rejects.toBeInstanceOf(InvalidArgumentError);
+    await expect(attempt).rejects.toThrow(text);
+    expect(stub.of('createStream')).toEqual([]);
+  });
+});
+
+describe('createStream after an answer was lost', () => {
+  const lost = (then: 'exists' | 'other subject' | 'known before') => {
+    stub.on('createStream', (_request, call) => {
+      if (call > 1) return { fail: 'ALREADY_EXISTS', details: 'stream already exists' };
+      const subject = then === 'other subject' ? 'elsewhere' : 'subject';
+      stub.streams.set('new', { subject, partitions: [{ leader: 'stub' }] });
+      return { fail: 'UNAVAILABLE', details: 'going away' };
+    });
+  };
+
+  it('succeeds when the stream that exists now is the one that was asked for', async () => {
+    lost('exists');
+    await client.createStream('subject', 'new', { waitForLeaders: false });
+    expect(stub.of('createStream')).toHaveLength(2);
+  });
+
+  it('rejects with STREAM_EXISTS when it is another one', async () => {
+    lost('other subject');
+    await expect(client.createStream('subject', 'new')).rejects.toMatchObject({ code: 'STREAM_EXISTS' });
+    stub.streams.delete('new');
+    stub.requests.length = 0;
+    lost('exists');
+    await expect(client.createStream('subject', 'new', { partitions: 2 })).rejects.toMatchObject({
+      code: 'STREAM_EXISTS',
+    });
+  });
+
+  it('rejects with STREAM_EXISTS when the stream was known before', async () => {
+    stub.streams.set('new', { subject: 'subject', partitions: [{ leader: 'stub' }] });
+    await client.fetchMetadata();
+    lost('known before');
+    await expect(client.createStream('subject', 'new')).rejects.toMatchObject({ code: 'STREAM_EXISTS' });
+  });
+});
+
+describe('createStream waiting for leaders', () => {
+  it('waits until every partition has a leader that answers', async () => {
+    stub.on('createStream', () => {
+      stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: '' }] });
+      return { answer: {} };
+    });
+    let refusals = 2;
+    stub.on('fetchPartitionMetadata', ({ partition }) => {
+      if (partition === 0 && refusals-- > 0) return { fail: 'FAILED_PRECONDITION', details: 'not leader' };
+      stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: 'stub' }] });
+      return { answer: {} };
+    });
+    await client.createStream('subject', 'new', { partitions: 2 });
+    expect(new Set(stub.of('fetchPartitionMetadata').map(({ partition }) => partition))).toEqual(new Set([0, 1]));
+    expect(refusals).toBeLessThan(1);
+  });
+
+  it('rejects with TIMEOUT that names the partition without a leader', async () => {
+    stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: '' }] });
+    const attempt = client.createStream('subject', 'new', { partitions: 2, timeout: 200 });
+    await expect(attempt).rejects.toMatchObject({ code: 'TIMEOUT', stream: 'new', operation: 'CreateStream' });
+    await expect(attempt).rejects.toThrow(
+      /was created, but within \d+ ms no leader answered for partition 1\..*no known leader/,
+    );
+  });
+});
+
+describe('deleteStream', () => {
+  it('sends the name, and rejects with NO_SUCH_STREAM when there is none', async () => {
+    await client.deleteStream('foo');
+    expect(stub.of('deleteStream')).toEqual([{ name: 'foo' }]);
+    stub.on('deleteStream', () => ({ fail: 'NOT_FOUND', details: 'stream does not exist' }));
+    await expect(client.deleteStream('bar')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+  });
+
+  it('succeeds when an attempt whose answer was lost has deleted it', async () => {
+    stub.on('deleteStream', (_request, call) => ({ fail: call === 1 ? 'UNAVAILABLE' : 'NOT_FOUND' }));
+    await client.deleteStream('foo');
+    expect(stub.of('deleteStream')).toHaveLength(2);
+  });
+});
+
+describe('pauseStream', () => {
+  it('pauses all partitions by default, and those that are named', async () => {
+    await client.pauseStream('foo');
+    await client.pauseStream('foo', { partitions: [0, 1], resumeAll: true });
+    expect(stub.of('pauseStream')).toEqual([
+      { name: 'foo', partitions: [], resumeAll: false },
+      { name: 'foo', partitions: [0, 1], resumeAll: true },
+    ]);
+  });
+
+  it('refuses an empty list, which would stand for all of them', async () => {
+    await expect(client.pauseStream('foo', { partitions: [] })).rejects.toThrow(
+      'pauseStream: expected partitions to be a non-empty array of partition ids, got an array of 0 (object)',
+    );
+    expect(stub.of('pauseStream')).toEqual([]);
+  });
+
+  it('rejects with NO_SUCH_PARTITION', async () => {
+    stub.on('pauseStream', () => ({ fail: 'NOT_FOUND', details: 'partition does not exist' }));
+    await expect(client.pauseStream('foo', { partitions: [9] })).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+  });
+});
+
+describe('setStreamReadonly', () => {
+  it('sets all partitions readonly by default, and resets those that are named', async () => {
+    await client.setStreamReadonly('foo');
+    await client.setStreamReadonly('foo', { partitions: [0, 1], readonly: false });
+    expect(stub.of('setStreamReadonly')).toEqual([
+      { name: 'foo', partitions: [], readonly: true },
+      { name: 'foo', partitions: [0, 1], readonly: false },
+    ]);
+  });
+
+  it('rejects with NO_SUCH_PARTITION', async () => {
+    stub.on('setStreamReadonly', () => ({ fail: 'NOT_FOUND', details: 'stream not found' }));
+    await expect(client.setStreamReadonly('bar')).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+  });
+});
+
+describe('setCursor and fetchCursor', () => {
+  it('send id, stream, partition and offset to the leader', async () => {
+    stub.on('fetchCursor', () => ({ answer: { offset: 11n } }));
+    await client.setCursor('id', 'foo', 1, 5);
+    expect(await client.fetchCursor('id', 'foo', 1)).toBe(11n);
+    expect(stub.of('setCursor')).toEqual([{ cursorId: 'id', stream: 'foo', partition: 1, offset: 5n }]);
+    expect(stub.of('fetchCursor')).toEqual([{ cursorId: 'id', stream: 'foo', partition: 1 }]);
+  });
+
+  it('reject when no broker wants to be the leader', async () => {
+    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    const refusal = { fail: 'FAILED_PRECONDITION', details: 'Server not leader for cursors partition 0' } as const;
+    stub.on('setCursor', () => refusal);
+    stub.on('fetchCursor', () => refusal);
+    const expected = { code: 'CONNECTION', reason: 'no-leader', retryable: true };
+    await expect(impatient.setCursor('id', 'foo', 0, 1n)).rejects.toMatchObject(expected);
+    await expect(impatient.fetchCursor('id', 'foo', 0)).rejects.toMatchObject(expected);
+    expect(stub.of('setCursor')).toHaveLength(3);
+    await impatient.close();
+  });
+
+  it('try again when the cursors stream stalls', async () => {
+    stub.on('setCursor', (_request, call) =>
+      call === 1 ? { fail: 'INTERNAL', details: 'context deadline exceeded' } : { answer: {} },
+    );
+    await client.setCursor('id', 'foo', 0, 1n);
+    expect(stub.of('setCursor')).toHaveLength(2);
+  });
+
+  it('reject with CURSORS_DISABLED when the server keeps none', async () => {
+    stub.streams.delete('__cursors');
+    const other = await connect(stub.address);
+    await expect(other.setCursor('id', 'foo', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });
+    await expect(other.fetchCursor('id', 'foo', 0)).rejects.toThrow(/cursors\.stream\.partitions/);
+    await other.close();
+  });
+
+  it.each([
+    [() => client.setCursor('', 'foo', 0, 1), 'setCursor: expected cursorId to be a non-empty string, got "" (string)'],
+    [() => client.setCursor('id', 'foo', -1, 1), 'setCursor: expected partition to be a whole number from 0'],
+    [() => client.setCursor('id', 'foo', 0, 1.5), 'setCursor: expected offset to be a 64-bit integer'],
+    [() => client.fetchCursor('id', '', 0), 'fetchCursor: expected stream to be a non-empty string'],
+  ])('refuse a bad argument before anything is sent', async (call, text) => {
+    await expect(call()).rejects.toThrow(text);
+    expect(stub.of('setCursor')).toEqual([]);
+  });
+});
+
+describe('fetchPartitionMetadata', () => {
+  it('gives watermark, newest offset, times, leader, replicas and ISR', async () => {
+    const times = (first: bigint) => ({
+      firstTimestamp: first * 1_000_000n,
+      latestTimestamp: (first + 1n) * 1_000_000n,
+    });
+    stub.on('fetchPartitionMetadata', ({ partition }) => ({
+      answer: {
+        metadata: {
+          id: partition,
+          leader: 'stub',
+          replicas: ['stub'],
+          isr: ['stub', 'unknown'],
+          highWatermark: 100n,
+          newestOffset: 105n,
+          paused: true,
+          readonly: true,
+          messagesReceivedTimestamps: times(1n),
+          pauseTimestamps: times(3n),
+          readonlyTimestamps: times(5n),
+        },
+      },
+    }));
+    const stubInfo = client.metadata.brokers.get('stub');
+    expect(await client.fetchPartitionMetadata('foo', 1)).toEqual({
+      id: 1,
+      leader: stubInfo,
+      replicas: [stubInfo],
+      isr: [stubInfo],
+      highWatermark: 100n,
+      newestOffset: 105n,
+      paused: true,
+      readonly: true,
+      messagesReceived: { first: new Date(1), latest: new Date(2) },
+      pauses: { first: new Date(3), latest: new Date(4) },
+      readonlyChanges: { first: new Date(5), latest: new Date(6) },
+    });
+  });
+
+  it('rejects in the end when the leader keeps saying that it is none', async () => {
+    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    stub.on('fetchPartitionMetadata', () => ({ fail: 'FAILED_PRECONDITION', details: 'not partition leader' }));
+    await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({
+      code: 'CONNECTION',
+      reason: 'no-leader',
+      stream: undefined,
+    });
+    await impatient.close();
+  });
+
+  it('rejects with PARTITION_PAUSED when that is why nobody leads', async () => {
+    stub.streams.set('foo', { partitions: [{ leader: 'stub', paused: true }] });
+    stub.on('fetchPartitionMetadata', () => ({ fail: 'FAILED_PRECONDITION', details: 'not partition leader' }));
+    await expect(client.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({ code: 'PARTITION_PAUSED' });
+    expect(stub.of('fetchPartitionMetadata')).toHaveLength(1);
+  });
+
+  it('rejects with NO_SUCH_STREAM and NO_SUCH_PARTITION without asking a leader', async () => {
+    await expect(client.fetchPartitionMetadata('bar', 0)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+    await expect(client.fetchPartitionMetadata('foo', 2)).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+    expect(stub.of('fetchPartitionMetadata')).toEqual([]);
+  });
+
+  it('rejects with CONNECTION when the partition has no leader', async () => {
+    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    stub.streams.set('foo', { partitions: [{ leader: '' }] });
+    await impatient.fetchMetadata();
+    await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({ reason: 'no-leader' });
+    expect(stub.of('fetchPartitionMetadata')).toEqual([]);
+    await impatient.close();
+  });
+});
+
+describe('fetchMetadata', () => {
+  it('asks for all streams and no groups by default, else for those that are named', async () => {
+    stub.requests.length = 0;
+    await client.fetchMetadata();
+    await client.fetchMetadata({ streams: ['foo'], groups: ['g'] });
+    expect(stub.of('fetchMetadata')).toEqual([
+      { streams: [], groups: [] },
+      { streams: ['foo'], groups: ['g'] },
+    ]);
+  });
+
+  it('answers just what was asked for, and updates the cached view', async () => {
+    stub.streams.set('bar', { partitions: [{ leader: 'stub' }] });
+    const metadata = await client.fetchMetadata({ streams: ['bar', 'unknown'] });
+    expect([...metadata.streams.keys()]).toEqual(['bar']);
+    expect([...client.metadata.streams.keys()].sort()).toEqual(['__cursors', 'bar', 'foo']);
+    expect(metadata.streams.get('bar')?.partitions.get(0)?.leader).toBe(metadata.brokers.get('stub'));
+  });
+});
+
+describe('call metadata', () => {
+  it('goes with every call, made anew for each when it is a function', async () => {
+    let token = 0;
+    const other = await connect(stub.address, { metadata: async () => ({ authorization: `Bearer ${++token}` }) });
+    stub.requests.length = 0;
+    await other.ping();
+    await other.ping();
+    const sent = stub.requests.map(({ metadata }) => metadata.authorization);
+    expect(new Set(sent).size).toBe(2);
+    expect(String(sent[0])).toMatch(/^Bearer \d+$/);
+    await other.close();
+  });
+});
