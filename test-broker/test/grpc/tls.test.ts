@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import * as http2 from 'node:http2';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Faults } from '../../src/faults.js';
 import { type Authorize, allowAll, authorizeBy, createAuthorize } from '../../src/grpc/authorization.js';
 import type { GrpcServer } from '../../src/grpc/server.js';
 import type { Method } from '../../src/grpc/service.js';
@@ -81,6 +84,37 @@ describe('TLS', () => {
     for (const credentials of [asClient(), asClient(pems.stranger)])
       await expect(publish(server, credentials)).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
     expect(seen).toEqual([]);
+  });
+
+  test('silence holds over TLS as well', async () => {
+    const faults = new Faults();
+    const server = await startServer({ Publish: whoAmI([]) }, { tls: pems.server, faults });
+    cleanups.push(() => server.stop());
+    const session = http2.connect(`https://${server.address}`, { ca: pems.ca.cert });
+    cleanups.push(() => session.destroy());
+    await new Promise((resolve) => session.once('connect', resolve));
+    const end = faults.silence();
+    let answered = false;
+    const pong = new Promise<void>((resolve) => {
+      session.ping(() => {
+        answered = true;
+        resolve();
+      });
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(answered).toBe(false);
+    end();
+    await pong;
+  });
+
+  test('stop does not wait for a client that never shakes hands', async () => {
+    const server = await serve(pems.server, whoAmI([]));
+    const socket = connect(server.port, '127.0.0.1');
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await vi.waitFor(() => expect(server.connectionCount).toBe(1));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await server.stop();
+    await closed;
   });
 
   test.each([
