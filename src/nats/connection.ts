@@ -38,12 +38,14 @@ export interface NatsConnection {
 export type ConnectionEvent =
   /** The TCP connection broke; the package may connect again. What was under way is lost or not, nobody knows. */
   | { readonly kind: 'disconnect' }
+  /** It is back, with the subscriptions it had. */
+  | { readonly kind: 'reconnect' }
   /** The server does not let this user publish to the subject. */
   | { readonly kind: 'publish-denied'; readonly subject: string; readonly cause: unknown };
 
 /** Reads a status of either package; null for one that decides nothing. */
 export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
-  if (status.type === 'disconnect') return { kind: 'disconnect' };
+  if (status.type === 'disconnect' || status.type === 'reconnect') return { kind: status.type };
   if (status.type !== 'error') return null;
   // `permissionContext` in 2.x; in 3.x the error itself has the same fields.
   const { permissionContext, error } = status as { permissionContext?: unknown; error?: unknown };
@@ -53,10 +55,15 @@ export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
 }
 
 /**
- * Calls `report` for what the connection reports, until the answer is called. The iterator of both packages has a
- * `stop` that ends it while it waits; `return` of an async generator would only be heard at the next status.
+ * Calls `report` for what the connection reports, until the answer is called, and `failed` if it ends with an error. The
+ * iterator of both packages has a `stop` that ends it while it waits; `return` of an async generator would only be heard
+ * at the next status.
  */
-export function watchConnection(connection: NatsConnection, report: (event: ConnectionEvent) => void): () => void {
+export function watchConnection(
+  connection: NatsConnection,
+  report: (event: ConnectionEvent) => void,
+  failed: (error: unknown) => void,
+): () => void {
   const statuses = connection.status() as AsyncIterable<NatsStatus> & { stop?(): void };
   let stopped = false;
   const watch = async (): Promise<void> => {
@@ -66,8 +73,7 @@ export function watchConnection(connection: NatsConnection, report: (event: Conn
       if (event !== null) report(event);
     }
   };
-  // It ends with an error only when the connection does, which `closed` tells.
-  watch().catch(() => undefined);
+  watch().catch(failed);
   return () => {
     stopped = true;
     statuses.stop?.();

@@ -7,14 +7,14 @@ import {
 } from '../errors.js';
 import type { PendingPublish } from './pending-publish.js';
 
+const UNSENT = 'the connection was broken or what was published before it filled maxInFlight';
 const context = { operation: 'publish' } as const;
 
 /** The error of a publish that did not end in time, by how far it came. */
 export function expired(publish: PendingPublish): AckTimeoutError | TimeoutError {
   const { subject, timeout, wanted, acks } = publish;
   const attempted = `publish to ${JSON.stringify(subject)} did not end within ${timeout} ms`;
-  if (!publish.sent)
-    return new TimeoutError(`${attempted}: it was not sent, what was published before it is under way`, context);
+  if (!publish.sent) return new TimeoutError(`${attempted}: it was not sent, ${UNSENT}`, context);
   if (wanted === 0) return new TimeoutError(`${attempted}: the NATS server has not confirmed that it took it`, context);
   const came = acks.length === 0 ? 'no ack came' : `${acks.length} of ${wanted} acks came`;
   const advice = 'Nobody knows whether it was stored. Is there a stream on the subject, and a leader?';

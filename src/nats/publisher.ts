@@ -3,7 +3,14 @@ import { decodeAck } from '../envelope/ack-envelope.js';
 import { ackFailure } from '../envelope/ack-failure.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
-import { ClosedError, ConnectionError, EnvelopeError, InvalidArgumentError, type LiftbridgeError } from '../errors.js';
+import {
+  ClosedError,
+  ConnectionError,
+  EnvelopeError,
+  InvalidArgumentError,
+  type LiftbridgeError,
+  MessageTooLargeError,
+} from '../errors.js';
 import { checkValue, type Logger, payload, type Rule } from '../options.js';
 import {
   type ConnectionEvent,
@@ -57,7 +64,11 @@ export class NatsPublisher {
     this.#subscription = connection.subscribe(this.#inbox, {
       callback: (error, message) => (error === null ? this.#receive(message) : this.#inboxEnded(error)),
     });
-    this.#stopWatching = watchConnection(connection, (event) => this.#react(event));
+    this.#stopWatching = watchConnection(
+      connection,
+      (event) => this.#react(event),
+      (err) => this.#logger.warn({ err }, 'the NATS connection no longer tells what happens to it'),
+    );
     connection.closed().then(
       (cause) => this.#connectionClosed(cause ?? undefined),
       (cause) => this.#connectionClosed(cause),
@@ -121,14 +132,18 @@ export class NatsPublisher {
     if (wanted > 0 && this.#awaited.has(correlationId)) throw duplicate(correlationId);
     const addressed = wanted > 0 ? { ...options, ackInbox: this.#inbox, correlationId } : options;
     const data = writeMessage(value, addressed);
-    const limit = this.#connection.info?.max_payload;
-    if (limit !== undefined && data.length > limit) throw tooLarge(subject, data.length, limit);
+    this.#checkSize(subject, data);
     const timeout = options.timeout ?? this.#timeout;
     const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
     const publish = new PendingPublish(parts, expire, (settled) => this.#settled(settled));
     if (wanted > 0) this.#awaited.set(correlationId, publish);
     if (options.signal) this.#signals.add(options.signal, publish);
     return publish;
+  }
+
+  #checkSize(subject: string, data: Buffer): void {
+    const limit = this.#connection.info?.max_payload;
+    if (limit !== undefined && data.length > limit) throw tooLarge(subject, data.length, limit);
   }
 
   #nextId(): string {
@@ -139,9 +154,11 @@ export class NatsPublisher {
     const { subject, data } = publish;
     if (data === null) return;
     try {
+      // Once more: it may have waited for another connection, to a server that takes less.
+      this.#checkSize(subject, data);
       this.#connection.publish(subject, data);
     } catch (cause) {
-      publish.reject(notTaken(publish, cause));
+      publish.reject(cause instanceof MessageTooLargeError ? cause : notTaken(publish, cause));
       return;
     }
     publish.sent = true;
@@ -177,6 +194,12 @@ export class NatsPublisher {
   }
 
   #react(event: ConnectionEvent): void {
+    if (event.kind === 'reconnect') {
+      this.#window.resume();
+      return;
+    }
+    // The NATS packages throw away what they are given while they dial: it waits here instead, unsent.
+    if (event.kind === 'disconnect') this.#window.pause();
     for (const publish of this.#window.sent()) {
       if (event.kind === 'disconnect') publish.reject(connectionLost(publish, 'broke'));
       else if (publish.subject === event.subject) publish.reject(publishDenied(event.subject, event.cause));

@@ -13,6 +13,7 @@ export class Window {
   #head = 0;
   #queued = 0;
   #pumping = false;
+  #paused = false;
 
   constructor(limit: { readonly messages: number; readonly bytes: number }, send: (publish: PendingPublish) => void) {
     this.#limit = limit;
@@ -41,6 +42,16 @@ export class Window {
     this.#pump();
   }
 
+  /** Sends nothing until `resume`. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#pump();
+  }
+
   /** To be called when a publish settles. */
   release(publish: PendingPublish): void {
     if (this.#inFlight.delete(publish)) this.#bytes -= publish.size;
@@ -50,7 +61,7 @@ export class Window {
 
   #pump(): void {
     // A send that fails settles its publish at once, which comes back here.
-    if (this.#pumping) return;
+    if (this.#pumping || this.#paused) return;
     this.#pumping = true;
     try {
       for (let next = this.#first(); next !== undefined && this.#fits(next); next = this.#first()) this.#start(next);

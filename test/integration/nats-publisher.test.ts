@@ -181,4 +181,21 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
     expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
     await connection.close();
   });
+
+  it('publishes again, in order, once the server is back', async () => {
+    const first = await startNatsServer();
+    const connection = await connect({ servers: first.url, reconnectTimeWait: 20 });
+    answer(connection, 'orders.*', 'orders');
+    const publisher = natsPublisher(connection, { timeout: 15_000 });
+    expect(await publisher.publish('orders.us', 'before')).toMatchObject([{ offset: 0n }]);
+    await first.stop();
+    await expect.poll(() => connection.info).toBeUndefined();
+    const publishes = ['a', 'b', 'c'].map((value) => publisher.publish('orders.us', value));
+    const second = await startNatsServer('', Number(new URL(first.url).port));
+    const acks = (await Promise.all(publishes)).flat();
+    expect(acks.map((ack) => ack.offset)).toEqual([1n, 2n, 3n]);
+    await publisher.close();
+    await connection.close();
+    await second.stop();
+  });
 });

@@ -75,12 +75,12 @@ export async function startListener(): Promise<RunningServer> {
   };
 }
 
-/** A real server on a free port, with more configuration in its own language. */
-export async function startNatsServer(configuration = ''): Promise<RunningServer> {
+/** A real server, on a free port unless told which, with more configuration in its own language. */
+export async function startNatsServer(configuration = '', fixedPort = -1): Promise<RunningServer> {
   if (natsServerPath === null) throw new Error('nats-server is not installed');
   const folder = mkdtempSync(join(tmpdir(), 'nats-server-'));
   const file = join(folder, 'nats.conf');
-  writeFileSync(file, `listen: 127.0.0.1:-1\n${configuration}\n`);
+  writeFileSync(file, `listen: 127.0.0.1:${fixedPort}\n${configuration}\n`);
   const child = spawn(natsServerPath, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   const port = await listening(child);
   return {

@@ -253,14 +253,31 @@ describe('a connection that ends', () => {
     expect(await failure(publisher.publish('s', 'c'))).toMatchObject({ code: 'CONNECTION', outcome: 'not-sent' });
   });
 
-  it('settles what was sent when it breaks, and goes on once it is back', async () => {
+  it('settles what was sent when it breaks, holds back what comes then, and goes on once it is back', async () => {
     const publisher = natsPublisher(connection);
     const lost = failure(publisher.publish('s', 'a'));
     connection.report({ type: 'disconnect' });
     expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
-    const next = publisher.publish('s', 'b');
+    const late = failure(publisher.publish('s', 'b', { timeout: 10 }));
+    const next = publisher.publish('s', 'c');
+    expect(await late).toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('it was not sent') });
+    expect(connection.published).toHaveLength(1);
+    connection.report({ type: 'reconnect' });
+    await turn();
+    expect(connection.published.map(({ message }) => message.text())).toEqual(['a', 'c']);
     connection.acknowledge(1);
     expect(await next).toHaveLength(1);
+  });
+
+  it('checks the size again when another server takes over', async () => {
+    const publisher = natsPublisher(connection);
+    connection.report({ type: 'disconnect' });
+    await turn();
+    const large = failure(publisher.publish('s', Buffer.alloc(500)));
+    connection.info = { max_payload: 100 };
+    connection.report({ type: 'reconnect' });
+    expect(await large).toBeInstanceOf(MessageTooLargeError);
+    expect(connection.published).toHaveLength(0);
   });
 
   it("fails publishes with ackPolicy 'none' whose flush fails", async () => {
