@@ -63,6 +63,24 @@ export class ApiClient {
     return answered;
   }
 
+  /** How a call ends whose request is these bytes. */
+  raw(method: string, payload: Buffer): Promise<CallEnd> {
+    const asItIs = (bytes: Buffer) => bytes;
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(`/proto.API/${method}`, asItIs, asItIs, payload, (error) =>
+        resolve(error ? endOf(error) : { status: 'OK', message: '' }),
+      );
+    });
+  }
+
+  /** How a call ends that streams both ways and is sent these bytes. */
+  async rawStream(method: string, payload: Buffer): Promise<CallEnd> {
+    const asItIs = (bytes: Buffer) => bytes;
+    const duplex = this.#client.makeBidiStreamRequest(`/proto.API/${method}`, asItIs, asItIs);
+    duplex.write(payload);
+    return (await new Receiving(duplex).all()).end;
+  }
+
   subscribe(request: Partial<wire.SubscribeRequest>): Receiving<wire.Message> {
     return new Receiving(this.#client.subscribe(wire.SubscribeRequest.fromPartial(request)));
   }
@@ -113,6 +131,10 @@ export class Receiving<T> {
       this.#ended = { status: status[code]!, message: code === status.OK ? '' : details };
       this.#wake();
     });
+  }
+
+  get ended(): boolean {
+    return this.#ended !== null;
   }
 
   /** The next message; throws when the stream ends instead. */

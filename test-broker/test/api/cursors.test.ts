@@ -1,0 +1,114 @@
+import { crc32 } from 'node:zlib';
+import { cursorWire, type wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+const PARTITIONS = 3;
+const CURSOR = { stream: 's', partition: 2, cursorId: 'c' };
+
+let broker: TestBroker;
+let api: ApiClient;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ cursorsPartitions: PARTITIONS });
+  api = new ApiClient(broker.addresses[0]!);
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+
+const fetched = async (cursor: Partial<wire.FetchCursorRequest>) => (await api.call('FetchCursor', cursor)).offset;
+const partitionOf = (key: string) => crc32(key) % PARTITIONS;
+
+describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
+  it.each([
+    [{ cursorId: 'c' }, 'No stream provided'],
+    [{ stream: 's' }, 'No cursorId provided'],
+  ])('refuses %j', async (request, message) => {
+    expect(await api.failure(rpc, request)).toEqual({ status: 'INVALID_ARGUMENT', message });
+  });
+
+  it('fails when cursors are disabled', async () => {
+    await using plain = await TestBroker.start();
+    const client = new ApiClient(plain.addresses[0]!);
+    expect(await client.failure(rpc, CURSOR)).toEqual({ status: 'INTERNAL', message: 'Cursors stream does not exist' });
+    client.close();
+  });
+});
+
+describe('SetCursor', () => {
+  it('takes any offset of any stream', async () => {
+    for (const offset of [5n, 3n, 0n, -7n, 2n ** 62n]) {
+      await api.call('SetCursor', { ...CURSOR, offset });
+      expect(await fetched(CURSOR)).toBe(offset);
+    }
+  });
+
+  it('works without a deadline', async () => {
+    await api.call('SetCursor', { ...CURSOR, offset: 11n }, null);
+    expect(await fetched(CURSOR)).toBe(11n);
+  });
+
+  it('stores a message in the partition that the checksum of its key says', async () => {
+    for (const cursorId of ['a', 'b', 'c', 'd']) {
+      await api.call('SetCursor', { stream: 'where', partition: 7, cursorId, offset: 9n });
+      const key = `${cursorId},where,7`;
+      const stored = broker.messages('__cursors', partitionOf(key)).at(-1)!;
+      expect(stored.key!.toString()).toBe(key);
+      expect(cursorWire.Cursor.decode(stored.value!)).toEqual({
+        stream: 'where',
+        partition: 7,
+        cursorId,
+        offset: 9n,
+      });
+    }
+  });
+
+  it('mixes up cursors whose names make the same key', async () => {
+    await api.call('SetCursor', { stream: 'a,b', partition: 0, cursorId: 'c,d', offset: 4n });
+    expect(await fetched({ stream: 'b', partition: 0, cursorId: 'c,d,a' })).toBe(4n);
+  });
+
+  it('fails with the text of the publish in it', async () => {
+    const cursor = { stream: 'readonly', partition: 0, cursorId: 'x' };
+    const id = partitionOf('x,readonly,0');
+    await api.call('SetStreamReadonly', { name: '__cursors', partitions: [id], readonly: true });
+    expect(await api.failure('SetCursor', { ...cursor, offset: 1n })).toEqual({
+      status: 'INTERNAL',
+      message: `rpc error: code = FailedPrecondition desc = readonly partition: ${id}`,
+    });
+    await api.call('SetStreamReadonly', { name: '__cursors', readonly: false });
+  });
+});
+
+describe('FetchCursor', () => {
+  it('answers -1 for a cursor that was never set', async () => {
+    expect(await fetched({ stream: 'never', partition: 0, cursorId: 'x' })).toBe(-1n);
+  });
+
+  it('reads what was stored last once the cache is empty, and resumes its partition for that', async () => {
+    for (const offset of [1n, 2n ** 62n, 8n]) await api.call('SetCursor', { ...CURSOR, offset });
+    const partition = partitionOf('c,s,2');
+    await api.call('PauseStream', { name: '__cursors', partitions: [partition] });
+    // A cached cursor needs no partition.
+    expect(await fetched(CURSOR)).toBe(8n);
+    expect(await api.failure('FetchPartitionMetadata', { stream: '__cursors', partition })).toMatchObject({
+      status: 'FAILED_PRECONDITION',
+    });
+    const other = Array.from({ length: 99 }, (_, i) => `other${i}`).find(
+      (id) => partitionOf(`${id},s,2`) === partition,
+    )!;
+    expect(await fetched({ ...CURSOR, cursorId: other })).toBe(-1n);
+    expect(await fetched(CURSOR)).toBe(8n);
+    await expect(api.call('FetchPartitionMetadata', { stream: '__cursors', partition })).resolves.toBeDefined();
+  });
+
+  it('finds a cursor that left the cache', async () => {
+    await api.call('SetCursor', { ...CURSOR, offset: 77n });
+    const fillers = Array.from({ length: 600 }, (_, i) => fetched({ ...CURSOR, cursorId: `filler${i}` }));
+    expect(new Set(await Promise.all(fillers))).toEqual(new Set([-1n]));
+    expect(await fetched(CURSOR)).toBe(77n);
+  });
+});

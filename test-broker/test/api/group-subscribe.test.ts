@@ -1,0 +1,98 @@
+import type { wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+const NOT_ASSIGNED = {
+  status: 'FAILED_PRECONDITION',
+  message: 'Consumer is not currently assigned this partition',
+};
+const REPLACED = { status: 'OK', message: '' };
+
+let broker: TestBroker;
+let api: ApiClient;
+let stream = '';
+let count = 0;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  api = new ApiClient(broker.addresses[0]!);
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+beforeEach(async () => {
+  stream = `slots-${count++}`;
+  await api.createStream(stream);
+});
+
+function subscribe(consumerId: string, groupEpoch: bigint, rest: Partial<wire.SubscribeRequest> = {}) {
+  return api.subscribe({ stream, consumer: { groupId: 'g', groupEpoch, consumerId }, ...rest });
+}
+
+async function standing(consumerId: string, groupEpoch: bigint) {
+  const messages = subscribe(consumerId, groupEpoch);
+  await messages.next();
+  return messages;
+}
+
+describe('Subscribe for a consumer group', () => {
+  it('refuses an earlier epoch, and lets an equal one of another consumer displace', async () => {
+    const first = await standing('a', 5n);
+    expect(await subscribe('b', 4n).end()).toEqual(NOT_ASSIGNED);
+    const second = await standing('b', 5n);
+    expect(await first.end()).toEqual(REPLACED);
+    await api.publish(stream, ['x']);
+    expect((await second.next()).offset).toBe(0n);
+    second.cancel();
+  });
+
+  it('displaces nobody when the later request fails', async () => {
+    const first = await standing('a', 5n);
+    const { status } = await subscribe('b', 6n, { startPosition: 9 as wire.StartPosition }).end();
+    expect(status).toBe('INVALID_ARGUMENT');
+    await api.publish(stream, ['x']);
+    expect((await first.next()).offset).toBe(0n);
+    first.cancel();
+  });
+
+  it('loses the place of a consumer that subscribes anew to its own old subscription', async () => {
+    const first = await standing('a', 5n);
+    const second = await standing('a', 6n);
+    expect(await first.end()).toEqual(REPLACED);
+    const third = await standing('b', 0n);
+    await api.publish(stream, ['x']);
+    expect([(await second.next()).offset, (await third.next()).offset]).toEqual([0n, 0n]);
+    second.cancel();
+    third.cancel();
+  });
+
+  it('frees the place when the subscription is cancelled', async () => {
+    const first = await standing('a', 5n);
+    first.cancel();
+    await expect.poll(() => broker.openSubscriptions).toEqual([0]);
+    const second = await standing('b', 0n);
+    second.cancel();
+  });
+
+  it('keeps the places of other groups and partitions apart', async () => {
+    const first = await standing('a', 5n);
+    const other = api.subscribe({ stream, consumer: { groupId: 'other', groupEpoch: 0n, consumerId: 'b' } });
+    await other.next();
+    await api.publish(stream, ['x']);
+    expect((await first.next()).offset).toBe(0n);
+    first.cancel();
+    other.cancel();
+  });
+
+  it('takes a consumer without a group for anybody', async () => {
+    const first = await standing('a', 5n);
+    const loose = api.subscribe({ stream, consumer: { groupId: '', groupEpoch: 0n, consumerId: 'a' } });
+    await loose.next();
+    await api.publish(stream, ['x']);
+    expect((await first.next()).offset).toBe(0n);
+    first.cancel();
+    loose.cancel();
+  });
+});

@@ -1,0 +1,97 @@
+import { wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+let broker: TestBroker;
+let api: ApiClient;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  api = new ApiClient(broker.addresses[0]!);
+  await api.createStream('s', { subject: 'subject', partitions: 2 });
+  await api.createStream('other');
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+
+const NEVER = { firstTimestamp: 0n, latestTimestamp: 0n };
+
+describe('FetchMetadata', () => {
+  it('answers for the streams that were asked for, in that order and as often', async () => {
+    const { streamMetadata, groupMetadata } = await api.call('FetchMetadata', { streams: ['s', 'nope', 's'] });
+    expect(streamMetadata.map(({ name, error }) => [name, error])).toEqual([
+      ['s', 0],
+      ['nope', wire.StreamMetadata_Error.UNKNOWN_STREAM],
+      ['s', 0],
+    ]);
+    expect(streamMetadata[1]).toEqual({ ...wire.StreamMetadata.create(), name: 'nope', error: 1 });
+    expect(groupMetadata).toEqual([]);
+  });
+
+  it('answers for all streams when only groups were asked for', async () => {
+    await api.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
+    const { streamMetadata, groupMetadata, brokers } = await api.call('FetchMetadata', { groups: ['g', 'nope'] });
+    expect(streamMetadata.map(({ name }) => name).sort()).toEqual(['other', 's']);
+    const [{ id }] = brokers as [wire.Broker];
+    expect(groupMetadata).toEqual([
+      { groupId: 'g', error: 0, coordinator: id, epoch: 0n },
+      { groupId: 'nope', error: wire.ConsumerGroupMetadata_Error.UNKNOWN_GROUP, coordinator: '', epoch: 0n },
+    ]);
+  });
+
+  it('says everything of a partition', async () => {
+    const { streamMetadata, brokers } = await api.call('FetchMetadata', { streams: ['s'] });
+    const [{ id: leader, host, port }] = brokers as [wire.Broker];
+    expect(`${host}:${port}`).toBe(broker.addresses[0]);
+    const [{ subject, creationTimestamp, partitions }] = streamMetadata as [wire.StreamMetadata];
+    expect(subject).toBe('subject');
+    expect(Math.abs(Number(creationTimestamp / 1_000_000n) - Date.now())).toBeLessThan(60_000);
+    expect(partitions.get(1)).toEqual({
+      id: 1,
+      leader,
+      replicas: [leader],
+      isr: [leader],
+      highWatermark: -1n,
+      newestOffset: -1n,
+      paused: false,
+      readonly: false,
+      messagesReceivedTimestamps: NEVER,
+      pauseTimestamps: NEVER,
+      readonlyTimestamps: NEVER,
+    });
+  });
+
+  it('counts the load anew only when what it knows is old', async () => {
+    const partitions = async () => (await api.call('FetchMetadata', {})).brokers[0]!.partitionCount;
+    const before = await partitions();
+    await api.createStream('more', { partitions: 4 });
+    expect(await partitions()).toBe(before);
+    await broker.clock.advance(120_001);
+    expect(await partitions()).toBe(before + 4);
+  });
+});
+
+describe('FetchPartitionMetadata', () => {
+  it.each([
+    ['stream', { stream: 'nope', partition: 0 }],
+    ['partition', { stream: 's', partition: 2 }],
+    ['negative partition', { stream: 's', partition: -1 }],
+  ])('says NOT_FOUND for an unknown %s', async (_, request) => {
+    expect(await api.failure('FetchPartitionMetadata', request)).toEqual({
+      status: 'NOT_FOUND',
+      message: 'partition not found',
+    });
+  });
+
+  it('knows the offsets and when messages came', async () => {
+    const [first] = await api.publish('s', ['a', 'b']);
+    const { metadata } = await api.call('FetchPartitionMetadata', { stream: 's', partition: 0 });
+    expect(metadata).toMatchObject({ highWatermark: 1n, newestOffset: 1n });
+    const { firstTimestamp, latestTimestamp } = metadata!.messagesReceivedTimestamps!;
+    expect(firstTimestamp).toBe(first!.receptionTimestamp);
+    expect(latestTimestamp).toBeGreaterThan(firstTimestamp);
+  });
+});

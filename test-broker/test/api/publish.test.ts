@@ -1,0 +1,255 @@
+import { wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { connect, type NatsConnection } from 'nats';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+const { LEADER, ALL, NONE } = wire.AckPolicy;
+const NO_ACK = { ack: undefined, asyncError: undefined, correlationId: '' };
+
+let broker: TestBroker;
+let api: ApiClient;
+let nats: NatsConnection;
+let stream = '';
+let count = 0;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ nats: true });
+  api = new ApiClient(broker.addresses[0]!);
+  nats = await connect({ servers: broker.natsUrl! });
+});
+afterAll(async () => {
+  await nats.close();
+  api.close();
+  await broker.close();
+});
+beforeEach(async () => {
+  stream = `publish-${count++}`;
+});
+
+const newest = async (name = stream) =>
+  (await api.call('FetchPartitionMetadata', { stream: name, partition: 0 })).metadata!.newestOffset;
+
+describe('Publish', () => {
+  it('answers with the whole ack and without a correlation id of its own', async () => {
+    await api.createStream(stream, { partitions: 2 });
+    const response = await api.call('Publish', { stream, partition: 1, correlationId: 'c', ackPolicy: ALL });
+    expect(response).toMatchObject({
+      asyncError: undefined,
+      correlationId: '',
+      ack: {
+        stream,
+        partitionSubject: stream,
+        msgSubject: `${stream}.1`,
+        offset: 0n,
+        ackInbox: expect.stringMatching(/^liftbridge-default\.ack\.[0-9A-Za-z]{22}$/),
+        correlationId: 'c',
+        ackPolicy: ALL,
+        ackError: 0,
+      },
+    });
+    const { receptionTimestamp, commitTimestamp } = response.ack!;
+    expect(receptionTimestamp).toBeGreaterThan(0n);
+    expect(commitTimestamp).toBeGreaterThanOrEqual(receptionTimestamp);
+  });
+
+  it('waits for no ack without a deadline, and with the policy NONE', async () => {
+    await api.createStream(stream);
+    expect(await api.call('Publish', { stream }, null)).toEqual(NO_ACK);
+    expect(await api.call('Publish', { stream, ackPolicy: NONE })).toEqual(NO_ACK);
+    expect(await newest()).toBe(1n);
+  });
+
+  it.each([
+    ['no stream', { stream: '' }, 'INVALID_ARGUMENT', 'no stream provided'],
+    ['an unknown stream', { stream: 'nope' }, 'NOT_FOUND', 'no such stream: nope'],
+    ['an unknown partition', { partition: 9 }, 'NOT_FOUND', 'no such partition: 9'],
+    ['a negative partition', { partition: -1 }, 'NOT_FOUND', 'no such partition: -1'],
+  ])('refuses %s', async (_, request, status, message) => {
+    await api.createStream(stream);
+    expect(await api.failure('Publish', { stream, ...request })).toEqual({ status, message });
+  });
+
+  it('waits until the deadline for the ack of a policy that nobody knows', async () => {
+    await api.createStream(stream);
+    expect(await api.failure('Publish', { stream, ackPolicy: 7 as wire.AckPolicy }, 200)).toMatchObject({
+      status: 'DEADLINE_EXCEEDED',
+    });
+    expect(await newest()).toBe(0n);
+  });
+
+  it('publishes nothing when the ack inbox cannot be subscribed to', async () => {
+    await api.createStream(stream);
+    expect(await api.failure('Publish', { stream, ackInbox: 'a b' })).toEqual({
+      status: 'UNKNOWN',
+      message: 'failed to subscribe to ack inbox: nats: invalid subject',
+    });
+    expect(await newest()).toBe(-1n);
+  });
+
+  it('takes whatever comes to the ack inbox first for the ack', async () => {
+    await api.createStream(stream);
+    expect(await api.failure('Publish', { stream, ackInbox: stream })).toEqual({
+      status: 'UNKNOWN',
+      message: 'Invalid ack for publish: MsgType mismatch: expected 1, got 0',
+    });
+    const { messages } = await api.subscribe({ stream, startPosition: 2, stopPosition: 1, stopOffset: 1n }).all();
+    expect(Buffer.from(messages[2]!.value).subarray(0, 8).toString('hex')).toBe('b90e43b400080001');
+  });
+
+  it('also sends the ack to the inbox that it was given', async () => {
+    await api.createStream(stream);
+    const inbox = nats.subscribe(`inbox.${stream}`, { max: 1 });
+    await nats.flush();
+    await api.call('Publish', { stream, ackInbox: `inbox.${stream}` }, null);
+    for await (const { data, reply } of inbox) {
+      expect(Buffer.from(data).subarray(0, 8).toString('hex')).toBe('b90e43b400080001');
+      expect(reply).toBe('');
+      expect(wire.Ack.decode(data.subarray(8))).toMatchObject({ stream, offset: 0n });
+    }
+  });
+
+  it('refuses what NATS and what gRPC do not carry', async () => {
+    await api.createStream(stream);
+    expect(await api.failure('Publish', { stream, value: Buffer.alloc(1_100_000) })).toEqual({
+      status: 'UNKNOWN',
+      message: 'failed to publish to NATS: nats: maximum payload exceeded',
+    });
+    const { status, message } = await api.failure('Publish', { stream, value: Buffer.alloc(5 * 1024 * 1024) });
+    expect(status).toBe('RESOURCE_EXHAUSTED');
+    expect(message).toMatch(/^grpc: received message larger than max \(\d+ vs\. 4194304\)$/);
+  });
+
+  it('hands out the headers of the message with those of the broker in place', async () => {
+    await api.createStream(stream);
+    const headers = new Map(['h', 'subject', 'reply'].map((name) => [name, Buffer.from('mine')]));
+    await api.publish(stream, ['x'], { headers });
+    const messages = api.subscribe({ stream, startPosition: 2 });
+    const [, message] = await messages.take(2);
+    messages.cancel();
+    const read = Object.fromEntries(
+      [...message!.headers].map(([name, value]) => [name, Buffer.from(value).toString()]),
+    );
+    expect(read).toEqual({ h: 'mine', subject: stream, reply: '' });
+  });
+});
+
+describe('Publish with concurrency control', () => {
+  const refused = { status: 'UNKNOWN', message: 'incorrect expected offset' };
+  beforeEach(() => api.createStream(stream, { optimisticConcurrencyControl: { value: true } }));
+
+  it('takes only the offset that is next, or none at all', async () => {
+    await api.call('Publish', { stream, expectedOffset: 0n });
+    expect(await api.failure('Publish', { stream, expectedOffset: 0n })).toEqual(refused);
+    expect(await api.failure('Publish', { stream, expectedOffset: -2n })).toEqual(refused);
+    await api.call('Publish', { stream, expectedOffset: -1n });
+    await api.call('Publish', { stream, expectedOffset: 2n });
+    expect(await newest()).toBe(2n);
+  });
+
+  it('needs an ack', async () => {
+    expect(await api.failure('Publish', { stream, ackPolicy: NONE })).toEqual({
+      status: 'INVALID_ARGUMENT',
+      message: 'stream with concurrency control must have AckPolicy set',
+    });
+  });
+
+  it('answers PublishToSubject with the nack', async () => {
+    await api.call('PublishToSubject', { subject: stream });
+    const { ack } = await api.call('PublishToSubject', { subject: stream, correlationId: 'c' });
+    expect(ack).toMatchObject({ ackError: wire.Ack_Error.INCORRECT_OFFSET, offset: 0n, correlationId: 'c' });
+    expect(await newest()).toBe(0n);
+  });
+});
+
+describe('Publish below the min ISR', () => {
+  const minIsr = { value: 3 };
+
+  it('is acknowledged to LEADER but not committed, with as many replicas as brokers', async () => {
+    await api.createStream(stream, { minIsr, replicationFactor: -1 });
+    const messages = api.subscribe({ stream, startPosition: 2 });
+    await messages.next();
+    await api.publish(stream, ['a'], { ackPolicy: LEADER });
+    const { metadata } = await api.call('FetchPartitionMetadata', { stream, partition: 0 });
+    expect(metadata).toMatchObject({ highWatermark: -1n, newestOffset: 0n });
+    await api.call('DeleteStream', { name: stream });
+    expect(await messages.end()).toMatchObject({ status: 'NOT_FOUND' });
+  });
+
+  it('commits LEADER but never ALL with a replication factor of 1', async () => {
+    await api.createStream(stream, { minIsr });
+    await api.publish(stream, ['a'], { ackPolicy: LEADER });
+    expect(await api.failure('Publish', { stream, ackPolicy: ALL }, 200)).toMatchObject({
+      status: 'DEADLINE_EXCEEDED',
+    });
+    const { metadata } = await api.call('FetchPartitionMetadata', { stream, partition: 0 });
+    expect(metadata).toMatchObject({ highWatermark: 0n, newestOffset: 1n });
+  });
+});
+
+describe('PublishToSubject', () => {
+  it('fails where nobody listens, unless it waits for no ack', async () => {
+    expect(await api.failure('PublishToSubject', { subject: 'nobody' }, 200)).toMatchObject({
+      status: 'DEADLINE_EXCEEDED',
+    });
+    expect(await api.call('PublishToSubject', { subject: 'nobody' }, null)).toEqual({ ack: undefined });
+    expect(await api.call('PublishToSubject', { subject: 'nobody', ackPolicy: NONE })).toEqual({ ack: undefined });
+  });
+
+  it('leaves the check of the subject to NATS', async () => {
+    expect(await api.failure('PublishToSubject', { subject: '' })).toEqual({
+      status: 'UNKNOWN',
+      message: 'failed to publish to NATS: nats: invalid subject',
+    });
+    await api.createStream(stream);
+    expect(await api.call('PublishToSubject', { subject: `${stream} reply` })).toMatchObject({ ack: { stream } });
+    const messages = api.subscribe({ stream, startPosition: 2 });
+    const [, message] = await messages.take(2);
+    expect(message!.replySubject).toBe('reply');
+    messages.cancel();
+  });
+
+  it('puts neither a stream nor an expected offset into the envelope', async () => {
+    const sniffed = nats.subscribe(stream, { max: 1 });
+    await nats.flush();
+    await api.call('PublishToSubject', { subject: stream, value: Buffer.from('v'), correlationId: 'c' }, null);
+    for await (const { data } of sniffed) {
+      expect(Buffer.from(data).subarray(0, 8).toString('hex')).toBe('b90e43b400080000');
+      expect(wire.Message.decode(data.subarray(8))).toMatchObject({ stream: '', offset: 0n, subject: stream });
+    }
+  });
+});
+
+describe('Publish beyond what is replicated', () => {
+  it('says so in the words of each call', async () => {
+    await using small = await TestBroker.start({ settings: { 'clustering.replication.max.bytes': 1_000 } });
+    const client = new ApiClient(small.addresses[0]!);
+    await client.createStream(stream);
+    const value = Buffer.alloc(2_000);
+    const message = 'message exceeds max replication size';
+    expect(await client.failure('Publish', { stream, value })).toEqual({ status: 'INVALID_ARGUMENT', message });
+    const publishing = client.publishAsync();
+    publishing.send({ stream, value, correlationId: 'c' });
+    expect(await publishing.next()).toMatchObject({ asyncError: { code: 1, message }, correlationId: 'c' });
+    // Nacks go out whatever the policy is.
+    publishing.send({ stream, value, correlationId: 'd', ackPolicy: NONE });
+    expect(await publishing.next()).toMatchObject({ asyncError: { code: 1, message }, correlationId: 'd' });
+    const { ack } = await client.call('PublishToSubject', { subject: stream, value });
+    expect(ack).toMatchObject({ ackError: wire.Ack_Error.TOO_LARGE, commitTimestamp: 0n });
+    publishing.cancel();
+    client.close();
+  });
+});
+
+describe('a request that cannot be read', () => {
+  it.each([
+    ['is no protobuf', 'FetchMetadata', 'ffffff', 'proto: cannot parse invalid wire-format data'],
+    ['has text that is not UTF-8', 'DeleteStream', '0a02c328', 'string field contains invalid UTF-8'],
+    ['has text that is not UTF-8', 'Publish', '1a02c328', 'string field contains invalid UTF-8'],
+  ])('fails with INTERNAL when it %s (%s)', async (_, method, hex, reason) => {
+    expect(await api.raw(method, Buffer.from(hex, 'hex'))).toEqual({
+      status: 'INTERNAL',
+      message: `grpc: error unmarshalling request: ${reason}`,
+    });
+  });
+});
