@@ -61,6 +61,7 @@ export interface FaultScope {
  * up or `clear` is called; how much of it is still waiting tells `pending`.
  */
 export class Faults {
+  readonly #brokers: number;
   /** Whether a call has to ask at all: false keeps the hot path free of look-ups. */
   armed = false;
   readonly #rejections = new FaultQueue<RpcError>();
@@ -73,6 +74,11 @@ export class Faults {
   readonly #silences = new Set<() => void>();
   #ackDelay = 0;
   #acksToDrop = 0;
+
+  /** `brokers`: how many there are, so that an index beyond them is refused. Default: any index is accepted. */
+  constructor(brokers = Number.POSITIVE_INFINITY) {
+    this.#brokers = brokers;
+  }
 
   /**
    * Fails the next `times` calls of an RPC with a gRPC status. A call of PublishAsync or another stream from the client
@@ -155,8 +161,8 @@ export class Faults {
    * function or with `heal`. Cutting the same pair twice needs both to end.
    */
   partition(i: number, j: number): () => void {
-    checkTimes('i', i, 0);
-    checkTimes('j', j, 0);
+    this.#checkIndex('i', i);
+    this.#checkIndex('j', j);
     if (i === j) throw wrongValue('j', `another broker than ${i}`, j);
     const pair = pairOf(i, j);
     this.#partitions.set(pair, (this.#partitions.get(pair) ?? 0) + 1);
@@ -238,13 +244,13 @@ export class Faults {
   }
 
   #aimedAt(scope: FaultScope): FaultTarget[] {
-    const broker = brokerOf(scope);
+    const broker = this.#brokerOf(scope);
     return [...this.#targets].filter((target) => broker === null || target.brokerIndex === broker);
   }
 
   #plan<T>(queue: FaultQueue<T>, rpc: RpcName, what: T, times: number, scope: FaultScope): void {
     if (!RPC_NAMES.includes(rpc)) throw unknownName('RPC', String(rpc), rpc, RPC_NAMES);
-    queue.plan(rpc, what, brokerOf(scope), checkTimes('times', times, 1));
+    queue.plan(rpc, what, this.#brokerOf(scope), checkTimes('times', times, 1));
     this.#rearm();
   }
 
@@ -262,6 +268,16 @@ export class Faults {
     if (before === 0 || before + by === 0) target.setSilent(before === 0);
   }
 
+  #brokerOf({ broker }: FaultScope): number | null {
+    return broker === undefined ? null : this.#checkIndex('broker', broker);
+  }
+
+  #checkIndex(name: string, index: number): number {
+    if (Number.isInteger(index) && index >= 0 && index < this.#brokers) return index;
+    const most = this.#brokers === Number.POSITIVE_INFINITY ? 'of at least 0' : `from 0 to ${this.#brokers - 1}`;
+    throw wrongValue(name, `the index of a broker, an integer ${most}`, index);
+  }
+
   #rearm(): void {
     this.armed = !(this.#rejections.empty && this.#resets.empty && this.#cuts.empty);
   }
@@ -270,10 +286,6 @@ export class Faults {
     this.#rearm();
     for (const listener of this.#listeners) listener();
   }
-}
-
-function brokerOf(scope: FaultScope): number | null {
-  return scope.broker === undefined ? null : checkTimes('broker', scope.broker, 0);
 }
 
 function checkTimes(name: string, value: number, min: number): number {

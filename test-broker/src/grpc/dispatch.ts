@@ -1,7 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { CallConnection, CallHost } from './call-host.js';
 import { type Refusal, readRequestHead } from './request-head.js';
-import { statusOnlyHeaders } from './response-head.js';
+import { CONTENT_TYPE, statusOnlyHeaders } from './response-head.js';
 import { ServedCall } from './served-call.js';
 import type { Method, Services } from './service.js';
 import { RpcError } from './status.js';
@@ -18,7 +18,7 @@ export function openCall(
     refuse(stream, head);
     return null;
   }
-  return { call: new ServedCall(host, connection, stream, head.method, head.timeout), service: head.service };
+  return { call: new ServedCall(host, connection, stream, head), service: head.service };
 }
 
 /** Hands a call to its method, or to the fault that is planned for it. */
@@ -35,7 +35,9 @@ function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
   // The client may be gone already; it gets no answer then, and nobody else misses it.
   stream.on('error', () => stream.destroy());
   if (stream.destroyed || stream.closed) return;
-  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, refusal.httpStatus), { endStream: true });
+  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, CONTENT_TYPE, refusal.httpStatus), {
+    endStream: true,
+  });
   stream.resume();
   setImmediate(() => {
     if (!stream.destroyed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);

@@ -1,31 +1,38 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { BrokerOptionError } from '../option-error.js';
 import type { BrokerTlsOptions } from '../options.js';
 
-/** Seconds that a client may take for its TLS handshake. */
+/** Milliseconds that a client may take for its TLS handshake. */
 const HANDSHAKE_TIMEOUT = 10_000;
 
+/** What is told of the connections that are greeted. */
+export interface Greeted {
+  /** The connection may speak HTTP/2 from now on. */
+  ready(socket: Socket): void;
+  /** A TLS handshake failed; the connection is closed already. */
+  failed(error: Error): void;
+}
+
 /**
- * A server that hands over each connection once it may speak HTTP/2: at once, or after the TLS handshake. Throws
+ * How a new connection is brought to where it may speak HTTP/2: as it is, or through a TLS handshake. Throws
  * BrokerOptionError for certificates that cannot be used.
  */
-export function createListener(tls: BrokerTlsOptions | null, onConnection: (socket: Socket) => void): Server {
-  if (tls === null) return createServer({ noDelay: true }, onConnection);
+export function createGreeting(tls: BrokerTlsOptions | null, greeted: Greeted): (socket: Socket) => void {
+  if (tls === null) return (socket) => greeted.ready(socket);
   const { cert, key, clientCa } = tls;
   const mutual = clientCa !== undefined;
   try {
-    return createTlsServer(
-      {
-        cert: pem(cert),
-        key: pem(key),
-        ...(mutual && { ca: pem(clientCa), requestCert: true, rejectUnauthorized: true }),
-        ALPNProtocols: ['h2'],
-        handshakeTimeout: HANDSHAKE_TIMEOUT,
-        noDelay: true,
-      },
-      onConnection,
-    );
+    const server = createTlsServer({
+      cert: pem(cert),
+      key: pem(key),
+      ...(mutual && { ca: pem(clientCa), requestCert: true, rejectUnauthorized: true }),
+      ALPNProtocols: ['h2'],
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+    });
+    server.on('secureConnection', (socket) => greeted.ready(socket));
+    server.on('tlsClientError', (error) => greeted.failed(error));
+    return (socket) => server.emit('connection', socket);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new BrokerOptionError('tls', '(PEM)', `cannot use the TLS certificate and key: ${reason}`, { cause: error });

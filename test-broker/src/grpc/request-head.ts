@@ -6,6 +6,8 @@ export interface RequestHead {
   /** Full name of the service, such as `proto.API`. */
   readonly service: string;
   readonly method: string;
+  /** Content type of the answer: that of the request, without parameters. */
+  readonly contentType: string;
   /** Milliseconds that the client waits; null without a limit. */
   readonly timeout: number | null;
 }
@@ -48,14 +50,14 @@ export function readRequestHead(headers: IncomingHttpHeaders): RequestHead | Ref
       'UNIMPLEMENTED',
       `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`,
     );
-  return readPath(headers[':path'] ?? '', timeout);
+  return readPath(headers[':path'] ?? '', contentType.replace(/;.*/, ''), timeout);
 }
 
-function readPath(path: string, timeout: number | null): RequestHead | Refusal {
+function readPath(path: string, contentType: string, timeout: number | null): RequestHead | Refusal {
   const slash = path.lastIndexOf('/');
   if (!path.startsWith('/') || slash <= 0)
     return refuse(200, 'UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);
-  return { service: path.slice(1, slash), method: path.slice(slash + 1), timeout };
+  return { service: path.slice(1, slash), method: path.slice(slash + 1), contentType, timeout };
 }
 
 function refuse(httpStatus: number, status: StatusName, message: string): Refusal {

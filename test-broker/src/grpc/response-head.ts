@@ -4,14 +4,22 @@ import { Status, type StatusName } from './status.js';
 /** Longer texts are cut: a header block that the client refuses would cost it the connection. */
 const LONGEST_MESSAGE = 8 * 1024;
 
+/** The content type of gRPC, without the name of an encoding. */
+export const CONTENT_TYPE = 'application/grpc';
+
 /** The headers that go before the first message of an answer. */
-export function responseHeaders(): OutgoingHttpHeaders {
-  return { ':status': 200, 'content-type': 'application/grpc' };
+export function responseHeaders(contentType: string): OutgoingHttpHeaders {
+  return { ':status': 200, 'content-type': contentType };
 }
 
 /** The headers of an answer that consists of its status alone. */
-export function statusOnlyHeaders(status: StatusName, message: string, httpStatus = 200): OutgoingHttpHeaders {
-  return { ':status': httpStatus, 'content-type': 'application/grpc', ...statusTrailers(status, message) };
+export function statusOnlyHeaders(
+  status: StatusName,
+  message: string,
+  contentType = CONTENT_TYPE,
+  httpStatus = 200,
+): OutgoingHttpHeaders {
+  return { ':status': httpStatus, 'content-type': contentType, ...statusTrailers(status, message) };
 }
 
 /** The trailers that end an answer. The message is there even when it is empty, as with grpc-go. */

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
 import { FRAME_PREFIX } from 'liftbridge-client/protocol';
 import type { CallConnection, CallHost } from './call-host.js';
+import type { RequestHead } from './request-head.js';
 import { responseHeaders, statusOnlyHeaders, statusTrailers } from './response-head.js';
 import type { StatusName } from './status.js';
 
@@ -19,23 +20,25 @@ export class ResponseWriter {
   readonly #connection: CallConnection;
   readonly #stream: ServerHttp2Stream;
   readonly #method: string;
+  readonly #contentType: string;
   #out: Uint8Array[] = [];
   #outBytes = 0;
   #flushing = false;
   #drained: Promise<void> | null = null;
   #release: () => void = () => {};
 
-  constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, method: string) {
+  constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, head: RequestHead) {
     this.#host = host;
     this.#connection = connection;
     this.#stream = stream;
-    this.#method = method;
+    this.#method = head.method;
+    this.#contentType = head.contentType;
   }
 
   sendHeaders(): void {
     if (this.#gone || this.#stream.headersSent) return;
     if (this.#host.silent) this.#host.afterSilence(() => this.sendHeaders());
-    else this.#stream.respond(responseHeaders(), STREAMED);
+    else this.#stream.respond(responseHeaders(this.#contentType), STREAMED);
   }
 
   /** False once so much waits that the writer should wait for `drained`. */
@@ -75,7 +78,7 @@ export class ResponseWriter {
     const parts = this.#out;
     const bytes = this.#outBytes;
     this.discard();
-    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders(), STREAMED);
+    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders(this.#contentType), STREAMED);
     if (this.#cuts(bytes)) this.#cutWithin(Buffer.concat(parts, bytes));
     else this.#send(parts, bytes);
   }
@@ -96,7 +99,7 @@ export class ResponseWriter {
       });
       stream.end();
     } else {
-      stream.respond(statusOnlyHeaders(status, message), STATUS_ONLY);
+      stream.respond(statusOnlyHeaders(status, message, this.#contentType), STATUS_ONLY);
       this.#letGo();
     }
   }

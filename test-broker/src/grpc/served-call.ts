@@ -4,6 +4,7 @@ import type { ClockTimer } from '../clock.js';
 import type { Faults } from '../faults.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import { undecodable } from './decode-request.js';
+import type { RequestHead } from './request-head.js';
 import { RequestReader } from './request-reader.js';
 import { ResponseWriter } from './response-writer.js';
 import type { DuplexCall, Method } from './service.js';
@@ -36,17 +37,12 @@ export class ServedCall implements DuplexCall {
   /** Why the handler's side of the call is over; null while it is not. */
   #over: Error | null = null;
 
-  constructor(
-    host: CallHost,
-    connection: CallConnection,
-    stream: ServerHttp2Stream,
-    method: string,
-    timeout: number | null,
-  ) {
+  constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, head: RequestHead) {
+    const { method, timeout } = head;
     this.#host = host;
     this.#connection = connection;
     this.#stream = stream;
-    this.#writer = new ResponseWriter(host, connection, stream, method);
+    this.#writer = new ResponseWriter(host, connection, stream, head);
     this.method = method;
     this.deadline = timeout === null ? null : Date.now() + timeout;
     stream.on('error', (error: Error) => this.#settle(error));

@@ -1,11 +1,11 @@
-import type { Server, Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, ClockTimer } from '../clock.js';
 import type { Faults, FaultTarget } from '../faults.js';
 import type { BrokerTlsOptions } from '../options.js';
 import type { CallHost } from './call-host.js';
 import { Connection } from './connection.js';
 import { openCall, serve } from './dispatch.js';
-import { createListener, listen } from './listener.js';
+import { createGreeting, listen } from './listener.js';
 import type { ServedCall } from './served-call.js';
 import type { Services } from './service.js';
 import { RpcError } from './status.js';
@@ -48,6 +48,7 @@ export class GrpcServer implements CallHost, FaultTarget {
   readonly #clock: Clock | null;
   readonly #warn: (message: string, error: unknown) => void;
   readonly #server: Server;
+  readonly #greet: (socket: Socket) => void;
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Set<Connection>();
   readonly #calls = new Set<object>();
@@ -67,9 +68,11 @@ export class GrpcServer implements CallHost, FaultTarget {
     this.#warn = options.onWarning ?? (() => {});
     this.brokerIndex = options.brokerIndex ?? 0;
     this.faults = options.faults ?? null;
-    this.#server = createListener(options.tls ?? null, (socket) => this.#accept(socket));
-    this.#server.on('connection', (socket: Socket) => this.#track(socket));
-    this.#server.on('tlsClientError', (error: Error) => this.#warn('a TLS handshake failed', error));
+    this.#greet = createGreeting(options.tls ?? null, {
+      ready: (socket) => this.#accept(socket),
+      failed: (error) => this.#warn('a TLS handshake failed', error),
+    });
+    this.#server = createServer({ noDelay: true }, (socket) => this.#arrived(socket));
   }
 
   /**
@@ -148,9 +151,19 @@ export class GrpcServer implements CallHost, FaultTarget {
   }
 
   after(ms: number, callback: () => void): ClockTimer {
-    if (this.#clock) return this.#clock.after(ms, callback);
-    const timer = setTimeout(callback, ms);
-    return { cancel: () => clearTimeout(timer) };
+    if (!this.#clock) {
+      const timer = setTimeout(callback, ms);
+      return { cancel: () => clearTimeout(timer) };
+    }
+    // The clock keeps a cancelled timer until its time has come; without this it would keep the whole call with it.
+    let call: (() => void) | null = callback;
+    const timer = this.#clock.after(ms, () => call?.());
+    return {
+      cancel: () => {
+        call = null;
+        timer.cancel();
+      },
+    };
   }
 
   flushSoon(call: { flush(): void }): void {
@@ -174,11 +187,13 @@ export class GrpcServer implements CallHost, FaultTarget {
     this.#warn(message, error);
   }
 
-  #track(socket: Socket): void {
+  #arrived(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     // A client that goes away without a word is no failure of the server; what matters of it reaches the calls.
     socket.on('error', () => socket.destroy());
+    if (this.#silent) this.#held.push(() => this.#greet(socket));
+    else this.#greet(socket);
   }
 
   #accept(socket: Socket): void {

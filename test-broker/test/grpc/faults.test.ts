@@ -267,6 +267,9 @@ describe('partition', () => {
     expect(faults.isPartitioned(0, 1)).toBe(false);
     expect(changes).toBe(6);
     off();
+    expect(() => new Faults(3).partition(0, 3)).toThrow(
+      'expected j to be the index of a broker, an integer from 0 to 2, got 3 (number)',
+    );
     expect(() => faults.partition(1, 1)).toThrow('expected j to be another broker than 1, got 1 (number)');
   });
 });

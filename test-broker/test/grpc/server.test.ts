@@ -134,15 +134,18 @@ describe('unary calls', () => {
     expect(answer.headers).toMatchObject({ ':status': httpStatus, 'grpc-status': status, 'grpc-message': message });
   });
 
-  test.each(['application/grpc+proto', 'application/grpc;charset=utf-8'])(
-    'content type %s is accepted',
-    async (type) => {
-      const server = await serve({ FetchMetadata: echoMetadata });
-      const headers = { 'content-type': type };
-      const { trailers } = await raw(await rawClient(server), '/proto.API/FetchMetadata', request([]), headers);
-      expect(trailers['grpc-status']).toBe('0');
-    },
-  );
+  test.each([
+    ['application/grpc+proto', 'application/grpc+proto'],
+    ['application/grpc;charset=utf-8', 'application/grpc'],
+  ])('content type %s is accepted and answered with %s', async (type, answered) => {
+    const server = await serve({ FetchMetadata: echoMetadata });
+    const session = await rawClient(server);
+    const answer = await raw(session, '/proto.API/FetchMetadata', request([]), { 'content-type': type });
+    expect(answer.trailers['grpc-status']).toBe('0');
+    expect(answer.headers['content-type']).toBe(answered);
+    const refused = await raw(session, '/proto.API/Nope', request([]), { 'content-type': type });
+    expect(refused.headers['content-type']).toBe(answered);
+  });
 
   test.each([
     ['no message', Buffer.alloc(0), 'cardinality violation: received no request message from non-client-streaming RPC'],

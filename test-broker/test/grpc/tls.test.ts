@@ -101,10 +101,18 @@ describe('TLS', () => {
         resolve();
       });
     });
+    const late = http2.connect(`https://${server.address}`, { ca: pems.ca.cert });
+    cleanups.push(() => late.destroy());
+    const connected = new Promise<void>((resolve) => {
+      late.once('connect', () => {
+        answered = true;
+        resolve();
+      });
+    });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(answered).toBe(false);
     end();
-    await pong;
+    await Promise.all([pong, connected]);
   });
 
   test('stop does not wait for a client that never shakes hands', async () => {
