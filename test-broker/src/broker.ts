@@ -56,7 +56,7 @@ export class TestBroker implements AsyncDisposable {
     const ids = dataDir ? dataDir.brokerIds(brokerIds(options)) : brokerIds(options);
     const spine = await openSpine(options, ids[0]!, warn);
     undo.push(() => spine.close());
-    const faults = new Faults();
+    const faults = new Faults(options.brokers);
     const cluster = openCluster(options, ids, { clock, faults, spine, dataDir }, undo);
     const nodes = [...cluster.nodes.values()];
     const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
