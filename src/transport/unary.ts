@@ -1,4 +1,11 @@
-import { Client, type ClientOptions, connectivityState, Metadata, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  type ClientOptions,
+  type ClientUnaryCall,
+  connectivityState,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { callMetadata, checkedMetadata, USER_AGENT } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
@@ -49,6 +56,7 @@ export class UnaryChannel {
   readonly #options: UnaryChannelOptions;
   readonly #address: string;
   readonly #closing = new AbortController();
+  readonly #running = new Set<ClientUnaryCall>();
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
 
@@ -105,10 +113,12 @@ export class UnaryChannel {
     return new Promise((resolve, reject) => {
       const settle = (error: ServiceError | null, response?: Response) => {
         signal?.removeEventListener('abort', onAbort);
+        this.#running.delete(call);
         if (error === null) resolve(response as Response);
         else reject(this.#failure(client, error));
       };
       const call = client.makeUnaryRequest(path, asItIs, responseDeserialize, payload, metadata, { deadline }, settle);
+      this.#running.add(call);
       const onAbort = () => {
         reject(signal?.reason);
         call.cancel();
@@ -119,16 +129,20 @@ export class UnaryChannel {
   }
 
   #failure(client: Client, error: ServiceError): RpcFailure {
+    if (this.#closing.signal.aborted) return connectionFailure(this.#address, 'closed', { sent: true, cause: error });
     // A peer that went silent shows itself in no other way: the next call starts on a new connection.
     if (error.code === Status.DEADLINE_EXCEEDED) {
       this.#options.logger?.debug({ broker: this.#address }, 'call ran into its deadline, channel replaced');
       this.#retire(client);
     }
     const lost = error.code === Status.UNAVAILABLE && !isReady(client);
-    const connection = this.#closing.signal.aborted ? 'closed' : 'lost';
     // The one word of grpc-js for REFUSED_STREAM, the server's promise that it did nothing.
     const refused = error.code === Status.UNAVAILABLE && error.details.startsWith('Stream refused by server');
-    return new RpcFailure(error.code, error.details, { sent: !refused, cause: error, ...(lost ? { connection } : {}) });
+    return new RpcFailure(error.code, error.details, {
+      sent: !refused,
+      cause: error,
+      ...(lost ? { connection: 'lost' } : {}),
+    });
   }
 
   /** Answers a client that is connected. One attempt serves all who wait. */
@@ -224,9 +238,10 @@ export class UnaryChannel {
     if (this.#client !== undefined) this.#retire(this.#client);
   }
 
-  /** Closes the channel; later calls and those that wait for a connection fail as closed, running ones end by their deadline. */
+  /** Ends running calls and closes the channel; those calls and later ones fail as closed. */
   close(): void {
     this.#closing.abort();
+    for (const call of this.#running) call.cancel();
     this.reset();
   }
 }

@@ -93,6 +93,18 @@ describe('DuplexStream', () => {
     expect(messages).toEqual([...sent, 'last']);
   });
 
+  it('carries messages larger than any window both ways', async () => {
+    const session = await sessionTo(await peerWith(echo));
+    const stream = session.open('/x');
+    const sizes: number[] = [];
+    stream.onFrames((source, start, end) => sizes.push(end - start, source[end - 1]!));
+    stream.write((writer) => writer.raw(Buffer.alloc(3 << 20, 5)));
+    stream.send(Buffer.alloc(4 << 20, 6));
+    stream.halfClose();
+    expect((await stream.ended).code).toBe(0);
+    expect(sizes).toEqual([3 << 20, 5, 4 << 20, 6]);
+  });
+
   it('packs the messages of a tick, and of the microtasks after it, into one DATA frame', async () => {
     const frames: Buffer[] = [];
     const peer = await rawPeer({

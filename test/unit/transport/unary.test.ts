@@ -219,6 +219,28 @@ describe('UnaryChannel', () => {
     });
   });
 
+  it('lets other calls go on when one of them runs into its deadline', async () => {
+    const streams: ServerHttp2Stream[] = [];
+    const peer = await peerWith((stream) => streams.push(stream));
+    const channel = channelTo(peer);
+    const patient = channel.call(APIService.fetchMetadata, everything);
+    await expect.poll(() => streams.length, PATIENT).toBe(1);
+    expect((await failureOf(channel.call(APIService.fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
+    answer(streams[0]!, [metadataAnswer]);
+    expect((await patient).brokers).toHaveLength(1);
+  });
+
+  it('ends running calls as closed on close()', async () => {
+    const called = deferred<void>();
+    const peer = await peerWith(() => called.resolve());
+    const channel = channelTo(peer);
+    const call = failureOf(channel.call(APIService.fetchMetadata, everything));
+    await called.promise;
+    channel.close();
+    expect(await call).toMatchObject({ code: 14, connection: 'closed', sent: true });
+    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
+  });
+
   it('fails as closed after close(), and leaves no connection', async () => {
     const peer = await peerWith((stream) => answer(stream, [metadataAnswer]));
     const channel = channelTo(peer);
