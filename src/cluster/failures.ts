@@ -32,3 +32,9 @@ export function toConnectionError(operation: string, failure: unknown, broker: s
     outcome: failure.sent ? 'unknown' : 'not-sent',
   });
 }
+
+/** The stream and partition that a request names, for the context of its error. */
+export function aboutRequest(request: unknown): ErrorContext {
+  const { stream, name, partition } = request as { stream?: string; name?: string; partition?: number };
+  return { stream: stream ?? name, partition };
+}

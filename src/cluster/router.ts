@@ -1,5 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { ClosedError, ConnectionError, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
+import {
+  ClosedError,
+  ConnectionError,
+  type ErrorContext,
+  errorFromStatus,
+  type LiftbridgeError,
+  type Operation,
+} from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import { APIService } from '../protocol/generated/api.js';
 import type { DataSession } from '../transport/duplex.js';
@@ -9,7 +16,7 @@ import type { Address } from './addresses.js';
 import type { BrokerConnection } from './broker-connection.js';
 import type { BrokerTarget, Cluster, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
-import { toError } from './failures.js';
+import { aboutRequest, toError } from './failures.js';
 import { firstContact } from './first-contact.js';
 import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
 import type { Metadata } from './metadata.js';
@@ -241,7 +248,7 @@ export class Router implements Cluster {
     try {
       return await this.bounded(
         bounds,
-        (timeout) => outOfTime(operation, timeout, last),
+        (timeout) => outOfTime(operation, timeout, last, { ...aboutRequest(call.request), broker }),
         (deadline) => {
           const retry = { ...this.options.retry, attempts };
           return withRetries({ operation, retry, signal: deadline.signal, hub: this.#hub }, (number) =>
@@ -250,7 +257,9 @@ export class Router implements Cluster {
         },
       );
     } catch (error) {
-      throw error instanceof LookupMiss ? error.error : toError(operation, error, { broker });
+      throw error instanceof LookupMiss
+        ? error.error
+        : toError(operation, error, { ...aboutRequest(call.request), broker });
     }
   }
 
@@ -319,12 +328,12 @@ function attemptTime(operation: Operation, deadline: Deadline, attempts: number)
 }
 
 /** The error for a call whose time is up: with what the last attempt failed of, if any did. */
-function outOfTime(operation: Operation, timeout: number, last: unknown): LiftbridgeError {
+function outOfTime(operation: Operation, timeout: number, last: unknown, context: ErrorContext = {}): LiftbridgeError {
   const failure =
     last instanceof LookupMiss ? last.error : last === undefined ? undefined : toError(operation, last, {});
   const why = failure instanceof Error ? `; the last attempt: ${failure.message}` : '';
   const details = `no answer within ${timeout} ms${why}`;
-  return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { cause: failure });
+  return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { ...context, cause: failure });
 }
 
 function tooSlow(broker: string, timeout: number): LiftbridgeError {

@@ -332,7 +332,9 @@ describe('fetchPartitionMetadata', () => {
     await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({
       code: 'CONNECTION',
       reason: 'no-leader',
-      stream: undefined,
+      stream: 'foo',
+      partition: 0,
+      broker: 'stub',
     });
     await impatient.close();
   });
