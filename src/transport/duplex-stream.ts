@@ -210,8 +210,9 @@ export class DuplexStream {
     } catch (error) {
       this.#finishWith(transportEnd(...readFailure(error), true, this.#received));
     }
-    // The server is done: what is still unsent has no reader.
-    this.#stream?.close(constants.NGHTTP2_NO_ERROR);
+    // The server is done: what is still unsent has no reader, and must not keep the stream.
+    const stream = this.#stream;
+    stream?.close(stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
   }
 
   get #hasStatus(): boolean {

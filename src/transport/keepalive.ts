@@ -16,6 +16,7 @@ const STEPS = 4;
 export class Keepalive {
   readonly #options: KeepaliveOptions;
   #timer: NodeJS.Timeout | undefined;
+  #verdict: NodeJS.Immediate | undefined;
   #seen = -1;
   #silentSteps = 0;
 
@@ -26,6 +27,7 @@ export class Keepalive {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#verdict);
   }
 
   #wait(delay: number, next: () => void): void {
@@ -62,8 +64,11 @@ export class Keepalive {
     this.#wait(timeout / 2, this.#judge);
   };
 
+  // A process that was busy meets its timers before it reads what has come meanwhile: the verdict waits for that.
   readonly #judge = (): void => {
-    if (this.#heard()) this.#wait(this.#options.time / STEPS, this.#listen);
-    else this.#options.dead();
+    this.#verdict = setImmediate(() => {
+      if (this.#heard()) this.#wait(this.#options.time / STEPS, this.#listen);
+      else this.#options.dead();
+    });
   };
 }
