@@ -1,0 +1,119 @@
+import { credentials } from '@grpc/grpc-js';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { certificates } from '../grpc/certificates.js';
+import { ApiClient } from './api-client.js';
+
+const USER = 'alice';
+const RULES = [
+  ['may', 'CreateStream'],
+  ['__other', 'CreateStream'],
+  ['may-not', 'CreateStream'],
+  ['readable', 'CreateStream'],
+  ['may', 'Publish'],
+  ['may', 'SetCursor'],
+  ['may', 'FetchCursor'],
+  ['may', 'PublishToSubject'],
+].map(([resource, rpc]) => [USER, resource!, rpc!] as const);
+
+const denied = (rpc: string, resource: string) => ({
+  status: 'UNKNOWN',
+  message: `The client is not authorized to call ${rpc} on resource ${resource}`,
+});
+
+let broker: TestBroker;
+let api: ApiClient;
+
+beforeAll(async () => {
+  const { ca, server, client } = await certificates(USER);
+  broker = await TestBroker.start({
+    cursorsPartitions: 1,
+    activityStream: true,
+    tls: { cert: server.cert, key: server.key, clientCa: ca.cert },
+    settings: { 'tls.client.authz.enabled': true, 'tls.client.authz.policy': RULES },
+  });
+  const pem = [ca.cert, client.key, client.cert].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
+  api = new ApiClient(broker.addresses[0]!, credentials.createSsl(...pem));
+  for (const name of ['may', 'may-not']) await api.createStream(name);
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+
+describe('authorisation', () => {
+  it('comes after the arguments of CreateStream, and before the stream is looked for', async () => {
+    expect(await api.failure('CreateStream', { name: '', subject: 'x' })).toMatchObject({
+      status: 'INVALID_ARGUMENT',
+    });
+    expect(await api.failure('CreateStream', { name: 'x', subject: 'x' })).toEqual(denied('CreateStream', 'x'));
+    expect(await api.failure('CreateStream', { name: 'may', subject: 'x' })).toMatchObject({
+      status: 'ALREADY_EXISTS',
+    });
+  });
+
+  it('comes first for DeleteStream, also of a reserved stream', async () => {
+    expect(await api.failure('DeleteStream', { name: '__cursors' })).toEqual(denied('DeleteStream', '__cursors'));
+  });
+
+  it.each(['PauseStream', 'SetStreamReadonly'] as const)('comes before %s looks for the stream', async (rpc) => {
+    expect(await api.failure(rpc, { name: 'nope' })).toEqual(denied(rpc, 'nope'));
+  });
+
+  it('comes before FetchPartitionMetadata looks for the partition', async () => {
+    const request = { stream: 'nope', partition: 0 };
+    expect(await api.failure('FetchPartitionMetadata', request)).toEqual(denied('FetchPartitionMetadata', 'nope'));
+  });
+
+  it('asks for the resource * for FetchMetadata', async () => {
+    expect(await api.failure('FetchMetadata', {})).toEqual(denied('FetchMetadata', '*'));
+  });
+
+  it('comes last for Subscribe', async () => {
+    expect(await api.subscribe({ stream: 'nope' }).end()).toMatchObject({ status: 'NOT_FOUND' });
+    expect(await api.subscribe({ stream: 'may', stopPosition: 2 }).end()).toMatchObject({
+      message: 'Stream is empty',
+    });
+    expect(await api.subscribe({ stream: 'may' }).end()).toEqual(denied('Subscribe', 'may'));
+  });
+
+  it('comes after the look for the stream for Publish', async () => {
+    expect(await api.failure('Publish', { stream: 'nope' })).toMatchObject({ status: 'NOT_FOUND' });
+    expect(await api.failure('Publish', { stream: 'may-not' })).toEqual(denied('Publish', 'may-not'));
+    await expect(api.publish('may', ['x'])).resolves.toHaveLength(1);
+  });
+
+  it('asks for the subject for PublishToSubject', async () => {
+    expect(await api.failure('PublishToSubject', { subject: 'x' })).toEqual(denied('PublishToSubject', 'x'));
+    await expect(api.call('PublishToSubject', { subject: 'may' })).resolves.toMatchObject({ ack: { stream: 'may' } });
+  });
+
+  it('is told on PublishAsync, where the message is stored all the same', async () => {
+    const publishing = api.publishAsync();
+    publishing.send({ stream: 'may-not', correlationId: 'c' });
+    const [refusal, ack] = await publishing.take(2);
+    const { message } = denied('Publish', 'may-not');
+    expect(refusal).toMatchObject({ asyncError: { code: 7, message }, correlationId: 'c' });
+    expect(ack).toMatchObject({ ack: { stream: 'may-not', offset: 0n }, correlationId: 'c' });
+    publishing.cancel();
+  });
+
+  it('asks for more to set a cursor than to read one', async () => {
+    const cursor = { stream: 'may', partition: 0, cursorId: 'c' };
+    expect(await api.failure('SetCursor', {})).toMatchObject({ status: 'INVALID_ARGUMENT' });
+    expect(await api.failure('FetchCursor', { ...cursor, stream: 'x' })).toEqual(denied('FetchCursor', 'x'));
+    const { message } = denied('Publish', '__cursors');
+    expect(await api.failure('SetCursor', cursor)).toEqual({ status: 'INTERNAL', message });
+    expect(await api.call('FetchCursor', cursor)).toEqual({ offset: -1n });
+  });
+
+  it('leaves consumer groups to everybody', async () => {
+    const request = { groupId: 'g', consumerId: 'c', streams: ['may'] };
+    await expect(api.call('JoinConsumerGroup', request)).resolves.toMatchObject({ epoch: 0n });
+  });
+
+  it('keeps the activity stream empty, for nobody in particular publishes there', async () => {
+    await broker.clock.advance(5_000);
+    expect(broker.messages('__activity')).toEqual([]);
+  });
+});
