@@ -40,6 +40,8 @@ export type ConnectionEvent =
   | { readonly kind: 'disconnect' }
   /** It is back, with the subscriptions it had. */
   | { readonly kind: 'reconnect' }
+  /** It is closed for good. */
+  | { readonly kind: 'closed'; readonly cause: unknown }
   /** The server does not let this user publish to the subject. */
   | { readonly kind: 'publish-denied'; readonly subject: string; readonly cause: unknown };
 
@@ -55,9 +57,8 @@ export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
 }
 
 /**
- * Calls `report` for what the connection reports, until the answer is called, and `failed` if it ends with an error. The
- * iterator of both packages has a `stop` that ends it while it waits; `return` of an async generator would only be heard
- * at the next status.
+ * Calls `report` for what the connection reports, until the answer is called, and `failed` if it ends with an error.
+ * Afterwards the connection, which may live on for long, keeps nothing of its caller alive.
  */
 export function watchConnection(
   connection: NatsConnection,
@@ -65,17 +66,20 @@ export function watchConnection(
   failed: (error: unknown) => void,
 ): () => void {
   const statuses = connection.status() as AsyncIterable<NatsStatus> & { stop?(): void };
-  let stopped = false;
+  let listener: typeof report | null = report;
   const watch = async (): Promise<void> => {
     for await (const status of statuses) {
-      if (stopped) return;
+      if (listener === null) return;
       const event = connectionEvent(status);
-      if (event !== null) report(event);
+      if (event !== null) listener(event);
     }
   };
   watch().catch(failed);
+  const closed = (cause: unknown): void => listener?.({ kind: 'closed', cause: cause ?? undefined });
+  connection.closed().then(closed, closed);
   return () => {
-    stopped = true;
+    listener = null;
+    // Both packages have it: `return` of their async generator would only be heard at the next status.
     statuses.stop?.();
   };
 }

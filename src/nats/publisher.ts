@@ -69,10 +69,6 @@ export class NatsPublisher {
       (event) => this.#react(event),
       (err) => this.#logger.warn({ err }, 'the NATS connection no longer tells what happens to it'),
     );
-    connection.closed().then(
-      (cause) => this.#connectionClosed(cause ?? undefined),
-      (cause) => this.#connectionClosed(cause),
-    );
   }
 
   /**
@@ -194,23 +190,25 @@ export class NatsPublisher {
   }
 
   #react(event: ConnectionEvent): void {
-    if (event.kind === 'reconnect') {
-      this.#window.resume();
-      return;
+    switch (event.kind) {
+      case 'publish-denied':
+        for (const publish of this.#window.sent())
+          if (publish.subject === event.subject) publish.reject(publishDenied(event.subject, event.cause));
+        return;
+      case 'disconnect':
+        // The NATS packages throw away what they are given while they dial: it waits here instead, unsent.
+        this.#window.pause();
+        for (const publish of this.#window.sent()) publish.reject(connectionLost(publish, 'broke'));
+        return;
+      case 'reconnect':
+        this.#window.resume();
+        return;
+      case 'closed':
+        this.#window.pause();
+        for (const publish of [...this.#window.sent(), ...this.#window.waiting()])
+          publish.reject(connectionLost(publish, 'is closed', event.cause));
+        this.#stopWatching();
     }
-    // The NATS packages throw away what they are given while they dial: it waits here instead, unsent.
-    if (event.kind === 'disconnect') this.#window.pause();
-    for (const publish of this.#window.sent()) {
-      if (event.kind === 'disconnect') publish.reject(connectionLost(publish, 'broke'));
-      else if (publish.subject === event.subject) publish.reject(publishDenied(event.subject, event.cause));
-    }
-  }
-
-  #connectionClosed(cause: unknown): void {
-    // Those that wait first: room that the others leave must not send them into a closed connection.
-    for (const publish of [...this.#window.waiting(), ...this.#window.sent()])
-      publish.reject(connectionLost(publish, 'is closed', cause));
-    this.#stopWatching();
   }
 
   #settled(publish: PendingPublish): void {

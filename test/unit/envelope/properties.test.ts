@@ -7,8 +7,10 @@ import {
   encodeMessage,
   isEnvelope,
 } from 'liftbridge-client/envelope';
+import { readMessageEnvelope } from 'liftbridge-client/protocol';
 import { describe, expect, it } from 'vitest';
 import { Ack as GeneratedAck, Message as GeneratedMessage } from '../../../src/protocol/generated/api.js';
+import { emptyMessage } from '../../../src/protocol/message.js';
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 // Protobuf text is UTF-8: a lone surrogate has no encoding.
@@ -94,9 +96,10 @@ function header(type: number): Buffer {
 }
 
 describe('decodeMessage and decodeAck', () => {
-  it('throw nothing but EnvelopeError, whatever the bytes', { timeout: 120_000 }, () => {
+  it('throw nothing but EnvelopeError, whatever the bytes, and take what a server takes', { timeout: 120_000 }, () => {
     const outcome = fuzz(2_000_000, 0x5eed);
     expect(outcome.strangers).toEqual([]);
+    expect(outcome.messages).toBe(outcome.stored);
     // Both ways must have been walked, or the inputs prove nothing.
     expect(outcome.decoded).toBeGreaterThan(100_000);
     expect(outcome.refused).toBeGreaterThan(100_000);
@@ -108,6 +111,9 @@ describe('decodeMessage and decodeAck', () => {
 
 interface FuzzOutcome {
   decoded: number;
+  /** Messages that were decoded, and those that a server would have stored as such. */
+  messages: number;
+  stored: number;
   refused: number;
   readonly reasons: Set<string>;
   readonly strangers: unknown[];
@@ -115,7 +121,7 @@ interface FuzzOutcome {
 
 /** Cuts, flips and overwrites sound envelopes; a stack trace for each of a million errors would take minutes. */
 function fuzz(rounds: number, seed: number): FuzzOutcome {
-  const outcome: FuzzOutcome = { decoded: 0, refused: 0, reasons: new Set(), strangers: [] };
+  const outcome: FuzzOutcome = { decoded: 0, messages: 0, stored: 0, refused: 0, reasons: new Set(), strangers: [] };
   const depth = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
@@ -130,8 +136,12 @@ function fuzz(rounds: number, seed: number): FuzzOutcome {
 function attempt(data: Buffer, asMessage: boolean, outcome: FuzzOutcome): void {
   try {
     isEnvelope(data);
-    if (asMessage) void decodeMessage(data).headers;
-    else decodeAck(data);
+    if (asMessage) {
+      const stored = readMessageEnvelope(data, emptyMessage()) !== null;
+      if (stored) outcome.stored++;
+      void decodeMessage(data).headers;
+      outcome.messages++;
+    } else decodeAck(data);
     outcome.decoded++;
   } catch (error) {
     outcome.refused++;
