@@ -1,7 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { CallConnection, CallHost } from './call-host.js';
 import { type Refusal, readRequestHead } from './request-head.js';
-import { CONTENT_TYPE, statusOnlyHeaders } from './response-head.js';
+import { CONTENT_TYPE, STATUS_ONLY, statusOnlyHeaders } from './response-head.js';
 import { ServedCall } from './served-call.js';
 import type { Method, Services } from './service.js';
 import { RpcError } from './status.js';
@@ -35,9 +35,7 @@ function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
   // The client may be gone already; it gets no answer then, and nobody else misses it.
   stream.on('error', () => stream.destroy());
   if (stream.destroyed || stream.closed) return;
-  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, CONTENT_TYPE, refusal.httpStatus), {
-    endStream: true,
-  });
+  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, CONTENT_TYPE, refusal.httpStatus), STATUS_ONLY);
   stream.resume();
   setImmediate(() => {
     if (!stream.destroyed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);

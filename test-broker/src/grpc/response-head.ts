@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
+import type { OutgoingHttpHeaders, ServerStreamResponseOptions } from 'node:http2';
 import { Status, type StatusName } from './status.js';
 
 /** Longer texts are cut: a header block that the client refuses would cost it the connection. */
@@ -6,6 +6,12 @@ const LONGEST_MESSAGE = 8 * 1024;
 
 /** The content type of gRPC, without the name of an encoding. */
 export const CONTENT_TYPE = 'application/grpc';
+
+// Node puts a date on every answer unless it is told not to; servers of gRPC send none.
+/** How to respond when messages and trailers follow. */
+export const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
+/** How to respond when nothing follows. */
+export const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
 
 /** The headers that go before the first message of an answer. */
 export function responseHeaders(contentType: string): OutgoingHttpHeaders {

@@ -1,18 +1,14 @@
-import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { FRAME_PREFIX } from 'liftbridge-client/protocol';
 import type { CallConnection, CallHost } from './call-host.js';
 import type { RequestHead } from './request-head.js';
-import { responseHeaders, statusOnlyHeaders, statusTrailers } from './response-head.js';
+import { responseHeaders, STATUS_ONLY, STREAMED, statusOnlyHeaders, statusTrailers } from './response-head.js';
 import type { StatusName } from './status.js';
 
 /** Bytes that may wait for the peer's window before a writer is told to pause. */
 const WRITE_LIMIT = 256 * 1024;
 /** Below this, pieces are copied into one; above, they go to the stream one by one. */
 const PACK_LIMIT = 32 * 1024;
-
-// Node puts a date on every answer unless it is told not to; servers of gRPC send none.
-const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
-const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
 
 /** The answering half of a call: packs what is written in one turn, keeps to the peer's window, ends with a status. */
 export class ResponseWriter {
