@@ -61,7 +61,6 @@ const PUBLISHER_SHAPE = {
 const PUBLISH_SHAPE = {
   ...ENVELOPE_SHAPE,
   ...CALL_SHAPE,
-  timeout: milliseconds(1),
   acks: integer(1),
 } satisfies Shape<NatsPublishOptions>;
 

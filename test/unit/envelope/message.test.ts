@@ -20,6 +20,12 @@ describe('Message', () => {
     expect(() => decodeMessage(encodeMessage('{')).json()).toThrow(SyntaxError);
   });
 
+  it('has null for a key or value that was sent empty', () => {
+    // Explicitly empty fields, as some encoders write them.
+    const message = decodeMessage(Buffer.from('b90e43b4000800001200' + '1a00', 'hex'));
+    expect([message.key, message.value]).toEqual([null, null]);
+  });
+
   it('tells its time to the millisecond and its timestamp to the nanosecond', () => {
     const message = received({ timestamp: 1_700_000_000_123_456_789n });
     expect(message.timestamp).toBe(1_700_000_000_123_456_789n);
