@@ -142,10 +142,10 @@ function decodeField(target: MessageTarget, tag: number, strict: boolean): void 
       target.offset = reader.int64();
       return;
     case 0x12:
-      target.key = orNull(reader.bytes());
+      target.key = reader.bytes();
       return;
     case 0x1a:
-      target.value = orNull(reader.bytes());
+      target.value = reader.bytes();
       return;
     case 0x20:
       target.timestamp = reader.int64();
@@ -174,11 +174,6 @@ function decodeField(target: MessageTarget, tag: number, strict: boolean): void 
     default:
       reader.skip(tag);
   }
-}
-
-/** Absent and empty are one in protobuf, however the sender wrote it. */
-function orNull(bytes: Buffer): Buffer | null {
-  return bytes.length === 0 ? null : bytes;
 }
 
 /** The headers of a decoded Message, later entries of a name winning. The values are views of its source. */

@@ -14,9 +14,9 @@ const NANOSECONDS = 1_000_000n;
 export interface Message {
   /** Where it stands in its partition. In an envelope on its way to a stream: the expected offset, `-1n` for none. */
   readonly offset: bigint;
-  /** `null` when there is none or it is empty. */
+  /** `null` when there is none; brokers and encoders here take an empty one for none. */
   readonly key: Buffer | null;
-  /** `null` when there is none or it is empty. */
+  /** `null` when there is none; brokers and encoders here take an empty one for none. */
   readonly value: Buffer | null;
   /** When the broker received it, in nanoseconds since the epoch. */
   readonly timestamp: bigint;
