@@ -17,8 +17,6 @@ import { OperationLog } from './operation-log.js';
 import { ReplicationMesh } from './replication-mesh.js';
 import { clusterTiming } from './timing.js';
 
-const CONFIRMATION = 500;
-
 /** How a {@link Cluster} is set up. */
 export interface ClusterOptions {
   /** Ids of the brokers. */
@@ -136,8 +134,10 @@ export class Cluster {
   moveLeader(partition: PartitionState, leader: string): void {
     const controller = this.#controller.leader;
     if (controller === null) throw new RpcError('INTERNAL', 'no known metadata leader');
-    this.#mesh.catchUp(partition.leader, leader, partition.stream, partition.id);
-    this.#changeLeader(controller, partition, leader);
+    const { stream, id, leader: former } = partition;
+    this.#mesh.catchUp(former, leader, stream, id);
+    this.#controller.commitNow(controller, { kind: 'change-leader', stream, partition: id, leader });
+    this.#controller.catchUp([former, leader]);
   }
 
   close(): void {
@@ -188,24 +188,13 @@ export class Cluster {
     return index;
   }
 
-  /** Waits until the leaders of a new stream run it; one that is down is not waited for for long. */
+  /** Waits until the leaders of a stream run it; one that is down is not waited for for long. */
   async #confirm(broker: string, stream: string): Promise<void> {
     const partitions = this.nodes.get(broker)!.stream(stream)?.partitions ?? [];
     const leaders = new Set(partitions.map(({ leader }) => leader));
-    const applied = [...leaders].filter((leader) => leader !== broker).map((leader) => this.#appliedOrLate(leader));
-    if (applied.length > 0) await Promise.all(applied);
-  }
-
-  #appliedOrLate(broker: string): Promise<void> {
-    const { clock } = this.#options;
-    return new Promise((resolve) => {
-      const timer = clock.after(CONFIRMATION, resolve);
-      const done = () => {
-        timer.cancel();
-        resolve();
-      };
-      if (this.#connectivity.running(broker)) this.#controller.applied(broker).then(done, done);
-    });
+    leaders.delete(broker);
+    // It is created all the same when a leader is stopped meanwhile.
+    await Promise.allSettled(Array.from(leaders, (leader) => this.#controller.applied(leader)));
   }
 
   *#askPeers(broker: string): Generator<BrokerLoad | null> {

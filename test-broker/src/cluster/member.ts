@@ -2,8 +2,12 @@ import type { Clock, ClockTimer } from '../clock.js';
 import { RpcError } from '../grpc/status.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 
+/** An operation is committed when it is waited for, so a broker that is cut off meanwhile is not waited for for long. */
+const LATE = 500;
+
 interface Waiter {
   readonly position: number;
+  readonly timer: ClockTimer;
   resolve(): void;
   reject(error: RpcError): void;
 }
@@ -54,10 +58,17 @@ export class Member {
     this.#timer = this.#clock.after(ms, () => this.catchUp());
   }
 
-  /** Resolves once the broker has applied everything before this position; rejects when it is stopped before. */
+  /**
+   * Resolves once the broker has applied everything before this position, or is late with it by half a second; rejects
+   * when it is stopped before.
+   */
   reached(position: number): Promise<void> {
     if (this.#position >= position) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(LATE, () => this.#settle(waiter, waiter.resolve));
+      const waiter: Waiter = { position, timer, resolve, reject };
+      this.#waiters.push(waiter);
+    });
   }
 
   /** It is cut off from the leader: nothing is applied until it catches up again. */
@@ -70,13 +81,17 @@ export class Member {
   stop(): void {
     this.pause();
     this.leader = null;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new RpcError('UNAVAILABLE', 'broker is stopped'));
+    const error = new RpcError('UNAVAILABLE', 'broker is stopped');
+    for (const waiter of this.#waiters) this.#settle(waiter, () => waiter.reject(error));
   }
 
   #release(): void {
-    if (this.#waiters.length === 0) return;
-    const due = this.#waiters.filter((waiter) => waiter.position <= this.#position);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.position > this.#position);
-    for (const waiter of due) waiter.resolve();
+    for (const waiter of this.#waiters) if (waiter.position <= this.#position) this.#settle(waiter, waiter.resolve);
+  }
+
+  #settle(waiter: Waiter, how: () => void): void {
+    waiter.timer.cancel();
+    this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    how();
   }
 }

@@ -7,7 +7,7 @@ import {
 import { EncryptionError, IncorrectOffsetError, LogError } from '../log/log-error.js';
 import type { LogEntry } from '../log/log-types.js';
 import type { PartitionLog } from '../log/partition-log.js';
-import type { BusMessage, BusSubscription } from '../nats/bus.js';
+import { BusError, type BusMessage, type BusSubscription } from '../nats/bus.js';
 import { ACK_ERROR, type AckRequest, encodeAck } from './ack-envelope.js';
 import { AutoPauseTimer } from './auto-pause.js';
 import { CommitQueue } from './commit-queue.js';
@@ -93,8 +93,7 @@ export class Replica implements PartitionReplica {
     this.#alignedWith = this.state.leaderEpoch;
     this.log.beginEpoch(this.state.leaderEpoch);
     this.#replicated.clear();
-    const queue = this.#queue === '' ? {} : { queue: this.#queue };
-    this.#subscription = this.#host.bus.subscribe(this.state.subject, (message) => this.#receive(message), queue);
+    this.#subscribe();
     this.#autoPause.start();
     this.#host.appended(this);
     this.advance();
@@ -159,6 +158,16 @@ export class Replica implements PartitionReplica {
     }
     if (this.log.setHighWatermark(committed)) this.#host.committed(this);
     this.#commits.release(committed, (offset, request) => this.#ack(request, offset));
+  }
+
+  #subscribe(): void {
+    const queue = this.#queue === '' ? {} : { queue: this.#queue };
+    try {
+      this.#subscription = this.#host.bus.subscribe(this.state.subject, (message) => this.#receive(message), queue);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      this.#host.warn(`partition ${this.id} of stream ${this.stream} takes no messages: ${error.message}`);
+    }
   }
 
   #receive(message: BusMessage): void {

@@ -82,7 +82,40 @@ describe('a partition whose leader is stopped', () => {
   });
 });
 
+describe('a leader that the others cannot reach', () => {
+  it('keeps taking messages, which are gone once it hears that it was replaced', async () => {
+    const { broker, clients, leader, follower, other } = await threeBrokers();
+    await clients[leader]!.publish('s', 'common', { ackPolicy: 'ALL' });
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.count(1);
+    broker.faults.partition(leader, follower);
+    broker.faults.partition(leader, other);
+    await clients[leader]!.publish('s', 'only here');
+    const successor = await eventually(
+      () => broker.leaderOf('s', 0),
+      (index) => index !== leader,
+    );
+    const acks = [await clients[successor]!.publish('s', 'both'), await clients[successor]!.publish('s', 'both again')];
+    expect(acks.map(({ stream }) => stream)).toEqual(['s', 's']);
+    expect((await clients[leader]!.partition('s')).newestOffset).toBe(3);
+    broker.faults.heal();
+    await subscription.count(3);
+    expect(subscription.values).toEqual(['common', 'both', 'both again']);
+    expect(subscription.offsets).toEqual([0, 1, 2]);
+    await expect(clients[leader]!.partition('s')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    subscription.cancel();
+  });
+});
+
 describe('moveLeader', () => {
+  it('says so when the cluster has no majority to agree on it', async () => {
+    const { broker, leader, follower, other } = await threeBrokers();
+    await broker.stopBroker(other);
+    broker.faults.partition(leader, follower);
+    await expect(broker.moveLeader('s', 0, follower)).rejects.toThrow(/leader/);
+    expect(broker.leaderOf('s')).toBe(leader);
+  });
+
   it('leaves subscriptions on the old leader open, which deliver what the new one takes', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     const subscription = clients[leader]!.subscribe('s');
