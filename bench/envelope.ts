@@ -4,16 +4,7 @@ import { natsPublisher } from 'liftbridge-client/nats';
 import { TestBroker } from 'liftbridge-test-broker';
 import { connect, type NatsConnection } from 'nats';
 import { Ack as GeneratedAck, Message as GeneratedMessage } from '../src/protocol/generated/api.js';
-
-/** One comparison: medians over the rounds, in thousands a second. */
-export interface Row {
-  readonly name: string;
-  readonly ours: number;
-  readonly theirs: number;
-  /** Of `ours` to `theirs`, the median of the ratios of the rounds. */
-  readonly ratio: number;
-  readonly unit: string;
-}
+import { median, type Row, shown, table } from './table.js';
 
 const ROUNDS = 9;
 const ENVELOPES = 20_000;
@@ -37,9 +28,14 @@ function encodeGenerated(withHeaders: boolean): Buffer {
   return Buffer.concat([HEADER, GeneratedMessage.encode(message).finish()]);
 }
 
-/** Runs all of it and answers with the rows of the report. */
+/** Envelopes against the generated codec, and the NATS publisher against a request loop; ratios are medians of rounds. */
 export async function run(): Promise<Row[]> {
   return [...(await codecRows()), await publisherRow()];
+}
+
+/** The same, printed, for bench/run.ts. */
+export async function envelope(print: (text: string) => void): Promise<void> {
+  print(table('Envelopes and the NATS publisher', await run()));
 }
 
 async function codecRows(): Promise<Row[]> {
@@ -148,7 +144,12 @@ async function compareRuns(name: string, contest: Contest<number | Promise<numbe
     theirs.push(await speed(contest.theirs));
   }
   const ratio = median(ours.map((speed, round) => speed / theirs[round]!));
-  return { name, ours: median(ours), theirs: median(theirs), ratio, unit: 'thousand/s' };
+  const figures = {
+    'ours, thousand/s': shown(median(ours)),
+    'theirs, thousand/s': shown(median(theirs)),
+    ratio: shown(ratio),
+  };
+  return { name, figures };
 }
 
 async function speed(once: () => number | Promise<number>): Promise<number> {
@@ -157,14 +158,4 @@ async function speed(once: () => number | Promise<number>): Promise<number> {
   return times / (performance.now() - start);
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  for (const { name, ours, theirs, ratio, unit } of await run()) {
-    console.log(
-      `${name.padEnd(54)} ${ours.toFixed(0).padStart(6)} : ${theirs.toFixed(0).padStart(5)} ${unit}  ${ratio.toFixed(1)} x`,
-    );
-  }
-}
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await envelope((text) => console.log(text));
