@@ -1,0 +1,325 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Client, type ClientOptions, connect } from '../../src/index.js';
+import { Certificates } from '../support/certificates.js';
+import { freePort, SilentPeer, StubServer } from '../support/stub-server.js';
+
+const open: { close(): Promise<unknown> }[] = [];
+
+const keep = <Thing extends { close(): Promise<unknown> }>(thing: Thing): Thing => {
+  open.push(thing);
+  return thing;
+};
+const connected = async (servers: string | readonly string[], options?: ClientOptions): Promise<Client> =>
+  keep(await connect(servers, options));
+const stubServer = async (id?: string, port?: number): Promise<StubServer> => {
+  const stub = await StubServer.start(id, port);
+  keep({ close: () => stub.stop() });
+  return stub;
+};
+const silentPeer = async (): Promise<SilentPeer> => {
+  const peer = await SilentPeer.start();
+  keep({ close: () => peer.stop() });
+  return peer;
+};
+
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close();
+});
+
+describe('connect', () => {
+  it.each([[[]], [undefined], [null], [{}]])('refuses %o instead of addresses', async (servers) => {
+    await expect(connect(servers as unknown as string)).rejects.toThrow(
+      'connect: expected servers to be an address or a non-empty array of addresses',
+    );
+  });
+
+  it('refuses a bad address and a bad option before anything is sent', async () => {
+    await expect(connect(['127.0.0.1:1', 'host:99999'])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(connect('127.0.0.1:1', { ackTimeout: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('resolves with one seed of two reachable, and brings the dead one in when it comes back', async () => {
+    const port = await freePort();
+    const alive = await stubServer('alive');
+    const client = await connected([`127.0.0.1:${port}`, alive.address]);
+    expect([...client.metadata.brokers.keys()]).toEqual(['alive']);
+    const back = new Promise((resolve) => {
+      client.on('connect', ({ broker }) => broker.address === `127.0.0.1:${port}` && resolve(broker.address));
+    });
+    await stubServer('late', port);
+    expect(await back).toBe(`127.0.0.1:${port}`);
+  });
+
+  it('resolves although a broker that the cluster advertises cannot be reached', async () => {
+    const alive = await stubServer('alive');
+    alive.brokers.push({ id: 'dead', host: '127.0.0.1', port: await freePort() });
+    const client = await connected(alive.address);
+    for (let i = 0; i < 10; i++) expect(await client.ping()).toBeGreaterThan(0);
+    expect([...client.metadata.brokers.keys()]).toEqual(['alive', 'dead']);
+  });
+
+  it('resolves although a seed takes the connection and stays silent', async () => {
+    const [silent, alive] = [await silentPeer(), await stubServer()];
+    const started = performance.now();
+    const client = await connected([silent.address, alive.address]);
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(client.metadata.brokers.size).toBe(1);
+  });
+
+  it('rejects with the reason of the seed when it refuses', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const attempt = connect(address, { retry: { minDelay: 1 } });
+    await expect(attempt).rejects.toMatchObject({
+      code: 'CONNECTION',
+      reason: 'refused',
+      outcome: 'not-sent',
+      operation: 'connect',
+      retryable: true,
+    });
+    await expect(attempt).rejects.toThrow(`connect failed: no seed answered. ${address}: `);
+  });
+
+  it('rejects within connectTimeout, naming every seed and its reason', async () => {
+    const [silent, port] = [await silentPeer(), await freePort()];
+    const attempt = connect([silent.address, `127.0.0.1:${port}`], { connectTimeout: 300, retry: { minDelay: 1 } });
+    await expect(attempt).rejects.toMatchObject({ code: 'CONNECTION' });
+    const message = String(await attempt.catch((error: unknown) => error));
+    expect(message).toContain(`${silent.address}: `);
+    expect(message).toContain(`127.0.0.1:${port}: `);
+    expect(message).toContain('nobody listens there');
+  });
+
+  it('never hangs on a half-open peer', async () => {
+    const silent = await silentPeer();
+    await expect(connect(silent.address, { connectTimeout: 200 })).rejects.toMatchObject({
+      code: 'CONNECTION',
+      reason: 'timeout',
+    });
+  });
+
+  it('rejects with what the server says when it lets nobody in', async () => {
+    const stub = await stubServer();
+    stub.on('fetchMetadata', () => ({
+      fail: 'UNKNOWN',
+      details: 'The client is not authorized to call FetchMetadata on resource *',
+    }));
+    await expect(connect(stub.address)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  });
+
+  it('goes on with a broker that answers when the first answer is an error', async () => {
+    const stub = await stubServer();
+    stub.on('fetchMetadata', (_request, call) => (call === 1 ? { fail: 'UNAVAILABLE' } : (undefined as never)));
+    const client = await connected(stub.address, { retry: { minDelay: 1 } });
+    expect(client.metadata.brokers.has('stub')).toBe(true);
+  });
+});
+
+describe('seeds and advertised brokers', () => {
+  it('connects once to a seed that is an advertised broker under another name', async () => {
+    const stub = await stubServer();
+    const names: string[] = [];
+    const client = await connected([`localhost:${stub.port}`, `localhost:${stub.port}`]);
+    client.on('connect', ({ broker }) => names.push(broker.address));
+    for (let i = 0; i < 10; i++) await client.ping();
+    expect(names).toEqual([]);
+  });
+
+  it('reaches brokers where resolveBroker says', async () => {
+    const stub = await stubServer();
+    stub.brokers = [{ id: 'stub', host: 'liftbridge.internal.invalid', port: 9292 }];
+    const asked: unknown[] = [];
+    const client = await connected(stub.address, {
+      resolveBroker: (broker) => {
+        asked.push(broker);
+        return stub.address;
+      },
+    });
+    await client.ping();
+    expect(asked[0]).toEqual({ id: 'stub', host: 'liftbridge.internal.invalid', port: 9292 });
+  });
+
+  it('falls back on the seed when its advertised address leads nowhere', async () => {
+    const stub = await stubServer();
+    stub.brokers = [{ id: 'stub', host: '127.0.0.1', port: await freePort() }];
+    stub.streams.set('foo', { partitions: [{ leader: 'stub' }] });
+    stub.on('fetchPartitionMetadata', () => ({
+      answer: {
+        metadata: {
+          id: 0,
+          leader: 'stub',
+          replicas: [],
+          isr: [],
+          highWatermark: 7n,
+          newestOffset: 7n,
+          paused: false,
+          readonly: false,
+        },
+      },
+    }));
+    const client = await connected(stub.address);
+    expect((await client.fetchPartitionMetadata('foo', 0)).highWatermark).toBe(7n);
+  });
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no');
+      },
+    ],
+    ['answers nonsense', () => 'http://x'],
+  ])('rejects with a typed error when resolveBroker %s', async (_what, resolve) => {
+    const stub = await stubServer();
+    const resolveBroker = resolve as () => string;
+    await expect(connect(stub.address, { resolveBroker, retry: { minDelay: 1 } })).rejects.toThrow(/resolveBroker/);
+  });
+});
+
+describe('server selection', () => {
+  const pair = async () => {
+    const [one, two] = [await stubServer('one'), await stubServer('two')];
+    const brokers = [...one.brokers, ...two.brokers];
+    for (const stub of [one, two]) stub.brokers = [...stub.brokers, ...brokers.filter(({ id }) => id !== stub.id)];
+    return { one, two, servers: [one.address, two.address] };
+  };
+  const count = (stub: StubServer): number => stub.of('deleteStream').length;
+  const callTwenty = async (client: Client): Promise<void> => {
+    for (let i = 0; i < 20; i++) await client.deleteStream('x');
+  };
+
+  it('uses every broker when random', async () => {
+    const { one, two, servers } = await pair();
+    await callTwenty(await connected(servers));
+    expect(count(one)).toBeGreaterThan(0);
+    expect(count(two)).toBeGreaterThan(0);
+    expect(count(one) + count(two)).toBe(20);
+  });
+
+  it('avoids the slow broker by latency', async () => {
+    const { one, two, servers } = await pair();
+    two.on('fetchMetadata', async () => {
+      await delay(150);
+      return undefined as never;
+    });
+    const client = await connected(servers, { serverSelection: 'latency' });
+    await callTwenty(client);
+    expect([count(one), count(two)]).toEqual([20, 0]);
+  });
+
+  it('takes the broker with the least load by workload, and the other one when that fails', async () => {
+    const { one, two, servers } = await pair();
+    for (const stub of [one, two]) for (const broker of stub.brokers) broker.load = broker.id === 'one' ? 9 : 1;
+    const client = await connected(servers, { serverSelection: 'workload', retry: { minDelay: 1 } });
+    await callTwenty(client);
+    expect([count(one), count(two)]).toEqual([0, 20]);
+    await two.stop();
+    await callTwenty(client);
+    expect(count(one)).toBe(20);
+  });
+
+  it('fails over at once when a broker is gone, and reports the retry', async () => {
+    const { one, two, servers } = await pair();
+    const client = await connected(servers, { retry: { minDelay: 1 } });
+    await two.stop();
+    const retries: string[] = [];
+    client.on('retry', ({ operation }) => retries.push(operation));
+    await callTwenty(client);
+    expect(count(one) + count(two)).toBe(20);
+    expect(retries.length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('a call', () => {
+  it('rejects with TIMEOUT when no broker answers, within its own timeout', async () => {
+    const stub = await stubServer();
+    const client = await connected(stub.address);
+    stub.on('deleteStream', () => 'silence');
+    const attempt = client.deleteStream('foo', { timeout: 150 });
+    await expect(attempt).rejects.toMatchObject({ code: 'TIMEOUT', operation: 'DeleteStream', stream: 'foo' });
+    await expect(attempt).rejects.toThrow(/no answer within 150 ms/);
+  });
+
+  it('goes to another broker when one stays silent', async () => {
+    const [silent, stub] = [await silentPeer(), await stubServer()];
+    stub.brokers.push({ id: 'silent', host: '127.0.0.1', port: silent.port });
+    const client = await connected(stub.address, { requestTimeout: 3_000, retry: { minDelay: 1 } });
+    for (let i = 0; i < 6; i++) await client.deleteStream('foo');
+    expect(stub.of('deleteStream')).toHaveLength(6);
+  });
+
+  it("rejects with the signal's reason", async () => {
+    const stub = await stubServer();
+    const client = await connected(stub.address);
+    stub.on('deleteStream', () => 'silence');
+    const controller = new AbortController();
+    const reason = { mine: true };
+    const attempt = client.deleteStream('foo', { signal: controller.signal });
+    controller.abort(reason);
+    await expect(attempt).rejects.toBe(reason);
+    await expect(client.ping({ signal: AbortSignal.abort('at once') })).rejects.toBe('at once');
+  });
+
+  it('is tried again while the cluster elects a metadata leader', async () => {
+    const stub = await stubServer();
+    const client = await connected(stub.address, { retry: { minDelay: 1 } });
+    const answers = ['no known metadata leader', 'nats: no responders available for request'];
+    stub.on('deleteStream', (_request, call) => {
+      const details = answers[call - 1];
+      return details === undefined ? { answer: {} } : { fail: 'INTERNAL', details };
+    });
+    await client.deleteStream('foo');
+    expect(stub.of('deleteStream')).toHaveLength(3);
+  });
+
+  it('gives up after as many attempts as the retry option says', async () => {
+    const stub = await stubServer();
+    const client = await connected(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    stub.on('deleteStream', () => ({ fail: 'UNAVAILABLE', details: 'never' }));
+    await expect(client.deleteStream('foo')).rejects.toMatchObject({ code: 'CONNECTION', reason: 'unavailable' });
+    expect(stub.of('deleteStream')).toHaveLength(3);
+  });
+});
+
+describe('connect with TLS', () => {
+  const start = async (identity: { cert: string; key: string; clientCa?: string }) =>
+    keep(await TestBroker.start({ tls: identity }));
+  const attempt = (broker: TestBroker, tls: ClientOptions['tls']) => connect(broker.addresses[0]!, { tls });
+
+  it('works with the right CA, and with a client certificate where one is asked for', async () => {
+    const authority = await Certificates.create();
+    const { ca } = authority;
+    const client = await authority.issue();
+    const broker = await start({ ...(await authority.issue()), clientCa: ca.cert });
+    const secure = await connected(broker.addresses[0]!, { tls: { ca: ca.cert, ...client } });
+    await secure.createStream('foo', 'foo');
+    expect(await secure.publish('foo', 'over TLS')).toMatchObject({ offset: 0n });
+    await expect(attempt(broker, { ca: ca.cert })).rejects.toMatchObject({
+      code: 'CONNECTION',
+      reason: 'tls-rejected',
+    });
+  });
+
+  it.each([
+    ['tls-untrusted', 'the CA is another one', {}, async () => ({ ca: (await Certificates.create()).ca.cert })],
+    ['tls-hostname', 'the certificate is for another host', { hosts: ['other'], ips: ['10.0.0.1'] }, null],
+    ['tls-expired', 'the certificate has expired', { expired: true }, null],
+    ['tls-config', 'the key is none', {}, async () => ({ cert: 'x', key: 'y' })],
+  ] as const)('rejects with %s when %s', async (reason, _why, issued, tls) => {
+    const authority = await Certificates.create();
+    const broker = await start(await authority.issue(issued));
+    const options = tls === null ? { ca: authority.ca.cert } : await tls();
+    await expect(attempt(broker, options)).rejects.toMatchObject({ code: 'CONNECTION', reason, retryable: false });
+  });
+
+  it('rejects with tls-not-spoken when the broker speaks plaintext', async () => {
+    const broker = keep(await TestBroker.start());
+    await expect(attempt(broker, true)).rejects.toMatchObject({ code: 'CONNECTION', reason: 'tls-not-spoken' });
+  });
+
+  it('rejects with a typed error when the broker speaks TLS and the client plaintext', async () => {
+    const broker = await start(await (await Certificates.create()).issue());
+    await expect(attempt(broker, false)).rejects.toMatchObject({ code: 'CONNECTION' });
+  });
+});

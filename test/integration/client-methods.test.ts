@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Ack, type ActivityEvent, type Client, connect, partitionByKey } from '../../src/index.js';
+import { openCluster, type TestCluster, uniqueName } from '../support/cluster.js';
+
+describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
+  let cluster: TestCluster;
+  let client: Client;
+
+  beforeAll(async () => {
+    cluster = await openCluster(brokers);
+    client = await connect(cluster.addresses);
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await cluster?.close();
+  });
+
+  const created = async (options: Parameters<Client['createStream']>[2] = {}): Promise<string> => {
+    const name = uniqueName();
+    await client.createStream(name, name, { replicationFactor: 'max', ...options });
+    return name;
+  };
+
+  it('createStream makes a stream whose partitions can be used at once', async () => {
+    const name = await created({ partitions: 3 });
+    for (const partition of [0, 1, 2])
+      expect(await client.publish(name, 'x', { partition })).toMatchObject({ offset: 0n });
+    const info = client.metadata.streams.get(name);
+    expect(info?.partitions.size).toBe(3);
+    expect(info?.partitions.get(0)?.replicas).toHaveLength(brokers);
+  });
+
+  it('createStream rejects with STREAM_EXISTS when the name is taken', async () => {
+    const name = await created();
+    await expect(client.createStream('other.subject', name)).rejects.toMatchObject({
+      code: 'STREAM_EXISTS',
+      stream: name,
+      retryable: false,
+    });
+  });
+
+  it('createStream rejects with INVALID_ARGUMENT when there are not enough brokers', async () => {
+    await expect(client.createStream('a', uniqueName(), { replicationFactor: 9 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('deleteStream removes a stream, and rejects with NO_SUCH_STREAM afterwards', async () => {
+    const name = await created();
+    await client.deleteStream(name);
+    await expect(client.deleteStream(name)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: name });
+    const { streams } = await client.fetchMetadata({ streams: [name] });
+    expect(streams.has(name)).toBe(false);
+    expect(client.metadata.streams.has(name)).toBe(false);
+  });
+
+  it('pauseStream pauses the named partition, which a publish resumes', async () => {
+    const name = await created({ partitions: 2 });
+    await client.pauseStream(name, { partitions: [1] });
+    await expect(client.fetchPartitionMetadata(name, 1)).rejects.toMatchObject({ code: 'PARTITION_PAUSED' });
+    expect(await client.fetchPartitionMetadata(name, 0)).toMatchObject({ id: 0 });
+    await client.publish(name, 'wake up', { partition: 1 });
+    expect(await client.fetchPartitionMetadata(name, 1)).toMatchObject({ newestOffset: 0n });
+  });
+
+  it('pauseStream and setStreamReadonly reject with NO_SUCH_PARTITION', async () => {
+    const name = await created();
+    const expected = { code: 'NO_SUCH_PARTITION', stream: name };
+    await expect(client.pauseStream(name, { partitions: [7] })).rejects.toMatchObject(expected);
+    await expect(client.setStreamReadonly(name, { partitions: [7] })).rejects.toMatchObject(expected);
+    await expect(client.setStreamReadonly(uniqueName())).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+  });
+
+  it('setStreamReadonly closes a stream for publishes and opens it again', async () => {
+    const name = await created();
+    await client.setStreamReadonly(name);
+    expect((await client.fetchPartitionMetadata(name, 0)).readonly).toBe(true);
+    await expect(client.publish(name, 'x')).rejects.toMatchObject({ code: 'READONLY_PARTITION' });
+    await client.setStreamReadonly(name, { readonly: false });
+    expect((await client.fetchPartitionMetadata(name, 0)).readonlyChanges.latest).toBeInstanceOf(Date);
+    expect(await client.publish(name, 'x')).toMatchObject({ offset: 0n });
+  });
+
+  it('publish, publishAsync and publishAll give the acks of their messages', async () => {
+    const name = await created();
+    expect(await client.publish(name, 'one', { key: 'k', headers: { h: 'v' } })).toMatchObject({
+      stream: name,
+      offset: 0n,
+    });
+    expect(await client.publish(name, 'two', { ackPolicy: 'none' })).toBeNull();
+    const acked = await new Promise<Ack | null>((resolve, reject) => {
+      client.publishAsync(name, 'three', (error, ack) => (error ? reject(error) : resolve(ack)));
+    });
+    expect(acked).toMatchObject({ offset: 2n });
+    const offsets: bigint[] = [];
+    for await (const ack of client.publishAll(name, ['four', 'five'])) offsets.push(ack.offset);
+    expect(offsets).toEqual([3n, 4n]);
+  });
+
+  it('publishToSubject reaches the stream on the subject, and the partition that the partitioner chooses', async () => {
+    const name = await created({ partitions: 2 });
+    expect(await client.publishToSubject(name, 'x')).toMatchObject({ stream: name, offset: 0n });
+    const ack = await client.publishToSubject(name, 'x', { key: 'foobarbazqux', partitioner: partitionByKey });
+    expect(ack).toMatchObject({ messageSubject: `${name}.1` });
+  });
+
+  it('publishToSubject rejects with ACK_TIMEOUT when nobody listens', async () => {
+    await expect(client.publishToSubject(uniqueName('nobody'), 'x', { timeout: 200 })).rejects.toMatchObject({
+      code: 'ACK_TIMEOUT',
+    });
+  });
+
+  it('subscribe reads what was published, from the beginning to the end', async () => {
+    const name = await created();
+    for await (const _ack of client.publishAll(name, ['a', 'b', 'c'], { ackPolicy: 'all' }));
+    const subscription = await client.subscribe(name, { startAt: 'earliest', stopAt: 'latest' });
+    const texts: string[] = [];
+    for await (const message of subscription) texts.push(message.text());
+    expect(texts).toEqual(['a', 'b', 'c']);
+  });
+
+  it('subscribe goes on behind a stored cursor', async () => {
+    const name = await created();
+    for await (const _ack of client.publishAll(name, ['a', 'b', 'c'], { ackPolicy: 'all' }));
+    await client.setCursor('reader', name, 0, 0n);
+    const subscription = await client.subscribe(name, { startAt: { cursor: 'reader' }, stopAt: 'latest' });
+    const texts: string[] = [];
+    for await (const message of subscription) texts.push(message.text());
+    expect(texts).toEqual(['b', 'c']);
+  });
+
+  it('fetchMetadata tells brokers, streams and partitions, and leaves out what is unknown', async () => {
+    const name = await created({ partitions: 2 });
+    const metadata = await client.fetchMetadata({ streams: [name, 'unknown'], groups: ['unknown'] });
+    if (cluster.broker !== null)
+      expect([...metadata.brokers.values()].map(({ address }) => address).sort()).toEqual(
+        [...cluster.addresses].sort(),
+      );
+    expect([...metadata.streams.keys()]).toEqual([name]);
+    expect(metadata.groups.size).toBe(0);
+    const info = metadata.streams.get(name)!;
+    expect(info).toMatchObject({ name, subject: name });
+    expect(Math.abs(info.createdAt.getTime() - Date.now())).toBeLessThan(60_000);
+    for (const partition of info.partitions.values()) {
+      expect(partition.isr).toContain(partition.leader);
+      expect(metadata.brokers.get(partition.leader!.id)).toBe(partition.leader);
+    }
+  });
+
+  it('fetchPartitionMetadata tells the exact offsets', async () => {
+    const name = await created();
+    expect(await client.fetchPartitionMetadata(name, 0)).toMatchObject({
+      highWatermark: -1n,
+      newestOffset: -1n,
+      messagesReceived: { first: null, latest: null },
+    });
+    await client.publish(name, 'x', { ackPolicy: 'all' });
+    const after = await client.fetchPartitionMetadata(name, 0);
+    expect(after).toMatchObject({ id: 0, highWatermark: 0n, newestOffset: 0n, paused: false, readonly: false });
+    expect(after.messagesReceived.first).toBeInstanceOf(Date);
+    await expect(client.fetchPartitionMetadata(name, 5)).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+    await expect(client.fetchPartitionMetadata(uniqueName(), 0)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+  });
+
+  it('setCursor stores what fetchCursor reads, in every partition of the cursors stream', async () => {
+    const name = uniqueName();
+    for (let i = 0; i < 12; i++) await client.setCursor(`cursor-${i}`, name, i, BigInt(i));
+    for (let i = 0; i < 12; i++) expect(await client.fetchCursor(`cursor-${i}`, name, i)).toBe(BigInt(i));
+    await client.setCursor('cursor-5', name, 5, 2);
+    expect(await client.fetchCursor('cursor-5', name, 5)).toBe(2n);
+    expect(await client.fetchCursor('none', name, 0)).toBe(-1n);
+  });
+
+  it('fetchCursor works while the cursors stream is paused', async () => {
+    const name = uniqueName();
+    await client.setCursor('sleepy', name, 0, 4n);
+    await client.pauseStream('__cursors');
+    expect(await client.fetchCursor('sleepy', name, 0)).toBe(4n);
+    await client.setCursor('sleepy', name, 0, 5n);
+    expect(await client.fetchCursor('sleepy', name, 0)).toBe(5n);
+  });
+
+  it('activity tells what happens to streams, decoded', async () => {
+    const name = uniqueName();
+    const events: ActivityEvent[] = [];
+    const feed = await client.activity({ startAt: 'earliest' });
+    await client.createStream(name, name, { partitions: 2 });
+    await client.pauseStream(name, { partitions: [1] });
+    await client.deleteStream(name);
+    for await (const event of feed) {
+      if (!('stream' in event) || event.stream !== name) continue;
+      events.push(event);
+      if (event.op === 'delete-stream') break;
+    }
+    expect(events.map(({ op }) => op)).toEqual(['create-stream', 'pause-stream', 'delete-stream']);
+    expect(events[1]).toMatchObject({ partitions: [1], resumeAll: false });
+    expect(events.every((event, i) => i === 0 || event.id > events[i - 1]!.id)).toBe(true);
+  });
+
+  it('ping measures a round trip', async () => {
+    const milliseconds = await client.ping();
+    expect(milliseconds).toBeGreaterThan(0);
+    expect(milliseconds).toBeLessThan(10_000);
+  });
+
+  it('flush resolves once every publish so far is acknowledged', async () => {
+    const name = await created();
+    let acked = 0;
+    for (let i = 0; i < 100; i++) client.publishAsync(name, `${i}`, (error) => error === null && acked++);
+    await client.flush();
+    expect(acked).toBe(100);
+  });
+});
