@@ -50,6 +50,15 @@ export class MetadataCache {
     return answer;
   }
 
+  /** Takes a stream out that is known to be gone. */
+  forget(stream: string): void {
+    if (!this.#snapshot.streams.has(stream)) return;
+    const streams = new Map(this.#snapshot.streams);
+    streams.delete(stream);
+    this.#origins.set(stream, ++this.#fetches);
+    this.#replace({ ...this.#snapshot, streams });
+  }
+
   /** Names of the streams on exactly that subject. */
   streamsOnSubject(subject: string): readonly string[] {
     this.#bySubject ??= indexBySubject(this.#snapshot.streams);

@@ -125,6 +125,11 @@ export class Router implements Cluster {
     );
   }
 
+  /** Takes a deleted stream out of the cache. */
+  forget(stream: string): void {
+    this.#cache.forget(stream);
+  }
+
   anyBroker(except?: ReadonlySet<string>): BrokerTarget {
     return this.#choose(except);
   }

@@ -61,6 +61,7 @@ export async function deleteStream(router: Router, name: string, options: CallOp
     // An attempt whose answer was lost may have deleted it: it is gone, which is what was asked for.
     if (!LiftbridgeError.is(error, 'NO_SUCH_STREAM') || !trace.ambiguous) throw error;
   }
+  router.forget(name);
 }
 
 /** Pauses partitions of a stream. */
