@@ -40,6 +40,8 @@ export interface DataSessionOptions {
 /** `draining`: no new streams, running ones may finish. `closed` is final: a new session takes its place. */
 export type SessionState = 'idle' | 'connecting' | 'open' | 'draining' | 'closed';
 
+/** Milliseconds that a peer has to take the last bytes of a connection. */
+const CLOSE_GRACE = 250;
 const LIVENESS_PATH = '/grpc.health.v1.Health/Check';
 
 /** One HTTP/2 session to one broker, for the streams of the data plane. */
@@ -147,7 +149,7 @@ export class DataSession {
     if (state === 'draining') return;
     for (const stream of [...this.#streams]) stream.lose(this.#failure);
     this.#session?.destroy();
-    this.#socket?.destroySoon();
+    if (this.#socket !== undefined) letGo(this.#socket);
   }
 
   /** Calls `listener` once when the session takes no more streams (draining or closed). Answers the way to take it back. */
@@ -261,6 +263,14 @@ export class DataSession {
     if (socket === undefined || socket.closed) return;
     await new Promise<void>((resolve) => socket.once('close', () => resolve()));
   }
+}
+
+/** Closes a socket once the last bytes (GOAWAY) are out, and without them when the peer does not take them. */
+function letGo(socket: Socket): void {
+  if (socket.closed) return;
+  const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE);
+  socket.once('close', () => clearTimeout(timer));
+  socket.destroySoon();
 }
 
 function deadlineOf({ timeout, deadline }: OpenOptions): number | undefined {

@@ -101,6 +101,14 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
+  /** Lets the client write as much as it likes, and reads none of it. */
+  stopReading(): void {
+    this.frame(FrameType.SETTINGS, 0, 0, Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]));
+    this.frame(FrameType.SETTINGS, 1, 0);
+    this.frame(FrameType.WINDOW_UPDATE, 0, 0, word(0x7fff0000));
+    this.#socket.pause();
+  }
+
   /** Resets the TCP connection instead of closing it. */
   resetAndDestroy(): void {
     this.#socket.resetAndDestroy();

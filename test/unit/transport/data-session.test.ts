@@ -445,6 +445,27 @@ describe('DataSession.close', () => {
     await expect.poll(sockets, PATIENT).toBeLessThanOrEqual(before);
   });
 
+  it('does not wait for a peer that has stopped reading', async () => {
+    const session = sessionTo(await rawPeer({ onConnection: (connection) => connection.stopReading() }));
+    await session.connect();
+    const stream = session.open('/x');
+    for (let i = 0; i < 64; i++) stream.send(Buffer.alloc(1 << 20));
+    await expect.poll(() => stream.pendingBytes, PATIENT).toBeLessThan(64 << 20);
+    await session.close();
+    expect(await stream.ended).toMatchObject({ code: 14, connection: 'closed' });
+  });
+
+  it('gives up a peer that has stopped reading and fallen silent, with bytes still to send', async () => {
+    const peer = await rawPeer({ onConnection: (connection) => connection.stopReading() });
+    const session = sessionTo(peer, { keepaliveTime: 40, keepaliveTimeout: 40 });
+    await session.connect();
+    const stream = session.open('/x');
+    for (let i = 0; i < 64; i++) stream.send(Buffer.alloc(1 << 20));
+    expect(await stream.ended).toMatchObject({ code: 14, connection: 'lost' });
+    await session.close();
+    expect(session.state).toBe('closed');
+  });
+
   it('takes its listeners off the signals of streams', async () => {
     const session = sessionTo(await peerWith((stream) => stream.end()));
     await session.connect();
