@@ -1,4 +1,4 @@
-import { decodePublishRequest, wire } from 'liftbridge-client/protocol';
+import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
@@ -6,8 +6,8 @@ import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { AckStream } from './ack-stream.js';
 import { ackInboxOf } from './publish.js';
-import { findTarget, type PublishTarget, type Refusal, refusalOf } from './publish-checks.js';
-import { publishEnvelope } from './publish-envelope.js';
+import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalOf } from './publish-checks.js';
+import { encodeAddress, encodeInbox, PublishedMessage } from './published-message.js';
 import { pausedPartitions, resume } from './resume.js';
 
 const LONGEST_DRAIN = 5_000;
@@ -28,17 +28,23 @@ class PublishSession {
   readonly #authorize: Authorize;
   readonly #call: DuplexCall;
   readonly #inbox: string;
+  readonly #inboxField: Buffer;
   readonly #answers: AckStream;
+  /** The message at hand. */
+  readonly #message = new PublishedMessage();
   /** Published with an ack wanted, less acks received. Another stream's ack counts too, as in the server. */
   #inFlight = 0;
   #drained: (() => void) | null = null;
   #target: PublishTarget | null = null;
+  /** Where the last message went, encoded. */
+  #address: { readonly stream: string; readonly subject: string; readonly bytes: Buffer } | null = null;
 
   constructor(node: BrokerNode, authorize: Authorize, call: DuplexCall) {
     this.#node = node;
     this.#authorize = authorize;
     this.#call = call;
     this.#inbox = ackInboxOf(node);
+    this.#inboxField = encodeInbox(this.#inbox);
     this.#answers = new AckStream(call);
   }
 
@@ -92,70 +98,81 @@ class PublishSession {
   }
 
   #handle(payload: Buffer): Promise<void> | undefined {
-    const request = decodePublishRequest(payload);
-    this.#checkPermission(request);
-    const target = this.#find(request);
+    const message = this.#message;
+    message.read(payload);
+    this.#checkPermission(message);
+    const target = this.#find(message);
     if ('code' in target) {
-      this.#refuse(request, target);
+      this.#refuse(target);
       return;
     }
-    const refusal = refusalOf(this.#node, target, request.ackPolicy);
+    const refusal =
+      refusalOf(this.#node, target, message.ackPolicy) ?? (message.overlongHeader ? OVERLONG_HEADER : null);
     if (refusal) {
-      this.#refuse(request, refusal);
+      this.#refuse(refusal);
       return;
     }
-    const paused = pausedPartitions(target.stream, request.partition);
-    if (paused.length > 0) return this.#resumeAndPublish(request, target, paused);
-    this.#publish(request, target);
+    const paused = pausedPartitions(target.stream, message.partition);
+    if (paused.length > 0) return this.#resumeAndPublish(payload, target, paused);
+    this.#publish(target);
     return;
   }
 
   /** The real server says that it is not allowed, and publishes the message all the same. */
-  #checkPermission(request: wire.PublishRequest): void {
+  #checkPermission({ stream }: PublishedMessage): void {
     try {
-      this.#authorize(this.#call, request.stream, 'Publish');
+      this.#authorize(this.#call, stream, 'Publish');
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      this.#refuse(request, { code: PERMISSION_DENIED, message: error.message });
+      this.#refuse({ code: PERMISSION_DENIED, message: error.message });
     }
   }
 
-  #find(request: wire.PublishRequest): PublishTarget | Refusal {
+  #find({ stream, partition }: PublishedMessage): PublishTarget | Refusal {
     const known = this.#target;
-    if (known && known.stream.name === request.stream && known.partition.id === request.partition) return known;
-    const found = findTarget(this.#node, request.stream, request.partition);
+    if (known && known.stream.name === stream && known.partition.id === partition) return known;
+    const found = findTarget(this.#node, stream, partition);
     if (!('code' in found)) this.#target = found;
     return found;
   }
 
-  async #resumeAndPublish(
-    request: wire.PublishRequest,
-    target: PublishTarget,
-    paused: readonly number[],
-  ): Promise<void> {
+  async #resumeAndPublish(payload: Buffer, target: PublishTarget, paused: readonly number[]): Promise<void> {
+    let refusal: Pick<Refusal, 'code' | 'message'> | null = null;
     try {
-      await resume(this.#node, request.stream, paused, this.#call.deadline);
+      await resume(this.#node, target.stream.name, paused, this.#call.deadline);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      this.#refuse(request, { code: INTERNAL, message: `failed to resume stream: ${error.message}` });
-      return;
+      refusal = { code: INTERNAL, message: `failed to resume stream: ${error.message}` };
     }
-    this.#publish(request, target);
+    this.#message.read(payload);
+    if (refusal) this.#refuse(refusal);
+    else this.#publish(target);
   }
 
-  #publish(request: wire.PublishRequest, { partition: { subject } }: PublishTarget): void {
+  #publish({ partition: { stream, subject } }: PublishTarget): void {
+    const message = this.#message;
     // Counted before it is known whether NATS takes it, as in the server: a refused one delays the close.
-    if (request.ackPolicy !== wire.AckPolicy.NONE) this.#inFlight++;
+    if (message.ackPolicy !== wire.AckPolicy.NONE) this.#inFlight++;
+    const address = this.#addressOf(stream, subject);
     try {
-      this.#node.bus.publish(subject, publishEnvelope(request, subject, this.#inbox));
+      this.#node.bus.publish(subject, message.envelope(address, this.#inboxField));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#refuse(request, { code: INTERNAL, message: `failed to publish to NATS: ${reason}` });
+      this.#refuse({ code: INTERNAL, message: `failed to publish to NATS: ${reason}` });
     }
   }
 
-  #refuse(request: wire.PublishRequest, { code, message }: Pick<Refusal, 'code' | 'message'>): void {
-    this.#answers.error(request.correlationId, { code, message });
+  #addressOf(stream: string, subject: string): Buffer {
+    const last = this.#address;
+    if (last && last.subject === subject && last.stream === stream) return last.bytes;
+    const bytes = encodeAddress(stream, subject);
+    this.#address = { stream, subject, bytes };
+    return bytes;
+  }
+
+  /** Answers that the message at hand is refused. */
+  #refuse({ code, message }: Pick<Refusal, 'code' | 'message'>): void {
+    this.#answers.error(this.#message.correlationId, { code, message });
   }
 
   /** The client sends no more: what is in flight gets a while to be acknowledged. */

@@ -1,6 +1,7 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, PartitionState, StreamState } from '../cluster/contract.js';
 import type { StatusName } from '../grpc/status.js';
+import { isOverlong } from './published-message.js';
 
 /** Why a publish is refused before it reaches NATS, as a unary call and as a PublishAsync stream say it. */
 export interface Refusal {
@@ -23,6 +24,13 @@ const WITHOUT_ACK: Refusal = Object.freeze({
   message: 'stream with concurrency control must have AckPolicy set',
 });
 
+/** What a real server does not survive. */
+export const OVERLONG_HEADER: Refusal = Object.freeze({
+  status: 'INVALID_ARGUMENT',
+  code: BAD_REQUEST,
+  message: 'header name is longer than 32767 bytes',
+});
+
 export function noSuchStream(name: string): Refusal {
   return { status: 'NOT_FOUND', code: NOT_FOUND, message: `no such stream: ${name}` };
 }
@@ -36,8 +44,16 @@ export function findTarget(node: BrokerNode, name: string, partition: number): P
   return { stream, partition: state };
 }
 
+/** Whether a name among these is too long for a header. */
+export function hasOverlongHeader(headers: ReadonlyMap<string, unknown>): boolean {
+  for (const name of headers.keys()) {
+    if (isOverlong(name)) return true;
+  }
+  return false;
+}
+
 /** Why the partition takes no such message, null when it does. That it is readonly counts before that it is paused. */
-export function refusalOf(node: BrokerNode, target: PublishTarget, ackPolicy: wire.AckPolicy): Refusal | null {
+export function refusalOf(node: BrokerNode, target: PublishTarget, ackPolicy: number): Refusal | null {
   const { stream, partition } = target;
   if (isReadonly(node, partition)) return readonlyRefusal(partition.id);
   if (stream.config.optimisticConcurrencyControl && ackPolicy === wire.AckPolicy.NONE) return WITHOUT_ACK;

@@ -2,7 +2,9 @@ import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
+import { RpcError } from '../grpc/status.js';
 import { ackInboxOf, publishAndWait } from './publish.js';
+import { hasOverlongHeader, OVERLONG_HEADER } from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
 import { unary } from './unary.js';
 
@@ -15,6 +17,7 @@ export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize):
       async (request, call): Promise<wire.PublishToSubjectResponse> => {
         const ackInbox = request.ackInbox || ackInboxOf(node);
         authorize(call, request.subject, call.method);
+        if (hasOverlongHeader(request.headers)) throw new RpcError('INVALID_ARGUMENT', OVERLONG_HEADER.message);
         const { subject, ackPolicy } = request;
         const envelope = publishEnvelope({ ...request, stream: '', expectedOffset: 0n }, subject, ackInbox);
         return { ack: await publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, call) };

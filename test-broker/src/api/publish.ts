@@ -6,7 +6,14 @@ import { RpcError, type StatusName } from '../grpc/status.js';
 import { BusError, type BusMessage } from '../nats/bus.js';
 import { readAck } from './ack-inbox.js';
 import { nuid } from './nuid.js';
-import { findTarget, noSuchStream, type Refusal, refusalOf } from './publish-checks.js';
+import {
+  findTarget,
+  hasOverlongHeader,
+  noSuchStream,
+  OVERLONG_HEADER,
+  type Refusal,
+  refusalOf,
+} from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
 import { pausedPartitions, resume } from './resume.js';
 
@@ -63,6 +70,7 @@ export async function publish(
   if ('code' in target) throw refused(target);
   const refusal = refusalOf(node, target, ackPolicy);
   if (refusal) throw refused(refusal);
+  if (hasOverlongHeader(request.headers)) throw refused(OVERLONG_HEADER);
   const paused = pausedPartitions(target.stream, partition);
   if (paused.length > 0) await resume(node, stream, paused, caller.deadline);
   const { subject } = target.partition;

@@ -241,6 +241,22 @@ describe('Publish beyond what is replicated', () => {
   });
 });
 
+describe('a header whose name is too long', () => {
+  it('is refused, which a real server does not survive', async () => {
+    await api.createStream(stream);
+    const headers = new Map([['x'.repeat(32_768), Buffer.alloc(0)]]);
+    const message = 'header name is longer than 32767 bytes';
+    const invalid = { status: 'INVALID_ARGUMENT', message };
+    expect(await api.failure('Publish', { stream, headers })).toEqual(invalid);
+    expect(await api.failure('PublishToSubject', { subject: stream, headers })).toEqual(invalid);
+    const publishing = api.publishAsync();
+    publishing.send({ stream, headers, correlationId: 'c' });
+    expect(await publishing.next()).toMatchObject({ asyncError: { code: 1, message }, correlationId: 'c' });
+    publishing.cancel();
+    expect(await newest()).toBe(-1n);
+  });
+});
+
 describe('a request that cannot be read', () => {
   it.each([
     ['is no protobuf', 'FetchMetadata', 'ffffff', 'proto: cannot parse invalid wire-format data'],
