@@ -5,10 +5,9 @@
  */
 
 // Connecting
-export { Client, type ClientEvents, type CloseOptions, connect } from './client.js';
+export { Client, type ClientEvents, connect } from './client.js';
 // The activity stream
-export type { Activity, ActivityEvent } from './cluster/activity.js';
-export type { BrokerReference, ClusterEvents } from './cluster/events.js';
+export type { ActivityEvent } from './cluster/activity.js';
 // Metadata
 export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './cluster/metadata.js';
 export type { FetchMetadataOptions } from './cluster/queries.js';
@@ -49,7 +48,7 @@ export {
   UnexpectedError,
 } from './errors.js';
 // Options
-export type { BrokerAddress, CallOptions, ClientOptions, Logger, ServerSelection } from './options.js';
+export type { CallOptions, ClientOptions, Logger } from './options.js';
 export type { AckPolicy } from './protocol/ack-policy.js';
 export type { Ack, AckError } from './protocol/received-ack.js';
 export type { Message } from './protocol/received-message.js';
@@ -63,7 +62,6 @@ export {
 } from './publish/partitioners.js';
 export type { OutgoingMessage, PublishOptions, Value } from './publish/publish-options.js';
 // Subscribing
-export type { ActivityOptions } from './subscribe/activity-feed.js';
 export type { StartAt, StopAt, SubscribeOptions } from './subscribe/positions.js';
 export { Subscription } from './subscribe/subscription.js';
 export type { TlsOptions } from './transport/credentials.js';

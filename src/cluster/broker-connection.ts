@@ -21,6 +21,8 @@ export interface ConnectionSettings {
 
 /** Share of a new measurement in the smoothed latency. */
 const NEWEST_SHARE = 0.3;
+/** Not to have connected within less, in milliseconds, says nothing about a broker. */
+const FAIR_TIMEOUT = 1_000;
 const FIRST_BACKOFF = 50;
 const LONGEST_BACKOFF = 5_000;
 /** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
@@ -79,7 +81,7 @@ export class BrokerConnection implements Candidate {
       this.#answered();
       return response;
     } catch (error) {
-      this.#judge(error);
+      this.#judge(error, bounds.timeout);
       throw error;
     } finally {
       this.inFlight--;
@@ -175,9 +177,9 @@ export class BrokerConnection implements Candidate {
   }
 
   /** A status from the server is a sign of life; a failed connection is the opposite. */
-  #judge(error: unknown): void {
+  #judge(error: unknown, timeout = Number.POSITIVE_INFINITY): void {
     if (!(error instanceof RpcFailure) || error.connection === 'closed') return;
-    const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent;
+    const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent && timeout >= FAIR_TIMEOUT;
     if (error.connection !== undefined || unreached) this.#failed(error);
     else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#answered();
   }

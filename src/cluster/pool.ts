@@ -106,7 +106,8 @@ export class Pool {
     this.#routes = routes;
     const kept = new Set([...this.#seeds, ...routes.values()]);
     for (const [address, connection] of this.#members) {
-      if (kept.has(connection)) continue;
+      // A broker may be missing from the list of one that cannot reach it: what works with it goes on.
+      if (kept.has(connection) || (connection.up === true && !connection.idle)) continue;
       this.#members.delete(address);
       const closing: Promise<void> = connection.close().finally(() => this.#departing.delete(closing));
       this.#departing.add(closing);
