@@ -18,6 +18,9 @@ const ACK_POLICIES: Readonly<Record<string, wire.AckPolicy>> = {
   all: wire.AckPolicy.ALL,
 };
 
+/** What a broker had not seen published when it was stopped, for when it comes back. */
+const unpublished = new WeakMap<BrokerNode, wire.ActivityStreamEvent[]>();
+
 /**
  * Publishes an event for each operation, one at a time and in their order. Every broker keeps what is not known to be
  * published; the metadata leader publishes it and notes how far it came. One that fails is tried again and holds up
@@ -30,22 +33,25 @@ export class ActivityPublisher {
   /** Ends what is waited for, when the stream is another than the one that it is waited for on. */
   #waiting = new AbortController();
   #stopped = false;
-  #pending: wire.ActivityStreamEvent[] = [];
+  #pending: wire.ActivityStreamEvent[];
   #publishing = false;
-  #retry: ClockTimer | null = null;
+  #nextLook: ClockTimer | null = null;
 
   constructor(node: BrokerNode, authorize: Authorize) {
     this.#node = node;
     this.#authorize = authorize;
+    this.#pending = unpublished.get(node) ?? [];
     this.#unlisten = node.onApplied((index, operation) => this.#applied(index, operation));
+    this.#start();
   }
 
-  /** Ends the publishing; what is pending is left to the next metadata leader. */
+  /** Ends the publishing; what is pending is left to the next metadata leader, or to this broker's return. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.abort();
     this.#unlisten();
-    this.#retry?.cancel();
+    this.#nextLook?.cancel();
+    unpublished.set(this.#node, this.#pending);
   }
 
   #applied(index: bigint, operation: Operation): void {
@@ -67,17 +73,14 @@ export class ActivityPublisher {
   }
 
   #start(): void {
-    if (this.#publishing || this.#retry || this.#pending.length === 0) return;
+    if (this.#publishing || this.#pending.length === 0) return;
     if (this.#node.isMetadataLeader) void this.#publishAll();
     // Another broker publishes; should it be lost, this one may have to go on.
-    else this.#startAfter(FIRST_WAIT);
-  }
-
-  #startAfter(ms: number): void {
-    this.#retry = this.#node.clock.after(ms, () => {
-      this.#retry = null;
-      this.#start();
-    });
+    else
+      this.#nextLook ??= this.#node.clock.after(FIRST_WAIT, () => {
+        this.#nextLook = null;
+        this.#start();
+      });
   }
 
   async #publishAll(): Promise<void> {

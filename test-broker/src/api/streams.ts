@@ -8,6 +8,9 @@ import { EncryptionError } from '../log/log-error.js';
 import { hasWildcard, isSubscribable } from '../nats/subjects.js';
 import { unary } from './unary.js';
 
+/** More than any cluster serves; without a bound one request would use up the memory of the process. */
+const MOST_PARTITIONS = 100_000;
+
 const RESERVED = new Set(['__activity', '__cursors']);
 
 /** CreateStream, DeleteStream, PauseStream and SetStreamReadonly. */
@@ -57,7 +60,7 @@ function checkCreate(request: wire.CreateStreamRequest): void {
   if (partitions > 1 && hasWildcard(subject) && subject.endsWith('>')) refuse('Subject is invalid');
   if (RESERVED.has(name)) refuse('Stream is reserved');
   // The real server does not survive any of these.
-  if (partitions < 0) refuse(`Invalid partitions ${partitions}`);
+  if (partitions < 0 || partitions > MOST_PARTITIONS) refuse(`Invalid partitions ${partitions}`);
   if (/[ \t\r\n]/.test(group)) refuse('Group is invalid');
   if ((request.cleanerInterval?.value ?? 0n) < 0n) refuse(`Invalid cleanerInterval ${request.cleanerInterval?.value}`);
   if ((request.segmentMaxBytes?.value ?? 0n) < 0n) refuse(`Invalid segmentMaxBytes ${request.segmentMaxBytes?.value}`);

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { wire } from 'liftbridge-client/protocol';
 import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
@@ -79,6 +82,41 @@ describe('the activity stream', () => {
     const told = await eventually(broker, 4);
     expect(told.map(({ op }) => op)).toEqual([CREATE_STREAM, SET_STREAM_READONLY, CREATE_STREAM, SET_STREAM_READONLY]);
     api.close();
+  });
+
+  it('goes on where it was when the broker comes back', async () => {
+    await using broker = await TestBroker.start({ activityStream: true });
+    const api = new ApiClient(broker.addresses[0]!);
+    await eventually(broker, 1);
+    await api.call('SetStreamReadonly', { name: '__activity', readonly: true });
+    await api.createStream('held-back');
+    await broker.stopBroker(0);
+    await broker.startBroker(0);
+    await expect
+      .poll(() => api.call('SetStreamReadonly', { name: '__activity', readonly: false }).catch(String))
+      .toEqual({});
+    await broker.clock.advance(15_000);
+    const told = await eventually(broker, 4);
+    expect(told.map(({ op }) => op)).toEqual([CREATE_STREAM, SET_STREAM_READONLY, CREATE_STREAM, SET_STREAM_READONLY]);
+    api.close();
+  });
+
+  it('tells everything once across a restart of the process', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'activity-'));
+    try {
+      for (const name of ['one', 'two']) {
+        await using broker = await TestBroker.start({ activityStream: true, dataDir });
+        const api = new ApiClient(broker.addresses[0]!);
+        await api.createStream(name);
+        await eventually(broker, name === 'one' ? 2 : 3);
+        api.close();
+        if (name === 'one') continue;
+        const told = events(broker).map(({ createStreamOp }) => createStreamOp?.stream);
+        expect(told).toEqual(['__activity', 'one', 'two']);
+      }
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
   });
 
   it('tells nothing of what was before a reset', async () => {

@@ -40,6 +40,7 @@ describe('CreateStream', () => {
 
   it.each([
     ['partitions below 0', { partitions: -1 }, 'Invalid partitions -1'],
+    ['partitions without number', { partitions: 2 ** 31 - 1 }, 'Invalid partitions 2147483647'],
     ['a negative cleaner interval', { cleanerInterval: value(-1n) }, 'Invalid cleanerInterval -1'],
     ['a negative segment size', { segmentMaxBytes: value(-1n) }, 'Invalid segmentMaxBytes -1'],
     ['a > that is not last', { subject: 'a.>.b' }, 'Subject is invalid'],
@@ -83,6 +84,26 @@ describe('CreateStream', () => {
     await api.createStream(name, { partitions, replicationFactor: -1 });
     const { streamMetadata } = await api.call('FetchMetadata', { streams: [name] });
     expect([...streamMetadata[0]!.partitions.keys()]).toEqual(ids);
+  });
+
+  it.each([-(2n ** 63n), 2n ** 63n - 1n])('takes %s for every limit that a server takes it for', async (limit) => {
+    const name = fresh();
+    const [limits, smallest] = [value(limit), value(limit < 0n ? 0n : limit)];
+    await api.createStream(name, {
+      retentionMaxBytes: limits,
+      retentionMaxMessages: limits,
+      retentionMaxAge: limits,
+      segmentMaxAge: limits,
+      autoPauseTime: limits,
+      segmentMaxBytes: smallest,
+      cleanerInterval: smallest,
+      compactMaxGoroutines: value(limit < 0n ? -(2 ** 31) : 2 ** 31 - 1),
+    });
+    await api.publish(name, ['a']);
+    await broker.clock.advance(600_000);
+    const messages = api.subscribe({ stream: name, startPosition: 2 });
+    expect((await messages.take(2))[1]!.offset).toBe(0n);
+    messages.cancel();
   });
 
   it('takes a minIsr that can never be met', async () => {
