@@ -25,6 +25,8 @@ export interface Cluster {
   readonly logger: Logger;
   /** Number of partitions of the stream; 0 when the cache does not know the stream. */
   partitionCount(stream: string): number;
+  /** When the stream was created, in milliseconds since the epoch: tells it from a later one of the same name. Null when the cache does not know it. */
+  createdAt(stream: string): number | null;
   /** Leader of the partition; null when none is known. */
   leader(stream: string, partition: number): BrokerTarget | null;
   /** In-sync replicas of the partition, the leader among them; empty when none are known. */

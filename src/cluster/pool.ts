@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns/promises';
-import { HandlerError } from '../errors.js';
+import { ConnectionError, HandlerError } from '../errors.js';
 import { type Address, formatAddress, parseAddress } from './addresses.js';
 import { BrokerConnection, type ConnectionSettings } from './broker-connection.js';
 import type { BrokerTarget } from './contract.js';
 import type { BrokerInfo } from './metadata.js';
+import { chooseBroker } from './selection.js';
 
 /**
  * The brokers that the client can talk to: the seeds, and whatever the cluster advertises. One connection a broker,
@@ -55,6 +56,13 @@ export class Pool {
     if ([...advertised].some(({ up }) => up !== false)) return [...advertised];
     for (const seed of this.#seeds) advertised.add(seed);
     return [...advertised];
+  }
+
+  /** One of the candidates by `serverSelection`; one of `except`, ids or addresses, only where no other is left. */
+  choose(except?: ReadonlySet<string>): BrokerConnection {
+    const chosen = chooseBroker(this.candidates(), this.#settings.options.serverSelection, except);
+    if (chosen !== undefined) return chosen;
+    throw new ConnectionError('No broker is known.', { reason: 'no-broker', outcome: 'not-sent' });
   }
 
   /** The connection to a broker by its id: to where it is advertised, or to the seed that it is, where only that answers. */

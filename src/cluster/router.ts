@@ -1,62 +1,30 @@
 import { setMaxListeners } from 'node:events';
-import {
-  ClosedError,
-  ConnectionError,
-  type ErrorContext,
-  errorFromStatus,
-  type LiftbridgeError,
-  type Operation,
-} from '../errors.js';
+import { ClosedError, ConnectionError, type LiftbridgeError } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import { APIService } from '../protocol/generated/api.js';
 import type { DataSession } from '../transport/duplex.js';
-import { Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
-import type { BrokerConnection } from './broker-connection.js';
+import { type CallBounds, Caller, outOfTime } from './caller.js';
 import type { BrokerTarget, Cluster, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
-import { aboutRequest, toError } from './failures.js';
 import { firstContact } from './first-contact.js';
 import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
 import type { Metadata } from './metadata.js';
 import { MetadataCache } from './metadata-cache.js';
-import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
+import { MetadataCalls } from './metadata-calls.js';
+import type { MetadataAnswer } from './metadata-reader.js';
 import { Pool } from './pool.js';
 import { Prober } from './prober.js';
-import { isAmbiguous, isRepeatable, withRetries } from './retry.js';
-import { chooseBroker } from './selection.js';
-import { inSlices } from './time-slices.js';
 import { operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
-import { type Deadline, whileNotAborted, withDeadline } from './waiting.js';
-
-/** Bounds of a call, and a place to note what became of its attempts. */
-export interface CallBounds extends Waiting {
-  /** `ambiguous` is set when an attempt failed that may have been carried out all the same. */
-  readonly trace?: { ambiguous: boolean } | undefined;
-}
-
-/** FetchMetadata with its answer left in bytes, to be read in slices. */
-const FETCH_METADATA = { ...APIService.fetchMetadata, responseDeserialize: (bytes: Buffer): Buffer => bytes };
-
-/** Share of the whole time that one attempt of a repeatable call has, so that a silent broker leaves time for another. */
-const ATTEMPT_SHARE = 1 / 3;
-const SHORTEST_ATTEMPT = 500;
-
-interface Call<Request, Response> {
-  readonly operation: Operation;
-  readonly method: UnaryMethodDefinition<Request, Response>;
-  readonly request: Request;
-  readonly bounds: CallBounds;
-  /** Whom an attempt goes to; throws LookupMiss when nobody is known. */
-  target(attempt: number, tried: ReadonlySet<string>, last: unknown): Promise<BrokerConnection>;
-}
+import { type Deadline, withDeadline } from './waiting.js';
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
 export class Router implements Cluster {
   readonly options: ResolvedClientOptions;
   readonly #hub = new EventHub();
   readonly #closing = new AbortController();
+  readonly #caller: Caller;
   readonly #cache: MetadataCache;
   readonly #pool: Pool;
   readonly #prober: Prober;
@@ -65,9 +33,11 @@ export class Router implements Cluster {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
     setMaxListeners(0, this.#closing.signal); // one a call under way
-    this.#cache = new MetadataCache((streams, groups) => this.#fetch(streams, groups), this.#hub);
+    this.#caller = new Caller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
-    this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#ask(connection, streams));
+    const calls = new MetadataCalls(settings, this.#caller, this.#pool);
+    this.#cache = new MetadataCache((streams, groups) => calls.fetch(streams, groups), this.#hub);
+    this.#prober = new Prober(this.#pool, settings, (connection, streams) => calls.ask(connection, streams));
   }
 
   /** Talks to the seeds until one answers, then learns the cluster. Rejects with a ConnectionError that names every seed. */
@@ -96,6 +66,10 @@ export class Router implements Cluster {
 
   partitionCount(stream: string): number {
     return this.metadata.streams.get(stream)?.partitions.size ?? 0;
+  }
+
+  createdAt(stream: string): number | null {
+    return this.metadata.streams.get(stream)?.createdAt.getTime() ?? null;
   }
 
   leader(stream: string, partition: number): BrokerTarget | null {
@@ -131,7 +105,7 @@ export class Router implements Cluster {
   }
 
   anyBroker(except?: ReadonlySet<string>): BrokerTarget {
-    return this.#choose(except);
+    return this.#pool.choose(except);
   }
 
   session(target: BrokerTarget, waiting: Waiting = {}): Promise<DataSession> {
@@ -148,12 +122,12 @@ export class Router implements Cluster {
     request: UnaryRequest<Method>,
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
-    return this.#run({
+    return this.#caller.run({
       operation: operationOf(method),
       method: definitionOf(method),
       request,
       bounds,
-      target: async (_attempt, tried) => this.#choose(tried),
+      target: async (_attempt, tried) => this.#pool.choose(tried),
     });
   }
 
@@ -165,7 +139,7 @@ export class Router implements Cluster {
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
     const operation = operationOf(method);
-    return this.#run({
+    return this.#caller.run({
       operation,
       method: definitionOf(method),
       request,
@@ -188,7 +162,7 @@ export class Router implements Cluster {
     waiting: Waiting = {},
   ): Promise<UnaryResponse<Method>> {
     const operation = operationOf(method);
-    return this.#run(
+    return this.#caller.run(
       {
         operation,
         method: definitionOf(method),
@@ -218,7 +192,7 @@ export class Router implements Cluster {
     late: (timeout: number) => Error,
     work: (deadline: Deadline) => Promise<Result>,
   ): Promise<Result> {
-    return withDeadline({ waiting, timeout: this.options.requestTimeout, closed: this.closed, late }, work);
+    return this.#caller.bounded(waiting, late, work);
   }
 
   /** Ends every call and closes every connection. */
@@ -227,87 +201,6 @@ export class Router implements Cluster {
     this.#prober.stop();
     await this.#pool.close();
     this.#hub.clear();
-  }
-
-  async #run<Request, Response>(
-    call: Call<Request, Response>,
-    attempts = this.options.retry.attempts,
-  ): Promise<Response> {
-    const { operation, bounds } = call;
-    const tried = new Set<string>();
-    let last: unknown;
-    let broker: string | undefined;
-    const attempt = async (number: number, deadline: Deadline): Promise<Response> => {
-      try {
-        const connection = await call.target(number, tried, last);
-        broker = connection.id;
-        tried.add(connection.address);
-        const timeout = attemptTime(operation, deadline, attempts);
-        return await connection.call(call.method, call.request, { timeout, signal: deadline.signal });
-      } catch (error) {
-        last = error;
-        if (bounds.trace !== undefined && isAmbiguous(operation, error)) bounds.trace.ambiguous = true;
-        throw error;
-      }
-    };
-    try {
-      return await this.bounded(
-        bounds,
-        (timeout) => outOfTime(operation, timeout, last, { ...aboutRequest(call.request), broker }),
-        (deadline) => {
-          const retry = { ...this.options.retry, attempts };
-          return withRetries({ operation, retry, signal: deadline.signal, hub: this.#hub }, (number) =>
-            attempt(number, deadline),
-          );
-        },
-      );
-    } catch (error) {
-      throw error instanceof LookupMiss
-        ? error.error
-        : toError(operation, error, { ...aboutRequest(call.request), broker });
-    }
-  }
-
-  async #fetch(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
-    let asked: BrokerConnection | undefined;
-    const bytes = await this.#run({
-      operation: 'FetchMetadata',
-      method: FETCH_METADATA,
-      request: { streams: [...streams], groups: [...groups] },
-      bounds: {},
-      target: async (_attempt, tried) => {
-        asked = this.#choose(tried);
-        return asked;
-      },
-    });
-    return this.#learn(bytes, asked!);
-  }
-
-  /** One FetchMetadata to one broker, without retries. Rejects with RpcFailure. */
-  async #ask(connection: BrokerConnection, streams: readonly string[]): Promise<void> {
-    // A server that waits for a dead one would use up whatever time it is given, and answers at once the next time.
-    const timeout = Math.min(this.options.requestTimeout, this.options.connectTimeout) * ATTEMPT_SHARE;
-    const started = performance.now();
-    const bytes = await whileNotAborted(
-      connection.call(FETCH_METADATA, { streams: [...streams], groups: [] }, { timeout, signal: this.closed }),
-      this.closed,
-    );
-    connection.measured(performance.now() - started);
-    await this.#learn(bytes, connection);
-  }
-
-  async #learn(bytes: Buffer, from: BrokerConnection): Promise<MetadataAnswer> {
-    const answer = await inSlices(readMetadata(bytes));
-    if (answer.answeredBy !== null) await this.#pool.identify(from, answer.answeredBy);
-    await this.#pool.update(answer.brokers);
-    return answer;
-  }
-
-  #choose(except?: ReadonlySet<string>): BrokerConnection {
-    const chosen = chooseBroker(this.#pool.candidates(), this.options.serverSelection, except);
-    if (chosen === undefined)
-      throw new ConnectionError('No broker is known.', { reason: 'no-broker', outcome: 'not-sent' });
-    return chosen;
   }
 
   #targetOf(id: string): BrokerTarget | null {
@@ -324,21 +217,6 @@ function definitionOf<Method extends UnaryMethod>(
   method: Method,
 ): UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>> {
   return APIService[method] as unknown as UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>>;
-}
-
-function attemptTime(operation: Operation, deadline: Deadline, attempts: number): number {
-  const { remaining } = deadline;
-  if (attempts === 1 || !isRepeatable(operation)) return remaining;
-  return Math.min(remaining, Math.max(SHORTEST_ATTEMPT, deadline.timeout * ATTEMPT_SHARE));
-}
-
-/** The error for a call whose time is up: with what the last attempt failed of, if any did. */
-function outOfTime(operation: Operation, timeout: number, last: unknown, context: ErrorContext = {}): LiftbridgeError {
-  const failure =
-    last instanceof LookupMiss ? last.error : last === undefined ? undefined : toError(operation, last, {});
-  const why = failure instanceof Error ? `; the last attempt: ${failure.message}` : '';
-  const details = `no answer within ${timeout} ms${why}`;
-  return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { ...context, cause: failure });
 }
 
 function tooSlow(broker: string, timeout: number): LiftbridgeError {

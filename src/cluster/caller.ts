@@ -1,0 +1,117 @@
+import { type ErrorContext, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
+import { Status } from '../transport/status.js';
+import type { UnaryMethodDefinition } from '../transport/unary.js';
+import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
+import type { Waiting } from './contract.js';
+import { aboutRequest, toError } from './failures.js';
+import { LookupMiss } from './lookup.js';
+import { isAmbiguous, isRepeatable, withRetries } from './retry.js';
+import { type Deadline, withDeadline } from './waiting.js';
+
+/** Bounds of a call, and a place to note what became of its attempts. */
+export interface CallBounds extends Waiting {
+  /** `ambiguous` is set when an attempt failed that may have been carried out all the same. */
+  readonly trace?: { ambiguous: boolean } | undefined;
+}
+
+/** One unary call, whoever it goes to. */
+export interface Call<Request, Response> {
+  readonly operation: Operation;
+  readonly method: UnaryMethodDefinition<Request, Response>;
+  readonly request: Request;
+  readonly bounds: CallBounds;
+  /** Whom an attempt goes to; `last` is what the one before failed of. Throws LookupMiss when nobody is known. */
+  target(attempt: number, tried: ReadonlySet<string>, last: unknown): Promise<BrokerConnection>;
+}
+
+/** Share of the whole time that one attempt of a repeatable call has, so that a silent broker leaves time for another. */
+export const ATTEMPT_SHARE = 1 / 3;
+const SHORTEST_ATTEMPT = 500;
+
+/** Runs unary calls: within their time, with retries where they are safe, and with one kind of error in the end. */
+export class Caller {
+  readonly #settings: ConnectionSettings;
+
+  constructor(settings: ConnectionSettings) {
+    this.#settings = settings;
+  }
+
+  /** Runs any work within the caller's bounds, `requestTimeout` by default; `late` makes the error for a lack of time. */
+  bounded<Result>(
+    waiting: Waiting,
+    late: (timeout: number) => Error,
+    work: (deadline: Deadline) => Promise<Result>,
+  ): Promise<Result> {
+    const { options, closed } = this.#settings;
+    return withDeadline({ waiting, timeout: options.requestTimeout, closed, late }, work);
+  }
+
+  /** Makes a call. Rejects with a LiftbridgeError, or with the reason of the caller's signal. */
+  async run<Request, Response>(
+    call: Call<Request, Response>,
+    attempts = this.#settings.options.retry.attempts,
+  ): Promise<Response> {
+    const { operation, bounds, request } = call;
+    const { options, hub } = this.#settings;
+    const state: CallState = { tried: new Set(), last: undefined, broker: undefined };
+    const context = (): ErrorContext => ({ ...aboutRequest(request), broker: state.broker });
+    const late = (timeout: number): Error => outOfTime(operation, timeout, state.last, context());
+    const retry = { ...options.retry, attempts };
+    try {
+      return await this.bounded(bounds, late, (deadline) =>
+        withRetries({ operation, retry, signal: deadline.signal, hub }, (number) =>
+          tryOnce(call, state, number, deadline, attempts),
+        ),
+      );
+    } catch (error) {
+      throw error instanceof LookupMiss ? error.error : toError(operation, error, context());
+    }
+  }
+}
+
+interface CallState {
+  /** Addresses of the brokers that were asked. */
+  readonly tried: Set<string>;
+  last: unknown;
+  broker: string | undefined;
+}
+
+async function tryOnce<Request, Response>(
+  call: Call<Request, Response>,
+  state: CallState,
+  number: number,
+  deadline: Deadline,
+  attempts: number,
+): Promise<Response> {
+  const { operation, method, request, bounds } = call;
+  try {
+    const connection = await call.target(number, state.tried, state.last);
+    state.broker = connection.id;
+    state.tried.add(connection.address);
+    const timeout = attemptTime(operation, deadline, attempts);
+    return await connection.call(method, request, { timeout, signal: deadline.signal });
+  } catch (error) {
+    state.last = error;
+    if (bounds.trace !== undefined && isAmbiguous(operation, error)) bounds.trace.ambiguous = true;
+    throw error;
+  }
+}
+
+function attemptTime(operation: Operation, deadline: Deadline, attempts: number): number {
+  const { remaining } = deadline;
+  if (attempts === 1 || !isRepeatable(operation)) return remaining;
+  return Math.min(remaining, Math.max(SHORTEST_ATTEMPT, deadline.timeout * ATTEMPT_SHARE));
+}
+
+/** The error for a call whose time is up: with what the last attempt failed of, if any did. */
+export function outOfTime(
+  operation: Operation,
+  timeout: number,
+  last: unknown,
+  context: ErrorContext = {},
+): LiftbridgeError {
+  const cause = last instanceof LookupMiss ? last.error : last === undefined ? undefined : toError(operation, last, {});
+  const why = cause instanceof Error ? `; the last attempt: ${cause.message}` : '';
+  const details = `no answer within ${Math.round(timeout)} ms${why}`;
+  return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { ...context, cause });
+}

@@ -1,0 +1,58 @@
+import { APIService } from '../protocol/generated/api.js';
+import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
+import { ATTEMPT_SHARE, type Caller } from './caller.js';
+import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
+import type { Pool } from './pool.js';
+import { inSlices } from './time-slices.js';
+import { whileNotAborted } from './waiting.js';
+
+/** FetchMetadata with its answer left in bytes, to be read in slices. */
+const FETCH_METADATA = { ...APIService.fetchMetadata, responseDeserialize: (bytes: Buffer): Buffer => bytes };
+
+/** Asks brokers for metadata, and tells the pool what it learns of brokers. */
+export class MetadataCalls {
+  readonly #settings: ConnectionSettings;
+  readonly #caller: Caller;
+  readonly #pool: Pool;
+
+  constructor(settings: ConnectionSettings, caller: Caller, pool: Pool) {
+    this.#settings = settings;
+    this.#caller = caller;
+    this.#pool = pool;
+  }
+
+  /** Asks whoever answers; no streams means all of them. Rejects with a LiftbridgeError. */
+  async fetch(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
+    let asked: BrokerConnection | undefined;
+    const bytes = await this.#caller.run({
+      operation: 'FetchMetadata',
+      method: FETCH_METADATA,
+      request: { streams: [...streams], groups: [...groups] },
+      bounds: {},
+      target: async (_attempt, tried) => {
+        asked = this.#pool.choose(tried);
+        return asked;
+      },
+    });
+    return this.#learn(bytes, asked!);
+  }
+
+  /** Asks one broker, without retries, and measures the round trip. Rejects with RpcFailure. */
+  async ask(connection: BrokerConnection, streams: readonly string[]): Promise<void> {
+    const { options, closed } = this.#settings;
+    // A server that waits for a dead one would use up whatever time it is given, and answers at once the next time.
+    const timeout = Math.min(options.requestTimeout, options.connectTimeout) * ATTEMPT_SHARE;
+    const started = performance.now();
+    const request = { streams: [...streams], groups: [] };
+    const bytes = await whileNotAborted(connection.call(FETCH_METADATA, request, { timeout, signal: closed }), closed);
+    connection.measured(performance.now() - started);
+    await this.#learn(bytes, connection);
+  }
+
+  async #learn(bytes: Buffer, from: BrokerConnection): Promise<MetadataAnswer> {
+    const answer = await inSlices(readMetadata(bytes));
+    if (answer.answeredBy !== null) await this.#pool.identify(from, answer.answeredBy);
+    await this.#pool.update(answer.brokers);
+    return answer;
+  }
+}
