@@ -8,6 +8,9 @@ export default defineConfig({
   dts: true,
   sourcemap: false,
   fixedExtension: false,
-  // ESM-only packages are bundled, so that CommonJS users (Jest among them) can load ours.
-  noExternal: ['p-retry', 'is-network-error'],
+  // Without a chunk of its own the module helper of rolldown ends up inside a declaration chunk, whose export of it
+  // rolldown-plugin-dts 0.x leaves behind undeclared (TS2304 for `__exportAll` in a .d.cts).
+  outputOptions: { codeSplitting: { groups: [{ name: 'runtime', test: /rolldown[\\/]runtime/ }] } },
+  // ESM-only packages are bundled, so that CommonJS users (Jest among them) can load ours; nothing else may be.
+  deps: { alwaysBundle: ['p-retry', 'is-network-error'], onlyBundle: ['p-retry', 'is-network-error'] },
 });
