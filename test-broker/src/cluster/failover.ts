@@ -3,11 +3,20 @@ import type { Connectivity } from './connectivity.js';
 import type { PartitionState } from './contract.js';
 import type { Node } from './node.js';
 import { fewestLed } from './placement.js';
-import type { ClusterTiming } from './timing.js';
+import { type ClusterTiming, nextWait } from './timing.js';
+
+// Witnesses do not report at the same moment, and less and less often.
+const WITNESS_LIFE = 4;
 
 interface Witnesses {
   readonly brokers: Set<string>;
   readonly timer: ClockTimer;
+}
+
+interface Watch {
+  readonly timer: ClockTimer;
+  /** A report has had no effect already. */
+  readonly futile: boolean;
 }
 
 /** What a {@link Failover} needs of the cluster. */
@@ -28,12 +37,15 @@ export interface FailoverHost {
 export class Failover {
   readonly #host: FailoverHost;
   /** By follower and lost leader: when the next report is due. */
-  readonly #watches = new Map<string, ClockTimer>();
+  readonly #watches = new Map<string, Watch>();
   readonly #witnesses = new Map<string, Witnesses>();
+  /** Some broker has lost another one. */
+  #lost = false;
 
   constructor(host: FailoverHost) {
     this.#host = host;
-    host.connectivity.onChange(() => this.#watch());
+    host.connectivity.onChange(() => this.#watchAll());
+    for (const node of host.nodes.values()) node.onApplied(() => this.#watchFrom(node));
   }
 
   /** A new metadata leader has heard no report yet. */
@@ -44,35 +56,54 @@ export class Failover {
 
   close(): void {
     this.forget();
-    for (const timer of this.#watches.values()) timer.cancel();
+    for (const { timer } of this.#watches.values()) timer.cancel();
     this.#watches.clear();
   }
 
   /** Begins to count where two brokers have lost each other, and stops where they have found each other. */
-  #watch(): void {
-    const { nodes, connectivity, clock, timing } = this.#host;
-    for (const follower of nodes.keys()) {
+  #watchAll(): void {
+    const { nodes, connectivity } = this.#host;
+    this.#lost = false;
+    for (const follower of nodes.values()) {
       for (const leader of nodes.keys()) {
-        const key = `${follower}\n${leader}`;
-        const lost = connectivity.running(follower) && !connectivity.connected(follower, leader);
-        if (lost && !this.#watches.has(key))
-          this.#watches.set(
-            key,
-            clock.every(Math.max(1, timing.leaderTimeout), () => this.#report(follower, leader)),
-          );
-        if (lost) continue;
-        this.#watches.get(key)?.cancel();
-        this.#watches.delete(key);
+        const lost = connectivity.running(follower.id) && !connectivity.connected(follower.id, leader);
+        // What could not be agreed on before may be now, so a futile wait begins anew as well.
+        if (!lost || this.#watches.get(pair(follower, leader))?.futile) this.#unwatch(pair(follower, leader));
+        this.#lost ||= lost;
       }
+      this.#watchFrom(follower);
     }
   }
 
-  #report(follower: string, leader: string): void {
-    const controller = this.#host.controllerOf(follower);
-    if (controller === null) return;
-    for (const { state } of [...this.#host.nodes.get(follower)!.replicas]) {
-      if (state.leader === leader && !state.paused) this.#hear(controller, follower, state);
+  /** Something else may be led by a lost leader now. */
+  #watchFrom(follower: Node): void {
+    const { nodes, connectivity, timing } = this.#host;
+    if (!this.#lost || !connectivity.running(follower.id)) return;
+    for (const leader of nodes.keys()) {
+      if (!connectivity.connected(follower.id, leader)) this.#watch(follower, leader, timing.leaderTimeout);
     }
+  }
+
+  #watch(follower: Node, leader: string, wait: number, futile = false): void {
+    const key = pair(follower, leader);
+    if (this.#watches.has(key) || ledBy(follower, leader).length === 0) return;
+    const timer = this.#host.clock.after(wait, () => {
+      this.#watches.delete(key);
+      this.#report(follower, leader);
+      this.#watch(follower, leader, nextWait(wait), true);
+    });
+    this.#watches.set(key, { timer, futile });
+  }
+
+  #unwatch(key: string): void {
+    this.#watches.get(key)?.timer.cancel();
+    this.#watches.delete(key);
+  }
+
+  #report(follower: Node, leader: string): void {
+    const controller = this.#host.controllerOf(follower.id);
+    if (controller === null) return;
+    for (const partition of ledBy(follower, leader)) this.#hear(controller, follower.id, partition);
   }
 
   /** The metadata leader hears a report, and passes over one of a leader that it has replaced already. */
@@ -101,7 +132,9 @@ export class Failover {
     known?.timer.cancel();
     const brokers = known?.brokers ?? new Set<string>();
     brokers.add(witness);
-    const timer = this.#host.clock.after(this.#host.timing.leaderTimeout * 2, () => this.#witnesses.delete(key));
+    const timer = this.#host.clock.after(WITNESS_LIFE * this.#host.timing.leaderTimeout, () =>
+      this.#witnesses.delete(key),
+    );
     this.#witnesses.set(key, { brokers, timer });
     return brokers;
   }
@@ -110,4 +143,15 @@ export class Failover {
     this.#witnesses.get(key)?.timer.cancel();
     this.#witnesses.delete(key);
   }
+}
+
+function pair(follower: Node, leader: string): string {
+  return `${follower.id}\n${leader}`;
+}
+
+/** What a follower has a replica of that this broker leads, and that is not paused. */
+function ledBy(follower: Node, leader: string): readonly PartitionState[] {
+  const led: PartitionState[] = [];
+  for (const { state } of follower.replicas) if (state.leader === leader && !state.paused) led.push(state);
+  return led;
 }

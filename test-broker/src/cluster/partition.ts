@@ -12,6 +12,7 @@ import { ACK_ERROR, type AckRequest, encodeAck } from './ack-envelope.js';
 import { AutoPauseTimer } from './auto-pause.js';
 import { CommitQueue } from './commit-queue.js';
 import type { EventTimes, PartitionReplica, PartitionState, StreamState } from './contract.js';
+import { divergence } from './divergence.js';
 import { autoPause, minIsr } from './partition-config.js';
 import type { ReplicaHost } from './replica-host.js';
 
@@ -138,7 +139,7 @@ export class Replica implements PartitionReplica {
   alignWith(leader: Replica): void {
     if (this.#alignedWith === leader.state.leaderEpoch) return;
     this.#alignedWith = leader.state.leaderEpoch;
-    this.log.truncate(leader.log.lastOffsetForEpoch(this.log.epochs.last) + 1);
+    this.log.truncate(divergence(this.log, leader.log));
   }
 
   /** A follower has everything up to this offset. */

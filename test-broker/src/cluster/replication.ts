@@ -1,6 +1,6 @@
 import type { Clock, ClockTimer } from '../clock.js';
 import type { Replica } from './partition.js';
-import type { ClusterTiming } from './timing.js';
+import { type ClusterTiming, nextWait } from './timing.js';
 
 /** The two ends of a {@link ReplicationLink}, and what it may ask of them. */
 export interface LinkEnds {
@@ -47,7 +47,10 @@ export class ReplicationLink {
 
   /** The leader has appended, or one end has changed its role: there may be something to fetch. */
   wake(replica: Replica): void {
-    if (!this.#up) return;
+    if (!this.#up) {
+      if (replica.state.isr.has(this.#ends.follower)) this.#shrinkLater(this.#timing.replicaLag);
+      return;
+    }
     this.#behind.add(replica);
     this.#fetch ??= this.#clock.after(this.#timing.fetchLag, () => this.#fetchAll());
   }
@@ -62,11 +65,12 @@ export class ReplicationLink {
   /** Looks whether both ends still reach each other. */
   reconnect(): void {
     const up = this.#ends.connected();
-    if (up === this.#up) return;
+    // What could not be agreed on before may be now, so a link that stays down is looked at again as well.
+    if (up && this.#up) return;
     this.#up = up;
     this.#stopTimers();
     if (up) for (const replica of this.#ends.shared()) this.wake(replica);
-    else this.#shrink = this.#clock.every(Math.max(1, this.#timing.replicaLag), () => this.#shrinkAll());
+    else this.#shrinkLater(this.#timing.replicaLag);
   }
 
   /** Fetches everything there is of one partition without waiting. */
@@ -137,9 +141,19 @@ export class ReplicationLink {
     }
   }
 
-  #shrinkAll(): void {
-    for (const replica of this.#ends.shared()) {
-      if (replica.state.isr.has(this.#ends.follower)) this.#ends.shrink(replica);
-    }
+  #shrinkLater(ms: number): void {
+    this.#shrink ??= this.#clock.after(ms, () => this.#shrinkAll(ms));
+  }
+
+  /** Tries again what could not be agreed on, at growing intervals. */
+  #shrinkAll(waited: number): void {
+    this.#shrink = null;
+    for (const replica of this.#insync()) this.#ends.shrink(replica);
+    if (this.#insync().length > 0) this.#shrinkLater(nextWait(waited));
+  }
+
+  /** What has the follower among its in-sync replicas. */
+  #insync(): readonly Replica[] {
+    return [...this.#ends.shared()].filter((replica) => replica.state.isr.has(this.#ends.follower));
   }
 }

@@ -42,3 +42,10 @@ export function clusterTiming({ settings, given }: Pick<ResolvedSettings, 'setti
     applyLag: [1, 5],
   };
 }
+
+const LONGEST_WAIT = 5_000;
+
+/** How long to wait after a futile attempt that was waited for this long: a cluster without a majority may stay so. */
+export function nextWait(waited: number): number {
+  return Math.max(waited, Math.min(LONGEST_WAIT, 2 * Math.max(1, waited)));
+}

@@ -1,0 +1,54 @@
+import { connect } from 'nats';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NATS_SERVER, RealNatsServer } from '../nats/nats-server.js';
+import { eventually } from './clients.js';
+import { known, running } from './running.js';
+
+describe.skipIf(NATS_SERVER === null)(
+  'a cluster on a real NATS server (skipped where nats-server is not installed)',
+  () => {
+    let nats: RealNatsServer;
+
+    beforeAll(async () => {
+      nats = await RealNatsServer.start();
+    });
+
+    afterAll(() => nats.stop());
+
+    it('takes what is published through any broker, and by NATS clients', async () => {
+      const { broker, clients } = await running({ brokers: 3, nats: nats.url });
+      expect(broker.natsUrl).toBe(nats.url);
+      await clients[0]!.createStream('s', { subject: 'real.subject', replicationFactor: 3 });
+      await clients[0]!.publish('s', '0', { ackPolicy: 'ALL' });
+      await known('s', clients);
+      for (const [i, client] of clients.entries()) await client.publish('s', String(i + 1), { ackPolicy: 'ALL' });
+      const connection = await connect({ servers: nats.url });
+      connection.publish('real.subject', Buffer.from('raw'));
+      await eventually(
+        () => broker.messages('s').map((message) => message.text()),
+        (values) => values.join() === '0,1,2,3,raw',
+      );
+      await connection.close();
+    });
+
+    it('loses and doubles nothing while the leader moves', async () => {
+      const { broker, clients } = await running({ brokers: 3, nats: nats.url });
+      await clients[0]!.createStream('moved', { replicationFactor: 3 });
+      await known('moved', clients);
+      const acks: number[] = [];
+      const publishing = (async () => {
+        for (let i = 0; i < 100; i++) acks.push((await clients[2]!.publish('moved', String(i))).offset);
+      })();
+      for (const to of [1, 2, 0, 1]) await broker.moveLeader('moved', 0, to);
+      await publishing;
+      expect(acks).toEqual(Array.from({ length: 100 }, (_, i) => i));
+      expect(broker.messages('moved').map((message) => message.text())).toEqual(acks.map(String));
+    });
+
+    it('rejects when there is no NATS server', async () => {
+      const gone = await RealNatsServer.start();
+      await gone.stop();
+      await expect(running({ nats: gone.url })).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
+    });
+  },
+);
