@@ -133,6 +133,17 @@ describe('leaders that move', () => {
     expect(info.leader?.address).not.toBe(broker.addresses[before]);
   });
 
+  it('and connections that are cut do not fail a call', async () => {
+    const client = await open();
+    await client.createStream('foo', 'foo', { replicationFactor: 3 });
+    await client.publish('foo', 'x');
+    for (let i = 0; i < 3; i++) {
+      broker.faults.cutConnections();
+      expect(await client.ping()).toBeGreaterThan(0);
+      expect((await client.fetchPartitionMetadata('foo', 0)).newestOffset).toBe(0n);
+    }
+  });
+
   it('do not keep cursors from being stored and read', async () => {
     const client = await open();
     for (let i = 0; i < 6; i++) await client.setCursor(`c${i}`, 'foo', i, 1n);
