@@ -13,6 +13,7 @@ export interface Codec<T> {
   decode(input: BinaryReader): T;
 }
 
+const UNREADABLE = 'proto: cannot parse invalid wire-format data';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function strictText(bytes: Uint8Array): string {
@@ -39,9 +40,14 @@ export function unary<Q, A>(
 
 /** A request as the server reads it: text has to be UTF-8. Throws INTERNAL for what is not such a message. */
 export function decodeRequest<Q>(codec: Codec<Q>, payload: Uint8Array): Q {
+  const reader = new BinaryReader(payload, strictText);
+  let request: Q;
   try {
-    return codec.decode(new BinaryReader(payload, strictText));
+    request = codec.decode(reader);
   } catch (error) {
-    throw undecodable(error instanceof WireError ? error.message : 'proto: cannot parse invalid wire-format data');
+    throw undecodable(error instanceof WireError ? error.message : UNREADABLE);
   }
+  // The generated code takes a field number of 0 for the end of the message.
+  if (reader.pos < reader.len) throw undecodable(UNREADABLE);
+  return request;
 }

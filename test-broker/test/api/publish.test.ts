@@ -260,6 +260,8 @@ describe('a header whose name is too long', () => {
 describe('a request that cannot be read', () => {
   it.each([
     ['is no protobuf', 'FetchMetadata', 'ffffff', 'proto: cannot parse invalid wire-format data'],
+    ['has a field without number', 'FetchMetadata', '0000', 'proto: cannot parse invalid wire-format data'],
+    ['ends in the middle of a field', 'DeleteStream', '0a0561', 'proto: cannot parse invalid wire-format data'],
     ['has text that is not UTF-8', 'DeleteStream', '0a02c328', 'string field contains invalid UTF-8'],
     ['has text that is not UTF-8', 'Publish', '1a02c328', 'string field contains invalid UTF-8'],
   ])('fails with INTERNAL when it %s (%s)', async (_, method, hex, reason) => {
