@@ -1,13 +1,16 @@
 import { APIService } from '../protocol/generated/api.js';
+import { RpcFailure, Status } from '../transport/status.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import { ATTEMPT_SHARE, type Caller } from './caller.js';
 import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
 import { inSlices } from './time-slices.js';
-import { whileNotAborted } from './waiting.js';
+import { withDeadline } from './waiting.js';
 
 /** FetchMetadata with its answer left in bytes, to be read in slices. */
 const FETCH_METADATA = { ...APIService.fetchMetadata, responseDeserialize: (bytes: Buffer): Buffer => bytes };
+
+const LAST_WORD = 200;
 
 /** Asks brokers for metadata, and tells the pool what it learns of brokers. */
 export class MetadataCalls {
@@ -44,7 +47,12 @@ export class MetadataCalls {
     const timeout = Math.min(options.requestTimeout, options.connectTimeout) * ATTEMPT_SHARE;
     const started = performance.now();
     const request = { streams: [...streams], groups: [] };
-    const bytes = await whileNotAborted(connection.call(FETCH_METADATA, request, { timeout, signal: closed }), closed);
+    const late = (): Error => new RpcFailure(Status.DEADLINE_EXCEEDED, 'no answer in time', { sent: true });
+    // The call knows better why it is late: it has the first word.
+    const bounds = { waiting: {}, timeout: timeout + LAST_WORD, closed, late };
+    const bytes = await withDeadline(bounds, ({ signal }) =>
+      connection.call(FETCH_METADATA, request, { timeout, signal }),
+    );
     connection.measured(performance.now() - started);
     await this.#learn(bytes, connection);
   }

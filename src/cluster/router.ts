@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { ClosedError, ConnectionError, type LiftbridgeError } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import { APIService } from '../protocol/generated/api.js';
@@ -32,7 +31,6 @@ export class Router implements Cluster {
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
-    setMaxListeners(0, this.#closing.signal); // one a call under way
     this.#caller = new Caller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
     const calls = new MetadataCalls(settings, this.#caller, this.#pool);

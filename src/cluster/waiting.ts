@@ -1,3 +1,4 @@
+import { onAbort } from './abort-fan.js';
 import type { Waiting } from './contract.js';
 
 /**
@@ -10,19 +11,14 @@ export class Deadline {
   readonly #controller = new AbortController();
   readonly #ends: number;
   readonly #timer: NodeJS.Timeout;
-  readonly #sources: readonly AbortSignal[];
-  readonly #abort = (event: Event): void => this.#controller.abort((event.target as AbortSignal).reason);
+  readonly #undo: readonly (() => void)[];
 
   /** `late` makes the error that the call rejects with when its time is up. */
   constructor(timeout: number, sources: readonly (AbortSignal | undefined)[], late: (timeout: number) => Error) {
     this.timeout = timeout;
     this.#ends = performance.now() + timeout;
     this.#timer = setTimeout(() => this.#controller.abort(late(timeout)), timeout);
-    this.#sources = sources.filter((source) => source !== undefined);
-    for (const source of this.#sources) {
-      if (source.aborted) this.#controller.abort(source.reason);
-      else source.addEventListener('abort', this.#abort, { once: true });
-    }
+    this.#undo = sources.filter((source) => source !== undefined).map((source) => this.#follow(source));
   }
 
   /** Aborted when the time is up, with the error or reason to reject with. */
@@ -38,7 +34,14 @@ export class Deadline {
   /** Takes timer and listeners off. */
   dispose(): void {
     clearTimeout(this.#timer);
-    for (const source of this.#sources) source.removeEventListener('abort', this.#abort);
+    for (const undo of this.#undo) undo();
+  }
+
+  #follow(source: AbortSignal): () => void {
+    const abort = (): void => this.#controller.abort(source.reason);
+    if (!source.aborted) return onAbort(source, abort);
+    abort();
+    return () => undefined;
   }
 }
 
@@ -69,11 +72,12 @@ export async function withDeadline<Result>(
 
 /** The promise, or the signal's reason if that comes first. The work behind the promise goes on, for others or for itself. */
 export function whileNotAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  if (signal.aborted) {
+    work.catch(() => undefined); // whoever shares the work hears of it, this caller is gone
+    return Promise.reject(signal.reason);
+  }
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    const done = (): void => signal.removeEventListener('abort', abort);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
+    const done = onAbort(signal, () => reject(signal.reason));
     work.then(
       (result) => {
         done();

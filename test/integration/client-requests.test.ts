@@ -395,3 +395,21 @@ describe('call metadata', () => {
     await other.close();
   });
 });
+
+describe('one signal for many calls', () => {
+  it('does not make Node warn of a leak', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 40 }, () => client.ping({ signal })));
+    stub.on('createStream', () => {
+      stub.streams.set('wide', { partitions: Array.from({ length: 40 }, () => ({ leader: 'stub' })) });
+      return { answer: {} };
+    });
+    await client.createStream('wide', 'wide', { partitions: 40, signal });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+});

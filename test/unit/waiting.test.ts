@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { onAbort } from '../../src/cluster/abort-fan.js';
 import { Deadline, whileNotAborted, withDeadline } from '../../src/cluster/waiting.js';
 import { ClosedError, TimeoutError } from '../../src/errors.js';
 
@@ -44,8 +45,8 @@ describe('withDeadline', () => {
       const remove = vi.spyOn(signal, 'removeEventListener');
       const bounds = { waiting: { signal }, timeout: 60_000, closed: signal, late };
       expect(await withDeadline(bounds, async (deadline) => deadline.timeout)).toBe(60_000);
-      expect(add).toHaveBeenCalledTimes(2);
-      expect(remove).toHaveBeenCalledTimes(2);
+      expect(add).toHaveBeenCalledTimes(1);
+      expect(remove).toHaveBeenCalledTimes(1);
       expect(vi.getTimerCount()).toBe(0);
     } finally {
       vi.useRealTimers();
@@ -77,5 +78,37 @@ describe('whileNotAborted', () => {
     controller.abort(new Error('gone'));
     await expect(waiting).rejects.toThrow('gone');
     fail(new Error('later'));
+  });
+});
+
+describe('onAbort', () => {
+  it('has one listener on a signal, however many wait for it', () => {
+    const controller = new AbortController();
+    const add = vi.spyOn(controller.signal, 'addEventListener');
+    const remove = vi.spyOn(controller.signal, 'removeEventListener');
+    const called: number[] = [];
+    const undo = Array.from({ length: 50 }, (_, i) => onAbort(controller.signal, () => called.push(i)));
+    undo[3]!();
+    undo[3]!();
+    controller.abort();
+    expect(called).toHaveLength(49);
+    expect(called).not.toContain(3);
+    expect(add).toHaveBeenCalledTimes(1);
+    for (const back of undo) back();
+    expect(remove).not.toHaveBeenCalled();
+  });
+
+  it('takes its listener off with the last who waits, and puts it on again for the next', () => {
+    const controller = new AbortController();
+    const remove = vi.spyOn(controller.signal, 'removeEventListener');
+    const callback = vi.fn();
+    const [one, two] = [onAbort(controller.signal, callback), onAbort(controller.signal, callback)];
+    one();
+    expect(remove).not.toHaveBeenCalled();
+    two();
+    expect(remove).toHaveBeenCalledTimes(1);
+    onAbort(controller.signal, callback);
+    controller.abort();
+    expect(callback).toHaveBeenCalledTimes(1);
   });
 });
