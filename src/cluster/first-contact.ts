@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError, type ConnectionErrorReason, LiftbridgeError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
+import { RpcFailure } from '../transport/status.js';
 import type { BrokerConnection } from './broker-connection.js';
 import { toError } from './failures.js';
 import type { Prober } from './prober.js';
@@ -60,7 +61,7 @@ function noSeed(
   // What the server says to everybody is not a matter of connections: bad credentials, for instance.
   if (first !== undefined && errors.length === seeds.length && errors.every((error) => isRefusal(error, first)))
     return first;
-  const reasons = seeds.map((seed) => `${seed.address}: ${failures.get(seed)?.message ?? 'no answer yet'}`);
+  const reasons = seeds.map((seed) => reasonText(seed.address, failures.get(seed)));
   const within = timeout === undefined ? '' : ` within ${timeout} ms`;
   return new ConnectionError(`connect failed: no seed answered${within}. ${reasons.join('; ')}`, {
     operation: 'connect',
@@ -89,4 +90,11 @@ function commonReason(
 function reasonOf(error: LiftbridgeError | undefined): ConnectionErrorReason {
   if (error === undefined) return 'timeout';
   return error instanceof ConnectionError ? error.reason : 'timeout';
+}
+
+/** "host:port: why", in the transport's own words where it has any. */
+function reasonText(address: string, error: LiftbridgeError | undefined): string {
+  if (error === undefined) return `${address}: no answer yet`;
+  const text = error.cause instanceof RpcFailure ? error.cause.details : error.message;
+  return text.startsWith(`${address}: `) ? text : `${address}: ${text}`;
 }
