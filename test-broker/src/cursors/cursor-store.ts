@@ -63,12 +63,13 @@ export class CursorStore {
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
     const paused = pausedPartitions(stream, partition.id);
-    const offset = await orInternal(async () => {
+    return orInternal(async () => {
       if (paused.length > 0) await resume(this.#node, CURSORS_STREAM, paused, caller.deadline);
-      return this.#read(key, partition.id);
+      const offset = this.#read(key, partition.id);
+      // Kept before anything else happens: what is set later must not be replaced by what was read before.
+      this.#cache.set(key, offset);
+      return offset;
     });
-    this.#cache.set(key, offset);
-    return offset;
   }
 
   #locate(key: string): { stream: StreamState; partition: PartitionState } {

@@ -105,6 +105,19 @@ describe('FetchCursor', () => {
     await expect(api.call('FetchPartitionMetadata', { stream: '__cursors', partition })).resolves.toBeDefined();
   });
 
+  it('never goes back behind a cursor that is set meanwhile', async () => {
+    for (let i = 0; i < 20; i++) {
+      const cursor = { stream: 'race', partition: i, cursorId: 'c' };
+      await Promise.all([
+        fetched(cursor),
+        api.call('SetCursor', { ...cursor, offset: 5n }),
+        fetched(cursor),
+        fetched(cursor),
+      ]);
+      expect(await fetched(cursor)).toBe(5n);
+    }
+  });
+
   it('finds a cursor that left the cache', async () => {
     await api.call('SetCursor', { ...CURSOR, offset: 77n });
     const fillers = Array.from({ length: 600 }, (_, i) => fetched({ ...CURSOR, cursorId: `filler${i}` }));

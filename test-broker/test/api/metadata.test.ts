@@ -72,6 +72,21 @@ describe('FetchMetadata', () => {
     await broker.clock.advance(120_001);
     expect(await partitions()).toBe(before + 4);
   });
+
+  it('counts a partition off at each pause of it, but never below nothing', async () => {
+    const load = async () => {
+      await broker.clock.advance(120_001);
+      const [{ partitionCount, leaderCount }] = (await api.call('FetchMetadata', {})).brokers as [wire.Broker];
+      return [partitionCount, leaderCount];
+    };
+    const [before] = (await load()) as [number];
+    await api.createStream('paused-twice', { partitions: 2 });
+    expect(await load()).toEqual([before + 2, before + 2]);
+    for (const left of [before, before - 2, before - 4, Math.max(0, before - 6), Math.max(0, before - 8)]) {
+      await api.call('PauseStream', { name: 'paused-twice' });
+      expect(await load()).toEqual([left, left]);
+    }
+  });
 });
 
 describe('FetchPartitionMetadata', () => {

@@ -1,0 +1,152 @@
+import { wire } from 'liftbridge-client/protocol';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ApiClient } from './api-client.js';
+
+const { OFFSET, EARLIEST, LATEST, TIMESTAMP } = wire.StartPosition;
+const { STOP_OFFSET, STOP_LATEST, STOP_TIMESTAMP } = wire.StopPosition;
+const TICK = 1_000;
+const value = <T>(of: T) => ({ value: of });
+
+let broker: TestBroker;
+let api: ApiClient;
+let stream = '';
+let count = 10;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  api = new ApiClient(broker.addresses[0]!);
+});
+afterAll(async () => {
+  api.close();
+  await broker.close();
+});
+beforeEach(() => {
+  // Eleven characters: with four bytes of value a message then counts for 83 bytes, and a segment holds three.
+  stream = `retained-${count++}`;
+});
+
+async function create(config: Partial<wire.CreateStreamRequest>, messages: number, keys: readonly string[] = []) {
+  await api.createStream(stream, { segmentMaxBytes: value(200n), cleanerInterval: value(BigInt(TICK)), ...config });
+  for (let i = 0; i < messages; i++) {
+    const key = Buffer.from(keys[i % keys.length] ?? '');
+    await api.publish(stream, [`m${String(i).padStart(3, '0')}`], { key });
+  }
+}
+
+/** The offsets from a position to the newest message, which is published for that. */
+async function offsets(request: Partial<wire.SubscribeRequest> = { startPosition: EARLIEST }): Promise<number[]> {
+  const messages = api.subscribe({ stream, ...request });
+  await messages.next();
+  const [ack] = await api.publish(stream, ['last']);
+  const read: number[] = [];
+  while (read.at(-1) !== Number(ack!.offset)) read.push(Number((await messages.next()).offset));
+  messages.cancel();
+  return read;
+}
+
+const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+describe('Subscribe on a stream whose beginning is gone', () => {
+  beforeEach(async () => {
+    await create({ retentionMaxMessages: value(5n) }, 12);
+    await broker.clock.advance(2 * TICK);
+  });
+
+  it.each([
+    ['EARLIEST', { startPosition: EARLIEST }],
+    ['OFFSET 0', { startPosition: OFFSET }],
+    ['OFFSET 5', { startPosition: OFFSET, startOffset: 5n }],
+  ])('begins with the first message that is left at %s', async (_, request) => {
+    expect(await offsets(request)).toEqual(from(9, 12));
+  });
+
+  it('does not end at a stop offset that is gone', async () => {
+    expect(await offsets({ startPosition: OFFSET, stopPosition: STOP_OFFSET, stopOffset: 3n })).toEqual(from(9, 12));
+  });
+
+  it('has nothing to read back from an offset that is gone', async () => {
+    const { messages, end } = await api
+      .subscribe({ stream, startPosition: OFFSET, startOffset: 2n, reverse: true })
+      .all();
+    expect(messages).toHaveLength(1);
+    expect(end).toEqual({ status: 'UNKNOWN', message: 'EOF' });
+  });
+});
+
+describe('Subscribe on a stream of which nothing is left', () => {
+  beforeEach(async () => {
+    await create({ retentionMaxAge: value(500n), segmentMaxAge: value(100n) }, 4);
+    await broker.clock.advance(4 * TICK);
+    const { metadata } = await api.call('FetchPartitionMetadata', { stream, partition: 0 });
+    expect(metadata).toMatchObject({ highWatermark: 3n, newestOffset: 3n });
+  });
+
+  it.each([
+    ['EARLIEST', { startPosition: EARLIEST }],
+    ['LATEST', { startPosition: LATEST }],
+    ['TIMESTAMP 0', { startPosition: TIMESTAMP }],
+    ['EARLIEST to STOP_LATEST', { startPosition: EARLIEST, stopPosition: STOP_LATEST }],
+  ])('waits for the next message, whose offset goes on, at %s', async (_, request) => {
+    expect(await offsets(request)).toEqual([4]);
+  });
+
+  it('cannot look up where to stop', async () => {
+    const request = { stream, startPosition: EARLIEST, stopPosition: STOP_TIMESTAMP, stopTimestamp: 2n ** 62n };
+    expect(await api.subscribe(request).end()).toEqual({
+      status: 'INTERNAL',
+      message: 'Failed to lookup offset for timestamp: failed to find log segment for timestamp: EOF',
+    });
+  });
+
+  it('has nothing to read back', async () => {
+    const { messages, end } = await api.subscribe({ stream, startPosition: LATEST, reverse: true }).all();
+    expect(messages).toHaveLength(1);
+    expect(end).toEqual({ status: 'UNKNOWN', message: 'EOF' });
+  });
+});
+
+describe('Subscribe by a client that is too slow', () => {
+  it('ends with UNKNOWN when what it was to read next is gone', async () => {
+    await create({ segmentMaxBytes: value(100_000n), retentionMaxMessages: value(1n) }, 0);
+    const messages = api.subscribe({ stream });
+    await messages.next();
+    messages.pause();
+    const publishing = api.publishAsync();
+    for (let i = 0; i < 200; i++) publishing.send({ stream, value: Buffer.alloc(50_000) });
+    await publishing.take(200);
+    publishing.cancel();
+    await broker.clock.advance(3 * TICK);
+    messages.resume();
+    const { messages: read, end } = await messages.all();
+    expect(read.length).toBeLessThan(200);
+    expect(end).toEqual({ status: 'UNKNOWN', message: 'failed to read message headers: segment has been closed' });
+  });
+});
+
+describe('the cleaner', () => {
+  it('keeps what is in the active segment, whatever its age', async () => {
+    await create({ retentionMaxAge: value(500n), segmentMaxBytes: value(1_000_000n) }, 3);
+    await broker.clock.advance(5 * TICK);
+    expect(await offsets()).toEqual(from(0, 3));
+  });
+
+  it('keeps bytes by whole segments', async () => {
+    await create({ retentionMaxBytes: value(500n) }, 12);
+    await broker.clock.advance(2 * TICK);
+    expect(await offsets()).toEqual(from(6, 12));
+  });
+
+  it('compacts to the last message of each key, and those without', async () => {
+    // One byte of key would make a segment hold two messages.
+    await create({ compactEnabled: value(true), segmentMaxBytes: value(220n) }, 12, ['a', 'b', '', 'c']);
+    await broker.clock.advance(3 * TICK);
+    expect(await offsets()).toEqual([2, 6, 8, 9, 10, 11, 12]);
+  });
+
+  it('misses every timestamp while the active segment is empty, as the server does', async () => {
+    await create({ segmentMaxBytes: value(1_000_000n), segmentMaxAge: value(100n) }, 3);
+    await broker.clock.advance(2 * TICK);
+    expect(await offsets({ startPosition: TIMESTAMP })).toEqual([3]);
+  });
+});
