@@ -120,11 +120,13 @@ export class Cluster {
     const leader = await this.#controller.ready();
     const node = this.nodes.get(leader)!;
     const options = { deadline: null, failurePrefix: 'Failed to reset' };
-    for (const { id: group, members } of [...node.groups()]) {
-      for (const consumer of [...members.keys()])
+    // Clients may go on meanwhile, so what is there is looked up again each time.
+    for (const [group, consumer] of membersOf(node)) {
+      if (node.group(group)?.members.has(consumer))
         await node.propose({ kind: 'leave-group', group, consumer, expired: false }, options);
     }
-    for (const { name } of [...node.streams()]) await node.propose({ kind: 'delete-stream', name }, options);
+    for (const { name } of [...node.streams()])
+      if (node.stream(name)) await node.propose({ kind: 'delete-stream', name }, options);
     await createInternalStreams(node, node.settings);
     await this.settled();
     for (const each of this.nodes.values()) each.forgetSurvey();
@@ -235,4 +237,11 @@ export class Cluster {
       if (!(error instanceof RpcError)) throw error;
     }
   }
+}
+
+/** Every member of every group, as group and consumer. */
+function membersOf(node: Node): readonly (readonly [string, string])[] {
+  return [...node.groups()].flatMap(({ id, members }) =>
+    Array.from(members.keys(), (consumer) => [id, consumer] as const),
+  );
 }

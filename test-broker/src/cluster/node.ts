@@ -78,7 +78,11 @@ export class Node implements BrokerNode, ReplicaSetHost {
     this.warn = options.warn;
     this.#surroundings = options.surroundings;
     this.replicas = new ReplicaSet(this, this.metadata);
-    const host = { clock: this.clock, askPeers: () => this.#askPeers(), ownLoad: () => this.load() };
+    const host = {
+      clock: this.clock,
+      askPeers: () => this.#surroundings.askPeers(this.id),
+      ownLoad: () => this.load(),
+    };
     this.#survey = new BrokerSurvey(host, this.settings['metadata.cache.max.age']);
   }
 
@@ -204,10 +208,5 @@ export class Node implements BrokerNode, ReplicaSetHost {
     } catch (error) {
       this.warn(`ack for ${JSON.stringify(inbox)} was not sent: ${String(error)}`);
     }
-  }
-
-  /** What the peers say takes the time of a round trip only when one of them is silent. */
-  #askPeers(): Iterable<BrokerLoad | null> {
-    return this.#surroundings.askPeers(this.id);
   }
 }

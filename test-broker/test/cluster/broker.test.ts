@@ -116,6 +116,9 @@ describe('TestBroker.reset', () => {
     await client.createStream('s', { replicationFactor: 3 });
     await client.publish('s', 'x');
     await client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
+    const cursor = { stream: 's', cursorId: 'c' };
+    const cursors = clients[broker.leaderOf('__cursors')]!;
+    await cursors.call('setCursor', { ...cursor, offset: 7 });
     broker.faults.dropAcks(5);
     broker.faults.partition(0, 1);
     await broker.stopBroker(2);
@@ -129,6 +132,8 @@ describe('TestBroker.reset', () => {
       expect(streamMetadata.map(({ name }: { name: string }) => name).toSorted()).toEqual(['__activity', '__cursors']);
       expect(groupMetadata[0].error).toBe('UNKNOWN_GROUP');
     }
+    const { offset } = await clients[broker.leaderOf('__cursors')]!.call('fetchCursor', cursor);
+    expect(offset).toBe(-1);
     await client.createStream('s', { replicationFactor: 3 });
     await known('s', clients);
     expect((await client.publish('s', 'x', { ackPolicy: 'ALL' })).offset).toBe(0);
