@@ -2,7 +2,7 @@
  * Liftbridge envelopes, for services that speak NATS themselves: keys, headers and acks on messages that are published
  * to the NATS subject of a stream. No network code is behind it.
  *
- * @module
+ * @module liftbridge-client/envelope
  */
 export { decodeAck, encodeAck } from './envelope/ack-envelope.js';
 export { isEnvelope } from './envelope/envelope-data.js';

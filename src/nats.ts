@@ -2,7 +2,7 @@
  * Publishing to Liftbridge over a connection of the `nats` (2.x) or `@nats-io/transport-node` (3.x) package: keys,
  * headers and acks for services that speak NATS only. Neither package is loaded from here.
  *
- * @module
+ * @module liftbridge-client/nats
  */
 export type { Ack, AckError, AckPolicy, EnvelopeOptions, Value } from './envelope.js';
 export {

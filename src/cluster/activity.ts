@@ -1,6 +1,6 @@
 import { ActivityStreamEvent, ActivityStreamOp } from '../protocol/generated/api.js';
 
-/** What happened to a stream or a group; partitions in no order. */
+/** What happened to a stream or a group; partitions in no order. @inline */
 export type Activity =
   | { readonly op: 'create-stream'; readonly stream: string; readonly partitions: readonly number[] }
   | { readonly op: 'delete-stream'; readonly stream: string }
@@ -39,6 +39,7 @@ export type ActivityEvent = Activity & {
   readonly id: bigint;
   /** Where it stands in the activity stream. */
   readonly offset: bigint;
+  /** When it was recorded, to the millisecond. */
   readonly time: Date;
 };
 

@@ -1,8 +1,10 @@
 /** A broker of the cluster. go-liftbridge: `BrokerInfo`. */
 export interface BrokerInfo {
+  /** Its `clustering.server.id`. */
   readonly id: string;
   /** As the broker advertises it. */
   readonly host: string;
+  /** As the broker advertises it. */
   readonly port: number;
   /** `host:port`, an IPv6 host in brackets. */
   readonly address: string;
@@ -14,12 +16,15 @@ export interface BrokerInfo {
 
 /** When something happened for the first and for the latest time; null is never. */
 export interface EventTimes {
+  /** The first time. */
   readonly first: Date | null;
+  /** The latest time. */
   readonly latest: Date | null;
 }
 
 /** The state of a partition. go-liftbridge: `PartitionInfo`. */
 export interface PartitionInfo {
+  /** From 0. */
   readonly id: number;
   /** Null when it has none, or one that is no known broker. */
   readonly leader: BrokerInfo | null;
@@ -33,6 +38,7 @@ export interface PartitionInfo {
   readonly newestOffset: bigint;
   /** The server leaves it true once a paused partition was resumed. */
   readonly paused: boolean;
+  /** Whether it refuses publishes. */
   readonly readonly: boolean;
   /** When messages arrived; only the leader knows. */
   readonly messagesReceived: EventTimes;
@@ -44,9 +50,11 @@ export interface PartitionInfo {
 
 /** A stream and its partitions. go-liftbridge: `StreamInfo`. */
 export interface StreamInfo {
+  /** Unique in the cluster. */
   readonly name: string;
   /** The NATS subject of partition 0; partition n listens on `subject.n`. */
   readonly subject: string;
+  /** By the clock of the server, to the millisecond. */
   readonly createdAt: Date;
   /** By id. */
   readonly partitions: ReadonlyMap<number, PartitionInfo>;
@@ -54,9 +62,11 @@ export interface StreamInfo {
 
 /** A consumer group. go-liftbridge: `ConsumerGroupInfo`. */
 export interface GroupInfo {
+  /** The name that its members joined. */
   readonly id: string;
   /** Null when it has none, or one that is no known broker. */
   readonly coordinator: BrokerInfo | null;
+  /** Raised with every change of the membership. */
   readonly epoch: bigint;
 }
 

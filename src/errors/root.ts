@@ -39,7 +39,7 @@ export interface ErrorContext {
   readonly operation?: string | undefined;
 }
 
-/** What every error class takes beside its message. */
+/** What every error class takes beside its message. @inline */
 export interface ErrorDetails extends ErrorContext {
   /** The error beneath. */
   readonly cause?: unknown;
@@ -51,6 +51,8 @@ const BRAND = Symbol.for('liftbridge-client.error');
 
 /** The root of every error that this package rejects with, throws or reports. */
 export abstract class LiftbridgeError extends Error {
+  /** The name of the class. */
+  abstract override readonly name: string;
   /** What kind of error it is; never another library's code. */
   abstract readonly code: ErrorCode;
   /** Whether the same call may succeed later without the caller changing anything. It may also have been carried out. */

@@ -1,15 +1,18 @@
 /** What the publisher needs of a message. */
 export interface NatsMessage {
+  /** The payload. */
   readonly data: Uint8Array;
 }
 
 /** What the publisher needs of a subscription. */
 export interface NatsSubscription {
+  /** Ends it. */
   unsubscribe(): void;
 }
 
 /** What a NATS connection tells about itself; the packages differ in what they add. */
 export interface NatsStatus {
+  /** What kind of status it is. */
   readonly type: unknown;
 }
 
@@ -19,8 +22,15 @@ export interface NatsStatus {
  */
 export interface NatsConnection {
   /** What the server said of itself, while connected. */
-  readonly info?: { readonly max_payload: number } | undefined;
+  readonly info?:
+    | {
+        /** Bytes of the largest message that the server takes. */
+        readonly max_payload: number;
+      }
+    | undefined;
+  /** Sends a message; does not wait. */
   publish(subject: string, data: Uint8Array): void;
+  /** Asks for the messages on a subject. */
   subscribe(
     subject: string,
     options: { callback: (error: Error | null, message: NatsMessage) => void },
@@ -30,7 +40,9 @@ export interface NatsConnection {
   /** Resolves when the connection is closed for good, with the error that closed it if there was one. */
   // biome-ignore lint/suspicious/noConfusingVoidType: the type of the NATS packages
   closed(): Promise<void | Error>;
+  /** Whether it is closed for good. */
   isClosed(): boolean;
+  /** What happens to it, as it happens. */
   status(): AsyncIterable<NatsStatus>;
 }
 

@@ -4,28 +4,32 @@ import { checkOptions, type Rule, type Shape } from './validate.js';
 
 /** Where the client reports what it does. A pino logger fits as it is. */
 export interface Logger {
+  /** What only helps to understand the client itself. */
   debug(context: object, message: string): void;
+  /** What is as it should be and rare. */
   info(context: object, message: string): void;
+  /** What should not happen and is dealt with. */
   warn(context: object, message: string): void;
+  /** What failed and nobody else is told of. */
   error(context: object, message: string): void;
 }
 
-/** How a broker is chosen for calls that any of them may serve. */
+/** How a broker is chosen for calls that any of them may serve. @inline */
 export type ServerSelection = 'random' | 'latency' | 'workload';
 
-/** A broker as the cluster advertises it. */
+/** A broker as the cluster advertises it. @inline */
 export interface BrokerAddress {
   readonly id: string;
   readonly host: string;
   readonly port: number;
 }
 
-/** gRPC call metadata, for proxies and tokens. */
+/** gRPC call metadata, for proxies and tokens. @inline */
 export type MetadataOption =
   | Readonly<Record<string, string>>
   | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
 
-/** How many unacknowledged publishes there may be. */
+/** How many unacknowledged publishes there may be. @inline */
 export interface MaxInFlight {
   /** Default 16_384. */
   readonly messages?: number | undefined;
@@ -33,7 +37,7 @@ export interface MaxInFlight {
   readonly bytes?: number | undefined;
 }
 
-/** How calls that failed are tried again. */
+/** How calls that failed are tried again. @inline */
 export interface RetryOptions {
   /** Attempts in all, the first one too; 1 never retries. Default 10. */
   readonly attempts?: number | undefined;
@@ -47,7 +51,7 @@ export interface RetryOptions {
 export interface ClientOptions {
   /** Encrypts connections; true trusts the CAs that Node trusts. Default: plaintext. go-liftbridge: `TLSCert`, `TLSConfig`. */
   readonly tls?: boolean | TlsOptions | undefined;
-  /** Who serves calls that any broker may serve. Default 'random'. go-liftbridge: `ConnectToServer...`. */
+  /** Who serves calls that any broker may serve. Default 'random'. go-liftbridge: `SetConnectToLowLatencyServer`, `SetConnectToLowWorkloadServer`. */
   readonly serverSelection?: ServerSelection | undefined;
   /** Milliseconds for the whole of `connect`. Default 10_000. */
   readonly connectTimeout?: number | undefined;

@@ -18,11 +18,13 @@ export interface Ack {
   readonly ackInbox: string;
   /** The id that the publisher gave to the message. */
   readonly correlationId: string;
+  /** The policy that the message was published with. */
   readonly ackPolicy: AckPolicy;
   /** When the leader received the message, in nanoseconds since the epoch. */
   readonly receptionTimestamp: bigint;
   /** When the ack was sent, in nanoseconds since the epoch. */
   readonly commitTimestamp: bigint;
+  /** Whether the message was stored, and why not. */
   readonly error: AckError;
 }
 

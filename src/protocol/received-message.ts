@@ -22,7 +22,9 @@ export interface Message {
   readonly timestamp: bigint;
   /** The same to the millisecond; a new `Date` on every read. */
   readonly time: Date;
+  /** The stream that it was read from. */
   readonly stream: string;
+  /** The partition that it was read from. */
   readonly partition: number;
   /** The NATS subject that it was published to. */
   readonly subject: string;
@@ -30,8 +32,11 @@ export interface Message {
   readonly replySubject: string;
   /** User headers, and the `subject` and `reply` that a broker adds. No prototype: any name is safe to look up. */
   readonly headers: Readonly<Record<string, Buffer>>;
+  /** Only in envelopes, as are the next two: brokers do not store them. */
   readonly ackInbox: string;
+  /** The publisher's id for it, or `''`. */
   readonly correlationId: string;
+  /** How the publisher wants it acknowledged. */
   readonly ackPolicy: AckPolicy;
   /** The value as UTF-8 text, `''` when there is none. */
   text(): string;

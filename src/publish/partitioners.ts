@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import murmurhash from 'murmurhash-js';
 
-/** What a partitioner may look at. `key` and `value` are null when absent. */
+/** What a partitioner may look at. `key` and `value` are null when absent. @inline */
 export interface PartitionerMessage {
   readonly stream: string;
   readonly key: Uint8Array | null;

@@ -46,6 +46,7 @@ export interface PublishOptions extends CallOptions {
 
 /** A message of `publishAll` with options of its own, which win over those of the call. */
 export interface OutgoingMessage extends Omit<PublishOptions, 'signal' | 'timeout'> {
+  /** What is published. */
   readonly value: Value;
 }
 

@@ -7,7 +7,7 @@ import type { Subscription } from './subscription.js';
 /** The stream that the server tells its activity on. */
 const ACTIVITY = '__activity';
 
-/** Options of `client.activity`; they mean what they mean in `subscribe`. */
+/** Options of `client.activity`; they mean what they mean in `subscribe`. @inline */
 export type ActivityOptions = Pick<SubscribeOptions, 'startAt' | 'stopAt' | 'signal' | 'timeout'>;
 
 /** Subscribes to the activity stream and decodes what comes. */

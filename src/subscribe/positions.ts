@@ -20,13 +20,34 @@ export type StartAt =
   | 'new'
   | 'latest'
   | 'earliest'
-  | { readonly offset: bigint | number }
-  | { readonly time: Date | bigint }
-  | { readonly ago: number }
-  | { readonly cursor: string };
+  | {
+      /** At this offset. */
+      readonly offset: bigint | number;
+    }
+  | {
+      /** At the first message from this time on: a date, or nanoseconds since the epoch. */
+      readonly time: Date | bigint;
+    }
+  | {
+      /** So many milliseconds ago. */
+      readonly ago: number;
+    }
+  | {
+      /** Behind the offset that is stored under this id. */
+      readonly cursor: string;
+    };
 
 /** Where a subscription ends by itself. go-liftbridge: `StopAt...`. */
-export type StopAt = 'latest' | { readonly offset: bigint | number } | { readonly time: Date | bigint };
+export type StopAt =
+  | 'latest'
+  | {
+      /** Behind the message at this offset. */
+      readonly offset: bigint | number;
+    }
+  | {
+      /** Behind the last message up to this time: a date, or nanoseconds since the epoch. */
+      readonly time: Date | bigint;
+    };
 
 /** Options of `subscribe`. go-liftbridge: `SubscriptionOption`. */
 export interface SubscribeOptions extends CallOptions {

@@ -1,6 +1,7 @@
 import { type ConnectionOptions, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
 
+/** @inline */
 type Pem = string | Buffer | readonly (string | Buffer)[];
 
 /** How to secure connections to brokers; the names are those of `node:tls`. */

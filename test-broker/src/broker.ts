@@ -161,6 +161,7 @@ export class TestBroker implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -25,6 +25,7 @@ export const RPC_NAMES = [
   'Watch',
 ] as const;
 
+/** An RPC that a fault can be aimed at. */
 export type RpcName = (typeof RPC_NAMES)[number];
 
 /** Names of the error codes of HTTP/2 that a stream can be reset with. */
@@ -40,6 +41,7 @@ export const RESET_CODES = Object.freeze({
   INADEQUATE_SECURITY: constants.NGHTTP2_INADEQUATE_SECURITY,
 });
 
+/** An HTTP/2 error code that a stream can be reset with. */
 export type ResetCode = keyof typeof RESET_CODES;
 
 /** The connections of one broker, as far as faults reach into them. */

@@ -1,7 +1,7 @@
 /**
  * Liftbridge brokers inside a Node process, for tests and development.
  *
- * @module
+ * @module liftbridge-test-broker
  */
 export { TestBroker } from './broker.js';
 export type { FaultScope, Faults, ResetCode, RpcName } from './faults.js';

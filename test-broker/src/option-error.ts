@@ -1,9 +1,12 @@
 /** Why a broker does not start with what it was given: names the option, the value and what is allowed. */
 export class BrokerOptionError extends TypeError {
+  /** The name of the class. */
   override readonly name = 'BrokerOptionError';
+  /** What kind of error it is. */
   readonly code = 'INVALID_OPTION';
   /** The option or setting at fault, such as `brokers` or `streams.retention.max.age`. */
   readonly option: string;
+  /** What it was given. */
   readonly value: unknown;
 
   constructor(option: string, value: unknown, message: string, options?: ErrorOptions) {

@@ -5,7 +5,9 @@ import { isSettingName, type ResolvedSettings, resolveGiven } from './settings.j
 
 /** Certificates of a broker that speaks TLS, in PEM. */
 export interface BrokerTlsOptions {
+  /** The certificate, with the rest of its chain. */
   readonly cert: string | Uint8Array;
+  /** Its private key. */
   readonly key: string | Uint8Array;
   /** With it every client has to show a certificate that this authority signed (mutual TLS). */
   readonly clientCa?: string | Uint8Array;
@@ -27,6 +29,7 @@ export interface TestBrokerOptions {
   readonly cursorsPartitions?: number;
   /** Whether changes to streams are recorded in `__activity`. Default false. */
   readonly activityStream?: boolean;
+  /** How patient consumer groups are. */
   readonly groups?: {
     /** A member that is silent for so long leaves its group. Default 15,000. */
     readonly consumerTimeout?: number;
@@ -35,6 +38,7 @@ export interface TestBrokerOptions {
   };
   /** Anything else by the server's own configuration names, such as `'streams.retention.max.messages': 5`. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Makes the brokers speak TLS. Default: plaintext. */
   readonly tls?: BrokerTlsOptions;
   /** Where streams are kept across restarts. Default: memory only. */
   readonly dataDir?: string;

@@ -2,8 +2,11 @@ import type { LogRecord } from './log/frame.js';
 
 /** A message as a broker has it stored. */
 export interface StoredMessage {
+  /** Name of the stream. */
   readonly stream: string;
+  /** Id of the partition. */
   readonly partition: number;
+  /** Where it stands in the partition. */
   readonly offset: bigint;
   /** Null when there is none. */
   readonly key: Buffer | null;
@@ -13,6 +16,7 @@ export interface StoredMessage {
   readonly timestamp: bigint;
   /** The NATS subject that it was published on. */
   readonly subject: string;
+  /** The NATS reply subject that it was published with, or `''`. */
   readonly replySubject: string;
   /** The publisher's own, and `subject` and `reply`. */
   readonly headers: Readonly<Record<string, Buffer>>;

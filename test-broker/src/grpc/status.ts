@@ -19,6 +19,7 @@ export const Status = {
   UNAUTHENTICATED: 16,
 } as const;
 
+/** Name of a gRPC status code, such as 'UNAVAILABLE'. */
 export type StatusName = keyof typeof Status;
 
 /** What a call fails with: a gRPC status and the text that goes with it on the wire. */
