@@ -23,6 +23,8 @@ export interface ConnectionSettings {
 const NEWEST_SHARE = 0.3;
 /** Not to have connected within less, in milliseconds, says nothing about a broker. */
 const FAIR_TIMEOUT = 1_000;
+/** Milliseconds. */
+const SUSPICION = 10_000;
 const FIRST_BACKOFF = 50;
 const LONGEST_BACKOFF = 5_000;
 /** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
@@ -42,6 +44,7 @@ export class BrokerConnection implements Candidate {
   latency: number | null = null;
   /** Called when it stopped answering. */
   onDown: (connection: BrokerConnection) => void = () => undefined;
+  #suspectUntil = 0;
   readonly #settings: ConnectionSettings;
   readonly #sessions = new Set<DataSession>();
   #session: DataSession | null = null;
@@ -62,6 +65,15 @@ export class BrokerConnection implements Candidate {
   /** Milliseconds until the next attempt makes sense; grows with each failure in a row. */
   get backoff(): number {
     return Math.max(0, this.#retryAt - Date.now());
+  }
+
+  get suspect(): boolean {
+    return this.#suspectUntil > Date.now();
+  }
+
+  /** Notes that a call that it should have answered ran out of time: others are better asked for a while. */
+  suspected(): void {
+    this.#suspectUntil = Date.now() + SUSPICION;
   }
 
   /** True when nothing is under way on it. */
@@ -168,6 +180,7 @@ export class BrokerConnection implements Candidate {
   }
 
   #answered(): void {
+    this.#suspectUntil = 0;
     this.#failures = 0;
     this.#retryAt = 0;
     if (this.up === true || this.#retired) return;

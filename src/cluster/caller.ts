@@ -1,5 +1,5 @@
 import { type ErrorContext, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
-import { Status } from '../transport/status.js';
+import { RpcFailure, Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Waiting } from './contract.js';
@@ -84,17 +84,24 @@ async function tryOnce<Request, Response>(
   attempts: number,
 ): Promise<Response> {
   const { operation, method, request, bounds } = call;
+  let connection: BrokerConnection | undefined;
   try {
-    const connection = await call.target(number, state.tried, state.last);
+    connection = await call.target(number, state.tried, state.last);
     state.broker = connection.id;
     state.tried.add(connection.address);
     const timeout = attemptTime(operation, deadline, attempts);
     return await connection.call(method, request, { timeout, signal: deadline.signal });
   } catch (error) {
     state.last = error;
+    if (isOwed(operation, error)) connection?.suspected();
     if (bounds.trace !== undefined && isAmbiguous(operation, error)) bounds.trace.ambiguous = true;
     throw error;
   }
+}
+
+/** Whether a broker that lives would have answered. A publish to a subject that nobody listens on is never answered. */
+function isOwed(operation: Operation, failure: unknown): boolean {
+  return failure instanceof RpcFailure && failure.code === Status.DEADLINE_EXCEEDED && isRepeatable(operation);
 }
 
 function attemptTime(operation: Operation, deadline: Deadline, attempts: number): number {

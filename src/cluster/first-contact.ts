@@ -11,7 +11,7 @@ import { withDeadline } from './waiting.js';
 const MOST_ROUNDS = 4;
 
 /**
- * Tries all seeds at once until one answers, then runs `learn`. Seeds that stay silent are tried again in the background.
+ * Tries all seeds at once until one answers, then runs `learn` with it. Seeds that stay silent are tried again in the background.
  * Rejects with a ConnectionError that names every seed and its reason.
  */
 export function firstContact(
@@ -19,16 +19,16 @@ export function firstContact(
   prober: Prober,
   options: ResolvedClientOptions,
   closed: AbortSignal,
-  learn: () => Promise<unknown>,
+  learn: (seed: BrokerConnection) => Promise<unknown>,
 ): Promise<void> {
   const failures = new Map<BrokerConnection, LiftbridgeError>();
   const late = (): Error => noSeed(seeds, failures, options.connectTimeout);
   return withDeadline({ waiting: {}, timeout: options.connectTimeout, closed, late }, async ({ signal }) => {
     const attempts = seeds.map((seed) => trySeed(seed, prober, options, failures, signal));
-    await Promise.any(attempts).catch(() => {
+    const answering = await Promise.any(attempts).catch(() => {
       throw noSeed(seeds, failures);
     });
-    await learn();
+    await learn(answering);
   });
 }
 
@@ -38,10 +38,11 @@ async function trySeed(
   { retry }: ResolvedClientOptions,
   failures: Map<BrokerConnection, LiftbridgeError>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<BrokerConnection> {
   for (let round = 1; ; round++) {
     try {
-      return await prober.probe(seed);
+      await prober.probe(seed);
+      return seed;
     } catch (failure) {
       const error = LiftbridgeError.from(toError('FetchMetadata', failure, { broker: seed.address }));
       failures.set(seed, error);

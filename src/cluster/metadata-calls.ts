@@ -17,11 +17,17 @@ export class MetadataCalls {
   readonly #settings: ConnectionSettings;
   readonly #caller: Caller;
   readonly #pool: Pool;
+  #first: BrokerConnection | null = null;
 
   constructor(settings: ConnectionSettings, caller: Caller, pool: Pool) {
     this.#settings = settings;
     this.#caller = caller;
     this.#pool = pool;
+  }
+
+  /** Lets the next fetch begin with a broker that is known to answer. */
+  beginWith(connection: BrokerConnection): void {
+    this.#first = connection;
   }
 
   /** Asks whoever answers; no streams means all of them. Rejects with a LiftbridgeError. */
@@ -33,7 +39,8 @@ export class MetadataCalls {
       request: { streams: [...streams], groups: [...groups] },
       bounds: {},
       target: async (_attempt, tried) => {
-        asked = this.#pool.choose(tried);
+        asked = this.#first ?? this.#pool.choose(tried);
+        this.#first = null;
         return asked;
       },
     });

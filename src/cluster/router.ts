@@ -24,6 +24,7 @@ export class Router implements Cluster {
   readonly #hub = new EventHub();
   readonly #closing = new AbortController();
   readonly #caller: Caller;
+  readonly #calls: MetadataCalls;
   readonly #cache: MetadataCache;
   readonly #pool: Pool;
   readonly #prober: Prober;
@@ -33,14 +34,17 @@ export class Router implements Cluster {
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
     this.#caller = new Caller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
-    const calls = new MetadataCalls(settings, this.#caller, this.#pool);
-    this.#cache = new MetadataCache((streams, groups) => calls.fetch(streams, groups), this.#hub);
-    this.#prober = new Prober(this.#pool, settings, (connection, streams) => calls.ask(connection, streams));
+    this.#calls = new MetadataCalls(settings, this.#caller, this.#pool);
+    this.#cache = new MetadataCache((streams, groups) => this.#calls.fetch(streams, groups), this.#hub);
+    this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 
   /** Talks to the seeds until one answers, then learns the cluster. Rejects with a ConnectionError that names every seed. */
   async connect(): Promise<void> {
-    await firstContact(this.#pool.seeds, this.#prober, this.options, this.#closing.signal, () => this.#cache.refresh());
+    await firstContact(this.#pool.seeds, this.#prober, this.options, this.#closing.signal, (seed) => {
+      this.#calls.beginWith(seed);
+      return this.#cache.refresh();
+    });
     this.#prober.start();
   }
 

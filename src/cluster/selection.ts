@@ -7,6 +7,8 @@ export interface Candidate {
   readonly address: string;
   /** False while it does not answer; null as long as nobody tried. */
   readonly up: boolean | null;
+  /** True while it owes the answer to a call that ran out of time a moment ago. */
+  readonly suspect: boolean;
   /** Smoothed round trip in milliseconds, null until measured. */
   readonly latency: number | null;
   /** Partitions that it leads and holds, as the cluster counts them. */
@@ -17,7 +19,7 @@ export interface Candidate {
 
 /**
  * Chooses a broker for a call that any of them may serve. Brokers whose id or address is in `except`, and brokers that do not answer are only
- * chosen when no other is left, in that order. Undefined when there is no candidate at all.
+ * chosen when no other is left, in that order; so are those that left a call unanswered a moment ago. Undefined when there is no candidate at all.
  */
 export function chooseBroker<Broker extends Candidate>(
   candidates: readonly Broker[],
@@ -27,7 +29,8 @@ export function chooseBroker<Broker extends Candidate>(
 ): Broker | undefined {
   const fresh = preferring(candidates, ({ id, address }) => !except.has(id) && !except.has(address));
   const alive = preferring(fresh, ({ up }) => up !== false);
-  return oneOf(best(alive, selection), random);
+  const trusted = preferring(alive, ({ suspect }) => !suspect);
+  return oneOf(best(trusted, selection), random);
 }
 
 /** Those that pass the test; all of them when none does. */

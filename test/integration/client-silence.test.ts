@@ -20,7 +20,10 @@ describe('a broker that goes silent without a word', () => {
   it('does not keep calls from being served by the others', async () => {
     for (let i = 0; i < 6; i++) await client.ping();
     broker.faults.silence(undefined, { broker: 1 });
-    for (let i = 0; i < 6; i++) expect(await client.ping()).toBeLessThan(6_000);
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) await client.ping();
+    // One attempt at most is lost to it, a third of requestTimeout: after that it is asked last.
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it('does not keep a new client from connecting', async () => {

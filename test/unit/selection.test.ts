@@ -5,6 +5,7 @@ const broker = (id: string, rest: Partial<Candidate> = {}): Candidate => ({
   id,
   address: `${id}:9292`,
   up: true,
+  suspect: false,
   latency: null,
   load: 0,
   inFlight: 0,
@@ -41,6 +42,12 @@ describe('chooseBroker', () => {
     const candidates = [broker('a', { up: false }), broker('b', { up: null }), broker('c', { up: false })];
     expect(chosen(candidates, 'random')).toEqual(['b']);
     expect(chosen(candidates, 'random', ['b'])).toEqual(['a', 'c']);
+  });
+
+  it('leaves out those that left a call unanswered, while another answers', () => {
+    const candidates = [broker('a', { suspect: true }), broker('b'), broker('c', { up: false })];
+    expect(chosen(candidates, 'random')).toEqual(['b']);
+    expect(chosen(candidates, 'random', ['b'])).toEqual(['a']);
   });
 
   it('takes the shortest measured round trip, and any when none was measured', () => {
