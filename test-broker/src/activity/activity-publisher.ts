@@ -104,8 +104,7 @@ export class ActivityPublisher {
     try {
       // Nobody in particular calls: with authorization on this is refused for ever, as in the server.
       const caller = { deadline, identity: null, signal };
-      const ack = await publish(this.#node, this.#authorize, this.#request(event), caller);
-      if (ack && ack.ackError !== wire.Ack_Error.OK) return false;
+      await publish(this.#node, this.#authorize, this.#request(event), caller);
       const options = { deadline, failurePrefix: 'Failed to note the published activity' };
       await this.#node.propose({ kind: 'activity-published', upTo: event.id }, options);
       this.#pending = this.#pending.filter(({ id }) => id > event.id);

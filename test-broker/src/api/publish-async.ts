@@ -5,7 +5,7 @@ import type { DuplexCall, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { AckStream } from './ack-stream.js';
-import { ackInboxOf } from './publish.js';
+import { ackInboxOf } from './ack-wait.js';
 import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalOf } from './publish-checks.js';
 import { encodeAddress, encodeInbox, PublishedMessage } from './published-message.js';
 import { pausedPartitions, resume } from './resume.js';

@@ -3,9 +3,9 @@ import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
-import { BusError, type BusMessage } from '../nats/bus.js';
-import { readAck } from './ack-inbox.js';
-import { nuid } from './nuid.js';
+import { AckWait, ackInboxOf } from './ack-wait.js';
+import { orUnknown } from './bus-errors.js';
+import type { PublishCaller } from './publish-caller.js';
 import {
   findTarget,
   hasOverlongHeader,
@@ -16,14 +16,6 @@ import {
 } from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
 import { pausedPartitions, resume } from './resume.js';
-
-/** Who waits for the ack of a publish, and for how long. */
-export interface PublishCaller {
-  /** When the caller stops waiting, in milliseconds of `Date.now()`; null when it waits for no ack at all. */
-  readonly deadline: number | null;
-  readonly identity: string | null;
-  readonly signal: AbortSignal;
-}
 
 /** What is put on NATS, and where. */
 export interface Outgoing {
@@ -36,7 +28,7 @@ export interface Outgoing {
 const NO_ACK = Object.freeze({ ack: undefined, asyncError: undefined, correlationId: '' });
 const writer = new ByteWriter();
 
-/** Publish. */
+/** The Publish call. */
 export function publishMethods(node: BrokerNode, authorize: Authorize): Record<string, Method> {
   return {
     Publish: {
@@ -44,7 +36,6 @@ export function publishMethods(node: BrokerNode, authorize: Authorize): Record<s
       async handle(payload, call) {
         const request = decodePublishRequest(payload);
         const ack = await publish(node, authorize, request, call);
-        if (ack) throwNack(ack.ackError);
         encodePublishResponse(writer, ack ? { ...NO_ACK, ack } : NO_ACK);
         return writer.take();
       },
@@ -54,7 +45,7 @@ export function publishMethods(node: BrokerNode, authorize: Authorize): Record<s
 
 /**
  * Publishes a message to a partition over NATS. Resolves with the first ack, whichever stream it is of, and with
- * undefined when the caller waits for none. Rejects with RpcError.
+ * undefined when the caller waits for none. Rejects with RpcError, also for a message that was refused by its ack.
  */
 export async function publish(
   node: BrokerNode,
@@ -76,12 +67,9 @@ export async function publish(
   const { subject } = target.partition;
   const ackInbox = request.ackInbox || ackInboxOf(node);
   const envelope = publishEnvelope(request, subject, ackInbox);
-  return publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, caller);
-}
-
-/** A new ack inbox of this broker's namespace. */
-export function ackInboxOf(node: BrokerNode): string {
-  return `${node.settings['clustering.namespace']}.ack.${nuid()}`;
+  const ack = await publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, caller);
+  if (ack) throwNack(ack.ackError);
+  return ack;
 }
 
 /** Puts a message on NATS and takes the first that comes to its ack inbox for the ack. Rejects with RpcError. */
@@ -94,60 +82,17 @@ export async function publishAndWait(
     putOnNats(node, outgoing);
     return undefined;
   }
-  const inbox = new FirstMessage(node, outgoing.ackInbox, caller, caller.deadline);
+  const waiting = new AckWait(node, outgoing.ackInbox, caller.signal, caller.deadline);
   try {
     putOnNats(node, outgoing);
-    return readAck((await inbox.message).data);
+    return await waiting.ack;
   } finally {
-    inbox.close();
+    waiting.close();
   }
 }
 
 function putOnNats(node: BrokerNode, { subject, envelope }: Outgoing): void {
   orUnknown('failed to publish to NATS', () => node.bus.publish(subject, envelope));
-}
-
-/** Waits for one message on a subject, until the caller gives up. */
-class FirstMessage {
-  readonly message: Promise<BusMessage>;
-  #close: () => void = () => {};
-
-  constructor(node: BrokerNode, subject: string, { signal }: PublishCaller, deadline: number) {
-    let arrived: (message: BusMessage) => void;
-    let gaveUp: (error: RpcError) => void;
-    this.message = new Promise<BusMessage>((resolve, reject) => {
-      arrived = resolve;
-      gaveUp = reject;
-    });
-    // Nobody listens yet when putting the message on NATS fails first.
-    this.message.catch(() => {});
-    const subscription = orUnknown('failed to subscribe to ack inbox', () =>
-      node.bus.subscribe(subject, (message) => arrived(message)),
-    );
-    const late = () => gaveUp(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded'));
-    const aborted = () => (Date.now() >= deadline ? late() : gaveUp(new RpcError('CANCELLED', 'context canceled')));
-    const timer = node.clock.after(deadline - Date.now(), late);
-    signal.addEventListener('abort', aborted);
-    if (signal.aborted) aborted();
-    this.#close = () => {
-      subscription.unsubscribe();
-      timer.cancel();
-      signal.removeEventListener('abort', aborted);
-    };
-  }
-
-  close(): void {
-    this.#close();
-  }
-}
-
-function orUnknown<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof BusError) throw new RpcError('UNKNOWN', `${what}: ${error.message}`);
-    throw error;
-  }
 }
 
 function refused({ status, message }: Refusal): RpcError {

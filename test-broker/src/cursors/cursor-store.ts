@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { cursorWire, wire } from 'liftbridge-client/protocol';
-import { type PublishCaller, publish } from '../api/publish.js';
+import { publish } from '../api/publish.js';
+import type { PublishCaller } from '../api/publish-caller.js';
 import { pausedPartitions, resume } from '../api/resume.js';
 import type { BrokerNode, Operation, PartitionState, StreamState } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
@@ -49,10 +50,8 @@ export class CursorStore {
     const value = cursorWire.Cursor.encode({ stream, partition: id, cursorId, offset }).finish();
     const deadline = caller.deadline ?? Date.now() + PATIENCE;
     const request = cursorMessage(key, value, partition.id);
-    await orInternal(async () => {
-      const ack = await publish(this.#node, this.#authorize, request, { ...withoutMethods(caller), deadline });
-      if (ack && ack.ackError !== wire.Ack_Error.OK) throw new RpcError('UNKNOWN', 'unknown error');
-    });
+    const { identity, signal } = caller;
+    await orInternal(() => publish(this.#node, this.#authorize, request, { identity, signal, deadline }));
     this.#cache.set(key, offset);
   }
 
@@ -132,10 +131,6 @@ function cursorMessage(key: string, value: Uint8Array, partition: number): wire.
     ackPolicy: wire.AckPolicy.ALL,
     expectedOffset: 0n,
   };
-}
-
-function withoutMethods({ identity, signal }: PublishCaller): Omit<PublishCaller, 'deadline'> {
-  return { identity, signal };
 }
 
 /** The server wraps a status in its own words, and hands on what is none. */

@@ -1,0 +1,66 @@
+import type { wire } from 'liftbridge-client/protocol';
+import type { ClockTimer } from '../clock.js';
+import type { BrokerNode } from '../cluster/contract.js';
+import { RpcError } from '../grpc/status.js';
+import type { BusSubscription } from '../nats/bus.js';
+import { orUnknown } from './bus-errors.js';
+import { nuid } from './nuid.js';
+import { readAck } from './read-ack.js';
+
+/** A new ack inbox of a broker's namespace. */
+export function ackInboxOf(node: BrokerNode): string {
+  return `${node.settings['clustering.namespace']}.ack.${nuid()}`;
+}
+
+/** Takes the first message of an ack inbox for the ack, whatever it is. To be closed in the end. */
+export class AckWait {
+  /** Rejects with UNKNOWN for what is no ack, DEADLINE_EXCEEDED and CANCELLED. */
+  readonly ack: Promise<wire.Ack>;
+  readonly #subscription: BusSubscription;
+  readonly #timer: ClockTimer;
+  readonly #signal: AbortSignal;
+  readonly #deadline: number;
+  #resolve: (ack: wire.Ack) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  /** Throws UNKNOWN when the inbox cannot be subscribed to. `deadline`: milliseconds of `Date.now()`. */
+  constructor(node: BrokerNode, inbox: string, signal: AbortSignal, deadline: number) {
+    this.#signal = signal;
+    this.#deadline = deadline;
+    this.ack = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // When the message does not even reach NATS, nobody asks for the ack any more.
+    this.ack.catch(() => {});
+    this.#subscription = orUnknown('failed to subscribe to ack inbox', () =>
+      node.bus.subscribe(inbox, ({ data }) => this.#received(data)),
+    );
+    this.#timer = node.clock.after(deadline - Date.now(), this.#late);
+    signal.addEventListener('abort', this.#aborted);
+    if (signal.aborted) this.#aborted();
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+    this.#timer.cancel();
+    this.#signal.removeEventListener('abort', this.#aborted);
+  }
+
+  #received(data: Buffer): void {
+    try {
+      this.#resolve(readAck(data));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  readonly #late = (): void => {
+    this.#reject(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded'));
+  };
+
+  readonly #aborted = (): void => {
+    if (Date.now() >= this.#deadline) this.#late();
+    else this.#reject(new RpcError('CANCELLED', 'context canceled'));
+  };
+}
