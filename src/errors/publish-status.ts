@@ -2,7 +2,7 @@ import { InvalidArgumentError, PermissionDeniedError, ServerError } from './call
 import { EncryptionError, IncorrectOffsetError, MessageTooLargeError } from './message-errors.js';
 import type { ErrorContext, ErrorDetails, LiftbridgeError } from './root.js';
 import { attempt } from './status.js';
-import { NoSuchPartitionError, ReadonlyPartitionError } from './stream-errors.js';
+import { NoSuchPartitionError, NoSuchStreamError, ReadonlyPartitionError } from './stream-errors.js';
 
 type PlainError = new (message: string, details: ErrorDetails) => LiftbridgeError;
 
@@ -62,6 +62,12 @@ const ACK_TEXTS = [
   'encryption failed on partition',
 ];
 
+const NO_SUCH_STREAM: Refusal = {
+  name: 'NOT_FOUND',
+  error: NoSuchStreamError,
+  advice: 'Create the stream first, or check the name.',
+};
+
 /** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
 const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
 
@@ -70,8 +76,13 @@ export function errorFromAsyncError(
   error: { readonly code: number; readonly message: string },
   context: ErrorContext = {},
 ): LiftbridgeError {
-  const refusal = TOO_LARGE_TEXT.test(error.message) ? TOO_LARGE : (ASYNC_ERRORS[error.code] ?? UNKNOWN);
-  return build(refusal, error.message, { operation: 'PublishAsync', ...context });
+  return build(refusalOf(error), error.message, { operation: 'PublishAsync', ...context });
+}
+
+function refusalOf({ code, message }: { readonly code: number; readonly message: string }): Refusal {
+  if (TOO_LARGE_TEXT.test(message)) return TOO_LARGE;
+  const refusal = ASYNC_ERRORS[code] ?? UNKNOWN;
+  return refusal.name === 'NOT_FOUND' && message.startsWith('no such stream') ? NO_SUCH_STREAM : refusal;
 }
 
 /** The error for the `ackError` number of an ack whose message was not stored; null for an ack without error. */

@@ -1,15 +1,23 @@
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
 import { ClosedError, ConnectionError, NoSuchStreamError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
+import { AckPolicy } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { choosePartition } from './choose-partition.js';
 import { type PartitionLane, StreamLane } from './lanes.js';
+import { LeaderSearch } from './leader-search.js';
+import { lookUpStream } from './lookup.js';
 import type { Pending } from './pending.js';
-import { Route } from './route.js';
+import type { Route } from './route.js';
+import { Routes } from './routes.js';
 
-const LOOKUPS = 5;
-const LOOKUP_PAUSE = 50;
-const LONGEST_LOOKUP_PAUSE = 1_000;
+/**
+ * A leader that cannot be reached has most likely failed, and what goes to its partition by another broker is lost until
+ * it has a successor. For so long publishes wait for that; after it they go by any broker that can be reached.
+ */
+const LEADER_GRACE = 1_000;
+/** When to look again for a broker while none is known to be blocked. */
+const STALL_PAUSE = 50;
 
 /** What the dispatcher asks of the publisher. */
 export interface Settling {
@@ -26,17 +34,30 @@ export class Dispatcher {
   readonly #cluster: Cluster;
   readonly #publisher: Settling;
   readonly #streams = new Map<string, StreamLane>();
-  readonly #routes = new Map<string, Route>();
-  /** Routes that take nothing new but still wait for acks. */
-  readonly #retiring = new Set<Route>();
+  readonly #routes: Routes;
+  readonly #closing = new AbortController();
+  readonly #search: LeaderSearch;
+  readonly #forgetLeaders: () => void;
   /** Lanes that found no broker to try; the timer wakes them. */
   readonly #stalled = new Set<PartitionLane>();
   #wakeup: NodeJS.Timeout | null = null;
-  #closed = false;
 
   constructor(cluster: Cluster, publisher: Settling) {
     this.#cluster = cluster;
     this.#publisher = publisher;
+    this.#routes = new Routes(cluster, publisher.maxMessageBytes, {
+      settled: (route) => this.#routeSettled(route),
+      response: (route, response) => publisher.response(route, response),
+      written: (pendings) => {
+        for (const pending of pendings) publisher.settle(pending, null);
+      },
+      ended: (route, end, lost) => this.#routeEnded(route, end, lost),
+    });
+    this.#search = new LeaderSearch(cluster, LEADER_GRACE, this.#closing.signal, (lane) => this.#pump(lane));
+    this.#forgetLeaders = cluster.on('leaderChange', ({ stream, partition }) => {
+      const lane = this.#streams.get(stream)?.partitions.get(partition);
+      if (lane !== undefined) this.#pump(lane);
+    });
   }
 
   /** Takes a publish on its way. */
@@ -57,20 +78,16 @@ export class Dispatcher {
     if (lane !== null && lane.unsettled === 0 && !lane.waiting.empty) this.#pump(lane);
   }
 
-  /** Ends all routes: what is in flight may still be acknowledged until `deadline`. Resolves when every stream has ended. */
+  /** Ends all routes: acks may still come until `deadline`. Resolves when every stream has ended. */
   async close(deadline: number): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
+    this.#forgetLeaders();
     if (this.#wakeup !== null) clearTimeout(this.#wakeup);
-    const routes = [...this.#routes.values(), ...this.#retiring];
-    for (const route of routes) route.retire();
-    const timer = setTimeout(
-      () => {
-        for (const route of routes) route.cancel();
-      },
-      Math.max(0, deadline - Date.now()),
-    );
-    await Promise.all(routes.map((route) => route.ended()));
-    clearTimeout(timer);
+    await this.#routes.close(deadline);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   #stream(name: string): StreamLane {
@@ -90,35 +107,20 @@ export class Dispatcher {
     return stream.count > 0;
   }
 
-  /** A new stream reaches the brokers one after the other, so one answer without it is not the last word. */
   async #lookUp(stream: StreamLane): Promise<void> {
     stream.lookingUp = true;
-    let misses = 0;
-    let pause = LOOKUP_PAUSE;
-    while (!stream.waiting.empty && !this.#closed) {
-      try {
-        await this.#cluster.refresh([stream.name]);
-        if (this.#known(stream) || ++misses >= LOOKUPS) break;
-        pause = LOOKUP_PAUSE;
-      } catch (error) {
-        // No broker answers. The publishes wait for one until their time is up.
-        const waiting = stream.waiting.peek();
-        if (waiting) waiting.lastError = error;
-        pause = Math.min(LONGEST_LOOKUP_PAUSE, pause * 2);
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
-    stream.lookingUp = false;
-    this.#lookedUp(stream);
-  }
-
-  #lookedUp(stream: StreamLane): void {
+    await lookUpStream(this.#cluster, stream.name, {
+      wanted: () => stream.waiting.peek() !== null,
+      failed: (error) => noteFailure(stream.waiting.peek(), error),
+      signal: this.#closing.signal,
+    });
     const known = this.#known(stream);
     for (let next = stream.waiting.peek(); next !== null; next = stream.waiting.peek()) {
       stream.waiting.shift();
       if (known) this.#place(stream, next);
       else this.#publisher.settle(next, this.#closed ? closing(next) : unknownStream(stream.name));
     }
+    stream.lookingUp = false;
     if (!known && stream.partitions.size === 0) this.#streams.delete(stream.name);
   }
 
@@ -151,7 +153,10 @@ export class Dispatcher {
     if (current?.usable && lane.version === this.#cluster.version) return current;
     if (this.#closed) return null;
     const route = this.#choose(lane);
-    if (route === null) return null;
+    if (route === null) {
+      this.#stall(lane);
+      return null;
+    }
     // Two routes at once could overtake each other.
     if (lane.unsettled > 0 && route !== current) return null;
     lane.route = route;
@@ -159,99 +164,79 @@ export class Dispatcher {
     if (route.usable) return route;
     route.waiting.add(lane);
     route.open();
+    // A broker that does not answer at all must not keep the lane for as long as connecting may take.
+    this.#stall(lane);
     return null;
   }
 
-  /** The leader's route, or that of any other broker while there is no leader or it cannot be reached. */
+  /** The leader's route, or that of any other broker while there is no leader or it is out of reach for long. */
   #choose(lane: PartitionLane): Route | null {
+    const leader = this.#cluster.leader(lane.stream, lane.partition);
+    if (leader === null) return this.#otherRoute(lane, new Set());
+    const route = this.#routes.to(leader);
     const now = Date.now();
-    const blocked = new Set<string>();
-    let target: BrokerTarget | null = this.#cluster.leader(lane.stream, lane.partition);
+    const blocked = route.blockedUntil > now;
+    if (route.usable || (!blocked && now - (route.failingSince ?? now) < LEADER_GRACE)) return route;
+    if (now - (route.failingSince ?? now) < LEADER_GRACE) return null;
+    const other = this.#otherRoute(lane, new Set([leader.address]));
+    if (blocked) return other;
+    if (other === null) return route;
+    // It is tried again without anybody waiting for it.
+    route.open();
+    return other;
+  }
+
+  /** Any broker takes a publish; the one that has served this partition so far keeps it. */
+  #otherRoute(lane: PartitionLane, except: Set<string>): Route | null {
+    if (lane.route?.usable) return lane.route;
+    const now = Date.now();
     for (;;) {
-      target ??= this.#anyBroker(lane, blocked);
-      if (target === null || blocked.has(target.address)) break;
-      const route = this.#route(target);
+      const target = this.#anyBroker(lane, except);
+      if (target === null || except.has(target.address)) return null;
+      const route = this.#routes.to(target);
       if (route.blockedUntil <= now) return route;
-      blocked.add(target.address);
-      target = null;
+      except.add(target.address);
     }
-    this.#stall(lane);
-    return null;
   }
 
   #anyBroker(lane: PartitionLane, except: ReadonlySet<string>): BrokerTarget | null {
     try {
       return this.#cluster.anyBroker(except);
     } catch (error) {
-      const waiting = lane.waiting.peek();
-      if (waiting) waiting.lastError = error;
+      noteFailure(lane.waiting.peek(), error);
       return null;
     }
   }
 
-  #route(target: BrokerTarget): Route {
-    const known = this.#routes.get(target.address);
-    if (known !== undefined && !known.retired) return known;
-    if (known !== undefined) this.#retiring.add(known);
-    const route = new Route(target, this.#cluster, this.#publisher.maxMessageBytes, {
-      settled: (one) => this.#wake(one),
-      response: (one, response) => this.#publisher.response(one, response),
-      ended: (one, end, lost) => this.#routeEnded(one, end, lost),
-    });
-    this.#routes.set(target.address, route);
-    return route;
-  }
-
   #stall(lane: PartitionLane): void {
     this.#stalled.add(lane);
-    if (this.#wakeup !== null) return;
-    const now = Date.now();
-    const soonest = Math.min(...[...this.#routes.values()].map((route) => route.blockedUntil).filter((at) => at > now));
-    const delay = Number.isFinite(soonest) ? Math.max(1, soonest - now) : LOOKUP_PAUSE;
-    this.#wakeup = setTimeout(() => this.#unstall(), delay);
-  }
-
-  #unstall(): void {
-    this.#wakeup = null;
-    const lanes = [...this.#stalled];
-    this.#stalled.clear();
-    for (const lane of lanes) this.#pump(lane);
-  }
-
-  #wake(route: Route): void {
-    const lanes = [...route.waiting];
-    route.waiting.clear();
-    if (!route.usable) this.#lostBroker(lanes, route.lastError);
-    for (const lane of lanes) this.#pump(lane);
+    this.#wakeup ??= setTimeout(
+      () => {
+        this.#wakeup = null;
+        const lanes = [...this.#stalled];
+        this.#stalled.clear();
+        for (const stalled of lanes) this.#pump(stalled);
+      },
+      Math.max(1, this.#routes.blockedFor ?? STALL_PAUSE),
+    );
   }
 
   #send(route: Route, lane: PartitionLane, pending: Pending): void {
-    pending.attempts++;
-    if (pending.ackPolicy === 2) {
-      this.#sendUnacknowledged(route, pending);
+    try {
+      pending.attempts++;
+      if (pending.ackPolicy === AckPolicy.NONE) {
+        route.writeUnacknowledged(pending);
+        return;
+      }
+      route.write(pending);
+    } catch (error) {
+      this.#publisher.settle(pending, error);
       return;
     }
     pending.sent = true;
     pending.route = route;
     lane.unsettled++;
     route.inFlight.set(pending.correlationId, pending);
-    try {
-      route.write(pending);
-    } catch (error) {
-      this.#publisher.settle(pending, error);
-    }
-  }
-
-  #sendUnacknowledged(route: Route, pending: Pending): void {
-    try {
-      route.write(pending);
-    } catch (error) {
-      this.#publisher.settle(pending, error);
-      return;
-    }
-    const written = route.written();
-    if (written === null) this.#publisher.settle(pending, null);
-    else void written.then(() => this.#publisher.settle(pending, null));
   }
 
   #leave(pending: Pending): void {
@@ -261,49 +246,55 @@ export class Dispatcher {
     if (pending.lane !== null) pending.lane.unsettled--;
   }
 
-  #routeEnded(route: Route, end: StreamEnd, lost: readonly Pending[]): void {
-    this.#retiring.delete(route);
-    if (this.#routes.get(route.target.address) === route && route.retired) this.#routes.delete(route.target.address);
-    const error = lostError(route.target, end);
-    const again = new Map<PartitionLane, Pending[]>();
-    const lanes = new Set<PartitionLane>(route.waiting);
+  #routeSettled(route: Route): void {
+    const lanes = [...route.waiting];
     route.waiting.clear();
+    if (!route.usable) this.#lostBroker(lanes, route.lastError);
+    for (const lane of lanes) this.#pump(lane);
+  }
+
+  #routeEnded(route: Route, end: StreamEnd, lost: readonly Pending[]): void {
+    this.#routes.ended(route);
+    const lanes = new Set(route.waiting);
+    route.waiting.clear();
+    const over = this.#takeBack(lost, end, lanes);
+    // Their callers may publish again from their callbacks: by now all that goes before them stands in its place.
+    for (const pending of over) this.#publisher.settle(pending, lostError(route.target, end, pending));
+    this.#lostBroker([...lanes], lostError(route.target, end, null));
+    for (const lane of lanes) this.#pump(lane);
+  }
+
+  /** Puts what can be sent again back into its lane, in front; answers the rest. */
+  #takeBack(lost: readonly Pending[], end: StreamEnd, lanes: Set<PartitionLane>): Pending[] {
+    const over: Pending[] = [];
+    const again = new Map<PartitionLane, Pending[]>();
     for (const pending of lost) {
       const lane = pending.lane!;
       lanes.add(lane);
+      this.#leave(pending);
+      if (!end.processed) pending.attempts--;
       if (this.#closed || (end.processed && !this.#publisher.mayRepeat(pending))) {
-        this.#publisher.settle(pending, error);
+        over.push(pending);
         continue;
       }
-      this.#leave(pending);
-      pending.lastError = error;
       const earlier = again.get(lane);
       if (earlier === undefined) again.set(lane, [pending]);
       else earlier.push(pending);
     }
     for (const [lane, pendings] of again) lane.waiting.unshift(pendings);
-    this.#lostBroker([...lanes], error);
-    for (const lane of lanes) this.#pump(lane);
+    return over;
   }
 
-  /** The leaders may be others now. A failed refresh is not lost: the lanes go on with what is known. */
+  /** The leaders may be others now. */
   #lostBroker(lanes: readonly PartitionLane[], error: unknown): void {
     if (this.#closed) return;
-    const streams = new Set<string>();
-    for (const lane of lanes) {
-      streams.add(lane.stream);
-      const waiting = lane.waiting.peek();
-      if (waiting) waiting.lastError = error;
-    }
-    if (streams.size === 0) return;
-    this.#cluster.refresh([...streams]).then(
-      () => {
-        for (const lane of lanes) this.#pump(lane);
-      },
-      (failure: unknown) =>
-        this.#cluster.logger.debug({ error: failure }, 'metadata refresh after a lost publish stream failed'),
-    );
+    for (const lane of lanes) noteFailure(lane.waiting.peek(), error);
+    this.#search.start(lanes);
   }
+}
+
+function noteFailure(pending: Pending | null, error: unknown): void {
+  if (pending !== null) pending.lastError = error;
 }
 
 function unknownStream(stream: string): NoSuchStreamError {
@@ -316,10 +307,17 @@ function closing(pending: Pending): ClosedError {
   return new ClosedError(message, { stream: pending.stream, operation: 'Publish' });
 }
 
-function lostError(target: BrokerTarget, end: StreamEnd): ConnectionError {
+function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending | null): ConnectionError {
   const why = end.code === 0 ? 'the broker ended it' : `${end.message || 'no details'} (${end.codeName})`;
+  const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
   return new ConnectionError(
-    `The publish stream to broker ${target.id} (${target.address}) broke: ${why}. Whether the message was stored is not known.`,
-    { broker: target.id, operation: 'Publish', reason: 'lost', outcome: 'unknown' },
+    `The publish stream${what} to broker ${target.id} (${target.address}) broke: ${why}. Whether the message was stored is not known.`,
+    {
+      ...(pending !== null && { stream: pending.stream, partition: pending.partition }),
+      broker: target.id,
+      operation: 'Publish',
+      reason: 'lost',
+      outcome: 'unknown',
+    },
   );
 }

@@ -23,7 +23,7 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
   settled = false;
   /** True once it stands in the publish stream of a broker: the outcome is then the broker's to tell. */
   sent = false;
-  /** How often it was sent. */
+  /** How often it was sent and may have been stored. */
   attempts = 0;
   /** Whether the room in the window is taken. */
   admitted = false;
@@ -36,7 +36,7 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
   otherAcks: Ack[] | null = null;
   /** What went wrong at the last attempt. */
   lastError: unknown = null;
-  /** Takes the abort listener off the signal. */
+  /** Takes the publish off its signal. */
   release: (() => void) | null = null;
 
   constructor(

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
 import {
   AckTimeoutError,
@@ -8,10 +9,10 @@ import {
   HandlerError,
   IncorrectOffsetError,
   InvalidArgumentError,
-  LiftbridgeError,
+  type LiftbridgeError,
 } from '../errors.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
-import type { PublishResponse } from '../protocol/generated/api.js';
+import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { Deadlines } from './deadlines.js';
 import { Dispatcher } from './dispatcher.js';
@@ -30,6 +31,8 @@ export interface PublisherOptions {
 /** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
 const OVERHEAD = 64;
 const NO_EXPECTATION = -1n;
+/** Between the generated part of a correlation id and the name of a stream; base64url and base 36 do without it. */
+const STREAM_FOLLOWS = '/';
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
@@ -46,8 +49,12 @@ export class Publisher {
   readonly #concurrencyControlled = new Set<string>();
   /** Generations that a flush waits for. */
   readonly #sealed = new Set<Generation>();
+  /** Streams whose metadata is being refreshed because a publish to them failed. */
+  readonly #refreshing = new Set<string>();
   #generation: Generation = newGeneration();
   #closed = false;
+  /** True once nothing new may go out. */
+  #stopped = false;
 
   constructor(cluster: Cluster, options: PublisherOptions) {
     this.#cluster = cluster;
@@ -71,7 +78,7 @@ export class Publisher {
     });
   }
 
-  /** Publishes and calls back exactly once; a callback that throws is reported as 'asyncError'. Throws for a bad argument. */
+  /** Publishes and calls back exactly once; a callback that throws is reported as 'asyncError'. A bad argument is thrown. */
   publishAsync(
     stream: string,
     value: Value,
@@ -88,9 +95,10 @@ export class Publisher {
     });
   }
 
-  /** Notes that publishes to the stream with an expected offset may be repeated safely. */
-  noteConcurrencyControl(stream: string): void {
-    this.#concurrencyControlled.add(stream);
+  /** Notes whether the stream checks expected offsets: publishes that have one may be repeated safely then. */
+  noteConcurrencyControl(stream: string, controlled = true): void {
+    if (controlled) this.#concurrencyControlled.add(stream);
+    else this.#concurrencyControlled.delete(stream);
   }
 
   /** Resolves when every publish so far is settled. */
@@ -106,13 +114,20 @@ export class Publisher {
   async close(deadline: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.race([
-      this.flush(),
-      new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())).unref()),
-    ]);
+    await this.#flushUntil(deadline);
+    this.#stopped = true;
     for (const pending of this.#deadlines.entries()) this.#settle(pending, closedError(pending), null);
     this.#deadlines.clear();
     await this.#dispatcher.close(deadline);
+  }
+
+  async #flushUntil(deadline: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
+    });
+    await Promise.race([this.flush(), late]);
+    clearTimeout(timer);
   }
 
   #submit(where: string, stream: string, value: Value, options: PublishOptions | undefined, settle: Settle): void {
@@ -133,7 +148,7 @@ export class Publisher {
     if (pending === null) return;
     this.#generation.open++;
     this.#deadlines.add(pending);
-    if (signal) this.#abortable(pending, signal);
+    if (signal) pending.release = onAbort(signal, () => this.#settle(pending, signal.reason, null));
     this.window.enter(pending);
   }
 
@@ -153,8 +168,7 @@ export class Publisher {
       settle(tooLarge(stream, size - OVERHEAD, this.#options.maxMessageBytes), null);
       return null;
     }
-    const chosen = options?.correlationId;
-    if (chosen !== undefined && chosen !== '') this.#choose(where, chosen);
+    const policy = ackPolicyCode(options?.ackPolicy ?? 'leader');
     const expected = options?.expectedOffset;
     return new Pending(
       stream,
@@ -162,8 +176,8 @@ export class Publisher {
       body,
       headers,
       options?.ackInbox ?? '',
-      chosen || this.#prefix + (this.#count++).toString(36),
-      ackPolicyCode(options?.ackPolicy ?? 'leader'),
+      this.#correlationId(where, options?.correlationId, policy, stream),
+      policy,
       expected === undefined ? NO_EXPECTATION : BigInt(expected),
       options?.partition ?? null,
       options?.partitioner ?? null,
@@ -174,39 +188,37 @@ export class Publisher {
     );
   }
 
-  #choose(where: string, id: string): void {
-    if (this.#chosenIds.has(id))
+  #correlationId(where: string, chosen: string | undefined, policy: AckPolicy, stream: string): string {
+    if (!chosen) {
+      const id = this.#prefix + (this.#count++).toString(36);
+      // When nobody remembers the publish any more, the id has to tell which stream a refusal is about.
+      return policy === AckPolicy.NONE ? `${id}${STREAM_FOLLOWS}${stream}` : id;
+    }
+    if (this.#chosenIds.has(chosen))
       throw new InvalidArgumentError(
-        `${where}: expected correlationId to be one that is not in flight, got ${JSON.stringify(id)} (string)`,
+        `${where}: expected correlationId to be one that is not in flight, got ${JSON.stringify(chosen)} (string)`,
         { operation: where },
       );
-    this.#chosenIds.add(id);
-  }
-
-  #abortable(pending: Pending, signal: AbortSignal): void {
-    const abort = (): void => this.#settle(pending, signal.reason, null);
-    signal.addEventListener('abort', abort, { once: true });
-    pending.release = () => signal.removeEventListener('abort', abort);
+    this.#chosenIds.add(chosen);
+    return chosen;
   }
 
   #admit(pending: Pending): void {
     pending.admitted = true;
-    this.#dispatcher.dispatch(pending);
+    if (!this.#stopped) this.#dispatcher.dispatch(pending);
   }
 
   #response(route: Route, response: PublishResponse): void {
-    const refused = response.asyncError;
-    const id = refused ? response.correlationId : (response.ack?.correlationId ?? '');
-    const pending = route.inFlight.get(id);
+    const { ack, asyncError } = response;
+    // Beside an error there is an empty ack.
+    const pending = route.inFlight.get(asyncError ? response.correlationId : (ack?.correlationId ?? ''));
     if (pending === undefined) {
-      if (refused) this.#report(errorFromAsyncError(refused, { broker: route.target.id }));
-      return;
-    }
-    if (refused) this.#refused(pending, errorFromAsyncError(refused, contextOf(pending)));
-    else if (response.ack!.stream === pending.stream) this.#acknowledged(pending, response.ack!);
+      if (asyncError) this.#refusedUnawaited(route, asyncError, response.correlationId);
+    } else if (asyncError) this.#refused(pending, errorFromAsyncError(asyncError, contextOf(pending)));
+    else if (ack!.stream === pending.stream) this.#acknowledged(pending, ack!);
     else {
       pending.otherAcks ??= [];
-      pending.otherAcks.push(toAck(response.ack!));
+      pending.otherAcks.push(toAck(ack!));
     }
   }
 
@@ -217,7 +229,8 @@ export class Publisher {
   }
 
   #refused(pending: Pending, error: LiftbridgeError): void {
-    if (!LiftbridgeError.is(error, 'INCORRECT_OFFSET')) {
+    if (isUnknownPlace(error)) this.#refresh(pending.stream);
+    if (error.code !== 'INCORRECT_OFFSET') {
       this.#settle(pending, error, null);
       return;
     }
@@ -225,13 +238,31 @@ export class Publisher {
     this.#settle(pending, pending.attempts > 1 ? repeatedOffset(pending, error) : error, null);
   }
 
+  /** A publish that asked for no ack was refused, or one that was given up. */
+  #refusedUnawaited(route: Route, refusal: NonNullable<PublishResponse['asyncError']>, id: string): void {
+    const at = id.startsWith(this.#prefix) ? id.indexOf(STREAM_FOLLOWS) : -1;
+    const stream = at < 0 ? undefined : id.slice(at + 1);
+    const error = errorFromAsyncError(refusal, { stream, broker: route.target.id });
+    if (stream !== undefined && isUnknownPlace(error)) this.#refresh(stream);
+    this.#report(error);
+  }
+
   #expire(pending: Pending): void {
     this.#settle(pending, timeoutError(pending), null);
     // The leader may have moved: publishes are only stored where it is.
-    if (pending.attempts === 0) return;
-    this.#cluster.refresh([pending.stream]).catch((error: unknown) => {
-      this.#cluster.logger.debug({ error, stream: pending.stream }, 'metadata refresh after an ack timeout failed');
-    });
+    this.#refresh(pending.stream);
+  }
+
+  /** Fetches the metadata of a stream anew, once for all publishes that fail at the same time. */
+  #refresh(stream: string): void {
+    if (this.#closed || this.#refreshing.has(stream)) return;
+    this.#refreshing.add(stream);
+    this.#cluster
+      .refresh([stream])
+      .catch((error: unknown) => {
+        this.#cluster.logger.debug({ error, stream }, 'metadata refresh after a failed publish failed');
+      })
+      .finally(() => this.#refreshing.delete(stream));
   }
 
   #settle(pending: Pending, error: unknown, ack: Ack | null): void {
@@ -261,6 +292,10 @@ function newGeneration(): Generation {
   return { open: 0, done, resolve };
 }
 
+function isUnknownPlace({ code }: LiftbridgeError): boolean {
+  return code === 'NO_SUCH_STREAM' || code === 'NO_SUCH_PARTITION';
+}
+
 function contextOf(pending: Pending): { stream: string; partition: number; operation: string } {
   return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
 }
@@ -270,7 +305,8 @@ function timeoutError(pending: Pending): AckTimeoutError {
   const cause = pending.lastError ?? undefined;
   const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
   let why = 'no ack came; whether it was stored is not known. Is the leader of the partition up, is the ISR complete?';
-  if (pending.attempts === 0)
+  if (pending.attempts > 0 && pending.ackPolicy === AckPolicy.NONE) why = 'the broker has not taken it yet.';
+  else if (pending.attempts === 0)
     why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
   else if (otherAcks.length > 0) {
     const others = otherAcks.map((ack) => ack.stream).join(', ');
@@ -284,7 +320,7 @@ function timeoutError(pending: Pending): AckTimeoutError {
 }
 
 function closedError(pending: Pending): ClosedError {
-  const outcome = pending.sent ? 'whether it was stored is not known' : 'nothing was stored';
+  const outcome = pending.attempts > 0 ? 'whether it was stored is not known' : 'nothing was stored';
   return new ClosedError(
     `Publish to stream "${pending.stream}": the client was closed before its ack came; ${outcome}`,
     contextOf(pending),

@@ -10,15 +10,18 @@ import type { PartitionLane } from './lanes.js';
 import type { Pending } from './pending.js';
 
 const FIRST_BACKOFF = 50;
-const LONGEST_BACKOFF = 5_000;
-/** Bytes that may wait for the connection before a publish that nobody acknowledges has to wait too. */
-const UNWRITTEN = 1024 * 1024;
+/** The connection beneath has a backoff of its own; this one keeps publishes from waiting for it without need. */
+const LONGEST_BACKOFF = 1_000;
+/** A stream that stood for so long was well: what ends it is a new trouble. */
+const WELL_AFTER = 1_000;
 
 /** What a route tells its owner. */
 export interface RouteEvents {
   /** The stream is open, or failed to open: the lanes that wait for it have to go on. */
   settled(route: Route): void;
   response(route: Route, response: PublishResponse): void;
+  /** The connection has taken publishes that nobody acknowledges. */
+  written(pendings: readonly Pending[]): void;
   /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
   ended(route: Route, end: StreamEnd, lost: readonly Pending[]): void;
 }
@@ -31,12 +34,17 @@ export class Route {
   readonly waiting = new Set<PartitionLane>();
   /** No use trying before this time, as of `Date.now()`. */
   blockedUntil = 0;
-  /** Why it could not be opened, or how it ended, last. */
+  /** Why it could not be opened last. */
   lastError: unknown = null;
   #stream: DuplexStream | null = null;
+  #triedAt = 0;
+  #openedAt = 0;
   #opening = false;
   #retired = false;
   #failures = 0;
+  #failingSince: number | null = null;
+  /** Sent without asking for an ack, and not yet taken by the connection. */
+  #unwritten: Pending[] = [];
   #current: Pending | null = null;
   readonly #encode = (writer: ByteWriter): void => this.#encodeCurrent(writer);
 
@@ -57,10 +65,21 @@ export class Route {
     return this.#retired;
   }
 
+  /** Since when it has been failing, or trying to connect; null while it is well. */
+  get failingSince(): number | null {
+    return this.#failingSince ?? (this.#opening ? this.#triedAt : null);
+  }
+
+  /** False while there is a stream, or one is on its way. */
+  get closed(): boolean {
+    return this.#stream === null && !this.#opening;
+  }
+
   /** Starts to open the stream, unless it is open or on its way; `events.settled` tells the outcome. */
   open(): void {
-    if (this.#opening || this.#stream !== null || this.#retired) return;
+    if (!this.closed || this.#retired) return;
     this.#opening = true;
+    this.#triedAt = Date.now();
     this.#connect().then(
       () => this.#opened(),
       (error: unknown) => this.#failed(error),
@@ -77,10 +96,11 @@ export class Route {
     }
   }
 
-  /** Resolves when what was written is on its way, as far as flow control lets it; null when it is already. */
-  written(): Promise<void> | null {
-    const stream = this.#stream;
-    return stream === null || stream.pendingBytes < UNWRITTEN ? null : stream.drained(UNWRITTEN / 2);
+  /** Adds a publish that nobody acknowledges; `events.written` tells when the connection has taken it. */
+  writeUnacknowledged(pending: Pending): void {
+    this.write(pending);
+    this.#unwritten.push(pending);
+    if (this.#unwritten.length === 1) this.#watchDrain();
   }
 
   /** Sends nothing more; acknowledgements of what was sent may still come. */
@@ -102,14 +122,19 @@ export class Route {
 
   async #connect(): Promise<void> {
     const session = await this.cluster.session(this.target);
+    if (this.#retired) return;
     const stream = session.open('/proto.API/PublishAsync');
     this.#stream = stream;
-    session.onClose(() => this.retire());
+    this.#openedAt = Date.now();
+    const forget = session.onClose(() => this.retire());
     stream.onFrames((source, start, end) => {
-      this.#failures = 0;
+      this.#well();
       this.events.response(this, decodePublishResponse(source, start, end));
     });
-    void stream.ended.then((end) => this.#ended(end));
+    void stream.ended.then((end) => {
+      forget();
+      this.#ended(end);
+    });
   }
 
   #opened(): void {
@@ -124,19 +149,48 @@ export class Route {
     this.events.settled(this);
   }
 
+  #watchDrain(): void {
+    void this.#stream!.drained().then(() => {
+      const waited = this.#unwritten;
+      const count = waited.length;
+      // A stream that ends wakes whoever waits for it to drain, and only then tells of its end.
+      queueMicrotask(() => {
+        if (this.#unwritten === waited) this.#drained(count);
+      });
+    });
+  }
+
+  #drained(count: number): void {
+    const written = this.#unwritten;
+    this.#unwritten = written.splice(count);
+    if (this.#unwritten.length > 0) this.#watchDrain();
+    this.events.written(written);
+  }
+
   #ended(end: StreamEnd): void {
     this.#stream = null;
-    const lost = [...this.inFlight.values()];
+    if (Date.now() - this.#openedAt >= WELL_AFTER) this.#well();
+    if (!this.#retired) this.#block();
+    const unwritten = this.#unwritten;
+    this.#unwritten = [];
+    const inFlight = [...this.inFlight.values()];
     this.inFlight.clear();
-    if (end.code !== 0) this.#block();
-    this.events.ended(this, end, lost);
+    if (end.code === 0) this.events.written(unwritten);
+    this.events.ended(this, end, end.code === 0 ? inFlight : [...inFlight, ...unwritten]);
+  }
+
+  #well(): void {
+    this.#failures = 0;
+    this.#failingSince = null;
   }
 
   #block(): void {
+    const now = Date.now();
     const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
+    this.#failingSince ??= now;
     // Clients that lost the same broker at the same time should not all come back at the same time.
-    this.blockedUntil = Date.now() + backoff * (0.5 + Math.random() / 2);
+    this.blockedUntil = now + backoff * (0.5 + Math.random() / 2);
   }
 
   #encodeCurrent(writer: ByteWriter): void {

@@ -26,7 +26,6 @@ export class Window<T extends Entry> {
   #waiting: T[] = [];
   #head = 0;
   #admitting = false;
-  readonly #whenRoom: (() => void)[] = [];
 
   /** `admit` is called for each entry when it has its room. */
   constructor(limits: WindowLimits, admit: (entry: T) => void) {
@@ -60,17 +59,6 @@ export class Window<T extends Entry> {
     this.#messages--;
     this.#bytes -= entry.bytes;
     if (this.waiting > 0) this.#next();
-    else if (this.#whenRoom.length > 0 && this.hasRoom) for (const wake of this.#whenRoom.splice(0)) wake();
-  }
-
-  /** Resolves when `hasRoom`. It may have been taken again by then: look, and wait again. */
-  room(): Promise<void> {
-    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#whenRoom.push(resolve));
-  }
-
-  /** Entries that wait for room, in order. */
-  *queued(): Iterable<T> {
-    for (let at = this.#head; at < this.#waiting.length; at++) yield this.#waiting[at]!;
   }
 
   #fits(entry: T): boolean {
@@ -96,7 +84,6 @@ export class Window<T extends Entry> {
     }
     this.#admitting = false;
     this.#compact();
-    if (this.hasRoom) for (const wake of this.#whenRoom.splice(0)) wake();
   }
 
   #compact(): void {

@@ -1,8 +1,11 @@
 import type { ReceivedMessage } from '../protocol/received-message.js';
-import type { Range, ReadPlan, Start, Stop } from './positions.js';
+import type { Range, ReadPlan, Start } from './positions.js';
 
-/** What becomes of a message: handed out, left out, handed out as the last one, or left out because the range is over. */
-export type Verdict = 'deliver' | 'drop' | 'last' | 'over';
+/**
+ * What becomes of a message: handed out, left out, handed out as the last one, or left out because the range is over.
+ * 'ascending' is a message that no server sends in reverse.
+ */
+export type Verdict = 'deliver' | 'drop' | 'last' | 'over' | 'ascending';
 
 /**
  * The range that a reader has promised, kept on this side: brokers begin early when the start lies beyond the end, never
@@ -11,15 +14,22 @@ export type Verdict = 'deliver' | 'drop' | 'last' | 'over';
 export class Bounds {
   readonly #plan: ReadPlan;
   #start: Range['start'];
-  #stop: Stop;
+  /** The offset at which the range ends; null while only the broker can tell, or never. */
+  #last: bigint | null;
   #next: bigint | null = null;
+  #newest: bigint | null = null;
+  /** Nanoseconds: messages before it are left out, until the first that is not. */
+  #since: bigint | null = null;
   #delivered = false;
+  /** What came last on the present call. */
+  #previous: bigint | null = null;
 
   constructor(plan: ReadPlan) {
     this.#plan = plan;
-    this.#stop = plan.stop;
+    this.#last = plan.stop.at === 'offset' ? plan.stop.offset : null;
     this.#start = plan.start.at === 'cursor' ? { at: 'earliest' } : plan.start;
     this.#expectStart(this.#start);
+    if (this.#start.at === 'time' && !plan.reverse) this.#since = this.#start.time;
   }
 
   /** The next offset that is expected; null while only the broker can tell. */
@@ -27,15 +37,31 @@ export class Bounds {
     return this.#next;
   }
 
+  /** The newest offset as `knowNewest` was told it last; null when it was not. */
+  get newest(): bigint | null {
+    return this.#newest;
+  }
+
+  /** The offset at which the range ends; null while only the broker can tell, or never. */
+  get last(): bigint | null {
+    return this.#last;
+  }
+
   /** Whether anything was handed out. */
   get delivered(): boolean {
     return this.#delivered;
   }
 
-  /** Whether the newest offset has to be known to keep the promise over broken connections. */
+  /** Whether the newest offset has to be known to keep the promise. */
   get needsNewest(): boolean {
+    const { reverse, stop } = this.#plan;
     const { at } = this.#start;
-    return at === 'new' || at === 'latest' || at === 'time' || this.#stop.at === 'latest' || this.#stop.at === 'time';
+    return reverse || at === 'new' || at === 'latest' || at === 'time' || stop.at === 'latest' || stop.at === 'time';
+  }
+
+  /** The time to begin at whose offset is not known yet; null when there is none. */
+  get unresolvedTime(): bigint | null {
+    return this.#start.at === 'time' && this.#next === null ? this.#start.time : null;
   }
 
   /** Sets the start that a stored cursor stands for. */
@@ -44,63 +70,44 @@ export class Bounds {
     this.#expectStart(start);
   }
 
-  /** Takes note of the newest offset (-1n: none), as of before the subscription. */
+  /** Sets the offset that the start time stands for. */
+  resolveTime(offset: bigint): void {
+    this.#next = this.#plan.reverse && this.#newest !== null && offset > this.#newest ? this.#newest : offset;
+  }
+
+  /**
+   * Takes note of the newest offset (-1n: none), as of before a call. A new leader may know less than the old one: what
+   * was never committed is lost, and its offsets are given again.
+   */
   knowNewest(newest: bigint): void {
     this.#newest = newest;
-    if (this.#stop.at === 'latest') this.#stop = { at: 'offset', offset: newest };
-    if (this.#next !== null) return;
-    if (this.#start.at === 'new') this.#next = newest + 1n;
-    else if (this.#start.at === 'latest') this.#next = newest < 0n && !this.#plan.reverse ? 0n : newest;
+    const { reverse, stop } = this.#plan;
+    if (stop.at === 'latest' || (stop.at === 'time' && !reverse)) this.#last = least(this.#last, newest);
+    if (this.#delivered) return;
+    if (this.#start.at === 'new') this.#next = least(this.#next, newest + 1n);
+    else if (this.#start.at === 'latest') this.#next = least(this.#next, newest < 0n && !reverse ? 0n : newest);
+    else if (reverse && this.#next !== null) this.#next = least(this.#next, newest);
   }
-
-  /** What `knowNewest` was told; null when it was not. */
-  get newest(): bigint | null {
-    return this.#newest;
-  }
-
-  #newest: bigint | null = null;
-
-  /** Lets the messages' own times decide where to end, at the latest at the given offset. */
-  stopByTime(newest: bigint): void {
-    this.#limit = newest;
-  }
-
-  /** In place of a stop that the broker cannot compute. */
-  #limit: bigint | null = null;
 
   /** True when nothing in the range is left to read. */
   get exhausted(): boolean {
-    const next = this.#next;
-    const last = this.#lastOffset;
-    if (this.#plan.reverse) {
-      if (next !== null && next < 0n) return true;
-      return last !== null && next !== null && next < last;
-    }
-    if (last !== null && last < 0n) return true;
-    return last !== null && next !== null && next > last;
+    const [next, last] = [this.#next, this.#last];
+    if (this.#plan.reverse) return next !== null && (next < 0n || (last !== null && next < last));
+    return last !== null && (last < 0n || (next !== null && next > last));
   }
 
-  /** The offset at which the range ends; null while only the broker can tell, or never. */
-  get lastOffset(): bigint | null {
-    return this.#lastOffset;
-  }
-
-  get #lastOffset(): bigint | null {
-    if (this.#stop.at === 'offset') return this.#stop.offset;
-    return this.#limit;
-  }
-
-  /** What to ask the broker for now. `again`: after a connection that broke. */
-  range(again: boolean): Range {
-    const start = again && this.#next !== null ? ({ at: 'offset', offset: this.#next } as const) : this.#start;
-    const stop = this.#limit === null ? this.#stop : ({ at: 'offset', offset: this.#limit } as const);
+  /** What to ask the broker for now, on a new call. */
+  range(): Range {
+    this.#previous = null;
+    const start = this.#next === null ? this.#start : ({ at: 'offset', offset: this.#next } as const);
+    const stop = this.#last === null ? this.#plan.stop : ({ at: 'offset', offset: this.#last } as const);
     return { start, stop };
   }
 
   /** Decides about a message and moves on. */
   judge(message: ReceivedMessage): Verdict {
     const verdict = this.#plan.reverse ? this.#judgeReverse(message) : this.#judgeForward(message);
-    if (verdict === 'drop' || verdict === 'over') return verdict;
+    if (verdict !== 'deliver' && verdict !== 'last') return verdict;
     this.#delivered = true;
     this.#next = this.#plan.reverse ? message.offset - 1n : message.offset + 1n;
     return verdict;
@@ -108,24 +115,40 @@ export class Bounds {
 
   #judgeForward({ offset, timestamp }: ReceivedMessage): Verdict {
     if (this.#next !== null && offset < this.#next) return 'drop';
-    if (this.#next === null && this.#start.at === 'time' && timestamp < this.#start.time) return 'drop';
-    if (this.#stop.at === 'never') return 'deliver';
-    if (this.#stop.at === 'time' && timestamp > this.#stop.time) return 'over';
-    const last = this.#lastOffset;
-    if (last === null || offset < last) return 'deliver';
-    return offset === last ? 'last' : 'over';
+    if (this.#since !== null) {
+      if (timestamp < this.#since) {
+        if (this.#next !== null) this.#next = offset + 1n;
+        return 'drop';
+      }
+      this.#since = null;
+    }
+    const { stop } = this.#plan;
+    if (stop.at === 'never') return 'deliver';
+    if (stop.at === 'time' && timestamp > stop.time) return 'over';
+    return this.#place(offset, this.#last, 1n);
   }
 
   #judgeReverse({ offset, timestamp }: ReceivedMessage): Verdict {
+    if (this.#previous !== null && offset > this.#previous) return 'ascending';
+    this.#previous = offset;
     if (this.#next !== null && offset > this.#next) return 'drop';
-    if (this.#stop.at === 'time' && timestamp < this.#stop.time) return 'over';
-    const last = this.#lastOffset ?? 0n;
-    if (offset > last) return 'deliver';
-    return offset === last ? 'last' : 'over';
+    const { stop } = this.#plan;
+    if (stop.at === 'time' && timestamp < stop.time) return 'over';
+    return this.#place(offset, this.#last ?? 0n, -1n);
+  }
+
+  #place(offset: bigint, last: bigint | null, direction: 1n | -1n): Verdict {
+    if (last === null) return 'deliver';
+    if (offset === last) return 'last';
+    return (last - offset) * direction > 0n ? 'deliver' : 'over';
   }
 
   #expectStart(start: Range['start']): void {
     if (start.at === 'offset') this.#next = start.offset;
     else if (start.at === 'earliest' && !this.#plan.reverse) this.#next = 0n;
   }
+}
+
+function least(known: bigint | null, other: bigint): bigint {
+  return known === null || other < known ? other : known;
 }

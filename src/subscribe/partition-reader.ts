@@ -1,28 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
-import {
-  ConnectionError,
-  errorFromStatus,
-  LiftbridgeError,
-  StreamDeletedError,
-  statusMeaning,
-  TimeoutError,
-} from '../errors.js';
+import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
-import { RpcFailure, Status } from '../transport/status.js';
+import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { Bounds } from './bounds.js';
 import { noLeader, noSuchPartition, noSuchStream } from './errors.js';
+import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
-import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
+import {
+  errorOfEnd,
+  meaningOfEnd,
+  noReverse,
+  notConfirmed,
+  type Remedy,
+  remedyOf,
+  streamDeleted,
+} from './reader-errors.js';
+import { SilenceWatch } from './silence-watch.js';
+import { openSubscribeCall } from './subscribe-call.js';
+import { findTime } from './time-start.js';
 
 const FIRST_DELAY = 10;
 const LONGEST_DELAY = 1_000;
-const NEWEST_TIMEOUT = 2_000;
+/** One attempt has so long, so that a broker that says nothing leaves time for its successor. */
+const ATTEMPT = 3_000;
 /** A stream that so many fresh looks in a row do not find is gone: one broker may lag behind the others. */
 const MISSES = 5;
 const MISS_PAUSE = 50;
+/** A broker that comes back may not know its streams yet: a stream that was being read has to be missing for so long. */
+const MISSING_FOR = 1_000;
+/** A leader that has resumed a partition tells its ends from then on; one that refuses to will do so again. */
+const BLIND_CALLS = 3;
+/** So many looks without any answer, and what they were for is taken for gone. */
+const SILENT_LOOKS = 3;
+/** A call that stood for so long was well: when it breaks, that is a new trouble. */
+const WELL_AFTER = 5_000;
 
 /** What a reader tells its subscription. */
 export interface ReaderEvents {
@@ -42,22 +56,34 @@ export interface ReaderOptions {
   readonly fetchCursor: (cursorId: string, stream: string, partition: number, waiting: Waiting) => Promise<bigint>;
 }
 
-/** What to do about an attempt that failed. */
-type Remedy = { readonly retry: unknown } | { readonly missing: LiftbridgeError } | 'done' | { readonly give: unknown };
+/** The bounds of one step, within those of the whole. */
+type Bounded = (atMost?: number) => Waiting & { readonly timeout: number };
 
 /** Reads one partition, over as many Subscribe calls as it takes, without gap and without duplicate. */
 export class PartitionReader {
   readonly #plan: ReadPlan;
   readonly #bounds: Bounds;
+  readonly #view: PartitionView;
   readonly #events: ReaderEvents;
   readonly #options: ReaderOptions;
   readonly #cluster: Cluster;
   readonly #cancelled = new AbortController();
+  readonly #silence = new SilenceWatch(() => this.#silent());
   #call: DuplexStream | null = null;
   #target: BrokerTarget | null = null;
-  #opened = false;
+  /** Tells this stream from a later one of its name. */
+  #createdAt: number | null = null;
+  #openedAt = 0;
   #newestKnown = false;
+  /** A replica had nothing to read in reverse: only the leader may say so. */
+  #leaderOnly = false;
+  /** Whether the present call has delivered anything. */
   #progress = false;
+  /** Since when it has been broken without a message in between, as of `Date.now()`. */
+  #brokenSince: number | null = null;
+  #delay = FIRST_DELAY;
+  #silentLooks = 0;
+  #blindCalls = 0;
   #paused = false;
   #over = false;
 
@@ -74,6 +100,7 @@ export class PartitionReader {
     this.#options = options;
     this.#events = events;
     this.#bounds = new Bounds(plan);
+    this.#view = new PartitionView(cluster, stream, partition, plan.resume);
   }
 
   /** The next offset that it expects to receive; null while only the broker can tell. */
@@ -90,12 +117,13 @@ export class PartitionReader {
   async open(waiting: Waiting): Promise<void> {
     const timeout = waiting.timeout ?? this.#options.requestTimeout;
     const deadline = Date.now() + timeout;
-    const bounded = (): Waiting => ({ signal: waiting.signal, timeout: Math.max(1, deadline - Date.now()) });
+    const bounded = bounds(deadline, waiting.signal);
     try {
       await this.#lookUp(bounded);
+      this.#createdAt = this.#cluster.createdAt(this.stream);
       await this.#resolveCursor(bounded());
       const last = await this.#persist(deadline, bounded);
-      if (last !== undefined) throw timedOut(this, timeout, last);
+      if (last !== undefined) throw notConfirmed(this.#place, timeout, last);
     } catch (error) {
       this.#over = true;
       throw error;
@@ -116,23 +144,29 @@ export class PartitionReader {
   /** Ends the reader without a word; the call is cancelled at the broker. */
   cancel(): void {
     this.#over = true;
+    this.#silence.stop();
     this.#cancelled.abort(new Error('the subscription was closed'));
     this.#call?.cancel('the subscription was closed');
     this.#call = null;
   }
 
-  /** Moves to the new leader: the old one may go on serving, cut off from what the cluster commits. */
-  leaderChanged(to: string | null): void {
-    if (this.#call === null || this.#plan.readIsrReplica || to === null || to === this.#target?.id) return;
-    const error = noLeader(this.stream, this.partition, `the leader is broker ${to} now`);
-    this.#call.cancel('the leader has moved');
-    this.#call = null;
-    void this.#recover(error);
+  /** Compares with fresh metadata: a broker that no longer serves the partition may keep a call open and tell nothing new. */
+  metadataChanged(): void {
+    if (this.#call === null) return;
+    if (this.#replaced) {
+      this.#fail(streamDeleted(this.#place));
+      return;
+    }
+    const serving = this.#candidates;
+    if (serving.length === 0 || serving.some(({ id }) => id === this.#target?.id)) return;
+    const to = serving.map(({ id }) => id).join(', ');
+    this.#drop('the partition has moved');
+    void this.#recover(noLeader(this.stream, this.partition, `it is served by broker ${to} now`));
   }
 
-  async #lookUp(bounded: () => Waiting): Promise<void> {
+  async #lookUp(bounded: Bounded): Promise<void> {
     for (let misses = 0; this.#cluster.partitionCount(this.stream) <= this.partition; misses++) {
-      if (misses > 0) await sleep(MISS_PAUSE, undefined, { ...(bounded().signal && { signal: bounded().signal! }) });
+      if (misses > 0) await pause(MISS_PAUSE, bounded().signal);
       await this.#cluster.refresh([this.stream], bounded());
       const count = this.#cluster.partitionCount(this.stream);
       if (count > 0 && count <= this.partition) throw noSuchPartition(this.stream, this.partition, count);
@@ -148,44 +182,63 @@ export class PartitionReader {
   }
 
   /** Tries until a call stands, or there is nothing to read. Answers the last error when the time is up. */
-  async #persist(deadline: number, bounded: () => Waiting): Promise<unknown> {
-    let delay = FIRST_DELAY;
-    let misses = 0;
-    for (let attempt = 1; ; attempt++) {
-      const remedy = await this.#attempt(bounded());
+  async #persist(deadline: number, bounded: Bounded): Promise<unknown> {
+    let missingSince: number | null = null;
+    for (let attempt = 1, misses = 0; ; attempt++) {
+      const remedy = await this.#attempt(bounded);
       if (remedy === null || this.#over) return undefined;
       if (remedy === 'done') {
         this.#finish();
         return undefined;
       }
       if ('give' in remedy) throw remedy.give;
-      if ('missing' in remedy && ++misses >= MISSES) throw remedy.missing;
       const error = 'missing' in remedy ? remedy.missing : remedy.retry;
+      misses = 'missing' in remedy ? misses + 1 : 0;
+      missingSince = misses === 0 ? null : (missingSince ?? Date.now());
+      if (misses >= MISSES && Date.now() - missingSince! >= (this.#openedAt === 0 ? 0 : MISSING_FOR)) throw error;
+      const delay = this.#delay;
+      this.#delay = Math.min(LONGEST_DELAY, delay * 2);
       if (Date.now() + delay >= deadline) return error;
       this.#cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
-      const { signal } = bounded();
-      await sleep(delay, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
-      delay = Math.min(LONGEST_DELAY, delay * 2);
-      await this.#refresh(bounded());
+      await pause(delay, bounded().signal);
+      await this.#refresh(bounded(ATTEMPT));
     }
   }
 
-  async #attempt(waiting: Waiting): Promise<Remedy | null> {
+  async #attempt(bounded: Bounded): Promise<Exclude<Remedy, 'empty' | 'no-time-index'> | null> {
     try {
-      if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnNewest(waiting);
+      if (this.#replaced) return { give: streamDeleted(this.#place) };
+      if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnEnds(bounded);
       if (this.#bounds.exhausted) return 'done';
-      await this.#subscribe(waiting);
-      return null;
+      await this.#subscribe(bounded(ATTEMPT));
+      return this.#resumedBlindly()
+        ? { retry: noLeader(this.stream, this.partition, 'it was resumed just now') }
+        : null;
     } catch (error) {
-      waiting.signal?.throwIfAborted();
-      return this.#remedy(error);
+      bounded().signal?.throwIfAborted();
+      const remedy = remedyOf(error, this.#place);
+      if (remedy === 'empty') return this.#replicaLags() ? { retry: error } : 'done';
+      // A look-up by time fails on an empty partition, and while its newest segment is empty.
+      return remedy === 'no-time-index' ? { retry: error } : remedy;
     }
+  }
+
+  /** As of before the call, so that nothing after it can be missed. Where nobody tells, the broker's own idea has to do. */
+  async #learnEnds(bounded: Bounded): Promise<void> {
+    const ends = await this.#view.ends(bounded());
+    if (ends === null) return;
+    this.#newestKnown = true;
+    this.#bounds.knowNewest(ends.newest);
+    const time = this.#bounds.unresolvedTime;
+    if (time !== null)
+      this.#bounds.resolveTime(await findTime((start) => this.#view.first(start, bounded()), time, ends.committed));
   }
 
   async #subscribe(waiting: Waiting): Promise<void> {
     const target = this.#choose();
-    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#bounds.range(this.#opened));
+    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#bounds.range());
     let call: DuplexStream | null = null;
+    this.#progress = false;
     const current = (): boolean => !this.#over && (call === null || call === this.#call);
     call = await openSubscribeCall(
       this.#cluster,
@@ -200,45 +253,56 @@ export class PartitionReader {
       call.cancel('the subscription was closed');
       return;
     }
-    this.#call = call;
-    this.#target = target;
-    this.#opened = true;
-    this.#progress = false;
-    if (this.#paused) call.pause();
     const opened = call;
-    void call.ended.then((end) => this.#ended(opened, end));
+    this.#call = opened;
+    this.#target = target;
+    this.#openedAt = Date.now();
+    if (this.#paused) opened.pause();
+    if (this.#plan.reverse || this.#bounds.last !== null) this.#silence.start();
+    void opened.ended.then((end) => this.#ended(opened, end));
+  }
+
+  /** A paused partition tells its ends only once a call has resumed it: that call knows nothing to keep its promise by. */
+  #resumedBlindly(): boolean {
+    if (!this.#plan.resume || this.#newestKnown || !this.#bounds.needsNewest || this.#bounds.delivered) return false;
+    if (this.#blindCalls++ >= BLIND_CALLS) return false;
+    this.#drop('the partition is resumed');
+    return true;
+  }
+
+  #drop(reason: string): void {
+    const call = this.#call;
+    this.#call = null;
+    call?.cancel(reason);
+  }
+
+  get #candidates(): readonly BrokerTarget[] {
+    if (this.#plan.readIsrReplica && !this.#leaderOnly) {
+      const replicas = this.#cluster.isr(this.stream, this.partition);
+      if (replicas.length > 0) return replicas;
+    }
+    const leader = this.#cluster.leader(this.stream, this.partition);
+    return leader === null ? [] : [leader];
   }
 
   #choose(): BrokerTarget {
-    if (this.#plan.readIsrReplica) {
-      const replicas = this.#cluster.isr(this.stream, this.partition);
-      const replica = replicas[Math.floor(Math.random() * replicas.length)];
-      if (replica) return replica;
-    }
-    const leader = this.#cluster.leader(this.stream, this.partition);
-    if (leader) return leader;
-    throw noLeader(this.stream, this.partition, 'no leader is known');
+    const candidates = this.#candidates;
+    const target = candidates[Math.floor(Math.random() * candidates.length)];
+    if (target === undefined) throw noLeader(this.stream, this.partition, 'no leader is known');
+    return target;
   }
 
-  /** As of before the subscription, so that nothing after it can be missed. Without it the broker's own idea has to do. */
-  async #learnNewest(waiting: Waiting): Promise<void> {
-    const leader = this.#cluster.leader(this.stream, this.partition);
-    if (leader === null) return;
-    try {
-      const request = { stream: this.stream, partition: this.partition };
-      const timeout = Math.min(NEWEST_TIMEOUT, waiting.timeout ?? NEWEST_TIMEOUT);
-      const { metadata } = await this.#cluster.callBroker('fetchPartitionMetadata', leader.id, request, {
-        ...waiting,
-        timeout,
-      });
-      if (metadata === undefined) return;
-      this.#newestKnown = true;
-      this.#bounds.knowNewest(metadata.newestOffset);
-    } catch (error) {
-      waiting.signal?.throwIfAborted();
-      const context = { error, stream: this.stream, partition: this.partition };
-      this.#cluster.logger.debug(context, 'newest offset is not known: the partition is paused or its leader away');
-    }
+  /** Whether a replica that has nothing yet was asked for what the leader has. */
+  #replicaLags(): boolean {
+    if (!this.#plan.readIsrReplica || this.#leaderOnly || (this.#bounds.newest ?? -1n) < 0n) return false;
+    this.#leaderOnly = true;
+    return true;
+  }
+
+  /** True once the stream is another one of the same name. */
+  get #replaced(): boolean {
+    const createdAt = this.#cluster.createdAt(this.stream);
+    return this.#createdAt !== null && createdAt !== null && createdAt !== this.#createdAt;
   }
 
   async #refresh(waiting: Waiting): Promise<void> {
@@ -251,6 +315,7 @@ export class PartitionReader {
   }
 
   #receive(messages: ReceivedMessage[], bytes: number): void {
+    this.#silence.heard();
     let kept = messages;
     for (let at = 0; at < messages.length; at++) {
       const verdict = this.#bounds.judge(messages[at]!);
@@ -259,12 +324,12 @@ export class PartitionReader {
         continue;
       }
       if (kept === messages) kept = messages.slice(0, at);
+      if (verdict === 'drop') continue;
       if (verdict === 'last') kept.push(messages[at]!);
-      if (verdict !== 'drop') {
-        this.#hand(kept, bytes);
-        this.#finish();
-        return;
-      }
+      this.#hand(kept, bytes);
+      if (verdict === 'ascending') this.#fail(noReverse(this.#place));
+      else this.#finish();
+      return;
     }
     this.#hand(kept, bytes);
   }
@@ -281,6 +346,12 @@ export class PartitionReader {
     this.#events.done(this);
   }
 
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#events.failed(this, error);
+  }
+
   #ended(call: DuplexStream, end: StreamEnd): void {
     if (this.#over || call !== this.#call) return;
     this.#call = null;
@@ -289,8 +360,8 @@ export class PartitionReader {
       this.#events.revoked(this);
       return;
     }
-    const error = this.#errorOf('Subscription', end);
-    switch (this.#meaning('Subscription', end)) {
+    const error = errorOfEnd('Subscription', end, this.#place);
+    switch (meaningOfEnd('Subscription', end)) {
       case 'unavailable':
       case 'not-leader':
       case 'timeout':
@@ -312,26 +383,30 @@ export class PartitionReader {
   /** A readonly partition ends a reverse read after its first message; what lies below is there for the asking. */
   #reachedEnd(end: StreamEnd, error: unknown): void {
     if (this.#plan.reverse && end.code === Status.RESOURCE_EXHAUSTED && this.#progress && !this.#bounds.exhausted)
-      void this.#recover(error);
+      void this.#recover(error, false);
     else this.#finish();
   }
 
-  async #recover(error: unknown): Promise<void> {
-    const timeout = this.#options.resubscribeTimeout;
-    const deadline = Date.now() + timeout;
-    const signal = this.#cancelled.signal;
-    const bounded = (): Waiting => ({ signal, timeout: Math.max(1, deadline - Date.now()) });
+  async #recover(error: unknown, broken = true): Promise<void> {
+    this.#silence.stop();
+    const now = Date.now();
+    if (this.#progress || now - this.#openedAt >= WELL_AFTER) {
+      this.#brokenSince = null;
+      this.#delay = FIRST_DELAY;
+    }
+    this.#brokenSince ??= now;
+    const deadline = this.#brokenSince + this.#options.resubscribeTimeout;
+    const bounded = bounds(deadline, this.#cancelled.signal);
     try {
-      if (timeout > 0) {
-        await this.#refresh(bounded());
-        if ((await this.#persist(deadline, bounded)) === undefined) {
-          this.#recovered(error);
-          return;
-        }
+      if (broken) {
+        if (now >= deadline) throw error;
+        this.#newestKnown = false;
+        await this.#refresh(bounded(ATTEMPT));
       }
-      this.#fail(error);
+      if ((await this.#persist(deadline, bounded)) !== undefined) throw error;
+      if (broken) this.#recovered(error);
     } catch (failure) {
-      if (!this.#over) this.#fail(isGone(failure) ? deleted(this, failure) : failure);
+      this.#fail(isGone(failure) ? streamDeleted(this.#place, failure) : failure);
     }
   }
 
@@ -341,82 +416,45 @@ export class PartitionReader {
     this.#cluster.emit('resubscribe', { stream: this.stream, partition: this.partition, position, error });
   }
 
-  #fail(error: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#events.failed(this, error);
-  }
-
-  #remedy(error: unknown): Remedy {
-    if (error instanceof NotConfirmed) return this.#remedyOfEnd(error.end);
-    if (error instanceof RpcFailure) return { retry: errorFromStatus('Subscribe', error, this.#context) };
-    if (LiftbridgeError.is(error) && error.retryable) return { retry: error };
-    return { give: error };
-  }
-
-  #remedyOfEnd(end: StreamEnd): Remedy {
-    const error = this.#errorOf('Subscribe', end);
-    if (end.code === Status.NOT_FOUND) return { missing: error };
-    switch (this.#meaning('Subscribe', end)) {
-      case 'unavailable':
-      case 'not-leader':
-      case 'timeout':
-        return { retry: error };
-      case 'stop-reached':
-      case 'end-of-readonly':
-      case 'empty':
-      case 'empty-range':
-        return 'done';
-      case 'no-time-index':
-        return this.#withoutTimeIndex(error);
-      default:
-        return { give: error };
+  /** Nothing came for a while although the read has an end: perhaps there is nothing left to come. */
+  async #silent(): Promise<void> {
+    const call = this.#call;
+    const { next, last } = this.#bounds;
+    if (call === null || this.#paused || next === null) return;
+    const { signal } = this.#cancelled;
+    try {
+      const answer = this.#plan.reverse
+        ? await this.#view.knowsReverse(next, signal)
+        : await this.#view.holds(next, last ?? next, signal);
+      if (call !== this.#call || this.#over || this.#bounds.next !== next) return;
+      this.#silentLooks = answer === null ? this.#silentLooks + 1 : 0;
+      if (answer === true || (answer === null && this.#silentLooks < SILENT_LOOKS)) return;
+      if (this.#plan.reverse) this.#fail(noReverse(this.#place));
+      else this.#finish();
+    } catch (error) {
+      // A broker that cannot be asked: if it does not come back, the call itself will break.
+      this.#cluster.logger.debug({ error, ...this.#place }, 'looking at the rest of a range failed');
     }
   }
 
-  /** The broker's look-up fails while its newest segment is empty. What it cannot find, the messages' own times tell. */
-  #withoutTimeIndex(error: LiftbridgeError): Remedy {
-    const newest = this.#bounds.newest;
-    if (newest === null) return { retry: error };
-    if (newest < 0n) return 'done';
-    this.#bounds.stopByTime(newest);
-    return { retry: error };
-  }
-
-  /** A connection that broke, or a stream that was reset, says nothing about the partition. */
-  #meaning(operation: 'Subscribe' | 'Subscription', end: StreamEnd): ReturnType<typeof statusMeaning> {
-    if (end.code === Status.OK) return 'unavailable';
-    if (end.transport && end.code !== Status.RESOURCE_EXHAUSTED) return 'unavailable';
-    return statusMeaning(operation, { code: end.code, details: end.message });
-  }
-
-  #errorOf(operation: 'Subscribe' | 'Subscription', end: StreamEnd): LiftbridgeError {
-    if (end.code !== Status.OK && !end.transport)
-      return errorFromStatus(operation, { code: end.code, details: end.message }, this.#context);
-    if (end.code === Status.RESOURCE_EXHAUSTED)
-      return errorFromStatus(operation, { code: end.code, details: end.message }, this.#context);
-    const why = end.code === Status.OK ? 'the broker ended it' : `${end.message} (${end.codeName})`;
-    const text = `Subscription to stream "${this.stream}", partition ${this.partition} broke: ${why}.`;
-    return new ConnectionError(text, { ...this.#context, operation, reason: 'lost' });
-  }
-
-  get #context(): { stream: string; partition: number; broker?: string } {
+  get #place(): { stream: string; partition: number; broker?: string } {
     const { stream, partition } = this;
     return this.#target === null ? { stream, partition } : { stream, partition, broker: this.#target.id };
   }
 }
 
+function bounds(deadline: number, signal: AbortSignal | undefined): Bounded {
+  return (atMost = Number.POSITIVE_INFINITY) => ({
+    signal,
+    timeout: Math.max(1, Math.min(atMost, deadline - Date.now())),
+  });
+}
+
+/** Rejects with the reason of the signal. */
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+}
+
 function isGone(error: unknown): boolean {
   return LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM');
-}
-
-function deleted({ stream, partition }: PartitionReader, cause: unknown): StreamDeletedError {
-  const message = `Subscription to stream "${stream}", partition ${partition} ended: the cluster does not know the stream any more. Create it again, or stop reading it.`;
-  return new StreamDeletedError(message, { stream, partition, operation: 'Subscription', cause });
-}
-
-function timedOut({ stream, partition }: PartitionReader, timeout: number, cause: unknown): LiftbridgeError {
-  if (LiftbridgeError.is(cause, 'CONNECTION')) return cause;
-  const message = `Subscribe to stream "${stream}", partition ${partition} was not confirmed within ${timeout} ms.`;
-  return new TimeoutError(message, { stream, partition, operation: 'Subscribe', cause });
 }

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
@@ -49,6 +51,7 @@ async function allPartitions(cluster: Cluster, stream: string, waiting: Waiting)
  * the subscription. go-liftbridge: what `Subscribe` hands to its handler.
  */
 export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
+  /** Name of the stream. */
   readonly stream: string;
   /** As it was asked for. */
   readonly partition: number | 'all';
@@ -113,6 +116,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     this.#watch();
     const failed = new AbortController();
     const signal = waiting.signal ? AbortSignal.any([waiting.signal, failed.signal]) : failed.signal;
+    setMaxListeners(0, signal); // a few a partition
     try {
       await Promise.all(this.#readers.map((reader) => reader.open({ ...waiting, signal })));
       waiting.signal?.throwIfAborted();
@@ -123,26 +127,21 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     }
   }
 
+  /** The messages, one at a time. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
-    this.#startLoop();
     let batch: ReceivedMessage[] = [];
     let at = 0;
-    const step = (messages: ReceivedMessage[] | null): IteratorResult<Message, undefined> => {
-      if (messages === null) return this.#loopEnded();
+    const first = (messages: ReceivedMessage[]): Message => {
       batch = messages;
       at = 1;
-      return { done: false, value: this.#given(batch[0]!) };
+      return this.#given(messages[0]!);
     };
-    return {
-      next: () => {
-        if (at < batch.length && !this.#queue.dropped)
-          return Promise.resolve({ done: false, value: this.#given(batch[at++]!) });
-        const ready = this.#queue.take();
-        return ready === null ? this.#queue.next().then(step) : Promise.resolve(step(ready));
-      },
-      return: () => this.#leave(),
-      throw: (error) => this.#leave().then(() => Promise.reject(error)),
+    const ready = (): Message | null => {
+      if (at < batch.length && !this.#queue.dropped) return this.#given(batch[at++]!);
+      const messages = this.#queue.take();
+      return messages === null ? null : first(messages);
     };
+    return this.#iterator(ready, first);
   }
 
   /** The same messages, as many at a time as have arrived: for loops that store or forward them together. */
@@ -155,21 +154,55 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     this.#end(null);
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   #batchIterator(): AsyncIterator<Message[], undefined> {
+    const whole = (messages: ReceivedMessage[]): Message[] => {
+      for (let more = this.#queue.take(); more !== null; more = this.#queue.take())
+        for (const message of more) messages.push(message);
+      for (const message of messages) this.#given(message);
+      return messages;
+    };
+    const ready = (): Message[] | null => {
+      const messages = this.#queue.take();
+      return messages === null ? null : whole(messages);
+    };
+    return this.#iterator(ready, whole);
+  }
+
+  /** Hands out what `ready` has at once, and waits for more otherwise. Calls of `next` before that wait behind each other. */
+  #iterator<T>(ready: () => T | null, arrived: (messages: ReceivedMessage[]) => T): AsyncIterator<T, undefined> {
     this.#startLoop();
+    let waiting: Promise<unknown> | null = null;
+    const wait = async (): Promise<IteratorResult<T, undefined>> => {
+      try {
+        const messages = await this.#queue.next();
+        return messages === null ? this.#loopEnded() : { done: false, value: arrived(messages) };
+      } catch (error) {
+        this.#forgetSignal();
+        throw error;
+      }
+    };
+    const next = (): Promise<IteratorResult<T, undefined>> => {
+      const value = ready();
+      return value === null ? wait() : Promise.resolve({ done: false, value });
+    };
+    const inTurn = (before: Promise<unknown> | null): Promise<IteratorResult<T, undefined>> => {
+      const answer = before === null ? wait() : before.then(next, next);
+      const forget = (): void => {
+        if (waiting === answer) waiting = null;
+      };
+      waiting = answer;
+      answer.then(forget, forget);
+      return answer;
+    };
     return {
-      next: async () => {
-        const first = await this.#queue.next();
-        if (first === null) return this.#loopEnded();
-        const messages = first;
-        for (let more = this.#queue.take(); more !== null; more = this.#queue.take())
-          for (const message of more) messages.push(message);
-        for (const message of messages) this.#given(message);
-        return { done: false, value: messages };
+      next: () => {
+        const value = waiting === null ? ready() : null;
+        return value === null ? inTurn(waiting) : Promise.resolve({ done: false, value });
       },
       return: () => this.#leave(),
       throw: (error) => this.#leave().then(() => Promise.reject(error)),
@@ -238,29 +271,29 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   #watch(): void {
     const { cluster } = this.#context;
-    const stop = cluster.on('leaderChange', ({ stream, partition, to }) => {
-      if (stream === this.stream) this.#readers.find((reader) => reader.partition === partition)?.leaderChanged(to);
+    const stop = cluster.on('leaderChange', ({ stream, partition }) => {
+      if (stream === this.stream) this.#readers.find((reader) => reader.partition === partition)?.metadataChanged();
     });
-    const idle = setInterval(() => this.#checkLeader(), IDLE_CHECK);
-    idle.unref();
+    const idle = setInterval(() => void this.#checkLeader(), IDLE_CHECK).unref();
     this.#cleanup.push(stop, () => clearInterval(idle));
     const signal = this.#signal;
-    if (signal === undefined) return;
-    const abort = (): void => this.#end({ error: signal.reason });
-    signal.addEventListener('abort', abort, { once: true });
     // Also what has arrived but was not read yet is not to be read after an abort: until the loop has ended it counts.
-    this.#forgetSignal = () => signal.removeEventListener('abort', abort);
+    if (signal !== undefined) this.#forgetSignal = onAbort(signal, () => this.#end({ error: signal.reason }));
   }
 
   #forgetSignal: () => void = () => undefined;
 
   /** A leader that was replaced but lives keeps a subscription open and has nothing new to tell. */
-  #checkLeader(): void {
+  async #checkLeader(): Promise<void> {
     if (Date.now() - this.#lastArrival < IDLE_CHECK) return;
     const { cluster } = this.#context;
-    cluster.refresh([this.stream], { timeout: IDLE_CHECK }).catch((error: unknown) => {
+    try {
+      await cluster.refresh([this.stream], { timeout: IDLE_CHECK });
+    } catch (error) {
       cluster.logger.debug({ error, stream: this.stream }, 'metadata refresh for an idle subscription failed');
-    });
+      return;
+    }
+    for (const reader of this.#readers) reader.metadataChanged();
   }
 
   #end(failure: { readonly error: unknown } | null): void {

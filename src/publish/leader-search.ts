@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cluster } from '../cluster/contract.js';
+import type { PartitionLane } from './lanes.js';
+
+/** A failover takes a moment: so often is the metadata fetched anew. */
+const PAUSE = 100;
+
+/**
+ * Refreshes the metadata of streams whose broker was lost, until nothing waits any more or `LEADER_GRACE` is over. One
+ * search at a time serves all lanes.
+ */
+export class LeaderSearch {
+  readonly #cluster: Cluster;
+  readonly #signal: AbortSignal;
+  readonly #grace: number;
+  readonly #pump: (lane: PartitionLane) => void;
+  /** Lanes to serve, and until when. */
+  readonly #lanes = new Map<PartitionLane, number>();
+  #running = false;
+
+  /** `pump` is called for each lane after each refresh. */
+  constructor(cluster: Cluster, grace: number, signal: AbortSignal, pump: (lane: PartitionLane) => void) {
+    this.#cluster = cluster;
+    this.#grace = grace;
+    this.#signal = signal;
+    this.#pump = pump;
+  }
+
+  /** Looks for the leaders of these lanes. */
+  start(lanes: Iterable<PartitionLane>): void {
+    const until = Date.now() + this.#grace;
+    for (const lane of lanes) this.#lanes.set(lane, until);
+    if (this.#running || this.#lanes.size === 0) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#lanes.size > 0 && !this.#signal.aborted) {
+      await this.#refresh();
+      const now = Date.now();
+      for (const [lane, until] of this.#lanes) {
+        this.#pump(lane);
+        if (lane.waiting.empty || now >= until) this.#lanes.delete(lane);
+      }
+      // An abort ends the pause early; the loop looks at the signal itself.
+      if (this.#lanes.size > 0) await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined);
+    }
+    this.#running = false;
+  }
+
+  /** A failed refresh is not lost: the lanes go on with what is known. */
+  async #refresh(): Promise<void> {
+    const streams = new Set([...this.#lanes.keys()].map((lane) => lane.stream));
+    try {
+      await this.#cluster.refresh([...streams], { signal: this.#signal });
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      this.#cluster.logger.debug({ error }, 'metadata refresh after a lost publish stream failed');
+    }
+  }
+}

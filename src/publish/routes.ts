@@ -1,0 +1,59 @@
+import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import { Route, type RouteEvents } from './route.js';
+
+/** Once everything is settled, brokers have so long to end the streams; some wait for acks that will never come. */
+const LAST_WORDS = 500;
+
+/** The routes of a publisher, one a broker at a time. */
+export class Routes {
+  readonly #cluster: Cluster;
+  readonly #maxMessageBytes: number;
+  readonly #events: RouteEvents;
+  readonly #current = new Map<string, Route>();
+  /** Routes that take nothing new but still wait for acks. */
+  readonly #retiring = new Set<Route>();
+
+  constructor(cluster: Cluster, maxMessageBytes: number, events: RouteEvents) {
+    this.#cluster = cluster;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#events = events;
+  }
+
+  /** The route to a broker, in whatever state. */
+  to(target: BrokerTarget): Route {
+    const known = this.#current.get(target.address);
+    if (known !== undefined && !known.retired) return known;
+    if (known !== undefined && !known.closed) this.#retiring.add(known);
+    const route = new Route(target, this.#cluster, this.#maxMessageBytes, this.#events);
+    this.#current.set(target.address, route);
+    return route;
+  }
+
+  /** Forgets a retired route whose stream has ended. */
+  ended(route: Route): void {
+    this.#retiring.delete(route);
+    const { address } = route.target;
+    if (route.retired && this.#current.get(address) === route) this.#current.delete(address);
+  }
+
+  /** Milliseconds until the first blocked route may be tried again; null when none is blocked. */
+  get blockedFor(): number | null {
+    const now = Date.now();
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const { blockedUntil } of this.#current.values())
+      if (blockedUntil > now) soonest = Math.min(soonest, blockedUntil);
+    return Number.isFinite(soonest) ? soonest - now : null;
+  }
+
+  /** Ends every route: in good order until `deadline` (as of `Date.now()`), by force then. */
+  async close(deadline: number): Promise<void> {
+    const routes = [...this.#current.values(), ...this.#retiring];
+    for (const route of routes) route.retire();
+    const patience = Math.max(0, Math.min(deadline - Date.now(), LAST_WORDS));
+    const timer = setTimeout(() => {
+      for (const route of routes) route.cancel();
+    }, patience);
+    await Promise.all(routes.map((route) => route.ended()));
+    clearTimeout(timer);
+  }
+}

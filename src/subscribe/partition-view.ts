@@ -1,0 +1,109 @@
+import type { Cluster, Waiting } from '../cluster/contract.js';
+import { LiftbridgeError } from '../errors.js';
+import type { ReceivedMessage } from '../protocol/received-message.js';
+import { Status } from '../transport/status.js';
+import { noLeader } from './errors.js';
+import { type Peeked, peek } from './peek.js';
+import { encodeSubscribe, type Range, type ReadPlan } from './positions.js';
+
+/** How long the leader has to tell its offsets, and to say anything at all during a look; milliseconds. */
+const STATE_TIMEOUT = 2_000;
+const PATIENCE = 500;
+
+/** The newest and the newest committed offset of a partition, -1n where there is none. */
+export interface PartitionEnds {
+  readonly newest: bigint;
+  readonly committed: bigint;
+}
+
+/** Looks at a partition at its leader, beside the call that reads it. */
+export class PartitionView {
+  readonly #cluster: Cluster;
+  readonly #stream: string;
+  readonly #partition: number;
+  readonly #resume: boolean;
+
+  constructor(cluster: Cluster, stream: string, partition: number, resume: boolean) {
+    this.#cluster = cluster;
+    this.#stream = stream;
+    this.#partition = partition;
+    this.#resume = resume;
+  }
+
+  /**
+   * Where the partition ends; null when the broker does not tell, because the partition is paused or has moved. Rejects
+   * with a LiftbridgeError while the leader cannot be reached.
+   */
+  async ends(waiting: Waiting): Promise<PartitionEnds | null> {
+    const request = { stream: this.#stream, partition: this.#partition };
+    const timeout = Math.min(STATE_TIMEOUT, waiting.timeout ?? STATE_TIMEOUT);
+    try {
+      const bounds = { ...waiting, timeout };
+      const answer = await this.#cluster.callBroker('fetchPartitionMetadata', this.#leader.id, request, bounds);
+      const { metadata } = answer;
+      return metadata === undefined ? null : { newest: metadata.newestOffset, committed: metadata.highWatermark };
+    } catch (error) {
+      waiting.signal?.throwIfAborted();
+      if (tellsNothing(error)) return null;
+      throw error;
+    }
+  }
+
+  /** The first message from there on; null when none comes. Rejects while the leader cannot be reached. */
+  async first(start: Range['start'], waiting: Waiting): Promise<ReceivedMessage | null> {
+    const stop = start.at === 'offset' ? start : ({ at: 'never' } as const);
+    const { messages } = await this.#peek({ start, stop }, false, 1, waiting);
+    return messages[0] ?? null;
+  }
+
+  /**
+   * Whether a forward read that is at `next` has anything up to `last` to wait for, asked when it has been silent for a
+   * while; null when the broker does not tell. A broker waits for ever for a stop offset that was removed.
+   */
+  async holds(next: bigint, last: bigint, signal: AbortSignal): Promise<boolean | null> {
+    const ends = await this.ends({ signal });
+    if (ends === null || ends.committed < last) return true;
+    const { messages, end } = await this.#peek({ start: { at: 'offset', offset: last }, stop: NEVER }, true, 1, {
+      signal,
+    });
+    const [message] = messages;
+    if (message !== undefined) return message.offset >= next;
+    return end !== null && isEnd(end) ? false : null;
+  }
+
+  /** Whether the server reads in reverse, asked when it has been silent for a while; null when it does not tell. */
+  async knowsReverse(next: bigint, signal: AbortSignal): Promise<boolean | null> {
+    const { messages, end } = await this.#peek({ start: { at: 'offset', offset: next }, stop: NEVER }, true, 2, {
+      signal,
+    });
+    const [first, second] = messages;
+    if (first !== undefined && second !== undefined) return second.offset < first.offset;
+    // Only a reverse read ends by itself.
+    return end === null ? null : true;
+  }
+
+  get #leader() {
+    const leader = this.#cluster.leader(this.#stream, this.#partition);
+    if (leader === null) throw noLeader(this.#stream, this.#partition, 'no leader is known');
+    return leader;
+  }
+
+  #peek(range: Range, reverse: boolean, count: number, waiting: Waiting): Promise<Peeked> {
+    const plan: ReadPlan = { ...range, reverse, readIsrReplica: false, resume: this.#resume, consumer: undefined };
+    const request = encodeSubscribe(this.#stream, this.#partition, plan, range);
+    return peek(this.#cluster, this.#leader, request, { ...waiting, count, patience: PATIENCE });
+  }
+}
+
+const NEVER = { at: 'never' } as const;
+
+/** A refusal that a Subscribe call will meet, too, and make clearer. A leader that is not reached is no refusal. */
+function tellsNothing(error: unknown): boolean {
+  if (!LiftbridgeError.is(error)) return false;
+  return !error.retryable || ('reason' in error && error.reason === 'no-leader');
+}
+
+/** Whether a call came to the end of what there is, rather than broke. */
+function isEnd(end: NonNullable<Peeked['end']>): boolean {
+  return !end.transport && (end.code === Status.UNKNOWN || end.code === Status.RESOURCE_EXHAUSTED);
+}

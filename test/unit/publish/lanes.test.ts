@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { PartitionLane, StreamLane, Turns } from '../../../src/publish/lanes.js';
+import type { Pending } from '../../../src/publish/pending.js';
+
+function pending(name: string): Pending {
+  return { correlationId: name, settled: false } as Pending;
+}
+
+function drain(turns: Turns): string {
+  let names = '';
+  for (let next = turns.peek(); next !== null; next = turns.peek()) {
+    names += next.correlationId;
+    turns.shift();
+  }
+  return names;
+}
+
+describe('Turns', () => {
+  it('hands out what came first, first', () => {
+    const turns = new Turns();
+    for (const name of 'abc') turns.push(pending(name));
+    expect(turns.empty).toBe(false);
+    expect(drain(turns)).toBe('abc');
+    expect(turns.empty).toBe(true);
+  });
+
+  it('passes over what is settled', () => {
+    const turns = new Turns();
+    const entries = [...'abc'].map(pending);
+    for (const entry of entries) turns.push(entry);
+    entries[0]!.settled = true;
+    entries[2]!.settled = true;
+    expect(drain(turns)).toBe('b');
+    expect(turns.empty).toBe(true);
+  });
+
+  it('puts back what was taken before, in front and in its order', () => {
+    const turns = new Turns();
+    for (const name of 'cde') turns.push(pending(name));
+    turns.peek();
+    turns.shift();
+    turns.unshift([...'abc'].map(pending));
+    expect(drain(turns)).toBe('abcde');
+  });
+});
+
+describe('StreamLane', () => {
+  it('keeps one lane a partition', () => {
+    const stream = new StreamLane('orders');
+    expect(stream.lane(3)).toBe(stream.lane(3));
+    expect(stream.lane(4)).toBeInstanceOf(PartitionLane);
+    expect([...stream.partitions.keys()]).toEqual([3, 4]);
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { type Entry, Window } from '../../../src/publish/window.js';
+
+class Sized implements Entry {
+  settled = false;
+  constructor(
+    readonly name: string,
+    readonly bytes = 1,
+  ) {}
+}
+
+function open(messages: number, bytes = Number.MAX_SAFE_INTEGER) {
+  const admitted: Sized[] = [];
+  const window = new Window<Sized>({ messages, bytes }, (entry) => admitted.push(entry));
+  const names = () => admitted.map((entry) => entry.name).join('');
+  return { window, admitted, names };
+}
+
+describe('Window', () => {
+  it('admits what fits at once and the rest in the order in which it came', () => {
+    const { window, admitted, names } = open(2);
+    for (const name of 'abcde') window.enter(new Sized(name));
+    expect(names()).toBe('ab');
+    expect([window.inFlight, window.waiting, window.hasRoom]).toEqual([2, 3, false]);
+    window.leave(admitted[1]!);
+    window.leave(admitted[0]!);
+    expect(names()).toBe('abcd');
+  });
+
+  it('lets nothing small pass something large that waits for room', () => {
+    const { window, admitted, names } = open(10, 100);
+    window.enter(new Sized('a', 60));
+    window.enter(new Sized('B', 50));
+    window.enter(new Sized('c', 1));
+    expect(names()).toBe('a');
+    window.leave(admitted[0]!);
+    expect(names()).toBe('aBc');
+  });
+
+  it('admits an entry larger than the whole window alone', () => {
+    const { window, admitted, names } = open(10, 100);
+    window.enter(new Sized('a', 1));
+    window.enter(new Sized('B', 500));
+    expect(names()).toBe('a');
+    window.leave(admitted[0]!);
+    expect(names()).toBe('aB');
+    expect(window.hasRoom).toBe(false);
+  });
+
+  it('passes over what was settled while it waited', () => {
+    const { window, admitted, names } = open(1);
+    const entries = [...'abc'].map((name) => new Sized(name));
+    for (const entry of entries) window.enter(entry);
+    entries[1]!.settled = true;
+    window.leave(admitted[0]!);
+    expect(names()).toBe('ac');
+    expect(window.waiting).toBe(0);
+  });
+
+  it('admits everything in order when admitting an entry settles it at once', () => {
+    const names: string[] = [];
+    const window: Window<Sized> = new Window({ messages: 1, bytes: 10 }, (entry) => {
+      names.push(entry.name);
+      if (entry.name !== '0') window.leave(entry);
+    });
+    const first = new Sized('0');
+    window.enter(first);
+    for (let n = 1; n <= 5_000; n++) window.enter(new Sized(String(n)));
+    window.leave(first);
+    expect(names).toEqual(Array.from({ length: 5_001 }, (_, n) => String(n)));
+    expect([window.inFlight, window.waiting]).toEqual([0, 0]);
+  });
+});
