@@ -110,9 +110,10 @@ export class Cluster {
     return this.nodes.get(best.id)!;
   }
 
-  /** Resolves when every broker that runs has applied what is committed now. */
+  /** Resolves when every broker that runs has applied what is committed now, and NATS knows who listens. */
   async settled(): Promise<void> {
     for (const broker of this.nodes.keys()) if (this.running(broker)) await this.#controller.applied(broker);
+    await this.#options.bus.flush();
   }
 
   /** Deletes every group and every stream, and creates those of the server's own anew. */

@@ -130,15 +130,23 @@ export class Controller {
   }
 
   #append(leader: string, operation: Operation): Committed {
-    const { judge, log } = this.#options;
+    const { judge } = this.#options;
     judge.check(leader, operation);
     const completed = judge.complete(leader, operation);
     if (completed === null) return { index: 0n, position: 0 };
-    const index = log.append(completed);
-    const position = log.end;
+    const index = this.#store(completed);
+    const position = this.#options.log.end;
     this.#members.get(leader)!.catchUp();
     this.#spread();
     return { index, position };
+  }
+
+  #store(operation: Operation): bigint {
+    try {
+      return this.#options.log.append(operation);
+    } catch (error) {
+      throw new RpcError('INTERNAL', `failed to store the operation: ${String(error)}`);
+    }
   }
 
   /** Followers hear of what is committed, and apply it a little later. */

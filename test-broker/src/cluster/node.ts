@@ -131,7 +131,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   /** Applies an operation that the cluster has committed. */
   apply({ index, operation }: LoggedOperation): void {
     this.metadata.apply(operation, index);
-    if (this.#restored) this.replicas.apply(operation);
+    if (this.#restored) this.#applyToReplicas(operation);
     this.#applied.tell({ index, operation });
   }
 
@@ -200,6 +200,15 @@ export class Node implements BrokerNode, ReplicaSetHost {
       // Without a metadata leader the timer comes round again.
       if (!(error instanceof RpcError)) throw error;
     });
+  }
+
+  /** A disk that fails must not keep the brokers from what they have agreed on. */
+  #applyToReplicas(operation: Operation): void {
+    try {
+      this.replicas.apply(operation);
+    } catch (error) {
+      this.warn(`broker ${this.id} could not carry out ${operation.kind}: ${String(error)}`);
+    }
   }
 
   #publishAck(inbox: string, envelope: Buffer): void {

@@ -86,6 +86,7 @@ export class ReplicationMesh {
       },
       shared: () => ledWith(leading, follower),
       shrink: (replica: Replica) => this.#proposeIsr(leader, 'shrink-isr', replica, follower),
+      warn: following.warn,
       expand: (replica: Replica) => this.#proposeIsr(leader, 'expand-isr', replica, follower),
     };
   }

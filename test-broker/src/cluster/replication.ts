@@ -14,6 +14,7 @@ export interface LinkEnds {
   /** Proposes that the follower leaves the ISR of a partition, or enters it. */
   shrink(replica: Replica): void;
   expand(replica: Replica): void;
+  warn(message: string): void;
 }
 
 const FETCH_BYTES = 1024 * 1024;
@@ -99,14 +100,27 @@ export class ReplicationLink {
     this.#fetch = null;
     const replicas = this.#behind;
     this.#behind = new Set();
-    for (const replica of replicas) if (this.#replicate(replica)) this.wake(replica);
+    this.#fetchEach(replicas);
   }
 
   #fetchIdle(): void {
     this.#idle = null;
     const replicas = this.#uninformed;
     this.#uninformed = new Set();
-    for (const replica of replicas) if (this.#replicate(replica)) this.wake(replica);
+    this.#fetchEach(replicas);
+  }
+
+  #fetchEach(replicas: Iterable<Replica>): void {
+    for (const replica of replicas) {
+      try {
+        if (this.#replicate(replica)) this.wake(replica);
+      } catch (error) {
+        const { follower } = this.#ends;
+        this.#ends.warn(
+          `${follower} could not replicate partition ${replica.id} of ${replica.stream}: ${String(error)}`,
+        );
+      }
+    }
   }
 
   /** One request and its response. Answers whether it brought messages. */
