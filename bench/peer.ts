@@ -15,6 +15,8 @@ export interface PublishRound {
   readonly inFlight: number;
   /** Messages go to these in turn. */
   readonly partitions: number;
+  /** Default 'leader'. */
+  readonly ackPolicy?: 'leader' | 'all';
 }
 
 export interface SubscribeRound {

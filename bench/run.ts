@@ -3,10 +3,12 @@
  * Figures are medians of several rounds; compare the ratios, not the microseconds, across machines.
  */
 import { cpus } from 'node:os';
+import { broker } from './broker.js';
 import { dataPlane } from './data-plane.js';
 
 const BENCHES: Record<string, (print: (text: string) => void) => Promise<void>> = {
   'data-plane': dataPlane,
+  broker,
 };
 
 const chosen = process.argv.slice(2);

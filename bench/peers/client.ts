@@ -5,10 +5,10 @@ import { type Peer, pipeline, servePeer } from '../peer.js';
 servePeer(async (address): Promise<Peer> => {
   const client = await connect(address.split(','));
   return {
-    publish({ stream, messages, size, inFlight, partitions }) {
+    publish({ stream, messages, size, inFlight, partitions, ackPolicy }) {
       const value = Buffer.alloc(size, 'v');
       const options = Array.from({ length: partitions }, (_, partition) =>
-        partitions === 1 ? undefined : { partition },
+        partitions === 1 && ackPolicy === undefined ? undefined : { partition, ackPolicy },
       );
       return pipeline(messages, inFlight, (index, acknowledged) => {
         client.publishAsync(stream, value, acknowledged, options[index % partitions]);

@@ -29,7 +29,7 @@ servePeer(async (address): Promise<Peer> => {
       te: 'trailers',
     });
   return {
-    async publish({ stream, messages, size, inFlight, partitions }) {
+    async publish({ stream, messages, size, inFlight, partitions, ackPolicy }) {
       const value = Buffer.alloc(size, 'v');
       const waiting = new Map<string, () => void>();
       const call = open('PublishAsync');
@@ -61,7 +61,7 @@ servePeer(async (address): Promise<Peer> => {
           headers: null,
           ackInbox: '',
           correlationId,
-          ackPolicy: 0,
+          ackPolicy: ackPolicy === 'all' ? wire.AckPolicy.ALL : wire.AckPolicy.LEADER,
           expectedOffset: -1n,
         });
         endFrame(writer, opened);

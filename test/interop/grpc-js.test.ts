@@ -1,4 +1,4 @@
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { wire } from 'liftbridge-client/protocol';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -37,7 +37,7 @@ describe('a bare grpc-js client with generated code', () => {
   }
 
   function publish(publishing: wire.PublishRequest, timeout = 5_000): Promise<wire.PublishResponse> {
-    return outcome((done) => client.publish(publishing, { deadline: Date.now() + timeout }, done));
+    return outcome((done) => client.publish(publishing, new Metadata(), { deadline: Date.now() + timeout }, done));
   }
 
   it('publishes and is acknowledged', async () => {
@@ -124,7 +124,7 @@ describe('a bare grpc-js client with generated code', () => {
     broker.faults.delayAcks(60_000);
     const deadline = Date.now() + 10_000;
     const waiting = outcome<wire.PublishResponse>((done) => {
-      const call = client.publish(request('late'), { deadline }, done);
+      const call = client.publish(request('late'), new Metadata(), { deadline }, done);
       void expect
         .poll(() => broker.messages('bare'))
         .toHaveLength(1)
