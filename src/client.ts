@@ -8,6 +8,8 @@ import { Router } from './cluster/router.js';
 import { parseSeeds } from './cluster/seeds.js';
 import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './cluster/stream-options.js';
 import { createStream, deleteStream, pauseStream, setStreamReadonly } from './cluster/streams.js';
+import { Consumer } from './consumer/consumer.js';
+import type { ConsumerOptions } from './consumer/consumer-options.js';
 import { publishDiagnostics } from './diagnostics.js';
 import { ClosedError, type LiftbridgeError } from './errors.js';
 import {
@@ -27,7 +29,7 @@ import { type ActivityOptions, openActivity } from './subscribe/activity-feed.js
 import type { SubscribeOptions } from './subscribe/positions.js';
 import { openSubscription, type Subscription, type SubscriptionContext } from './subscribe/subscription.js';
 
-/** Options of `client.close`. */
+/** Options of `client.close`. @inline */
 export interface CloseOptions {
   /** Milliseconds that publishes in flight have to be acknowledged. Default: the client's `ackTimeout`. */
   readonly timeout?: number | undefined;
@@ -69,6 +71,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   readonly #router: Router;
   readonly #publisher: Publisher;
   readonly #subscriptions = new Set<Subscription>();
+  readonly #consumers = new Set<Consumer>();
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -87,7 +90,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   async createStream(subject: string, name: string, options: CreateStreamOptions = {}): Promise<void> {
     this.#assertOpen('createStream');
     await createStream(this.#router, subject, name, options);
-    if (options.optimisticConcurrencyControl === true) this.#publisher.noteConcurrencyControl(name);
+    this.#publisher.noteConcurrencyControl(name, options.optimisticConcurrencyControl === true);
   }
 
   /** Deletes a stream with all its messages. Rejects with NO_SUCH_STREAM. go-liftbridge: `DeleteStream`. */
@@ -185,7 +188,27 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return await fetchCursor(this.#router, cursorId, stream, partition, options);
   }
 
-  /** Reads the activity stream, decoded. Rejects with NO_SUCH_STREAM when the server keeps none. */
+  /** Makes a member of a consumer group, which joins when it subscribes. Throws INVALID_ARGUMENT. go-liftbridge: `CreateConsumer`. */
+  createConsumer(groupId: string, options?: ConsumerOptions): Consumer {
+    this.#assertOpen('createConsumer');
+    const { requestTimeout, resubscribeTimeout } = this.#router.options;
+    const context = {
+      cluster: this.#router,
+      publisher: this.#publisher,
+      requestTimeout,
+      resubscribeTimeout,
+      fetchCursor: fetchCursor.bind(null, this.#router),
+      setCursor: setCursor.bind(null, this.#router),
+      started: (consumer: Consumer) => this.#consumers.add(consumer),
+      ended: (consumer: Consumer) => this.#consumers.delete(consumer),
+    };
+    return new Consumer(context, groupId, options);
+  }
+
+  /**
+   * Reads the activity stream, decoded; `startAt`, `stopAt`, `signal` and `timeout` are those of `subscribe`. Rejects with
+   * NO_SUCH_STREAM when the server keeps none.
+   */
   async activity(options: ActivityOptions = {}): Promise<AsyncIterable<ActivityEvent>> {
     this.#assertOpen('activity');
     return await openActivity(
@@ -218,17 +241,33 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     await this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   async #close(options: CloseOptions): Promise<void> {
     const deadline = Date.now() + (options.timeout ?? this.#router.options.ackTimeout);
-    await Promise.all([
-      this.#publisher.close(deadline),
-      ...[...this.#subscriptions].map((subscription) => subscription.close()),
-    ]);
-    await this.#router.close();
+    try {
+      await this.#closeConsumers(deadline);
+      await Promise.all([
+        this.#publisher.close(deadline),
+        ...[...this.#subscriptions].map((subscription) => subscription.close()),
+      ]);
+    } finally {
+      await this.#router.close();
+    }
+  }
+
+  /** First of all: what consumers process may be published, and where they stand has to be stored. */
+  async #closeConsumers(deadline: number): Promise<void> {
+    if (this.#consumers.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
+    });
+    await Promise.race([Promise.all([...this.#consumers].map((consumer) => consumer.close())), late]);
+    clearTimeout(timer);
   }
 
   /** Opens a subscription and keeps it until it ends, so that closing the client can end it. */

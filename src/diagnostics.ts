@@ -10,6 +10,7 @@
  * | `liftbridge:leaderChange` | a partition has another leader | `stream`, `partition`, `from`, `to` (broker ids or null) |
  * | `liftbridge:retry` | a call failed and is tried again | `operation`, `attempt`, `delay` (ms), `error` |
  * | `liftbridge:resubscribe` | a subscription broke and stands again | `stream`, `partition`, `position`, `error` |
+ * | `liftbridge:rebalance` | a consumer group was rebalanced | `groupId`, `consumerId`, `epoch`, `assignments`, `assigned`, `revoked` |
  * | `liftbridge:asyncError` | something failed that nobody awaits | `error` |
  *
  * @module

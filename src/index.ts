@@ -1,7 +1,7 @@
 /**
  * The Liftbridge client.
  *
- * @module
+ * @module liftbridge-client
  */
 
 // Connecting
@@ -18,6 +18,11 @@ export type {
   SetStreamReadonlyOptions,
   StreamOptions,
 } from './cluster/stream-options.js';
+// Consumer groups
+export { Consumer } from './consumer/consumer.js';
+export type { AutoOffset, ConsumeOptions, ConsumerOptions, PartitionsCallback } from './consumer/consumer-options.js';
+export type { PartitionLag } from './consumer/lag.js';
+export type { HandlerContext, MessageHandler, RunOptions } from './consumer/run-options.js';
 // Errors
 export {
   AckTimeoutError,

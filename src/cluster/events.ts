@@ -8,7 +8,7 @@ export interface BrokerReference {
   readonly address: string;
 }
 
-/** Everything that a client reports, by the name of the event; the same on `node:diagnostics_channel`. */
+/** Everything that a client reports, by the name of the event; the same on `node:diagnostics_channel`. @inline */
 export interface ClusterEvents {
   /** A broker answers, for the first time or again. */
   readonly connect: readonly [{ readonly broker: BrokerReference }];
@@ -28,6 +28,17 @@ export interface ClusterEvents {
   readonly resubscribe: readonly [
     { readonly stream: string; readonly partition: number; readonly position: bigint; readonly error: unknown },
   ];
+  /** A consumer group was rebalanced: what this consumer holds now, and what of it is new or gone; stream to partitions. */
+  readonly rebalance: readonly [
+    {
+      readonly groupId: string;
+      readonly consumerId: string;
+      readonly epoch: bigint;
+      readonly assignments: ReadonlyMap<string, readonly number[]>;
+      readonly assigned: ReadonlyMap<string, readonly number[]>;
+      readonly revoked: ReadonlyMap<string, readonly number[]>;
+    },
+  ];
   /** What nobody awaits failed: a refused publish without ack, a checkpoint in the background. */
   readonly asyncError: readonly [error: unknown];
 }
@@ -43,6 +54,7 @@ export const EVENT_NAMES = [
   'leaderChange',
   'retry',
   'resubscribe',
+  'rebalance',
   'asyncError',
 ] as const satisfies readonly (keyof ClusterEvents)[];
 
@@ -55,6 +67,7 @@ export class EventHub {
     leaderChange: new Set(),
     retry: new Set(),
     resubscribe: new Set(),
+    rebalance: new Set(),
     asyncError: new Set(),
   };
 

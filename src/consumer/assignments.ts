@@ -1,0 +1,209 @@
+import { LiftbridgeError } from '../errors.js';
+import type { PartitionAssignment } from '../protocol/generated/api.js';
+import type { Announcements } from './announcements.js';
+import type { ConsumerContext } from './context.js';
+import { type GiveUp, giveUp } from './give-up.js';
+import { type HeldEvents, HeldPartition, isFatal } from './held-partition.js';
+import { backoff, pause } from './pauses.js';
+import { isFenced } from './poll-failure.js';
+import { type TakeOver, takeOver } from './take-over.js';
+
+/** Encoded bytes of all partitions together that may wait to be processed. */
+const BUDGET = 8 * 1024 * 1024;
+const LARGEST_SHARE = 1024 * 1024;
+const SMALLEST_SHARE = 64 * 1024;
+const LONGEST_RETRY = 2_000;
+
+/** What the held partitions tell the consumer, and need of it. */
+export interface AssignmentEvents extends HeldEvents {
+  /** The assignments may have changed: look at once. */
+  hurry(): void;
+}
+
+/** Stream to partitions, both in order. */
+export type PartitionMap = ReadonlyMap<string, number[]>;
+
+/** What the coordinator has just changed. */
+export interface Change {
+  readonly assigned: PartitionMap;
+  readonly revoked: PartitionMap;
+}
+
+/** The partitions that this member holds, brought into line with what the coordinator says. */
+export class Assignments {
+  readonly #context: ConsumerContext;
+  readonly #membership: { readonly groupId: string; readonly consumerId: string };
+  readonly #announcements: Announcements;
+  readonly #events: AssignmentEvents;
+  readonly #takeOver: Omit<TakeOver, 'underWay' | 'welcome'>;
+  readonly #giveUp: GiveUp;
+  readonly #held = new Map<string, HeldPartition>();
+  /** Partitions that are being given up, by key. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  /** Partitions that are being taken over and were not announced yet. */
+  readonly #coming = new Set<HeldPartition>();
+  #underWay: Promise<unknown>[] = [];
+  #known = new Set<string>();
+  #closed = false;
+
+  constructor(
+    context: ConsumerContext,
+    membership: { readonly groupId: string; readonly consumerId: string },
+    announcements: Announcements,
+    takeOver: Omit<TakeOver, 'underWay' | 'welcome'>,
+    giveUp: GiveUp,
+    events: AssignmentEvents,
+  ) {
+    this.#context = context;
+    this.#membership = membership;
+    this.#announcements = announcements;
+    this.#takeOver = takeOver;
+    this.#giveUp = giveUp;
+    this.#events = events;
+  }
+
+  /** Every partition that is held. */
+  get held(): Iterable<HeldPartition> {
+    return this.#held.values();
+  }
+
+  /** Stream to partitions that are held. */
+  get map(): PartitionMap {
+    return toMap(this.#held.keys());
+  }
+
+  /** Resolves when every partition of the first assignment waits for nothing but other members. */
+  async underWay(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  /** Gives up what is not assigned any more, takes over what is new and leaves the rest in peace. */
+  reconcile(assignments: readonly PartitionAssignment[], epoch: bigint): Change {
+    if (this.#closed) return { assigned: new Map(), revoked: new Map() };
+    const wanted = new Set<string>();
+    for (const { stream, partitions } of assignments)
+      for (const partition of partitions) wanted.add(keyOf(stream, partition));
+    this.#release([...this.#held.values()].filter((held) => !wanted.has(keyOf(held.stream, held.partition))));
+    for (const held of this.#held.values()) held.epoch = epoch;
+    this.#underWay = [];
+    for (const key of wanted) if (!this.#held.has(key)) this.#take(key, epoch);
+    const before = this.#known;
+    this.#known = wanted;
+    return {
+      assigned: toMap([...wanted].filter((key) => !before.has(key))),
+      revoked: toMap([...before].filter((key) => !wanted.has(key))),
+    };
+  }
+
+  /** Gives a partition up that the broker gave to another member. */
+  lost(held: HeldPartition): void {
+    if (this.#held.get(keyOf(held.stream, held.partition)) !== held) return;
+    this.#release([held]);
+    this.#events.hurry();
+  }
+
+  /** Gives everything up, for good; `patience` in place of the usual one. Bounded, never rejects. */
+  async releaseAll(patience: number, storeTimeout: number): Promise<void> {
+    this.#closed = true;
+    this.#release([...this.#held.values()], { ...this.#giveUp, patience, storeTimeout });
+    await Promise.all(this.#leaving.values());
+  }
+
+  /** Lets every partition see whether its leader has moved. */
+  metadataChanged(): void {
+    for (const held of this.#held.values()) held.metadataChanged();
+  }
+
+  #release(partitions: readonly HeldPartition[], deps = this.#giveUp): void {
+    for (const stream of new Set(partitions.map((held) => held.stream))) {
+      const group = partitions.filter((held) => held.stream === stream);
+      const released = giveUp(stream, group, deps);
+      for (const held of group) this.#leave(held, released);
+    }
+  }
+
+  #leave(held: HeldPartition, released: Promise<void>): void {
+    const key = keyOf(held.stream, held.partition);
+    this.#held.delete(key);
+    this.#coming.delete(held);
+    const leaving = released.finally(() => {
+      if (this.#leaving.get(key) === leaving) this.#leaving.delete(key);
+    });
+    this.#leaving.set(key, leaving);
+  }
+
+  #take(key: string, epoch: bigint): void {
+    const [stream, partition] = parseKey(key);
+    const { groupId, consumerId } = this.#membership;
+    const member = { groupId, consumerId, groupEpoch: epoch };
+    const held = new HeldPartition(this.#context, stream, partition, member, () => this.#share, this.#events);
+    this.#held.set(key, held);
+    this.#coming.add(held);
+    this.#underWay.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
+  }
+
+  async #persist(held: HeldPartition, key: string, underWay: () => void): Promise<void> {
+    await this.#leaving.get(key);
+    for (let attempt = 1; !held.signal.aborted; attempt++) {
+      try {
+        await takeOver(held, { ...this.#takeOver, underWay, welcome: () => this.#welcome(held) });
+        return;
+      } catch (error) {
+        if (held.signal.aborted || this.#isHopeless(held, error)) return;
+        if (LiftbridgeError.is(error)) underWay();
+        const delay = backoff(attempt, undefined, LONGEST_RETRY);
+        const { cluster } = this.#context;
+        cluster.logger.debug(
+          { error, stream: held.stream, partition: held.partition },
+          'taking over a partition failed',
+        );
+        cluster.emit('retry', { operation: 'TakeOver', attempt, delay, error });
+        await pause(delay, held.signal);
+      }
+    }
+  }
+
+  #isHopeless(held: HeldPartition, error: unknown): boolean {
+    if (isFenced(error)) this.#events.hurry();
+    if (LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM'))
+      this.#events.gone(held, error);
+    const hopeless =
+      isFatal(error) || ['NO_OFFSET', 'CURSORS_DISABLED', 'HANDLER_FAILED'].some((code) => code === codeOf(error));
+    if (hopeless) this.#events.failed(held, error);
+    return hopeless;
+  }
+
+  #welcome(held: HeldPartition): Promise<void> {
+    this.#coming.delete(held);
+    const others = [...this.#coming].filter(({ stream }) => stream === held.stream);
+    return this.#announcements.announce(held, others.length);
+  }
+
+  get #share(): number {
+    return Math.max(SMALLEST_SHARE, Math.min(LARGEST_SHARE, BUDGET / this.#held.size));
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return LiftbridgeError.is(error) ? error.code : undefined;
+}
+
+function keyOf(stream: string, partition: number): string {
+  return `${partition} ${stream}`;
+}
+
+function parseKey(key: string): [stream: string, partition: number] {
+  const space = key.indexOf(' ');
+  return [key.slice(space + 1), Number(key.slice(0, space))];
+}
+
+function toMap(keys: Iterable<string>): PartitionMap {
+  const map = new Map<string, number[]>();
+  const pairs = [...keys].map(parseKey).sort(([a, x], [b, y]) => (a === b ? x - y : a < b ? -1 : 1));
+  for (const [stream, partition] of pairs) {
+    const known = map.get(stream);
+    if (known === undefined) map.set(stream, [partition]);
+    else known.push(partition);
+  }
+  return map;
+}

@@ -1,0 +1,99 @@
+import { LiftbridgeError } from '../errors.js';
+import type { ConsumerContext } from './context.js';
+import type { HeldPartition } from './held-partition.js';
+import type { Membership } from './membership.js';
+import type { Ownership } from './ownership.js';
+
+const FIRST_RETRY = 1_000;
+
+/** Keeps the positions of the group in cursors that go-liftbridge reads and writes, too: `__group:<id>`. */
+export class Checkpoints {
+  readonly #context: ConsumerContext;
+  readonly #membership: Membership;
+  readonly #ownership: Ownership;
+  readonly #cursorId: string;
+  readonly #storing = new Map<HeldPartition, Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: ConsumerContext, membership: Membership, ownership: Ownership) {
+    this.#context = context;
+    this.#membership = membership;
+    this.#ownership = ownership;
+    this.#cursorId = `__group:${membership.groupId}`;
+  }
+
+  /** The offset of the last message that the group has processed; -1n when it has none. */
+  fetch(held: HeldPartition): Promise<bigint> {
+    const waiting = { signal: held.signal };
+    return this.#context.fetchCursor(this.#cursorId, held.stream, held.partition, waiting);
+  }
+
+  /** Sets where the group begins in a partition that it has no position in. */
+  async begin(held: HeldPartition, position: bigint): Promise<void> {
+    const waiting = { signal: held.signal };
+    await this.#context.setCursor(this.#cursorId, held.stream, held.partition, position - 1n, waiting);
+  }
+
+  /** Stores what was processed of a partition. Rejects with a LiftbridgeError. */
+  async store(held: HeldPartition, timeout?: number): Promise<void> {
+    // One after the other: a slow write must not overwrite a later one.
+    while (this.#storing.has(held)) await this.#storing.get(held)!.catch(() => undefined);
+    if (held.unstored === null) return;
+    const storing = this.#store(held, timeout).finally(() => this.#storing.delete(held));
+    this.#storing.set(held, storing);
+    await storing;
+  }
+
+  /** Stores what was processed of all of them; rejects with the first failure when all were tried. */
+  async storeAll(partitions: Iterable<HeldPartition>): Promise<void> {
+    const results = await Promise.allSettled([...partitions].map((held) => this.store(held)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Stores every so many milliseconds; a failure is reported as 'asyncError' and tried again sooner. */
+  start(interval: number, partitions: () => Iterable<HeldPartition>): void {
+    const again = (delay: number): void => {
+      this.#timer = setTimeout(() => {
+        void this.storeAll(partitions()).then(
+          () => schedule(interval),
+          (error: unknown) => {
+            this.#context.cluster.emit('asyncError', error);
+            schedule(Math.min(interval, FIRST_RETRY));
+          },
+        );
+      }, delay);
+    };
+    let stopped = false;
+    const schedule = (delay: number): void => {
+      if (!stopped) again(delay);
+    };
+    this.stop = () => {
+      stopped = true;
+      clearTimeout(this.#timer);
+    };
+    schedule(interval);
+  }
+
+  /** Ends the timer. */
+  stop: () => void = () => undefined;
+
+  async #store(held: HeldPartition, timeout: number | undefined): Promise<void> {
+    const offset = held.unstored;
+    if (offset === null) return;
+    const { stream, partition } = held;
+    if (await this.#wasTaken(held, timeout)) return;
+    try {
+      await this.#context.setCursor(this.#cursorId, stream, partition, offset, { timeout });
+      held.hasStored(offset);
+    } catch (error) {
+      throw LiftbridgeError.from(error, { operation: 'checkpoint', stream, partition });
+    }
+  }
+
+  /** A member that was away for long may have been expired: what others have stored since must not be set back. */
+  async #wasTaken(held: HeldPartition, timeout: number | undefined): Promise<boolean> {
+    if (this.#membership.silence <= this.#membership.consumerTimeout) return false;
+    const mark = await this.#ownership.read(held.stream, held.partition, { timeout });
+    return this.#ownership.isOvertaken(mark, held.generation);
+  }
+}

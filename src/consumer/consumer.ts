@@ -1,0 +1,221 @@
+import { ClosedError, ConsumerExistsError, InvalidArgumentError } from '../errors.js';
+import { CALL_SHAPE, type CallOptions, callback, checkOptions, checkValue } from '../options.js';
+import type { Message } from '../protocol/received-message.js';
+import {
+  type ConsumeOptions,
+  type ConsumerOptions,
+  checkConsume,
+  type ResolvedConsumerOptions,
+  resolveConsumerOptions,
+} from './consumer-options.js';
+import type { ConsumerContext } from './context.js';
+import { lagOf, type PartitionLag } from './lag.js';
+import { MessageLoop } from './message-loop.js';
+import { MessageRunner } from './message-runner.js';
+import { type MessageHandler, type RunOptions, resolveRunOptions } from './run-options.js';
+import { Session } from './session.js';
+
+/** Milliseconds that `close` waits for the loop to ask for its next message: it may be called from inside the loop. */
+const LOOP_PATIENCE = 1_000;
+
+const NO_PARTITIONS: ReadonlyMap<string, number[]> = new Map();
+
+/**
+ * A member of a consumer group, made by `client.createConsumer`: the partitions of its streams are shared out among the
+ * members, and the group's position in each is kept in a cursor.
+ *
+ * Every message is processed at least once, and once where no member dies: a partition is checkpointed before it goes to
+ * another member, which waits for that. A message counts as processed when the loop asks for the next one, or when the
+ * handler of `run` has resolved. go-liftbridge: `Consumer`.
+ *
+ * @example
+ * ```ts
+ * await using consumer = client.createConsumer('billing', { autoOffset: 'earliest' });
+ * for await (const message of await consumer.subscribe(['orders'])) await bill(message.json());
+ * ```
+ */
+export class Consumer implements AsyncDisposable {
+  /** The group that it is a member of. */
+  readonly groupId: string;
+  /** Its id in the group. */
+  readonly consumerId: string;
+  readonly #context: ConsumerContext;
+  readonly #options: ResolvedConsumerOptions;
+  readonly #closing = new AbortController();
+  #starting: Promise<Session> | null = null;
+  #session: Session | null = null;
+  #loop: MessageLoop | null = null;
+  #running = false;
+  #patience = LOOP_PATIENCE;
+  #closed: Promise<void> | null = null;
+  #forget: () => void = () => undefined;
+
+  /** @internal */
+  constructor(context: ConsumerContext, groupId: string, options?: ConsumerOptions) {
+    this.#options = resolveConsumerOptions(groupId, options);
+    this.#context = context;
+    this.groupId = groupId;
+    this.consumerId = this.#options.consumerId;
+  }
+
+  /**
+   * Joins the group and resolves with its messages, for one loop, once the first partitions are being read. The loop ends
+   * after `close`, and throws the typed error of what the consumer cannot go on with, or the reason of the signal; `break`
+   * closes the consumer, and the message at hand is not processed then. Rejects with CONSUMER_EXISTS, NO_SUCH_STREAM,
+   * CURSORS_DISABLED, CLOSED. go-liftbridge: `Subscribe`.
+   */
+  async subscribe(streams: readonly string[], options: ConsumeOptions = {}): Promise<AsyncIterable<Message>> {
+    checkConsume(streams, options);
+    options.signal?.throwIfAborted();
+    const session = await this.#start(streams, options);
+    this.#endWith(options.signal);
+    this.#loop = new MessageLoop(session.intake, () => this.close());
+    return this.#loop;
+  }
+
+  /**
+   * Hands every message to `handler`, in the order of its partition; it is processed when the handler resolves. One that
+   * fails is tried again, then published to `deadLetter` or else ends the consumer. Joins the group first where `streams`
+   * is given. Resolves after `close`; rejects with HANDLER_FAILED, with what `subscribe` and its loop reject with, or the
+   * reason of the signal.
+   */
+  async run(handler: MessageHandler, options: RunOptions = {}): Promise<void> {
+    checkValue('consumer.run', 'handler', handler, callback);
+    const resolved = resolveRunOptions(options);
+    const { streams, signal, timeout } = options;
+    signal?.throwIfAborted();
+    if (streams !== undefined) await this.subscribe(streams, { signal, timeout });
+    else this.#endWith(signal);
+    const session = this.#session;
+    if (session === null) throw this.#closed === null ? needStreams() : this.#closedError('run');
+    if (this.#running) throw runsAlready();
+    this.#running = true;
+    this.#patience = this.#options.revokeTimeout;
+    await this.#run(session, handler, resolved);
+  }
+
+  /** Stores the group's position in every partition now. Rejects with a LiftbridgeError when one cannot be stored. go-liftbridge: `Checkpoint`. */
+  async checkpoint(): Promise<void> {
+    await this.#subscribed('checkpoint').checkpoint();
+  }
+
+  /** Asks how far this consumer is behind in each of its partitions. Rejects with a LiftbridgeError. */
+  async lag(options: CallOptions = {}): Promise<PartitionLag[]> {
+    checkOptions<CallOptions>('consumer.lag', options, CALL_SHAPE);
+    return await lagOf(this.#context.cluster, this.#subscribed('lag').held, options);
+  }
+
+  /** Stream to the partitions that this consumer holds now. */
+  get assignments(): ReadonlyMap<string, number[]> {
+    return this.#closed === null ? (this.#session?.map ?? NO_PARTITIONS) : NO_PARTITIONS;
+  }
+
+  /**
+   * Waits for the message that is being processed - of a loop up to a second, of `run` up to `revokeTimeout` - then
+   * checkpoints and leaves the group. Never rejects: what goes wrong is reported as 'asyncError'. Idempotent.
+   * go-liftbridge: `Close`.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** The same as `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(streams: readonly string[], { signal, timeout }: ConsumeOptions): Promise<Session> {
+    if (this.#closed !== null) throw this.#closedError('subscribe');
+    if (this.#starting !== null) throw this.#subscribedAlready();
+    const sources = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal];
+    const plan = {
+      context: this.#context,
+      groupId: this.groupId,
+      options: this.#options,
+      streams: [...new Set(streams)],
+      failed: () => void this.close(),
+    };
+    this.#context.started(this);
+    this.#starting = Session.start(plan, AbortSignal.any(sources), timeout ?? this.#context.requestTimeout);
+    try {
+      this.#session = await this.#starting;
+      return this.#session;
+    } catch (error) {
+      // Nothing was begun: it may be tried again.
+      this.#starting = null;
+      this.#context.ended(this);
+      throw error;
+    }
+  }
+
+  async #run(session: Session, handler: MessageHandler, options: ReturnType<typeof resolveRunOptions>): Promise<void> {
+    const { cluster, publisher } = this.#context;
+    const { groupId } = this;
+    const { intake } = session;
+    const context = { groupId, cluster, publisher, intake, fail: (error: unknown) => session.fail(error) };
+    await new MessageRunner(context, handler, options).run();
+    await this.close();
+    if (intake.over !== null && intake.over !== 'clean') throw intake.over.error;
+  }
+
+  #endWith(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const abort = (): void => {
+      this.#session?.intake.end({ error: signal.reason });
+      void this.close();
+    };
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    const before = this.#forget;
+    this.#forget = () => {
+      before();
+      signal.removeEventListener('abort', abort);
+    };
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(this.#closedError('subscribe'));
+    this.#forget();
+    const session = this.#session ?? (await this.#starting?.catch(() => null)) ?? null;
+    await session?.stop(this.#patience);
+    this.#context.ended(this);
+  }
+
+  #subscribed(operation: string): Session {
+    if (this.#closed !== null) throw this.#closedError(operation);
+    if (this.#session !== null) return this.#session;
+    throw new InvalidArgumentError(
+      `consumer.${operation}: the consumer is not subscribed to any stream. Subscribe first.`,
+      {
+        operation: `consumer.${operation}`,
+      },
+    );
+  }
+
+  #closedError(operation: string): ClosedError {
+    return new ClosedError(`consumer.${operation} failed: the consumer is closed. Create another one.`, {
+      operation: `consumer.${operation}`,
+    });
+  }
+
+  #subscribedAlready(): ConsumerExistsError {
+    const text = `consumer.subscribe failed: consumer "${this.consumerId}" of group "${this.groupId}" is subscribed already. Create another one.`;
+    return new ConsumerExistsError(text, { operation: 'consumer.subscribe' });
+  }
+}
+
+function needStreams(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'consumer.run: expected streams to be given, or subscribe to have been called before.',
+    {
+      operation: 'consumer.run',
+    },
+  );
+}
+
+function runsAlready(): InvalidArgumentError {
+  return new InvalidArgumentError('consumer.run: a handler is running already. Create another consumer for another.', {
+    operation: 'consumer.run',
+  });
+}

@@ -1,0 +1,77 @@
+import { HandlerError } from '../errors.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { PartitionsCallback } from './consumer-options.js';
+import type { HeldPartition } from './held-partition.js';
+import type { Ownership } from './ownership.js';
+import { within } from './pauses.js';
+
+/** After so many milliseconds whoever waits for the partition is told that this member lives. */
+const SAY_RELEASING = 100;
+
+/** What giving partitions up needs. */
+export interface GiveUp {
+  readonly checkpoints: Checkpoints;
+  readonly ownership: Ownership;
+  readonly onRevoked: PartitionsCallback | undefined;
+  /** Milliseconds for messages that are being processed and for `onRevoked`, together. */
+  readonly patience: number;
+  /** Milliseconds for storing what was processed. */
+  readonly storeTimeout: number;
+  /** Told of what went wrong on the way. */
+  readonly report: (error: unknown) => void;
+}
+
+/**
+ * Gives partitions of a stream up: waits for the message that is being processed and for `onRevoked`, stores the
+ * position, and says so to the next owner. Takes bounded time and never rejects.
+ */
+export async function giveUp(stream: string, partitions: readonly HeldPartition[], deps: GiveUp): Promise<void> {
+  for (const held of partitions) held.stop();
+  let saying: Promise<unknown> = Promise.resolve();
+  const slow = setTimeout(() => {
+    saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps)));
+  }, SAY_RELEASING);
+  const ends = performance.now() + deps.patience;
+  await within(ends - performance.now(), Promise.all(partitions.map((held) => held.idle())));
+  for (const held of partitions) held.expire();
+  await announce(stream, partitions, ends, deps);
+  clearTimeout(slow);
+  await saying;
+  await Promise.all(partitions.map((held) => finish(held, deps)));
+}
+
+async function announce(
+  stream: string,
+  partitions: readonly HeldPartition[],
+  ends: number,
+  { onRevoked, report }: GiveUp,
+): Promise<void> {
+  const known = partitions.filter(({ announced }) => announced).map(({ partition }) => partition);
+  if (known.length === 0 || onRevoked === undefined) return;
+  const called = (async () => onRevoked(stream, known))().catch((cause: unknown) => {
+    const text = `onRevoked for stream "${stream}", partitions ${known.join(', ')} threw`;
+    report(new HandlerError(text, { stream, operation: 'onRevoked', cause }));
+  });
+  await within(ends - performance.now(), called);
+}
+
+async function finish(held: HeldPartition, deps: GiveUp): Promise<void> {
+  // Nothing of it was processed, and its mark is for whoever has it now.
+  if (held.generation === 0n || (held.lost && held.position === null)) return;
+  try {
+    const { stream, partition } = held;
+    const mark = await deps.ownership.read(stream, partition, { timeout: deps.storeTimeout });
+    // Another member has waited for long enough and goes on by itself: its position is not to be set back.
+    if (deps.ownership.isOvertaken(mark, held.generation)) return;
+    await deps.checkpoints.store(held, deps.storeTimeout);
+    await say(held, 'released', deps);
+  } catch (error) {
+    deps.report(error);
+  }
+}
+
+async function say(held: HeldPartition, state: 'releasing' | 'released', deps: GiveUp): Promise<void> {
+  if (held.position === null && state === 'releasing') return;
+  const mark = { generation: held.generation, owner: deps.ownership.self, state };
+  await deps.ownership.write(held.stream, held.partition, mark, { timeout: deps.storeTimeout });
+}

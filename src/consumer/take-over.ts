@@ -1,0 +1,124 @@
+import type { Cluster } from '../cluster/contract.js';
+import { LiftbridgeError, NoOffsetError } from '../errors.js';
+import type { Start } from '../subscribe/positions.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { AutoOffset } from './consumer-options.js';
+import type { HeldPartition } from './held-partition.js';
+import type { Mark, Ownership } from './ownership.js';
+import { backoff, pause, unlessAborted } from './pauses.js';
+
+const LOOK_AGAIN = 100;
+
+/** What taking a partition over needs. */
+export interface TakeOver {
+  readonly cluster: Cluster;
+  readonly groupId: string;
+  readonly autoOffset: AutoOffset;
+  readonly checkpoints: Checkpoints;
+  readonly ownership: Ownership;
+  /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
+  readonly silence: number;
+  /** Milliseconds that an owner has to finish. */
+  readonly patience: number;
+  /** Told when all is done that does not depend on another member. */
+  readonly underWay: () => void;
+  /** Resolves when the application may be given messages. */
+  readonly welcome: () => Promise<void>;
+}
+
+/**
+ * Takes over a partition from whoever had it, without gap and, where that member lives, without duplicate: subscribing
+ * under the new epoch ends its subscription; it then finishes its message, stores its position and says so. Rejects
+ * with NO_OFFSET, with an error worth another attempt, or the reason of `held.signal`.
+ */
+export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<void> {
+  const { stream, partition, signal } = held;
+  const before = await deps.ownership.read(stream, partition, { signal });
+  const { start, isFresh } = await startOf(held, before, deps);
+  // A paused partition tells where it ends only when it is resumed.
+  await held.open(start, start.at !== 'offset');
+  const opened = start.at === 'offset' ? start.offset : held.begins;
+  if (opened === null) throw new Retake('its newest offset is not known yet');
+  // Only now: another one may have begun to take it over at the same time. Whoever does so from here on ends this.
+  const mark = await handedOver(held, deps);
+  const position = sameMark(before, mark) ? opened : (await deps.checkpoints.fetch(held)) + 1n;
+  if (position < opened) throw new Retake('its position was set back meanwhile');
+  if (isFresh) await deps.checkpoints.begin(held, position);
+  await hold(held, mark, deps);
+  deps.underWay();
+  await unlessAborted(deps.welcome(), signal);
+  held.activate(position);
+}
+
+/** Something has changed under way: the take-over begins anew. */
+export class Retake extends Error {
+  override readonly name = 'Retake';
+}
+
+/** Where to begin; fresh when the group is to be given that position first. */
+async function startOf(
+  held: HeldPartition,
+  mark: Mark | null,
+  deps: TakeOver,
+): Promise<{ readonly start: Start; readonly isFresh: boolean }> {
+  const cursor = await deps.checkpoints.fetch(held);
+  const isBeyond = cursor >= 0n && (await isBeyondEnd(held, cursor, deps));
+  if (cursor >= 0n && !isBeyond) return { start: { at: 'offset', offset: cursor + 1n }, isFresh: false };
+  // The group has had it and nothing of it: it was empty then, so all that came since is for the group.
+  const wasEmpty = cursor < 0n && mark !== null;
+  if (wasEmpty || deps.autoOffset === 'earliest') return { start: { at: 'offset', offset: 0n }, isFresh: isBeyond };
+  if (deps.autoOffset !== 'none') return { start: { at: deps.autoOffset }, isFresh: true };
+  const { stream, partition } = held;
+  const text = `Group "${deps.groupId}" has no position in stream "${stream}", partition ${partition}, and autoOffset is 'none'. Set a cursor, or choose where to begin.`;
+  throw new NoOffsetError(text, { stream, partition, operation: 'consumer.subscribe' });
+}
+
+/** Whether the cursor is for messages that are not there: of an earlier stream of that name, or lost with a broker. */
+async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: TakeOver): Promise<boolean> {
+  const { stream, partition, signal } = held;
+  const request = { stream, partition };
+  try {
+    const { metadata } = await cluster.callLeader('fetchPartitionMetadata', stream, partition, request, { signal });
+    if (metadata === undefined || metadata.newestOffset >= cursor) return false;
+    cluster.logger.warn({ stream, partition, cursor }, 'the position of a group is beyond the end: it begins anew');
+    return true;
+  } catch (error) {
+    // A paused partition tells nothing of its end, and has one.
+    if (LiftbridgeError.is(error, 'PARTITION_PAUSED')) return false;
+    throw error;
+  }
+}
+
+/** Waits until the owner has finished, or is taken to be dead; answers the mark as it is then. */
+async function handedOver(held: HeldPartition, deps: TakeOver): Promise<Mark | null> {
+  const { ownership, silence, patience, underWay } = deps;
+  const begun = performance.now();
+  let quiet = begun;
+  for (let look = 1; ; look++) {
+    try {
+      const mark = await ownership.read(held.stream, held.partition, { signal: held.signal });
+      if (mark === null || !ownership.isTaken(mark)) return mark;
+      const now = performance.now();
+      if ((mark.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
+    } catch {
+      // Where marks cannot be read they cannot be written: the owner's silence means nothing.
+      held.signal.throwIfAborted();
+      quiet = performance.now();
+    }
+    underWay();
+    await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
+    held.signal.throwIfAborted();
+  }
+}
+
+function sameMark(a: Mark | null, b: Mark | null): boolean {
+  return a?.generation === b?.generation && a?.owner === b?.owner && a?.state === b?.state;
+}
+
+/** Generations follow the epochs, so that of two members that take a partition over together the later one counts. */
+async function hold(held: HeldPartition, mark: Mark | null, { ownership }: TakeOver): Promise<void> {
+  const next = (mark?.generation ?? 0n) + 1n;
+  held.generation = next > held.epoch ? next : held.epoch;
+  const mine = { generation: held.generation, owner: ownership.self, state: 'held' } as const;
+  await ownership.write(held.stream, held.partition, mine, { signal: held.signal });
+}

@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Client,
+  type Consumer,
+  type ConsumerOptions,
+  connect,
+  LiftbridgeError,
+  type Message,
+} from 'liftbridge-client';
+import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
+
+/** Resolves once the condition holds; rejects with what it was waiting for after `within` milliseconds. */
+export async function until(what: string, holds: () => boolean, within = 10_000): Promise<void> {
+  const ends = Date.now() + within;
+  while (!holds()) {
+    if (Date.now() > ends) throw new Error(`not within ${within} ms: ${what}`);
+    await sleep(5);
+  }
+}
+
+/** A member of a group with its loop, and what came of it. */
+export class Member {
+  readonly consumer: Consumer;
+  readonly processed: string[] = [];
+  error: unknown = null;
+  done: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly client: Client,
+    readonly bench: Bench,
+    options: ConsumerOptions,
+  ) {
+    this.consumer = client.createConsumer('group', { autoOffset: 'earliest', ...options });
+  }
+
+  async start(): Promise<this> {
+    const messages = await this.consumer.subscribe(this.bench.streams);
+    this.done = (async () => {
+      for await (const message of messages) {
+        this.processed.push(message.text());
+        this.bench.note(message);
+      }
+    })().catch((error: unknown) => {
+      this.error = error;
+    });
+    return this;
+  }
+
+  get partitions(): string[] {
+    return [...this.consumer.assignments].flatMap(([stream, ids]) => ids.map((id) => `${stream}/${id}`));
+  }
+}
+
+/** A broker with streams under load, and members that process them. */
+export class Bench implements AsyncDisposable {
+  readonly streams: string[] = [];
+  readonly published: string[] = [];
+  readonly processed = new Set<string>();
+  readonly #counts = new Map<string, number>();
+  readonly members: Member[] = [];
+  readonly problems: unknown[] = [];
+  readonly asyncErrors: unknown[] = [];
+  readonly #clients: Client[] = [];
+  #loading: Promise<void>[] = [];
+  #stopped = false;
+
+  private constructor(
+    readonly broker: TestBroker,
+    readonly publisher: Client,
+  ) {
+    this.#clients.push(publisher);
+  }
+
+  static async start(options: TestBrokerOptions, streams: Record<string, number>): Promise<Bench> {
+    const broker = await TestBroker.start({ cursorsPartitions: 3, ...options });
+    const bench = new Bench(broker, await connect(broker.addresses as string[]));
+    const replicationFactor = options.brokers === undefined || options.brokers === 1 ? 1 : 3;
+    for (const [name, partitions] of Object.entries(streams)) {
+      await bench.publisher.createStream(name, name, { partitions, replicationFactor });
+      bench.streams.push(name);
+    }
+    return bench;
+  }
+
+  get partitions(): string[] {
+    return this.streams.flatMap((stream) =>
+      [...this.publisher.metadata.streams.get(stream)!.partitions.keys()].map((id) => `${stream}/${id}`),
+    );
+  }
+
+  /** A member with a client of its own, as another process would have. */
+  async member(consumerId: string, options: ConsumerOptions = {}): Promise<Member> {
+    const client = await connect(this.broker.addresses as string[], { resubscribeTimeout: 5_000 });
+    client.on('asyncError', (error) => this.asyncErrors.push(error));
+    this.#clients.push(client);
+    const member = new Member(client, this, { consumerId, ...options });
+    this.members.push(member);
+    return await member.start();
+  }
+
+  /** A publish that was repeated after a failure may be stored twice: only the same offset is the same message. */
+  note(message: Message): void {
+    this.processed.add(message.text());
+    const place = `${message.stream}/${message.partition} ${message.offset}`;
+    this.#counts.set(place, (this.#counts.get(place) ?? 0) + 1);
+  }
+
+  /** Publishes to every partition until `settle`, a message every so many milliseconds to each. */
+  load(every = 3): void {
+    for (const place of this.partitions) this.#loading.push(this.#publish(place, every));
+  }
+
+  async #publish(place: string, every: number): Promise<void> {
+    const [stream, partition] = place.split('/') as [string, string];
+    for (let count = 0; !this.#stopped; count++) {
+      const text = `${place}/${count}`;
+      await this.#persist(stream, Number(partition), text);
+      this.published.push(text);
+      await sleep(every);
+    }
+  }
+
+  async #persist(stream: string, partition: number, text: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.publisher.publish(stream, text, { partition, timeout: 1_000, ackPolicy: 'all' });
+        return;
+      } catch (error) {
+        if (!LiftbridgeError.is(error) || !error.retryable) throw error;
+      }
+    }
+  }
+
+  /** Stops publishing and waits until everything was processed. */
+  async settle(within = 15_000): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#loading);
+    this.#loading = [];
+    const missing = () => this.published.filter((text) => !this.processed.has(text));
+    await until('every message is processed', () => missing().length === 0, within).catch((error) => {
+      const held = this.members.map((member) => `${member.consumer.consumerId}: ${member.partitions.join(' ')}`);
+      throw new Error(
+        `${error.message}; missing ${missing().slice(0, 10).join(', ')} of ${missing().length}; ${held.join('; ')}`,
+      );
+    });
+  }
+
+  /** Messages that were processed more than once. */
+  get repeated(): string[] {
+    return [...this.#counts].filter(([, count]) => count > 1).map(([place, count]) => `${place} x${count}`);
+  }
+
+  /** Resolves when the members between them hold every partition once. */
+  async balanced(members = this.members, within = 10_000): Promise<void> {
+    const all = [...this.partitions].sort();
+    const held = () => members.flatMap((member) => member.partitions).sort();
+    await until(
+      `${members.map((member) => member.consumer.consumerId).join(', ')} hold every partition`,
+      () =>
+        held().join() === all.join() &&
+        members.every(
+          (member) => Math.abs(member.partitions.length - all.length / members.length) < this.streams.length + 1,
+        ),
+      within,
+    ).catch((error) => {
+      throw new Error(`${error.message}, but ${held().join(' ')}`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.members.map((member) => member.consumer.close()));
+    await Promise.all(this.#clients.map((client) => client.close({ timeout: 500 })));
+    await this.broker.close();
+  }
+}

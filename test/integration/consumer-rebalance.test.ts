@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Bench } from './consumer-harness.js';
+
+const QUICK = { consumerTimeout: 1_000, coordinatorTimeout: 500 };
+const STREAMS = { clicks: 6, orders: 4, views: 2 };
+
+describe('Consumer under load, where nobody dies', () => {
+  it.each([1, 3])(
+    'processes every message once on %i brokers while one to six members join and leave',
+    async (brokers) => {
+      await using bench = await Bench.start({ brokers, groups: QUICK }, STREAMS);
+      bench.load();
+      for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) {
+        await bench.member(id);
+        await sleep(60);
+      }
+      await bench.balanced();
+      for (const member of bench.members.slice(0, 3)) {
+        await member.consumer.close();
+        await sleep(60);
+      }
+      await bench.balanced(bench.members.slice(3));
+      await bench.settle();
+      expect(bench.repeated).toEqual([]);
+      expect(bench.members.map(({ error }) => error)).toEqual(Array(6).fill(null));
+      expect(bench.asyncErrors).toEqual([]);
+      expect(bench.published.length).toBeGreaterThan(500);
+    },
+    30_000,
+  );
+
+  it('goes on with a kept partition while others come and go', async () => {
+    await using bench = await Bench.start({ groups: QUICK }, { only: 2 });
+    bench.load(1);
+    const first = await bench.member('a', { autoCheckpoint: false });
+    const second = await bench.member('b', { autoCheckpoint: false });
+    await bench.balanced();
+    const kept = first.partitions;
+    const opened = bench.broker.openSubscriptions[0];
+    const third = await bench.member('c', { autoCheckpoint: false });
+    await third.consumer.close();
+    expect(first.partitions).toEqual(kept);
+    await bench.settle();
+    expect(bench.broker.openSubscriptions[0]).toBe(opened);
+    expect(bench.repeated).toEqual([]);
+    expect(second.error).toBeNull();
+  });
+
+  it('processes every message once while partition leaders move', async () => {
+    await using bench = await Bench.start({ brokers: 3, groups: QUICK }, { moving: 3 });
+    bench.load();
+    await bench.member('a');
+    await bench.member('b');
+    for (let move = 0; move < 6; move++) {
+      await bench.broker.moveLeader('moving', move % 3, (bench.broker.leaderOf('moving', move % 3) + 1) % 3);
+      await sleep(50);
+    }
+    await bench.settle();
+    expect(bench.repeated).toEqual([]);
+  });
+
+  it('gives more members than partitions their turn when one leaves', async () => {
+    await using bench = await Bench.start({ groups: QUICK }, { single: 1 });
+    bench.load();
+    const [a, b, c] = [await bench.member('a'), await bench.member('b'), await bench.member('c')];
+    expect([a, b, c].map((member) => member.partitions)).toEqual([['single/0'], [], []]);
+    await a.consumer.close();
+    await bench.balanced([b, c]);
+    await b.consumer.close();
+    await bench.balanced([c]);
+    await bench.settle();
+    expect(bench.repeated).toEqual([]);
+    expect(c.processed.length).toBeGreaterThan(0);
+  });
+});
