@@ -40,6 +40,8 @@ export class Route {
   #triedAt = 0;
   #openedAt = 0;
   #opening = false;
+  /** Whether the present stream has brought a response. */
+  #answered = false;
   #retired = false;
   #failures = 0;
   #failingSince: number | null = null;
@@ -127,7 +129,9 @@ export class Route {
     this.#stream = stream;
     this.#openedAt = Date.now();
     const forget = session.onClose(() => this.retire());
+    this.#answered = false;
     stream.onFrames((source, start, end) => {
+      this.#answered = true;
       this.#well();
       this.events.response(this, decodePublishResponse(source, start, end));
     });
@@ -176,7 +180,9 @@ export class Route {
     const inFlight = [...this.inFlight.values()];
     this.inFlight.clear();
     if (end.code === 0) this.events.written(unwritten);
-    this.events.ended(this, end, end.code === 0 ? inFlight : [...inFlight, ...unwritten]);
+    // A stream that was answered on was handled, whatever is said at its end.
+    const believed = this.#answered ? { ...end, processed: true } : end;
+    this.events.ended(this, believed, end.code === 0 ? inFlight : [...inFlight, ...unwritten]);
   }
 
   #well(): void {

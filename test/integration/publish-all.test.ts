@@ -1,0 +1,178 @@
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Ack, type Client, type ClientOptions, connect } from '../../src/index.js';
+
+let broker: TestBroker;
+let client: Client;
+
+async function reconnect(options: ClientOptions): Promise<void> {
+  await client.close();
+  client = await connect(broker.addresses, options);
+}
+
+beforeEach(async () => {
+  broker = await TestBroker.start();
+  client = await connect(broker.addresses);
+  await client.createStream('orders', 'orders', { partitions: 4 });
+});
+afterEach(async () => {
+  await client.close({ timeout: 100 });
+  await broker.close();
+});
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n));
+const stored = (partition = 0) =>
+  broker.messages('orders', partition).map(({ value }) => Buffer.from(value ?? []).toString());
+
+async function collect(acks: AsyncIterable<Ack>): Promise<Ack[]> {
+  const all: Ack[] = [];
+  for await (const ack of acks) all.push(ack);
+  return all;
+}
+
+describe('publishAll', () => {
+  it('publishes a source in order and hands out its acks in order', async () => {
+    const acks = await collect(client.publishAll('orders', numbers(2_000)));
+    expect(acks.map(({ offset }) => Number(offset))).toEqual(numbers(2_000).map(Number));
+    expect(stored()).toEqual(numbers(2_000));
+  });
+
+  it('takes the options of a message before those of the call', async () => {
+    const source = [
+      { value: 'a', partition: 1 },
+      { value: 'b', key: 'k' },
+    ];
+    const acks = await collect(client.publishAll('orders', source, { partition: 2 }));
+    expect(acks.map(({ messageSubject }) => messageSubject)).toEqual(['orders.1', 'orders.2']);
+  });
+
+  it('reads no further ahead than the window holds, and waits for a reader that is slow', async () => {
+    await reconnect({ maxInFlight: { messages: 8 } });
+    let pulled = 0;
+    function* source() {
+      for (; pulled < 1_000; ) yield String(pulled++);
+    }
+    let read = 0;
+    for await (const ack of client.publishAll('orders', source())) {
+      expect(Number(ack.offset)).toBe(read++);
+      expect(pulled - read).toBeLessThanOrEqual(8);
+      if (read === 30) await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    expect([read, pulled]).toEqual([1_000, 1_000]);
+  });
+
+  it('hands out acks while a slow source has nothing to give', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    async function* source() {
+      yield 'a';
+      yield 'b';
+      await gate;
+      yield 'c';
+    }
+    const offsets: bigint[] = [];
+    for await (const { offset } of client.publishAll('orders', source())) {
+      offsets.push(offset);
+      if (offset === 1n) release();
+    }
+    expect(offsets).toEqual([0n, 1n, 2n]);
+  });
+
+  it('ends with the first failure, after the acks of what came before, and tells the source', async () => {
+    let left = false;
+    async function* source() {
+      try {
+        for (const n of numbers(10)) yield n === '3' ? { value: n, partition: 77 } : n;
+      } finally {
+        left = true;
+      }
+    }
+    const offsets: bigint[] = [];
+    const loop = (async () => {
+      for await (const { offset } of client.publishAll('orders', source())) offsets.push(offset);
+    })();
+    await expect(loop).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION', partition: 77 });
+    expect(offsets).toEqual([0n, 1n, 2n]);
+    expect(left).toBe(true);
+  });
+
+  it('throws what the source threw, after the acks of what it gave before', async () => {
+    const broken = new Error('source');
+    function* source() {
+      yield 'a';
+      throw broken;
+    }
+    const offsets: bigint[] = [];
+    const loop = (async () => {
+      for await (const { offset } of client.publishAll('orders', source())) offsets.push(offset);
+    })();
+    await expect(loop).rejects.toBe(broken);
+    expect(offsets).toEqual([0n]);
+  });
+
+  it('leaves the source when the reader leaves', async () => {
+    let left = false;
+    function* source() {
+      try {
+        for (;;) yield 'x';
+      } finally {
+        left = true;
+      }
+    }
+    for await (const { offset } of client.publishAll('orders', source())) if (offset === 5n) break;
+    expect(left).toBe(true);
+  });
+
+  it('ends with the reason of its signal although the source keeps silent', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    async function* source() {
+      await new Promise(() => undefined);
+      yield 'never';
+    }
+    const loop = collect(client.publishAll('orders', source(), { signal: controller.signal }));
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(loop).rejects.toBe(reason);
+  });
+
+  it.each([
+    ['text', 'abc'],
+    ['bytes', Buffer.from('abc')],
+    ['nothing', null],
+    ['a number', 5],
+  ])('refuses %s for a source', async (_what, source) => {
+    await expect(collect(client.publishAll('orders', source as never))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('source'),
+    });
+  });
+
+  it.each([2, 1_000])('lets a hundred pipelines make progress through a window of %d', async (messages) => {
+    await reconnect({ maxInFlight: { messages } });
+    const pipelines = Array.from({ length: 100 }, async (_, id) => {
+      async function* slow() {
+        for (const n of numbers(30)) yield `${id}:${n}`;
+      }
+      const quick = numbers(30).map((n) => `${id}:${n}`);
+      return await collect(client.publishAll('orders', id % 2 ? slow() : quick, { partition: id % 4 }));
+    });
+    for (const acks of await Promise.all(pipelines)) expect(acks).toHaveLength(30);
+    for (const id of [0, 1, 99]) {
+      const own = stored(id % 4).filter((value) => value.startsWith(`${id}:`));
+      expect(own).toEqual(numbers(30).map((n) => `${id}:${n}`));
+    }
+  });
+
+  it('is not kept out by publishes that always fill the window', async () => {
+    await reconnect({ maxInFlight: { messages: 4 } });
+    let running = true;
+    const pressure = Array.from({ length: 20 }, async () => {
+      while (running) await client.publish('orders', 'pressure', { partition: 1 });
+    });
+    expect(await collect(client.publishAll('orders', numbers(50)))).toHaveLength(50);
+    running = false;
+    await Promise.all(pressure);
+  });
+});

@@ -1,0 +1,235 @@
+import { once } from 'node:events';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
+
+let broker: TestBroker;
+let client: Client;
+
+async function start(brokers: number, options: ClientOptions = {}): Promise<void> {
+  broker = await TestBroker.start({ brokers });
+  client = await connect(broker.addresses, options);
+}
+
+afterEach(async () => {
+  await client.close({ timeout: 100 });
+  await broker.close();
+});
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n));
+const stored = (stream: string, partition = 0) =>
+  broker.messages(stream, partition).map(({ value }) => Buffer.from(value ?? []).toString());
+
+describe('a publish stream that breaks', () => {
+  it('fails at once what is in flight, as CONNECTION with an unknown outcome, and is opened again', async () => {
+    await start(1);
+    await client.createStream('orders', 'orders');
+    await client.publish('orders', 'warm');
+    broker.faults.dropAcks(10);
+    const outcomes = Promise.allSettled(numbers(10).map((n) => client.publish('orders', n)));
+    await expect.poll(() => stored('orders').length).toBe(11);
+    const started = performance.now();
+    broker.faults.cutConnections();
+    for (const outcome of await outcomes) {
+      const expected = { code: 'CONNECTION', outcome: 'unknown', reason: 'lost', stream: 'orders', partition: 0 };
+      expect((outcome as PromiseRejectedResult).reason).toMatchObject(expected);
+    }
+    expect(performance.now() - started).toBeLessThan(1_000);
+    await expect(client.publish('orders', 'again')).resolves.toMatchObject({ offset: 11n });
+  });
+
+  it('sends again what cannot be stored twice: expected offsets on a stream that checks them', async () => {
+    await start(1);
+    await client.createStream('ledger', 'ledger', { optimisticConcurrencyControl: true });
+    await client.publish('ledger', 'warm', { expectedOffset: 0 });
+    broker.faults.resetNext('PublishAsync', 'INTERNAL_ERROR');
+    const acks = await Promise.all(
+      numbers(20).map((n) => client.publish('ledger', n, { expectedOffset: Number(n) + 1 }) as Promise<Ack>),
+    );
+    expect(acks.map(({ offset }) => Number(offset))).toEqual(numbers(20).map((n) => Number(n) + 1));
+    expect(stored('ledger')).toEqual(['warm', ...numbers(20)]);
+  });
+
+  it('says so when such a message may be the one that is there', async () => {
+    await start(1);
+    await client.createStream('ledger', 'ledger', { optimisticConcurrencyControl: true });
+    broker.faults.dropAcks(1);
+    const publish = client.publish('ledger', 'a', { expectedOffset: 0 });
+    await expect.poll(() => stored('ledger').length).toBe(1);
+    broker.faults.cutConnections();
+    await expect(publish).rejects.toMatchObject({
+      code: 'INCORRECT_OFFSET',
+      message: expect.stringContaining('may be this very one'),
+    });
+    expect(stored('ledger')).toEqual(['a']);
+  });
+
+  it('sends again what was certainly not handled: a refused stream', async () => {
+    await start(1);
+    await client.createStream('orders', 'orders');
+    broker.faults.resetNext('PublishAsync', 'REFUSED_STREAM', 3);
+    const acks = await Promise.all(numbers(50).map((n) => client.publish('orders', n)));
+    expect(acks).toHaveLength(50);
+    expect(stored('orders')).toEqual(numbers(50));
+  });
+
+  it('changes over on GOAWAY without failing anything', async () => {
+    await start(1);
+    await client.createStream('orders', 'orders');
+    await client.publish('orders', 'warm');
+    broker.faults.delayAcks(50);
+    const before = numbers(10).map((n) => client.publish('orders', n));
+    await expect.poll(() => stored('orders').length).toBe(11);
+    broker.faults.goAway();
+    const after = numbers(10).map((n) => client.publish('orders', `after-${n}`));
+    await broker.clock.advance(100);
+    broker.faults.delayAcks(0);
+    expect(await Promise.all([...before, ...after])).toHaveLength(20);
+    expect(stored('orders')).toEqual(['warm', ...numbers(10), ...numbers(10).map((n) => `after-${n}`)]);
+  });
+
+  it('is opened again after an outage longer than any backoff', async () => {
+    await start(1, { ackTimeout: 300 });
+    await client.createStream('orders', 'orders');
+    await client.publish('orders', 'before');
+    await broker.stopBroker(0);
+    const ends = Date.now() + 5_500;
+    let failures = 0;
+    while (Date.now() < ends) {
+      await client.publish('orders', 'lost').catch((error: LiftbridgeError) => {
+        expect(['ACK_TIMEOUT', 'CONNECTION']).toContain(error.code);
+        failures++;
+      });
+    }
+    expect(failures).toBeGreaterThan(3);
+    await broker.startBroker(0);
+    await expect(client.publish('orders', 'after', { timeout: 8_000 })).resolves.toMatchObject({ error: 'ok' });
+  }, 20_000);
+
+  it('tells that nothing was sent when no broker was there in time', async () => {
+    await start(1);
+    await client.createStream('orders', 'orders');
+    await broker.stopBroker(0);
+    await client.publish('orders', 'x', { timeout: 200 }).catch(() => undefined);
+    await expect(client.publish('orders', 'y', { timeout: 200 })).rejects.toMatchObject({
+      code: 'ACK_TIMEOUT',
+      message: expect.stringContaining('Nothing was stored'),
+    });
+  });
+});
+
+describe('a leader that changes', () => {
+  it('takes the traffic with it, in order', async () => {
+    await start(3);
+    await client.createStream('orders', 'orders', { replicationFactor: 3 });
+    const acks: Promise<Ack | null>[] = [];
+    for (let round = 0; round < 6; round++) {
+      for (const n of numbers(200)) acks.push(client.publish('orders', `${round}:${n}`));
+      await broker.moveLeader('orders', 0, round % 3);
+      await client.fetchMetadata({ streams: ['orders'] });
+    }
+    const outcomes = await Promise.allSettled(acks);
+    const lost = outcomes.filter(({ status }) => status === 'rejected').length;
+    const offsets = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value!.offset] : []));
+    expect(offsets).toEqual([...offsets].sort((a, b) => Number(a - b)));
+    expect(new Set(offsets).size).toBe(offsets.length);
+    expect(lost).toBe(0);
+  });
+
+  it('is waited for when the old one has failed: what is published meanwhile is not lost', async () => {
+    await start(3);
+    await client.createStream('orders', 'orders', { replicationFactor: 3 });
+    await client.publish('orders', 'warm', { ackPolicy: 'all' });
+    const noticed = once(client, 'disconnect');
+    await broker.stopBroker(broker.leaderOf('orders'));
+    await noticed;
+    const acks = await Promise.all(numbers(100).map((n) => client.publish('orders', n)));
+    expect(acks.map((ack) => Number(ack?.offset))).toEqual(numbers(100).map((n) => Number(n) + 1));
+  });
+
+  it('is done without when it cannot be reached but leads: another broker takes the publishes', async () => {
+    await start(3);
+    await client.createStream('orders', 'orders');
+    const leader = broker.addresses[broker.leaderOf('orders')]!;
+    const resolveBroker = ({ host, port }: { host: string; port: number }) =>
+      `${host}:${port}` === leader ? '127.0.0.1:1' : `${host}:${port}`;
+    const others = broker.addresses.filter((address) => address !== leader);
+    await using apart = await connect(others, { resolveBroker });
+    const ack = await apart.publish('orders', 'round about');
+    expect(ack).toMatchObject({ stream: 'orders', offset: 0n });
+    await expect(apart.publish('orders', 'again', { timeout: 300 })).resolves.toMatchObject({ offset: 1n });
+  });
+});
+
+/** Numbers that a seed repeats. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+describe('a storm of faults', () => {
+  const seeds = [1, 2, Date.now() % 100_000];
+
+  it.each(seeds)(
+    'settles every publish exactly once and stores what it acknowledged once, in order (seed %d)',
+    async (seed) => {
+      await start(3, { ackTimeout: 1_500, maxInFlight: { messages: 64 } });
+      const partitions = 3;
+      await client.createStream('storm', 'storm', { partitions, replicationFactor: 3 });
+      const chance = random(seed);
+      const outcomes = new Map<string, number>();
+      const acked: { value: string; partition: number; offset: bigint }[] = [];
+      const done: Promise<void>[] = [];
+      const publish = (value: string, partition: number): void => {
+        done.push(
+          new Promise((resolve) => {
+            client.publishAsync(
+              'storm',
+              value,
+              (error, ack) => {
+                outcomes.set(value, (outcomes.get(value) ?? 0) + 1);
+                if (ack !== null) acked.push({ value, partition, offset: ack.offset });
+                else expect(LiftbridgeError.is(error)).toBe(true);
+                resolve();
+              },
+              { partition, ackPolicy: 'all' },
+            );
+          }),
+        );
+      };
+      const troubles = [
+        () => broker.faults.cutConnections({ broker: Math.floor(chance() * 3) }),
+        () => broker.faults.goAway(),
+        () => broker.faults.resetNext('PublishAsync', 'INTERNAL_ERROR'),
+        () => broker.faults.rejectNext('PublishAsync', 'UNAVAILABLE'),
+        () => broker.faults.cutMidFrame('PublishAsync'),
+        () => broker.faults.dropAcks(3),
+        () => broker.faults.rejectNext('FetchMetadata', 'UNAVAILABLE'),
+        () => broker.moveLeader('storm', Math.floor(chance() * partitions), Math.floor(chance() * 3)),
+      ];
+      let count = 0;
+      for (let step = 0; step < 60; step++) {
+        for (let n = Math.floor(chance() * 20); n >= 0; n--) publish(`m${count++}`, Math.floor(chance() * partitions));
+        if (chance() < 0.4) await troubles[Math.floor(chance() * troubles.length)]!();
+        await new Promise((resolve) => setTimeout(resolve, chance() * 15));
+      }
+      broker.faults.clear();
+      await Promise.all(done);
+      expect([outcomes.size, new Set(outcomes.values())]).toEqual([count, new Set([1])]);
+      expect(acked.length).toBeGreaterThan(count / 3);
+      for (let partition = 0; partition < partitions; partition++) {
+        const log = stored('storm', partition);
+        expect(new Set(log).size).toBe(log.length);
+        const own = acked.filter((entry) => entry.partition === partition);
+        for (const { value, offset } of own) expect(log[Number(offset)]).toBe(value);
+        const order = own.map(({ value }) => Number(value.slice(1))).sort((a, b) => a - b);
+        const inLog = log.map((value) => Number(value.slice(1))).filter((n) => order.includes(n));
+        expect(inLog).toEqual(order);
+      }
+    },
+    30_000,
+  );
+});
