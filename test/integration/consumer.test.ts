@@ -1,0 +1,332 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, type Consumer, connect, type Message } from 'liftbridge-client';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { until } from './consumer-harness.js';
+
+let broker: TestBroker;
+let client: Client;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ cursorsPartitions: 3, groups: { consumerTimeout: 2_000 } });
+});
+afterAll(() => broker.close());
+beforeEach(async () => {
+  await broker.reset();
+  client = await connect(broker.addresses as string[]);
+  await client.createStream('orders', 'orders', { partitions: 2 });
+});
+afterEach(() => client.close());
+
+async function publish(count: number, partition = 0, stream = 'orders'): Promise<void> {
+  for (let i = 0; i < count; i++) await client.publish(stream, `${partition}-${i}`, { partition });
+}
+
+/** Reads so many messages, the last one processed too, and goes on reading. */
+async function take(messages: AsyncIterable<Message>, count: number): Promise<string[]> {
+  const texts: string[] = [];
+  const iterator = messages[Symbol.asyncIterator]();
+  while (texts.length < count) texts.push((await iterator.next()).value!.text());
+  void iterator.next().catch(() => undefined);
+  return texts;
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'none',
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+}
+
+describe('consumer.subscribe', () => {
+  it('delivers what is published after it has resolved, with the default autoOffset', async () => {
+    await publish(3);
+    const messages = await client.createConsumer('group').subscribe(['orders']);
+    await client.publish('orders', 'fresh');
+    expect(await take(messages, 1)).toEqual(['fresh']);
+  });
+
+  it.each([
+    ['new', ['late']],
+    ['latest', ['0-2', 'late']],
+    ['earliest', ['0-0', '0-1', '0-2', 'late']],
+  ] as const)('begins where autoOffset %s says when the group has no position', async (autoOffset, expected) => {
+    await publish(3);
+    const messages = await client.createConsumer('group', { autoOffset }).subscribe(['orders']);
+    await client.publish('orders', 'late');
+    expect(await take(messages, expected.length)).toEqual(expected);
+  });
+
+  it('throws NO_OFFSET in the loop when the group has no position and autoOffset is none', async () => {
+    const messages = await client.createConsumer('group', { autoOffset: 'none' }).subscribe(['orders']);
+    const failure = take(messages, 1);
+    await expect(failure).rejects.toMatchObject({ code: 'NO_OFFSET', stream: 'orders' });
+  });
+
+  it('goes on behind the cursor of the group, which go-liftbridge keeps under the same name', async () => {
+    await publish(5);
+    await client.setCursor('__group:group', 'orders', 0, 2n);
+    await client.setCursor('__group:group', 'orders', 1, 0n);
+    const messages = await client.createConsumer('group', { autoOffset: 'earliest' }).subscribe(['orders']);
+    expect(await take(messages, 2)).toEqual(['0-3', '0-4']);
+  });
+
+  it('misses nothing that is published to an empty partition while nobody of the group is there', async () => {
+    const first = client.createConsumer('group');
+    await first.subscribe(['orders']);
+    await first.close();
+    await publish(2);
+    const messages = await client.createConsumer('group').subscribe(['orders']);
+    expect(await take(messages, 2)).toEqual(['0-0', '0-1']);
+  });
+
+  it('begins anew when the position of the group is of an earlier stream of that name', async () => {
+    await publish(5);
+    const first = client.createConsumer('group', { autoOffset: 'earliest' });
+    await take(await first.subscribe(['orders']), 5);
+    await first.close();
+    await client.deleteStream('orders');
+    await client.createStream('orders', 'orders', { partitions: 2 });
+    await publish(2);
+    const messages = await client.createConsumer('group', { autoOffset: 'earliest' }).subscribe(['orders']);
+    expect(await take(messages, 2)).toEqual(['0-0', '0-1']);
+  });
+
+  it('rejects with CONSUMER_EXISTS for the id of another member, and when it is subscribed already', async () => {
+    const first = client.createConsumer('group', { consumerId: 'me' });
+    await first.subscribe(['orders']);
+    expect(await codeOf(client.createConsumer('group', { consumerId: 'me' }).subscribe(['orders']))).toBe(
+      'CONSUMER_EXISTS',
+    );
+    expect(await codeOf(first.subscribe(['orders']))).toBe('CONSUMER_EXISTS');
+  });
+
+  it('rejects with NO_SUCH_STREAM for a stream that does not exist', async () => {
+    expect(await codeOf(client.createConsumer('group').subscribe(['orders', 'nope']))).toBe('NO_SUCH_STREAM');
+  });
+
+  it('rejects with CURSORS_DISABLED when the server keeps no cursors, before it joins', async () => {
+    await using plain = await TestBroker.start();
+    await using other = await connect(plain.addresses as string[]);
+    await other.createStream('orders', 'orders');
+    expect(await codeOf(other.createConsumer('group').subscribe(['orders']))).toBe('CURSORS_DISABLED');
+    expect((await other.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
+  });
+
+  it('rejects with CLOSED once it is closed, and with the reason of an aborted signal', async () => {
+    const consumer = client.createConsumer('group');
+    await consumer.close();
+    expect(await codeOf(consumer.subscribe(['orders']))).toBe('CLOSED');
+    const aborted = client.createConsumer('group').subscribe(['orders'], { signal: AbortSignal.abort('enough') });
+    await expect(aborted).rejects.toBe('enough');
+  });
+
+  it('is tried again while two members create their group at the same time', async () => {
+    broker.faults.rejectNext('JoinConsumerGroup', 'FAILED_PRECONDITION', 'consumer group already exists');
+    broker.faults.rejectNext('JoinConsumerGroup', 'INTERNAL', 'no known metadata leader');
+    const consumer = client.createConsumer('group');
+    await consumer.subscribe(['orders']);
+    expect(consumer.assignments).toEqual(new Map([['orders', [0, 1]]]));
+  });
+});
+
+describe('the loop of a consumer', () => {
+  it('counts a message as processed when it asks for the next one', async () => {
+    await publish(3);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: false });
+    const iterator = (await consumer.subscribe(['orders']))[Symbol.asyncIterator]();
+    await iterator.next();
+    await consumer.checkpoint();
+    expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(-1n);
+    await iterator.next();
+    await consumer.checkpoint();
+    expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(0n);
+  });
+
+  it('checkpoints and leaves on break, without the message at hand', async () => {
+    await publish(3);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
+    for await (const message of await consumer.subscribe(['orders'])) if (message.offset === 1n) break;
+    expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(0n);
+    expect((await client.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
+    expect(consumer.assignments.size).toBe(0);
+  });
+
+  it('ends cleanly after close, which returns soon even when it is called inside the loop', async () => {
+    await publish(2);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
+    const started = performance.now();
+    for await (const _ of await consumer.subscribe(['orders'])) await consumer.close();
+    expect(performance.now() - started).toBeLessThan(2_500);
+  });
+
+  it('throws the reason of its signal at once, and leaves the group in the background', async () => {
+    const consumer = client.createConsumer('group');
+    const stop = new AbortController();
+    const messages = await consumer.subscribe(['orders'], { signal: stop.signal });
+    const next = messages[Symbol.asyncIterator]().next();
+    const started = performance.now();
+    stop.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    expect(performance.now() - started).toBeLessThan(200);
+    await consumer.close();
+    expect((await client.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
+  });
+
+  it('throws STREAM_DELETED when the last of its streams is deleted, and goes on while others are left', async () => {
+    await client.createStream('views', 'views');
+    const errors: unknown[] = [];
+    client.on('asyncError', (error) => errors.push(error));
+    const consumer = client.createConsumer('group');
+    const messages = await consumer.subscribe(['orders', 'views']);
+    const seen: string[] = [];
+    const loop = (async () => {
+      for await (const message of messages) seen.push(message.text());
+    })();
+    await client.deleteStream('views');
+    await until('the first deletion is reported', () => errors.length > 0);
+    expect(errors).toMatchObject([{ code: 'STREAM_DELETED', stream: 'views' }]);
+    await client.publish('orders', 'still');
+    await until('the other stream is read', () => seen.length > 0);
+    await client.deleteStream('orders');
+    await expect(loop).rejects.toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
+  });
+
+  it('keeps memory bounded while it stands still', async () => {
+    const value = Buffer.alloc(64 * 1024);
+    for (let i = 0; i < 400; i++) await client.publish('orders', value, { partition: i % 2 });
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
+    const iterator = (await consumer.subscribe(['orders']))[Symbol.asyncIterator]();
+    await iterator.next();
+    await sleep(300);
+    const before = process.memoryUsage().arrayBuffers;
+    let count = 1;
+    for (; count < 400; count++) await iterator.next();
+    expect(count).toBe(400);
+    // Both sides live here: the broker's copy is 25 MiB, what the consumer held beside it must be far less than another.
+    expect(before).toBeLessThan(2 * 400 * value.length);
+  });
+});
+
+describe('a rebalance', () => {
+  it('is told to onAssigned, onRevoked and the rebalance event, with onRevoked before the last checkpoint', async () => {
+    await publish(2, 0);
+    await publish(2, 1);
+    const told: string[] = [];
+    const cursors: bigint[] = [];
+    const first = client.createConsumer('group', {
+      consumerId: 'a',
+      autoOffset: 'earliest',
+      autoCheckpoint: false,
+      onAssigned: (stream, partitions) => void told.push(`+${stream} ${partitions}`),
+      onRevoked: async (stream, partitions) => {
+        told.push(`-${stream} ${partitions}`);
+        cursors.push(await client.fetchCursor('__group:group', stream, partitions[0]!));
+      },
+    });
+    const events: unknown[] = [];
+    client.on('rebalance', ({ consumerId, assigned, revoked }) =>
+      events.push([consumerId, [...assigned], [...revoked]]),
+    );
+    await take(await first.subscribe(['orders']), 4);
+    const second = client.createConsumer('group', { consumerId: 'b', autoOffset: 'earliest' });
+    await second.subscribe(['orders']);
+    await until('the first member has learnt of it', () => events.length === 3);
+    expect(told).toEqual(['+orders 0,1', '-orders 1']);
+    expect(cursors).toEqual([-1n]);
+    expect(events[0]).toEqual(['a', [['orders', [0, 1]]], []]);
+    expect(events[1]).toEqual(['b', [['orders', [1]]], []]);
+    expect(events[2]).toEqual(['a', [], [['orders', [1]]]]);
+    await until('it is checkpointed', () => second.assignments.has('orders'));
+    expect(await client.fetchCursor('__group:group', 'orders', 1)).toBe(1n);
+  });
+
+  it('waits for onRevoked no longer than revokeTimeout', async () => {
+    const first = client.createConsumer('group', {
+      consumerId: 'a',
+      revokeTimeout: 100,
+      onRevoked: () => new Promise(() => undefined),
+    });
+    await first.subscribe(['orders']);
+    const second = client.createConsumer('group', { consumerId: 'b' });
+    const messages = await second.subscribe(['orders']);
+    await client.publish('orders', 'moved', { partition: 1 });
+    expect(await take(messages, 1)).toEqual(['moved']);
+  });
+
+  it('ends the consumer with HANDLER_FAILED when onAssigned throws', async () => {
+    const consumer = client.createConsumer('group', {
+      onAssigned: () => {
+        throw new Error('no room');
+      },
+    });
+    const messages = await consumer.subscribe(['orders']);
+    await expect(take(messages, 1)).rejects.toMatchObject({ code: 'HANDLER_FAILED', cause: { message: 'no room' } });
+  });
+});
+
+describe('checkpoints', () => {
+  it('are made on a timer', async () => {
+    await publish(3);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: 50 });
+    await take(await consumer.subscribe(['orders']), 3);
+    let cursor = -1n;
+    const ends = Date.now() + 3_000;
+    while (cursor !== 2n && Date.now() < ends) cursor = await client.fetchCursor('__group:group', 'orders', 0);
+    expect(cursor).toBe(2n);
+  });
+
+  it('that fail on the timer are reported as asyncError and made up for', async () => {
+    await publish(3);
+    const errors: unknown[] = [];
+    client.on('asyncError', (error) => errors.push(error));
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: 50 });
+    const messages = await consumer.subscribe(['orders']);
+    broker.faults.rejectNext('SetCursor', 'INTERNAL', 'the disk is full', 1);
+    await take(messages, 3);
+    await until('the failure is reported', () => errors.length > 0);
+    expect(errors[0]).toMatchObject({ code: 'SERVER', text: 'the disk is full' });
+    let cursor = -1n;
+    const ends = Date.now() + 3_000;
+    while (cursor !== 2n && Date.now() < ends) cursor = await client.fetchCursor('__group:group', 'orders', 0);
+    expect(cursor).toBe(2n);
+  });
+
+  it('made by hand reject with what went wrong, and before subscribe with INVALID_ARGUMENT', async () => {
+    await publish(1);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: false });
+    expect(await codeOf(consumer.checkpoint())).toBe('INVALID_ARGUMENT');
+    await take(await consumer.subscribe(['orders']), 1);
+    broker.faults.rejectNext('SetCursor', 'INTERNAL', 'the disk is full', 1);
+    expect(await codeOf(consumer.checkpoint())).toBe('SERVER');
+    await consumer.checkpoint();
+    expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(0n);
+  });
+});
+
+describe('consumer.lag', () => {
+  it('tells for each partition how many committed messages are still to be processed', async () => {
+    await publish(5, 0);
+    await publish(2, 1);
+    const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
+    const messages = await consumer.subscribe(['orders']);
+    expect(await consumer.lag()).toEqual([
+      { stream: 'orders', partition: 0, position: 0n, highWatermark: 4n, lag: 5n },
+      { stream: 'orders', partition: 1, position: 0n, highWatermark: 1n, lag: 2n },
+    ]);
+    await take(messages, 7);
+    expect((await consumer.lag()).map(({ lag }) => lag)).toEqual([0n, 0n]);
+  });
+});
+
+describe('client.close', () => {
+  it('checkpoints and takes the members out of their groups', async () => {
+    await publish(3);
+    const other = await connect(broker.addresses as string[]);
+    const consumer: Consumer = other.createConsumer('group', { autoOffset: 'earliest' });
+    await take(await consumer.subscribe(['orders']), 3);
+    await other.close();
+    expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(2n);
+    expect((await client.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
+  });
+});
