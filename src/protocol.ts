@@ -32,7 +32,7 @@ export { decodePublishRequest, encodePublishRequest, type PublishFields } from '
 export { decodePublishResponse, encodePublishResponse } from './protocol/publish-response.js';
 export { type Ack, type AckError, fromAck, toAck } from './protocol/received-ack.js';
 export { type Message, ReceivedMessage } from './protocol/received-message.js';
-export { RecentText, WireError, WireReader } from './protocol/wire-reader.js';
+export { RecentText, type TextSource, WireError, WireReader } from './protocol/wire-reader.js';
 export {
   beginFrame,
   endFrame,

@@ -1,6 +1,6 @@
 import type { ByteWriter } from './byte-writer.js';
 import type { Ack, Ack_Error, AckPolicy } from './generated/api.js';
-import { RecentText, type WireReader } from './wire-reader.js';
+import { RecentText, type TextSource, type WireReader } from './wire-reader.js';
 
 /** Writes the fields of an Ack, in field order and without defaults, as the server does. */
 export function encodeAckFields(writer: ByteWriter, ack: Ack): void {
@@ -38,8 +38,8 @@ const recent = {
   ackInbox: new RecentText(),
 };
 
-/** Reads an Ack out of what the reader is open on. */
-export function decodeAckFields(reader: WireReader, strict = false): Ack {
+/** Reads an Ack out of what the reader is open on. `ids` may know its correlation id. */
+export function decodeAckFields(reader: WireReader, strict = false, ids?: TextSource): Ack {
   const ack: Ack = {
     stream: '',
     partitionSubject: '',
@@ -70,7 +70,7 @@ export function decodeAckFields(reader: WireReader, strict = false): Ack {
         ack.ackInbox = reader.string(strict, recent.ackInbox);
         break;
       case 0x32:
-        ack.correlationId = reader.string(strict);
+        ack.correlationId = reader.string(strict, ids);
         break;
       case 0x38:
         ack.ackPolicy = reader.int32() as AckPolicy;

@@ -1,7 +1,7 @@
 import { decodeAckFields, encodeAckFields } from './ack.js';
 import type { ByteWriter } from './byte-writer.js';
-import type { PublishAsyncError, PublishAsyncError_Code, PublishResponse } from './generated/api.js';
-import { WireReader } from './wire-reader.js';
+import type { Ack, PublishAsyncError, PublishAsyncError_Code, PublishResponse } from './generated/api.js';
+import { type TextSource, WireReader } from './wire-reader.js';
 
 /** Writes a PublishResponse, without a frame around it. */
 export function encodePublishResponse(writer: ByteWriter, response: PublishResponse): void {
@@ -36,34 +36,47 @@ function encodeError(writer: ByteWriter, error: PublishAsyncError): void {
 
 const reader = new WireReader();
 
-/** Reads a PublishResponse. Throws WireError on bytes that are none. */
-export function decodePublishResponse(source: Buffer, start = 0, end = source.length): PublishResponse {
+/** Reads a PublishResponse; `ids` may know its correlation ids. Throws WireError on bytes that are none. */
+export function decodePublishResponse(
+  source: Buffer,
+  start = 0,
+  end = source.length,
+  ids?: TextSource,
+): PublishResponse {
   reader.open(source, start, end);
   const response: PublishResponse = { ack: undefined, asyncError: undefined, correlationId: '' };
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 0x0a) response.ack = part(decodeAckFields);
-    else if (tag === 0x12) response.asyncError = part(decodeError);
-    else if (tag === 0x1a) response.correlationId = reader.string();
+    if (tag === 0x0a) response.ack = decodeAck(ids);
+    else if (tag === 0x12) response.asyncError = decodeError();
+    else if (tag === 0x1a) response.correlationId = reader.string(false, ids);
     else reader.skip(tag);
   }
   return response;
 }
 
-function part<T>(decode: (reader: WireReader) => T): T {
+function decodeAck(ids: TextSource | undefined): Ack {
+  const outerEnd = enterPart();
+  const ack = decodeAckFields(reader, false, ids);
+  reader.end = outerEnd;
+  return ack;
+}
+
+/** Bounds the reader to the message that begins here; answers the end of what is around it. */
+function enterPart(): number {
   const size = reader.length();
   const outerEnd = reader.end;
   reader.end = reader.position + size;
-  const value = decode(reader);
-  reader.end = outerEnd;
-  return value;
+  return outerEnd;
 }
 
-function decodeError(from: WireReader): PublishAsyncError {
+function decodeError(): PublishAsyncError {
+  const outerEnd = enterPart();
   const error: PublishAsyncError = { code: 0, message: '' };
-  for (let tag = from.tag(); tag !== 0; tag = from.tag()) {
-    if (tag === 0x08) error.code = from.int32() as PublishAsyncError_Code;
-    else if (tag === 0x12) error.message = from.string();
-    else from.skip(tag);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x08) error.code = reader.int32() as PublishAsyncError_Code;
+    else if (tag === 0x12) error.message = reader.string();
+    else reader.skip(tag);
   }
+  reader.end = outerEnd;
   return error;
 }

@@ -82,17 +82,17 @@ export class WireReader {
   }
 
   /** Text; what is not UTF-8 is an error when `strict`, and replaced by U+FFFD otherwise. */
-  string(strict = false, recent?: RecentText): string {
+  string(strict = false, known?: TextSource): string {
     const size = this.length();
     const start = this.position;
     this.position = start + size;
     if (size === 0) return '';
-    const known = recent?.match(this.source, start, size);
-    if (known !== undefined) return known;
+    const found = known?.match(this.source, start, size);
+    if (found !== undefined) return found;
     if (strict) this.#checkText(start, size);
     const text = this.source.toString('utf8', start, start + size);
     // A replaced byte must not pass as known text when somebody reads strictly.
-    if (recent !== undefined && !text.includes('\ufffd')) recent.keep(this.source, start, size, text);
+    if (known?.keep !== undefined && !text.includes('\ufffd')) known.keep(this.source, start, size, text);
     return text;
   }
 
@@ -161,13 +161,21 @@ function isAscii(source: Buffer, start: number, end: number): boolean {
   return true;
 }
 
+/** Knows some texts by their bytes, so that they need not be decoded. */
+export interface TextSource {
+  /** The text that these bytes are, or undefined. */
+  match(source: Buffer, start: number, size: number): string | undefined;
+  /** Told of a text that was decoded because it was not known. */
+  keep?(source: Buffer, start: number, size: number, text: string): void;
+}
+
 const LONGEST_RECENT = 64;
 
 /**
  * The text that a field held last. Stream names and subjects repeat from message to message: comparing the bytes is
  * cheaper than decoding them, and every message then shares one string.
  */
-export class RecentText {
+export class RecentText implements TextSource {
   #bytes: Uint8Array = new Uint8Array(LONGEST_RECENT);
   #size = 0;
   #text = '';

@@ -8,7 +8,7 @@ import { type PartitionLane, StreamLane } from './lanes.js';
 import { LeaderSearch } from './leader-search.js';
 import { lookUpStream } from './lookup.js';
 import type { Pending } from './pending.js';
-import type { Route } from './route.js';
+import type { Route, RouteSettings } from './route.js';
 import { Routes } from './routes.js';
 
 /**
@@ -21,10 +21,10 @@ const STALL_PAUSE = 50;
 
 /** What the dispatcher asks of the publisher. */
 export interface Settling {
-  readonly maxMessageBytes: number;
+  readonly routes: RouteSettings;
   /** Ends a publish with an error, or without one where no ack is to come. */
   settle(pending: Pending, error: unknown): void;
-  response(route: Route, response: PublishResponse): void;
+  response(route: Route, response: PublishResponse, pending: Pending | null): void;
   /** Whether sending it again cannot store it twice. */
   mayRepeat(pending: Pending): boolean;
 }
@@ -45,9 +45,9 @@ export class Dispatcher {
   constructor(cluster: Cluster, publisher: Settling) {
     this.#cluster = cluster;
     this.#publisher = publisher;
-    this.#routes = new Routes(cluster, publisher.maxMessageBytes, {
+    this.#routes = new Routes(cluster, publisher.routes, {
       settled: (route) => this.#routeSettled(route),
-      response: (route, response) => publisher.response(route, response),
+      response: publisher.response,
       written: (pendings) => {
         for (const pending of pendings) publisher.settle(pending, null);
       },
@@ -72,7 +72,7 @@ export class Dispatcher {
 
   /** Takes a publish that is settled off its route; what waited for it goes on. */
   finished(pending: Pending): void {
-    pending.route?.inFlight.delete(pending.correlationId);
+    pending.route?.inFlight.delete(pending);
     this.#leave(pending);
     const lane = pending.lane;
     if (lane !== null && lane.unsettled === 0 && !lane.waiting.empty) this.#pump(lane);
@@ -236,7 +236,7 @@ export class Dispatcher {
     pending.sent = true;
     pending.route = route;
     lane.unsettled++;
-    route.inFlight.set(pending.correlationId, pending);
+    route.inFlight.add(pending);
   }
 
   #leave(pending: Pending): void {

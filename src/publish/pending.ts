@@ -46,6 +46,9 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
     readonly headers: HeaderEntries | null,
     readonly ackInbox: string,
     readonly correlationId: string,
+    /** Its place in the order of the publisher; part of the correlation id unless the caller chose that. */
+    readonly number: number,
+    readonly chosenId: boolean,
     readonly ackPolicy: AckPolicy,
     readonly expectedOffset: bigint,
     readonly fixedPartition: number | null,

@@ -16,6 +16,7 @@ import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { Deadlines } from './deadlines.js';
 import { Dispatcher } from './dispatcher.js';
+import { numberText } from './in-flight.js';
 import { type Generation, Pending, type Settle } from './pending.js';
 import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
 import { type Route, tooLarge } from './route.js';
@@ -41,7 +42,8 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
   readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
-  readonly #prefix = `${randomBytes(9).toString('base64url')}-`;
+  /** Short, so that ids are cheap to make: they have to differ among what one session has in flight. */
+  readonly #prefix = randomBytes(4).toString('base64url');
   #count = 0;
   /** Ids that callers chose and that are in flight. */
   readonly #chosenIds = new Set<string>();
@@ -60,9 +62,9 @@ export class Publisher {
     this.#cluster = cluster;
     this.#options = options;
     this.#dispatcher = new Dispatcher(cluster, {
-      maxMessageBytes: options.maxMessageBytes,
+      routes: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#prefix },
       settle: (pending, error) => this.#settle(pending, error, null),
-      response: (route, response) => this.#response(route, response),
+      response: (route, response, pending) => this.#response(route, response, pending),
       mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
     });
     this.window = new Window(options.maxInFlight, (pending) => this.#admit(pending));
@@ -170,13 +172,17 @@ export class Publisher {
     }
     const policy = ackPolicyCode(options?.ackPolicy ?? 'leader');
     const expected = options?.expectedOffset;
+    const number = this.#count++;
+    const chosen = options?.correlationId;
     return new Pending(
       stream,
       key,
       body,
       headers,
       options?.ackInbox ?? '',
-      this.#correlationId(where, options?.correlationId, policy, stream),
+      chosen ? this.#choose(where, chosen) : this.#generate(number, policy, stream),
+      number,
+      Boolean(chosen),
       policy,
       expected === undefined ? NO_EXPECTATION : BigInt(expected),
       options?.partition ?? null,
@@ -188,12 +194,13 @@ export class Publisher {
     );
   }
 
-  #correlationId(where: string, chosen: string | undefined, policy: AckPolicy, stream: string): string {
-    if (!chosen) {
-      const id = this.#prefix + (this.#count++).toString(36);
-      // When nobody remembers the publish any more, the id has to tell which stream a refusal is about.
-      return policy === AckPolicy.NONE ? `${id}${STREAM_FOLLOWS}${stream}` : id;
-    }
+  #generate(number: number, policy: AckPolicy, stream: string): string {
+    const id = this.#prefix + numberText(number);
+    // When nobody remembers the publish any more, the id has to tell which stream a refusal is about.
+    return policy === AckPolicy.NONE ? `${id}${STREAM_FOLLOWS}${stream}` : id;
+  }
+
+  #choose(where: string, chosen: string): string {
     if (this.#chosenIds.has(chosen))
       throw new InvalidArgumentError(
         `${where}: expected correlationId to be one that is not in flight, got ${JSON.stringify(chosen)} (string)`,
@@ -208,11 +215,9 @@ export class Publisher {
     if (!this.#stopped) this.#dispatcher.dispatch(pending);
   }
 
-  #response(route: Route, response: PublishResponse): void {
+  #response(route: Route, response: PublishResponse, pending: Pending | null): void {
     const { ack, asyncError } = response;
-    // Beside an error there is an empty ack.
-    const pending = route.inFlight.get(asyncError ? response.correlationId : (ack?.correlationId ?? ''));
-    if (pending === undefined) {
+    if (pending === null) {
       if (asyncError) this.#refusedUnawaited(route, asyncError, response.correlationId);
     } else if (asyncError) this.#refused(pending, errorFromAsyncError(asyncError, contextOf(pending)));
     else if (ack!.stream === pending.stream) this.#acknowledged(pending, ack!);

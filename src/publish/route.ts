@@ -6,6 +6,7 @@ import { encodePublishRequest } from '../protocol/publish-request.js';
 import { decodePublishResponse } from '../protocol/publish-response.js';
 import type { DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
+import { InFlight } from './in-flight.js';
 import type { PartitionLane } from './lanes.js';
 import type { Pending } from './pending.js';
 
@@ -19,17 +20,25 @@ const WELL_AFTER = 1_000;
 export interface RouteEvents {
   /** The stream is open, or failed to open: the lanes that wait for it have to go on. */
   settled(route: Route): void;
-  response(route: Route, response: PublishResponse): void;
+  /** `pending` is the publish that the response is about; null when there is none of its correlation id. */
+  response(route: Route, response: PublishResponse, pending: Pending | null): void;
   /** The connection has taken publishes that nobody acknowledges. */
   written(pendings: readonly Pending[]): void;
   /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
   ended(route: Route, end: StreamEnd, lost: readonly Pending[]): void;
 }
 
+/** What all routes of a publisher share. */
+export interface RouteSettings {
+  readonly maxMessageBytes: number;
+  /** What generated correlation ids begin with. */
+  readonly idPrefix: string;
+}
+
 /** The PublishAsync stream to one broker, opened on demand, again and again. */
 export class Route {
-  /** Sent and neither acknowledged nor given up, by correlation id, in the order of sending. */
-  readonly inFlight = new Map<string, Pending>();
+  /** Sent and neither acknowledged nor given up. */
+  readonly inFlight: InFlight;
   /** Lanes that want to send as soon as the stream is open. */
   readonly waiting = new Set<PartitionLane>();
   /** No use trying before this time, as of `Date.now()`. */
@@ -53,9 +62,11 @@ export class Route {
   constructor(
     readonly target: BrokerTarget,
     private readonly cluster: Cluster,
-    private readonly maxMessageBytes: number,
+    private readonly settings: RouteSettings,
     private readonly events: RouteEvents,
-  ) {}
+  ) {
+    this.inFlight = new InFlight(settings.idPrefix);
+  }
 
   /** Whether it can be written to now. */
   get usable(): boolean {
@@ -133,7 +144,9 @@ export class Route {
     stream.onFrames((source, start, end) => {
       this.#answered = true;
       this.#well();
-      this.events.response(this, decodePublishResponse(source, start, end));
+      this.inFlight.found = null;
+      const response = decodePublishResponse(source, start, end, this.inFlight);
+      this.events.response(this, response, this.inFlight.found);
     });
     void stream.ended.then((end) => {
       forget();
@@ -177,8 +190,7 @@ export class Route {
     if (!this.#retired) this.#block();
     const unwritten = this.#unwritten;
     this.#unwritten = [];
-    const inFlight = [...this.inFlight.values()];
-    this.inFlight.clear();
+    const inFlight = this.inFlight.clear();
     if (end.code === 0) this.events.written(unwritten);
     // A stream that was answered on was handled, whatever is said at its end.
     const believed = this.#answered ? { ...end, processed: true } : end;
@@ -204,7 +216,8 @@ export class Route {
     const pending = this.#current!;
     encodePublishRequest(writer, pending);
     const size = writer.length - before;
-    if (size > this.maxMessageBytes) throw tooLarge(pending.stream, size, this.maxMessageBytes);
+    const { maxMessageBytes } = this.settings;
+    if (size > maxMessageBytes) throw tooLarge(pending.stream, size, maxMessageBytes);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { Route, type RouteEvents } from './route.js';
+import { Route, type RouteEvents, type RouteSettings } from './route.js';
 
 /** Once everything is settled, brokers have so long to end the streams; some wait for acks that will never come. */
 const LAST_WORDS = 500;
@@ -7,15 +7,15 @@ const LAST_WORDS = 500;
 /** The routes of a publisher, one a broker at a time. */
 export class Routes {
   readonly #cluster: Cluster;
-  readonly #maxMessageBytes: number;
+  readonly #settings: RouteSettings;
   readonly #events: RouteEvents;
   readonly #current = new Map<string, Route>();
   /** Routes that take nothing new but still wait for acks. */
   readonly #retiring = new Set<Route>();
 
-  constructor(cluster: Cluster, maxMessageBytes: number, events: RouteEvents) {
+  constructor(cluster: Cluster, settings: RouteSettings, events: RouteEvents) {
     this.#cluster = cluster;
-    this.#maxMessageBytes = maxMessageBytes;
+    this.#settings = settings;
     this.#events = events;
   }
 
@@ -24,7 +24,7 @@ export class Routes {
     const known = this.#current.get(target.address);
     if (known !== undefined && !known.retired) return known;
     if (known !== undefined && !known.closed) this.#retiring.add(known);
-    const route = new Route(target, this.#cluster, this.#maxMessageBytes, this.#events);
+    const route = new Route(target, this.#cluster, this.#settings, this.#events);
     this.#current.set(target.address, route);
     return route;
   }
