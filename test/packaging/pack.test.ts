@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { connect } from 'liftbridge-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
@@ -30,15 +32,19 @@ const NAMES = [
   ['{ TestBroker }', 'liftbridge-test-broker'],
 ];
 
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+const recipe = (name: string): string => join(root, 'test/packaging/recipes', name);
+
 describe('the packed packages', () => {
   let folder: string;
+  let tarballs: string[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'liftbridge-pack-'));
     await run('npm', ['run', 'build'], { cwd: root });
     await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
     await run('npm', ['pack', '-w', 'liftbridge-test-broker', '--pack-destination', folder], { cwd: root });
-    const tarballs = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).map((name) => `./${name}`);
+    tarballs = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).map((name) => `./${name}`);
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true }));
     const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...tarballs];
     await run('npm', install, { cwd: folder });
@@ -65,21 +71,23 @@ describe('the packed packages', () => {
     const typed = `${imports}\nexport async function main(): Promise<void> {${PROGRAM.replace('ack.offset', 'ack!.offset')}}\n`;
     await writeFile(join(folder, 'typed.mts'), typed);
     await writeFile(join(folder, 'typed.cts'), typed);
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const types = ['--typeRoots', join(root, 'node_modules/@types'), '--types', 'node'];
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--exactOptionalPropertyTypes',
-      '--target',
-      'es2022',
-      '--module',
-      'nodenext',
-      '--lib',
-      'es2023,esnext.disposable',
-    ];
-    const check = run(process.execPath, [tsc, ...options, ...types, 'typed.mts', 'typed.cts'], { cwd: folder });
+    const compilerOptions = {
+      ...{ noEmit: true, strict: true, exactOptionalPropertyTypes: true, target: 'es2022', module: 'nodenext' },
+      ...{ lib: ['es2023', 'esnext.disposable'], typeRoots: [join(root, 'node_modules/@types')], types: ['node'] },
+    };
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['typed.mts', 'typed.cts'] }),
+    );
+    const check = run(bin('tsc'), ['-p', '.'], { cwd: folder });
     await expect(check).resolves.toMatchObject({ stdout: '' });
+  }, 60_000);
+
+  it('satisfy publint and Are The Types Wrong', async () => {
+    for (const tarball of tarballs) {
+      await run(bin('publint'), [tarball, '--strict'], { cwd: folder });
+      await run(bin('attw'), [tarball], { cwd: folder });
+    }
   }, 60_000);
 
   it('bring a command that tells its version', async () => {
@@ -88,11 +96,46 @@ describe('the packed packages', () => {
     expect(stdout).toMatch(/\d+\.\d+\.\d+/);
   });
 
+  it('bring a command that serves a cluster until it is told to stop', async () => {
+    const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
+    const child = spawn(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], { cwd: folder, timeout: 20_000 });
+    const ended = once(child, 'exit');
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const [, addresses] = /^ready grpc=(\S+) nats=nats:\/\/\S+\n$/.exec(line.toString()) ?? [];
+    expect(addresses?.split(',')).toHaveLength(3);
+    const client = await connect(addresses!.split(','));
+    await client.createStream('greetings', 'greetings', { replicationFactor: 3 });
+    await expect(client.publish('greetings', 'hello', { ackPolicy: 'all' })).resolves.toMatchObject({ offset: 0n });
+    await client.close();
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it('serve the node:test recipe', async () => {
+    await copyFile(recipe('node.test.mjs'), join(folder, 'node.test.mjs'));
+    const { stdout } = await run(process.execPath, ['--test', 'node.test.mjs'], { cwd: folder, timeout: 20_000 });
+    expect(stdout).toMatch(/^# pass 1$/m);
+  });
+
+  it('serve the Jest recipe as CommonJS', async () => {
+    for (const name of ['jest.test.js', 'jest-globals.cjs']) await copyFile(recipe(name), join(folder, name));
+    const args = ['--require', './jest-globals.cjs', '--test', 'jest.test.js'];
+    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 20_000 });
+    expect(stdout).toMatch(/^# pass 1$/m);
+  });
+
   it('have no install scripts', async () => {
     for (const name of ['liftbridge-client', 'liftbridge-test-broker']) {
       const { stdout } = await run('npm', ['pkg', 'get', 'scripts'], { cwd: join(folder, 'node_modules', name) });
       const scripts = Object.keys(JSON.parse(stdout) as object);
       expect(scripts.filter((script) => /^(pre|post)?(install|prepare)/.test(script))).toEqual([]);
     }
+  });
+});
+
+describe('docs/testing.md', () => {
+  it.each(['vitest.test.ts', 'jest.test.js', 'node.test.mjs'])('shows the recipe %s as it is tested', async (name) => {
+    const guide = await readFile(join(root, 'docs/testing.md'), 'utf8');
+    expect(guide).toContain(await readFile(recipe(name), 'utf8'));
   });
 });

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it, vi } from 'vitest';
+
+const MODULES: Readonly<Record<string, () => Promise<object>>> = {
+  'liftbridge-client': () => import('liftbridge-client'),
+  'liftbridge-test-broker': () => import('liftbridge-test-broker'),
+  'node:assert/strict': () => import('node:assert/strict'),
+  'node:fs/promises': () => import('node:fs/promises'),
+  'node:os': () => import('node:os'),
+  'node:path': () => import('node:path'),
+  nats: () => import('nats'),
+  selfsigned: () => import('selfsigned'),
+};
+const AsyncFunction = (async () => {}).constructor as new (
+  ...code: string[]
+) => (modules: Record<string, object>) => Promise<void>;
+
+/** The TypeScript blocks of a document that are programs, by the heading they stand under. */
+function programs(path: string): [heading: string, code: string][] {
+  const text = readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+  let heading = path;
+  const found: [string, string][] = [];
+  for (const [, title, code] of text.matchAll(/^#+ (.+)$|^```ts\n([\s\S]*?)^```$/gm)) {
+    if (title !== undefined) heading = title;
+    else if (!code!.includes("from 'vitest'")) found.push([heading, code!]);
+  }
+  return found;
+}
+
+/** Runs a program as if it were a module. */
+async function run(code: string): Promise<void> {
+  const { outputText } = ts.transpileModule(code, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  const modules: Record<string, object> = {};
+  for (const [, name] of code.matchAll(/^import .* from '(.+)';$/gm)) modules[name!] = await MODULES[name!]!();
+  const body = outputText
+    .replace(/^import (\w+) from '(.+)';$/gm, "const { default: $1 } = modules['$2'];")
+    .replace(/^import \{(.+)\} from '(.+)';$/gm, (_, names: string, name: string) => {
+      return `const {${names.replaceAll(' as ', ': ')}} = modules['${name}'];`;
+    });
+  await new AsyncFunction('modules', body)(modules);
+}
+
+describe.each(['docs/testing.md', 'test-broker/README.md'])('%s', (path) => {
+  it.each(programs(path))('does what it shows under "%s"', async (_heading, code) => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    await run(code);
+    // A comment behind a console.log is what it prints.
+    const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, printed]) => printed);
+    expect(log.mock.calls.map((printed) => printed.map(shown).join(' '))).toEqual(promised);
+    log.mockRestore();
+  });
+});
+
+function shown(value: unknown): string {
+  return typeof value === 'bigint' ? `${value}n` : String(value);
+}
