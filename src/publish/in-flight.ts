@@ -3,16 +3,22 @@ import type { Pending } from './pending.js';
 
 const LONGEST_NUMBER = 11;
 const RADIX = 36;
+const FEWEST_SLOTS = 256;
+const MOST_SLOTS = 65_536;
 
 /**
  * The publishes in flight on one route, found by their correlation ids. Generated ids are a prefix and a number: they are
- * read off the bytes of a response without making text of them, which every single ack would pay for.
+ * read off the bytes of a response without making text of them, which every single ack would pay for. By number they stand
+ * in a ring: acks come nearly in the order of the publishes, and a Map whose entries come and go makes garbage all the time.
  */
 export class InFlight implements TextSource {
   /** The publish that the last id stood for; null when it stood for none. */
   found: Pending | null = null;
   readonly #prefix: Buffer;
-  readonly #numbered = new Map<number, Pending>();
+  #slots: (Pending | null)[] = new Array(FEWEST_SLOTS).fill(null);
+  #count = 0;
+  /** Those whose slot was taken by a later one: acks that are long in coming. */
+  readonly #overtaken = new Map<number, Pending>();
   readonly #named = new Map<string, Pending>();
 
   /** `prefix`: what generated ids begin with, in ASCII. */
@@ -21,21 +27,53 @@ export class InFlight implements TextSource {
   }
 
   add(pending: Pending): void {
-    if (pending.chosenId) this.#named.set(pending.correlationId, pending);
-    else this.#numbered.set(pending.number, pending);
+    if (pending.chosenId) {
+      this.#named.set(pending.correlationId, pending);
+      return;
+    }
+    if (++this.#count * 2 > this.#slots.length && this.#slots.length < MOST_SLOTS) this.#grow();
+    this.#put(pending);
   }
 
   delete(pending: Pending): void {
-    if (pending.chosenId) this.#named.delete(pending.correlationId);
-    else this.#numbered.delete(pending.number);
+    if (pending.chosenId) {
+      this.#named.delete(pending.correlationId);
+      return;
+    }
+    const slot = pending.number % this.#slots.length;
+    if (this.#slots[slot] === pending) this.#slots[slot] = null;
+    else if (!this.#overtaken.delete(pending.number)) return;
+    this.#count--;
   }
 
   /** Takes all out, in the order in which they were published. */
   clear(): Pending[] {
-    const all = [...this.#numbered.values(), ...this.#named.values()];
-    this.#numbered.clear();
+    const slotted = this.#slots.filter((pending) => pending !== null);
+    const all = [...slotted, ...this.#overtaken.values(), ...this.#named.values()];
+    this.#slots = new Array(FEWEST_SLOTS).fill(null);
+    this.#count = 0;
+    this.#overtaken.clear();
     this.#named.clear();
     return all.sort((a, b) => a.number - b.number);
+  }
+
+  #put(pending: Pending): void {
+    const slot = pending.number % this.#slots.length;
+    const earlier = this.#slots[slot] ?? null;
+    if (earlier !== null) this.#overtaken.set(earlier.number, earlier);
+    this.#slots[slot] = pending;
+  }
+
+  #grow(): void {
+    const slots = this.#slots;
+    this.#slots = new Array(slots.length * 4).fill(null);
+    for (const pending of slots) if (pending !== null) this.#put(pending);
+  }
+
+  #numbered(number: number): Pending | undefined {
+    const pending = this.#slots[number % this.#slots.length] ?? null;
+    if (pending?.number === number) return pending;
+    return this.#overtaken.size === 0 ? undefined : this.#overtaken.get(number);
   }
 
   match(source: Buffer, start: number, size: number): string | undefined {
@@ -55,7 +93,7 @@ export class InFlight implements TextSource {
       if (digit < 0 || digit >= RADIX) return undefined;
       number = number * RADIX + digit;
     }
-    return this.#numbered.get(number);
+    return this.#numbered(number);
   }
 
   #byName(source: Buffer, start: number, size: number): Pending | null {

@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { InFlight, numberText } from '../../../src/publish/in-flight.js';
+import type { Pending } from '../../../src/publish/pending.js';
+
+const PREFIX = 'a_b-cd';
+
+function generated(number: number): Pending {
+  return { number, chosenId: false, correlationId: PREFIX + numberText(number) } as Pending;
+}
+
+function chosen(number: number, correlationId: string): Pending {
+  return { number, chosenId: true, correlationId } as Pending;
+}
+
+function find(inFlight: InFlight, id: string): Pending | null {
+  const bytes = Buffer.from(`..${id}..`);
+  const text = inFlight.match(bytes, 2, bytes.length - 4);
+  expect(text).toBe(inFlight.found?.correlationId);
+  return inFlight.found;
+}
+
+describe('InFlight', () => {
+  it('finds what is in flight by its id, and nothing else', () => {
+    const inFlight = new InFlight(PREFIX);
+    const [one, other] = [generated(71), chosen(72, 'mine')];
+    inFlight.add(one);
+    inFlight.add(other);
+    expect(find(inFlight, one.correlationId)).toBe(one);
+    expect(find(inFlight, 'mine')).toBe(other);
+    for (const id of [PREFIX, `${PREFIX}20`, `${PREFIX}!`, `${PREFIX}1Z`, 'mine2', '', `x${one.correlationId}`])
+      expect(find(inFlight, id)).toBeNull();
+    inFlight.delete(one);
+    expect(find(inFlight, one.correlationId)).toBeNull();
+  });
+
+  it('takes a chosen id that begins like a generated one for what it is', () => {
+    const inFlight = new InFlight(PREFIX);
+    const mine = chosen(3, `${PREFIX}zz`);
+    inFlight.add(mine);
+    expect(find(inFlight, mine.correlationId)).toBe(mine);
+  });
+
+  it('is right for whatever comes and goes', () => {
+    const step = fc.record({ add: fc.boolean(), gap: fc.integer({ min: 1, max: 900 }), which: fc.nat() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 2_000 }), (steps) => {
+        const inFlight = new InFlight(PREFIX);
+        const model = new Map<number, Pending>();
+        let number = 0;
+        for (const { add, gap, which } of steps) {
+          number += gap;
+          const entry = add ? generated(number) : [...model.values()][which % Math.max(1, model.size)];
+          if (entry === undefined) continue;
+          if (add) inFlight.add(entry);
+          else inFlight.delete(entry);
+          if (add) model.set(number, entry);
+          else model.delete(entry.number);
+          expect(find(inFlight, entry.correlationId)).toBe(model.get(entry.number) ?? null);
+        }
+        expect(inFlight.clear()).toEqual([...model.values()]);
+        for (const { correlationId } of model.values()) expect(find(inFlight, correlationId)).toBeNull();
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
