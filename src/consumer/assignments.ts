@@ -13,6 +13,8 @@ const BUDGET = 8 * 1024 * 1024;
 const LARGEST_SHARE = 1024 * 1024;
 const SMALLEST_SHARE = 64 * 1024;
 const LONGEST_RETRY = 2_000;
+/** Partitions that are lost within so many milliseconds are given up together. */
+const TOGETHER = 10;
 
 /** What the held partitions tell the consumer, and need of it. */
 export interface AssignmentEvents extends HeldEvents {
@@ -44,6 +46,8 @@ export class Assignments {
   readonly #coming = new Set<HeldPartition>();
   #underWay: Promise<unknown>[] = [];
   #known = new Set<string>();
+  #lost: HeldPartition[] = [];
+  #lostTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(
@@ -69,7 +73,7 @@ export class Assignments {
 
   /** Stream to partitions that are held. */
   get map(): PartitionMap {
-    return toMap(this.#held.keys());
+    return toMap([...this.#held].filter(([, { signal }]) => !signal.aborted).map(([key]) => key));
   }
 
   /** Resolves when every partition of the first assignment waits for nothing but other members. */
@@ -80,6 +84,7 @@ export class Assignments {
   /** Gives up what is not assigned any more, takes over what is new and leaves the rest in peace. */
   reconcile(assignments: readonly PartitionAssignment[], epoch: bigint): Change {
     if (this.#closed) return { assigned: new Map(), revoked: new Map() };
+    this.#releaseLost();
     const wanted = new Set<string>();
     for (const { stream, partitions } of assignments)
       for (const partition of partitions) wanted.add(keyOf(stream, partition));
@@ -97,14 +102,17 @@ export class Assignments {
 
   /** Gives a partition up that the broker gave to another member. */
   lost(held: HeldPartition): void {
-    if (this.#held.get(keyOf(held.stream, held.partition)) !== held) return;
-    this.#release([held]);
+    if (this.#held.get(keyOf(held.stream, held.partition)) !== held || held.signal.aborted) return;
+    held.stop();
+    this.#lost.push(held);
+    if (this.#lost.length === 1) this.#lostTimer = setTimeout(() => this.#releaseLost(), TOGETHER);
     this.#events.hurry();
   }
 
   /** Gives everything up, for good; `patience` in place of the usual one. Bounded, never rejects. */
   async releaseAll(patience: number, storeTimeout: number): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#lostTimer);
     this.#release([...this.#held.values()], { ...this.#giveUp, patience, storeTimeout });
     await Promise.all(this.#leaving.values());
   }
@@ -112,6 +120,11 @@ export class Assignments {
   /** Lets every partition see whether its leader has moved. */
   metadataChanged(): void {
     for (const held of this.#held.values()) held.metadataChanged();
+  }
+
+  #releaseLost(): void {
+    clearTimeout(this.#lostTimer);
+    this.#release(this.#lost.splice(0).filter((held) => this.#held.get(keyOf(held.stream, held.partition)) === held));
   }
 
   #release(partitions: readonly HeldPartition[], deps = this.#giveUp): void {
