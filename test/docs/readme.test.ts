@@ -13,7 +13,7 @@ declare global {
   const subscription: liftbridge.Subscription;
   const message: liftbridge.Message;
   const broker: testing.TestBroker;
-  function bill(order: unknown): Promise<void>;
+  function bill(...order: unknown[]): Promise<void>;
 }
 `;
 
