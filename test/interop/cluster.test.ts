@@ -127,6 +127,25 @@ describe(`a client on a cluster (${where})`, () => {
     expect(await read(stream, { startAt: { cursor: 'reader' } }, 3)).toBe('789');
   });
 
+  it('shares partitions in a consumer group, and goes on where another left off', async ({ skip }) => {
+    const stream = await newStream(2);
+    const hasCursors = await client.fetchCursor('any', stream, 0).then(
+      () => true,
+      (error: unknown) => !(error instanceof CursorsDisabledError),
+    );
+    skip(!hasCursors, 'the cluster has no cursors stream');
+    for (const partition of [0, 1]) await client.publish(stream, `first ${partition}`, { partition, ackPolicy: 'all' });
+    const group = uniqueName('group');
+    const first = client.createConsumer(group, { autoOffset: 'earliest' });
+    expect(await consume(first, stream, 2)).toEqual(['first 0', 'first 1']);
+    await vi.waitUntil(async () => (await client.fetchMetadata({ groups: [group] })).groups.has(group));
+    await first.close();
+    for (const partition of [0, 1]) await client.publish(stream, `then ${partition}`, { partition, ackPolicy: 'all' });
+    const second = client.createConsumer(group, { autoOffset: 'earliest' });
+    expect(await consume(second, stream, 2)).toEqual(['then 0', 'then 1']);
+    await second.close();
+  });
+
   it('says in the metadata who leads, what is stored, paused and readonly', async () => {
     const { stream } = await filled();
     const partition = await client.fetchPartitionMetadata(stream, 0);
@@ -164,6 +183,17 @@ describe(`a client on a cluster (${where})`, () => {
     await connection.close();
   });
 });
+
+/** The next messages of a consumer, sorted; all of them count as processed. */
+async function consume(consumer: Consumer, stream: string, count: number): Promise<string[]> {
+  const values: string[] = [];
+  for await (const message of await consumer.subscribe([stream])) {
+    values.push(message.text());
+    // The loop's next question is what makes the last one processed; closing ends the loop at that question.
+    if (values.length === count) setImmediate(() => void consumer.close());
+  }
+  return values.sort();
+}
 
 /** The first message of a subscription, which is closed then. */
 async function firstOf(messages: AsyncIterable<Message>): Promise<Message[]> {
