@@ -131,11 +131,16 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** Stops publishing and waits until everything was processed. */
-  async settle(within = 15_000): Promise<void> {
+  /** Stops publishing. */
+  async finish(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loading);
     this.#loading = [];
+  }
+
+  /** Stops publishing and waits until everything was processed. */
+  async settle(within = 15_000): Promise<void> {
+    await this.finish();
     const missing = () => this.published.filter((text) => !this.processed.has(text));
     await until('every message is processed', () => missing().length === 0, within).catch((error) => {
       const held = this.members.map((member) => `${member.consumer.consumerId}: ${member.partitions.join(' ')}`);

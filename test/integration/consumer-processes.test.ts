@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { Bench, until } from './consumer-harness.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A member in a process of its own, and what it has processed. */
+class Worker implements Disposable {
+  readonly processed = new Set<string>();
+  readonly #process: ChildProcess;
+  #ready = false;
+  #errors = '';
+
+  constructor(bench: Bench, consumerId: string) {
+    const args = [
+      '--import',
+      'tsx',
+      'test/integration/consumer-worker.ts',
+      bench.broker.addresses.join(','),
+      consumerId,
+    ];
+    this.#process = spawn(process.execPath, [...args, ...bench.streams], { cwd: root });
+    let rest = '';
+    this.#process.stdout!.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) {
+        if (line === 'ready') this.#ready = true;
+        else this.processed.add(line);
+      }
+    });
+    this.#process.stderr!.on('data', (chunk: Buffer) => {
+      this.#errors += chunk;
+    });
+  }
+
+  async ready(): Promise<void> {
+    await until(`the worker begins ${this.#errors}`, () => this.#ready && this.processed.size > 0, 20_000);
+  }
+
+  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.kill(name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#process.kill('SIGKILL');
+  }
+}
+
+function missing(bench: Bench, workers: readonly Worker[]): string[] {
+  const seen = (text: string) => bench.processed.has(text) || workers.some((worker) => worker.processed.has(text));
+  return bench.published.filter((text) => !seen(text));
+}
+
+describe('Consumer in several processes, in real time', () => {
+  it('loses nothing when one member is killed and another is stopped for longer than the timeout', async () => {
+    await using bench = await Bench.start(
+      { groups: { consumerTimeout: 1_200, coordinatorTimeout: 1_200 } },
+      { clicks: 4, orders: 2 },
+    );
+    bench.load(4);
+    using killed = new Worker(bench, 'b');
+    using stopped = new Worker(bench, 'c');
+    const workers = [killed, stopped];
+    await Promise.all(workers.map((worker) => worker.ready()));
+    const here = await bench.member('a');
+    await until('the member here has its share', () => here.processed.length > 20);
+    stopped.signal('SIGSTOP');
+    killed.signal('SIGKILL');
+    await bench.balanced([here]);
+    const before = stopped.processed.size;
+    stopped.signal('SIGCONT');
+    await until(
+      'the stopped member has joined again',
+      () => stopped.processed.size > before + 20 && here.partitions.length === 3,
+    );
+    await sleep(200);
+    await bench.finish();
+    await until('every message is processed', () => missing(bench, workers).length === 0, 15_000);
+    expect(here.error).toBeNull();
+    expect(bench.published.length).toBeGreaterThan(200);
+  }, 60_000);
+});

@@ -1,0 +1,9 @@
+import { connect } from 'liftbridge-client';
+
+/** A member of a group in a process of its own, to be killed or stopped: writes a line for every message. */
+const [addresses, consumerId, ...streams] = process.argv.slice(2) as [string, string, ...string[]];
+const client = await connect(addresses.split(','));
+const consumer = client.createConsumer('group', { consumerId, autoOffset: 'earliest', autoCheckpoint: 200 });
+const messages = await consumer.subscribe(streams);
+process.stdout.write('ready\n');
+for await (const message of messages) process.stdout.write(`${message.text()}\n`);
