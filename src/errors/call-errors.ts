@@ -82,7 +82,7 @@ export class PermissionDeniedError extends LiftbridgeError {
   readonly code = 'PERMISSION_DENIED';
 }
 
-/** A function that the application gave - a partitioner, a callback - threw, or answered something impossible. */
+/** A function that the application gave threw: a partitioner, `resolveBroker`, a callback, the handler of a consumer. */
 export class HandlerError extends LiftbridgeError {
   override readonly name = 'HandlerError';
   readonly code = 'HANDLER_FAILED';
