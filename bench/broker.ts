@@ -12,6 +12,7 @@ import { median, type Row, shown, table } from './table.js';
 
 const STARTS = 20;
 const ROUNDS = 5;
+const CREATIONS = 3;
 const MESSAGES = 200_000;
 const STORED = 1_000_000;
 const SIZE = 256;
@@ -90,6 +91,16 @@ async function speedRows({ brokers, ackPolicy }: Setup): Promise<Row[]> {
 }
 
 async function creationRow(brokers: number): Promise<Row> {
+  const seconds: number[] = [];
+  for (let n = 0; n < CREATIONS; n++) seconds.push(await creation(brokers));
+  return {
+    name: `${shown(STREAMS)} streams x ${PARTITIONS} partitions, ${count(brokers)}`,
+    figures: { seconds: shown(median(seconds)), target: 'under 5' },
+  };
+}
+
+/** Seconds that it takes to create all streams on new brokers. */
+async function creation(brokers: number): Promise<number> {
   await using process = await BrokerProcess.start({ brokers });
   const api = new wire.APIClient(process.addresses[0]!, credentials.createInsecure());
   const begun = performance.now();
@@ -100,10 +111,7 @@ async function creationRow(brokers: number): Promise<Row> {
   await Promise.all(creating);
   const seconds = (performance.now() - begun) / 1000;
   api.close();
-  return {
-    name: `${shown(STREAMS)} streams x ${PARTITIONS} partitions, ${count(brokers)}`,
-    figures: { seconds: shown(seconds), target: 'under 5' },
-  };
+  return seconds;
 }
 
 function createStream(api: wire.APIClient, name: string): Promise<void> {

@@ -5,10 +5,12 @@
 import { cpus } from 'node:os';
 import { broker } from './broker.js';
 import { dataPlane } from './data-plane.js';
+import { envelope } from './envelope.js';
 
 const BENCHES: Record<string, (print: (text: string) => void) => Promise<void>> = {
   'data-plane': dataPlane,
   broker,
+  envelope,
 };
 
 const chosen = process.argv.slice(2);

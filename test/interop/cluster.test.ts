@@ -1,5 +1,6 @@
 import {
   type Client,
+  type Consumer,
   CursorsDisabledError,
   connect,
   type LiftbridgeError,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it, vi } from 'vitest';
@@ -17,9 +17,13 @@ const AsyncFunction = (async () => {}).constructor as new (
   ...code: string[]
 ) => (modules: Record<string, object>) => Promise<void>;
 
+function read(path: string): string {
+  return readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+}
+
 /** The TypeScript blocks of a document that are programs, by the heading they stand under. */
 function programs(path: string): [heading: string, code: string][] {
-  const text = readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+  const text = read(path);
   let heading = path;
   const found: [string, string][] = [];
   for (const [, title, code] of text.matchAll(/^#+ (.+)$|^```ts\n([\s\S]*?)^```$/gm)) {
@@ -52,6 +56,22 @@ describe.each(['docs/testing.md', 'test-broker/README.md'])('%s', (path) => {
     const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, printed]) => printed);
     expect(log.mock.calls.map((printed) => printed.map(shown).join(' '))).toEqual(promised);
     log.mockRestore();
+  });
+});
+
+const recorded = fileURLToPath(new URL('../../../shared/conformance/scenarios', import.meta.url));
+
+describe.skipIf(!existsSync(recorded))('the table of recorded exchanges (skipped without ../shared)', () => {
+  it('counts what is replayed', () => {
+    const [, rows] = /^\| recorded .*\n.*\n((?:\|.*\n)+)/m.exec(read('docs/testing.md'))!;
+    const counts = [...rows!.matchAll(/\| (\d+) (?=\|)/g)].map(([, count]) => Number(count));
+    const files = readdirSync(recorded).map((name) => JSON.parse(read(`../shared/conformance/scenarios/${name}`)));
+    const lengths = files.map((file: unknown[] | { scenarios: unknown[] }) =>
+      Array.isArray(file) ? file.length : file.scenarios.length,
+    );
+    const ascending = (a: number, b: number): number => a - b;
+    expect(counts.sort(ascending)).toEqual(lengths.sort(ascending));
+    expect(counts.reduce((sum, count) => sum + count)).toBe(277);
   });
 });
 
