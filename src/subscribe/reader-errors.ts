@@ -30,13 +30,18 @@ type Place = ErrorContext & { readonly stream: string; readonly partition: numbe
 /** What the end of a call means. A connection that broke, or a stream that was reset, says nothing about the partition. */
 export function meaningOfEnd(phase: ReadPhase, end: StreamEnd): StatusMeaning {
   if (end.code === Status.OK) return 'unavailable';
-  if (end.transport && end.code !== Status.RESOURCE_EXHAUSTED) return 'unavailable';
+  if (end.transport && !isTooLarge(end)) return 'unavailable';
   return statusMeaning(phase, { code: end.code, details: end.message });
+}
+
+/** A message that this side does not take would be too large the next time, too. */
+function isTooLarge({ code, message }: StreamEnd): boolean {
+  return code === Status.RESOURCE_EXHAUSTED && /larger than/.test(message);
 }
 
 /** The error for the end of a call. */
 export function errorOfEnd(phase: ReadPhase, end: StreamEnd, place: Place): LiftbridgeError {
-  if (end.code === Status.RESOURCE_EXHAUSTED || (end.code !== Status.OK && !end.transport))
+  if (isTooLarge(end) || (end.code !== Status.OK && !end.transport))
     return errorFromStatus(phase, { code: end.code, details: end.message }, place);
   const why = end.code === Status.OK ? 'the broker ended it' : `${end.message} (${end.codeName})`;
   const text = `Subscription to stream "${place.stream}", partition ${place.partition} broke: ${why}.`;
