@@ -8,10 +8,14 @@ const SHORTEST_CALL = 500;
 const REPORT_EVERY = 1_000;
 /** From so many failures in a row, word of an earlier epoch is taken for a group that was made anew. */
 const PATIENCE = 3;
+/** Pause between polls while the end of a subscription may be hidden behind messages that nobody takes. */
+const STALLED_PAUSE = 400;
 
 /** What a heartbeat tells its consumer. */
 export interface HeartbeatEvents {
   assigned(answer: FetchConsumerGroupAssignmentsResponse): void;
+  /** Whether a broker was told to stop sending: it cannot tell then that a partition went to another member. */
+  isStalled(): boolean;
   /** The coordinator took this member out: joins again. Rejects when that is for ever impossible. */
   expired(): Promise<void>;
   /** It cannot go on. */
@@ -28,6 +32,7 @@ export class Heartbeat {
   #interval: number;
   #wake: () => void = () => undefined;
   #hurry = false;
+  #confirmations: (() => void)[] = [];
   #reported = 0;
   #failures = 0;
   #done: Promise<void> = Promise.resolve();
@@ -51,6 +56,13 @@ export class Heartbeat {
     this.#wake();
   }
 
+  /** Resolves when a poll that began later than this call was answered, and heeded. */
+  confirmed(): Promise<void> {
+    const confirmed = new Promise<void>((resolve) => this.#confirmations.push(resolve));
+    this.hurry();
+    return confirmed;
+  }
+
   /** Changes the pause between polls. */
   set interval(ms: number) {
     this.#interval = ms;
@@ -70,13 +82,16 @@ export class Heartbeat {
   async #beat(): Promise<void> {
     while (!this.#signal.aborted) {
       this.#hurry = false;
+      const waiting = this.#confirmations.splice(0);
       try {
         const answer = await this.#membership.poll(this.#bounds);
         if (this.#signal.aborted) return;
         this.#failures = 0;
         this.#events.assigned(answer);
+        for (const confirm of waiting.splice(0)) confirm();
         await this.#rest();
       } catch (error) {
+        this.#confirmations.unshift(...waiting);
         if (this.#signal.aborted) return;
         if (!(await this.#overcome(error))) return;
       }
@@ -137,9 +152,17 @@ export class Heartbeat {
   }
 
   async #rest(): Promise<void> {
-    if (this.#hurry || this.#signal.aborted) return;
+    const ends = performance.now() + this.#interval;
+    for (let left = this.#interval; left > 0; left = ends - performance.now()) {
+      if (this.#hurry || this.#signal.aborted) return;
+      await this.#sleep(Math.min(left, STALLED_PAUSE));
+      if (this.#events.isStalled()) return;
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#interval);
+      const timer = setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

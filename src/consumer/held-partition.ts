@@ -126,7 +126,6 @@ export class HeldPartition {
     this.#stored = position - 1n;
     this.#buffer.skipTo(position);
     this.#active = true;
-    if (!this.#buffer.isFull) this.#reader?.resume();
     if (!this.#buffer.isEmpty) this.#events.ready(this);
   }
 
@@ -135,6 +134,11 @@ export class HeldPartition {
     if (!this.#active || this.#current !== null) return null;
     this.#current = this.#buffer.shift();
     return this.#current;
+  }
+
+  /** Whether the broker was told to stop sending. */
+  get isStalled(): boolean {
+    return this.#buffer.isFull;
   }
 
   /** Whether `begin` would have a message. */
@@ -199,7 +203,7 @@ export class HeldPartition {
       consumer: this.#member,
     } as const;
     const reader = new PartitionReader(cluster, this.stream, this.partition, plan, this.#context, this.#readerEvents());
-    if (!this.#active || this.#buffer.isFull) reader.pause();
+    if (this.#buffer.isFull) reader.pause();
     this.#reader = reader;
     this.#opening = true;
     try {

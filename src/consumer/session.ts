@@ -14,7 +14,7 @@ import { pause, unlessAborted, within } from './pauses.js';
 import { StreamWatch } from './stream-watch.js';
 
 /** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
-const SILENCE = { share: 0.2, least: 1_000, most: 3_000 };
+const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };
 /** Milliseconds that the calls of the last owner may take beside `revokeTimeout`. */
 const STORE_TIME = 5_000;
 const LEAVE_TIME = 3_000;
@@ -89,6 +89,7 @@ export class Session {
         ownership,
         silence,
         patience: patience + STORE_TIME,
+        confirmed: () => this.#heartbeat.confirmed(),
       },
       {
         checkpoints,
@@ -179,6 +180,7 @@ export class Session {
     const { cluster, requestTimeout } = this.#plan.context;
     const events = {
       assigned: (answer: FetchConsumerGroupAssignmentsResponse) => this.#assigned(answer),
+      isStalled: () => [...this.held].some((held) => held.isStalled),
       expired: () => this.#rejoin(),
       failed: (error: unknown) => this.fail(error),
     };

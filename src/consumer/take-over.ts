@@ -5,9 +5,11 @@ import type { Checkpoints } from './checkpoints.js';
 import type { AutoOffset } from './consumer-options.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Mark, Ownership } from './ownership.js';
-import { backoff, pause, unlessAborted } from './pauses.js';
+import { backoff, pause, unlessAborted, within } from './pauses.js';
 
 const LOOK_AGAIN = 100;
+/** Milliseconds to wait for a coordinator that is away. */
+const CONFIRMATION = 3_000;
 
 /** What taking a partition over needs. */
 export interface TakeOver {
@@ -22,6 +24,8 @@ export interface TakeOver {
   readonly patience: number;
   /** Told when all is done that does not depend on another member. */
   readonly underWay: () => void;
+  /** Resolves when the coordinator has said once more what is assigned. */
+  readonly confirmed: () => Promise<void>;
   /** Resolves when the application may be given messages. */
   readonly welcome: () => Promise<void>;
 }
@@ -39,12 +43,15 @@ export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<voi
   await held.open(start, start.at !== 'offset');
   const opened = start.at === 'offset' ? start.offset : held.begins;
   if (opened === null) throw new Retake('its newest offset is not known yet');
-  // Only now: another one may have begun to take it over at the same time. Whoever does so from here on ends this.
+  // Only now: another one may have begun to take it over at the same time.
   const mark = await handedOver(held, deps);
   const position = sameMark(before, mark) ? opened : (await deps.checkpoints.fetch(held)) + 1n;
   if (position < opened) throw new Retake('its position was set back meanwhile');
   if (isFresh) await deps.checkpoints.begin(held, position);
   await hold(held, mark, deps);
+  // A later owner that has not seen the mark was assigned the partition before now: that would have been told here.
+  await unlessAborted(within(CONFIRMATION, deps.confirmed()), signal);
+  signal.throwIfAborted();
   deps.underWay();
   await unlessAborted(deps.welcome(), signal);
   held.activate(position);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Bench } from './consumer-harness.js';
+import { Bench, until } from './consumer-harness.js';
 
 const QUICK = { consumerTimeout: 1_000, coordinatorTimeout: 500 };
 const STREAMS = { clicks: 6, orders: 4, views: 2 };
@@ -58,6 +58,28 @@ describe('Consumer under load, where nobody dies', () => {
     }
     await bench.settle();
     expect(bench.repeated).toEqual([]);
+  });
+
+  it('takes partitions over from a slow member with a backlog that fills its memory', async () => {
+    await using bench = await Bench.start({ groups: { consumerTimeout: 15_000 } }, { backlog: 2 });
+    const value = Buffer.alloc(128 * 1024);
+    for (let i = 0; i < 60; i++) await bench.publisher.publish('backlog', value, { partition: i % 2 });
+    const slow = bench.publisher.createConsumer('group', { consumerId: 'a', autoOffset: 'earliest' });
+    const quick = bench.publisher.createConsumer('group', { consumerId: 'b', autoOffset: 'earliest' });
+    const seen: string[] = [];
+    const read = async (consumer: typeof slow, delay: number) => {
+      for await (const { partition, offset } of await consumer.subscribe(['backlog'])) {
+        seen.push(`${partition} ${offset}`);
+        if (delay > 0) await sleep(delay);
+      }
+    };
+    const slowly = read(slow, 30);
+    await until('the slow one is at it', () => seen.length > 2);
+    const quickly = read(quick, 0);
+    await until('all is processed', () => new Set(seen).size === 60);
+    await Promise.all([slow.close(), quick.close()]);
+    await Promise.all([slowly, quickly]);
+    expect(seen).toHaveLength(60);
   });
 
   it('gives more members than partitions their turn when one leaves', async () => {

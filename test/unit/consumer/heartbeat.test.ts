@@ -37,7 +37,12 @@ async function member(coordinatorTimeout = 60_000) {
 }
 
 function start(membership: Membership, interval: number, events: Partial<HeartbeatEvents> = {}): Heartbeat {
-  const silent = { assigned: () => undefined, expired: async () => undefined, failed: () => undefined };
+  const silent = {
+    assigned: () => undefined,
+    isStalled: () => false,
+    expired: async () => undefined,
+    failed: () => undefined,
+  };
   const heartbeat = new Heartbeat(
     membership,
     interval,
@@ -141,6 +146,21 @@ describe('Heartbeat', () => {
     heartbeat.hurry();
     await sleep(20);
     expect(state.polled).toHaveLength(2);
+  });
+
+  it('confirms with a poll that began later', async () => {
+    const { state, membership } = await member();
+    const heartbeat = start(membership, 60_000);
+    while (state.polled.length < 1) await sleep(1);
+    await heartbeat.confirmed();
+    expect(state.polled).toHaveLength(2);
+  });
+
+  it('polls often while a broker was told to stop sending', async () => {
+    const { state, membership } = await member();
+    start(membership, 60_000, { isStalled: () => true });
+    while (state.polled.length < 3) await sleep(5);
+    expect(state.polled).toHaveLength(3);
   });
 
   it('stops at once while a coordinator does not answer', async () => {
