@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { SubscribeRequest } from '../../../src/protocol/generated/api.js';
+import { encodeSubscribe, planRead, type SubscribeOptions } from '../../../src/subscribe/positions.js';
+
+const plan = (options: SubscribeOptions) => planRead('orders', options);
+
+function request(options: SubscribeOptions): SubscribeRequest {
+  const { start, stop, ...rest } = plan(options);
+  if (start.at === 'cursor') throw new RangeError('a cursor is no position of the wire');
+  return SubscribeRequest.decode(encodeSubscribe('orders', 3, { start, stop, ...rest }, { start, stop }));
+}
+
+describe('planRead', () => {
+  it.each<[SubscribeOptions['startAt'], object]>([
+    [undefined, { at: 'new' }],
+    ['earliest', { at: 'earliest' }],
+    [{ offset: 5 }, { at: 'offset', offset: 5n }],
+    [{ offset: 5n }, { at: 'offset', offset: 5n }],
+    [{ time: new Date(1_500) }, { at: 'time', time: 1_500_000_000n }],
+    [{ time: 7n }, { at: 'time', time: 7n }],
+    [{ cursor: 'me' }, { at: 'cursor', cursor: 'me' }],
+  ])('reads startAt %o', (startAt, start) => {
+    expect(plan({ startAt }).start).toEqual(start);
+  });
+
+  it('turns a time ago into a time', () => {
+    const before = BigInt(Date.now() - 1_000) * 1_000_000n;
+    const { start } = plan({ startAt: { ago: 1_000 } });
+    expect(start.at === 'time' && start.time - before).toBeLessThan(1_000_000_000n);
+  });
+
+  it("begins with the newest message in reverse, also for 'new'", () => {
+    expect(plan({ reverse: true }).start).toEqual({ at: 'latest' });
+    expect(plan({ reverse: true, startAt: 'new' }).start).toEqual({ at: 'latest' });
+  });
+
+  it.each<[string, object]>([
+    ['startAt', { startAt: {} }],
+    ['startAt', { startAt: { offset: 1, cursor: 'x' } }],
+    ['startAt.offset', { startAt: { offset: -1 } }],
+    ['startAt.time', { startAt: { time: new Date(Number.NaN) } }],
+    ['startAt.ago', { startAt: { ago: -1 } }],
+    ['startAt.cursor', { startAt: { cursor: '' } }],
+    ['stopAt', { stopAt: { cursor: 'x' } }],
+    ['stopAt.offset', { stopAt: { offset: 0.5 } }],
+    ['to be in the past', { stopAt: { time: new Date(Date.now() + 9_000) } }],
+  ])('refuses what %s may not be, naming it', (name, options) => {
+    expect(() => plan(options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
+    );
+  });
+});
+
+describe('encodeSubscribe', () => {
+  it('writes positions as the wire has them, and no field of another position', () => {
+    expect(request({ startAt: { offset: 5 }, stopAt: { offset: 9 }, resume: true })).toMatchObject({
+      stream: 'orders',
+      partition: 3,
+      startPosition: 1,
+      startOffset: 5n,
+      startTimestamp: 0n,
+      stopPosition: 1,
+      stopOffset: 9n,
+      stopTimestamp: 0n,
+      resume: true,
+      reverse: false,
+    });
+    expect(request({ startAt: { time: 5n }, stopAt: { time: 9n } })).toMatchObject({
+      startPosition: 4,
+      startTimestamp: 5n,
+      stopPosition: 3,
+      stopTimestamp: 9n,
+    });
+  });
+
+  it('asks for no stop in reverse, where brokers refuse one below the start', () => {
+    const { reverse, stopPosition } = request({ reverse: true, startAt: { offset: 5 }, stopAt: { offset: 1 } });
+    expect({ reverse, stopPosition }).toEqual({ reverse: true, stopPosition: 0 });
+  });
+});
