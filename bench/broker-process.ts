@@ -34,6 +34,6 @@ process.on('message', (question: Question) => {
   if (question.ask === 'leader') process.send!(broker.leaderOf(question.stream));
   else process.send!(question.ask === 'cpu' ? cpu() : memory());
 });
-// `exit` would not write a profile in the middle of a close.
+// Closed, nothing keeps the process: it ends by itself, and `--cpu-prof` gets to write its profile.
 process.on('disconnect', () => void broker.close());
 process.send!(broker.addresses);
