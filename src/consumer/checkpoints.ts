@@ -8,10 +8,11 @@ const FIRST_RETRY = 1_000;
 
 /** Keeps the positions of the group in cursors that go-liftbridge reads and writes, too: `__group:<id>`. */
 export class Checkpoints {
+  /** The cursors that positions are kept in. */
+  readonly cursorId: string;
   readonly #context: ConsumerContext;
   readonly #membership: Membership;
   readonly #ownership: Ownership;
-  readonly #cursorId: string;
   readonly #storing = new Map<HeldPartition, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -19,19 +20,19 @@ export class Checkpoints {
     this.#context = context;
     this.#membership = membership;
     this.#ownership = ownership;
-    this.#cursorId = `__group:${membership.groupId}`;
+    this.cursorId = `__group:${membership.groupId}`;
   }
 
   /** The offset of the last message that the group has processed; -1n when it has none. */
   fetch(held: HeldPartition): Promise<bigint> {
     const waiting = { signal: held.signal };
-    return this.#context.fetchCursor(this.#cursorId, held.stream, held.partition, waiting);
+    return this.#context.fetchCursor(this.cursorId, held.stream, held.partition, waiting);
   }
 
   /** Sets where the group begins in a partition that it has no position in. */
   async begin(held: HeldPartition, position: bigint): Promise<void> {
     const waiting = { signal: held.signal };
-    await this.#context.setCursor(this.#cursorId, held.stream, held.partition, position - 1n, waiting);
+    await this.#context.setCursor(this.cursorId, held.stream, held.partition, position - 1n, waiting);
   }
 
   /** Stores what was processed of a partition. Rejects with a LiftbridgeError. */
@@ -83,7 +84,7 @@ export class Checkpoints {
     const { stream, partition } = held;
     if (await this.#wasTaken(held, timeout)) return;
     try {
-      await this.#context.setCursor(this.#cursorId, stream, partition, offset, { timeout });
+      await this.#context.setCursor(this.cursorId, stream, partition, offset, { timeout });
       held.hasStored(offset);
     } catch (error) {
       throw LiftbridgeError.from(error, { operation: 'checkpoint', stream, partition });

@@ -39,21 +39,22 @@ export function decodeMark(value: bigint): Mark | null {
 export class Ownership {
   /** This member, in this process: one that is started anew is another. */
   readonly self = BigInt(randomBytes(4).readUInt32BE() >>> 1);
+  /** The cursors that marks are kept in. */
+  readonly cursorId: string;
   readonly #context: ConsumerContext;
-  readonly #cursorId: string;
 
   constructor(context: ConsumerContext, groupId: string) {
     this.#context = context;
-    this.#cursorId = `__owner:${groupId}`;
+    this.cursorId = `__owner:${groupId}`;
   }
 
   /** The mark of a partition; null when the group has never had it, or only through clients that keep no marks. */
   async read(stream: string, partition: number, waiting: Waiting): Promise<Mark | null> {
-    return decodeMark(await this.#context.fetchCursor(this.#cursorId, stream, partition, waiting));
+    return decodeMark(await this.#context.fetchCursor(this.cursorId, stream, partition, waiting));
   }
 
   async write(stream: string, partition: number, mark: Mark, waiting: Waiting): Promise<void> {
-    await this.#context.setCursor(this.#cursorId, stream, partition, encodeMark(mark), waiting);
+    await this.#context.setCursor(this.cursorId, stream, partition, encodeMark(mark), waiting);
   }
 
   /** Whether a later owner has taken over what was held under that generation. */

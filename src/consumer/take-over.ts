@@ -3,6 +3,7 @@ import { LiftbridgeError, NoOffsetError } from '../errors.js';
 import type { Start } from '../subscribe/positions.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { AutoOffset } from './consumer-options.js';
+import { caughtUp } from './cursor-log.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Mark, Ownership } from './ownership.js';
 import { backoff, pause, unlessAborted, within } from './pauses.js';
@@ -37,6 +38,7 @@ export interface TakeOver {
  */
 export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<void> {
   const { stream, partition, signal } = held;
+  await caughtUp(deps.cluster, [deps.ownership.cursorId, deps.checkpoints.cursorId], held);
   const before = await deps.ownership.read(stream, partition, { signal });
   const { start, isFresh } = await startOf(held, before, deps);
   // A paused partition tells where it ends only when it is resumed.

@@ -1,0 +1,44 @@
+import type { Cluster } from '../cluster/contract.js';
+import { cursorPartition } from '../cluster/cursors.js';
+import { LiftbridgeError } from '../errors.js';
+import type { HeldPartition } from './held-partition.js';
+import { backoff, pause } from './pauses.js';
+
+const CURSORS = '__cursors';
+/** Looks before cursors are read as they are. */
+const LOOKS = 12;
+const LONGEST_PAUSE = 200;
+
+/**
+ * Waits until the brokers that keep these cursors show everything that was stored in them. A broker that has just taken
+ * over may not know yet what is committed: it would answer with an older offset or with none, and go on doing so, since
+ * servers remember what they have answered.
+ */
+export async function caughtUp(cluster: Cluster, cursorIds: readonly string[], held: HeldPartition): Promise<void> {
+  const partitions = cluster.partitionCount(CURSORS);
+  const homes = new Set(cursorIds.map((id) => cursorPartition(id, held.stream, held.partition, partitions)));
+  await Promise.all([...homes].map((home) => partitionCaughtUp(cluster, home, held.signal)));
+}
+
+async function partitionCaughtUp(cluster: Cluster, partition: number, signal: AbortSignal): Promise<void> {
+  let newest: bigint | null = null;
+  for (let look = 1; look <= LOOKS; look++) {
+    const metadata = await stateOf(cluster, partition, signal);
+    if (metadata === undefined) return;
+    newest ??= metadata.newestOffset;
+    if (metadata.highWatermark >= newest) return;
+    await pause(backoff(look, 5, LONGEST_PAUSE), signal);
+    signal.throwIfAborted();
+  }
+}
+
+/** Undefined for a partition that is paused: reading a cursor resumes it. */
+async function stateOf(cluster: Cluster, partition: number, signal: AbortSignal) {
+  const request = { stream: CURSORS, partition };
+  try {
+    return (await cluster.callLeader('fetchPartitionMetadata', CURSORS, partition, request, { signal })).metadata;
+  } catch (error) {
+    if (LiftbridgeError.is(error, 'PARTITION_PAUSED')) return undefined;
+    throw error;
+  }
+}
