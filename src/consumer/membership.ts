@@ -67,7 +67,8 @@ export class Membership {
         // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
         if (exists && doubtful) await this.leave({ signal, timeout: RESCUE_LEAVE });
         else if (!isTemporary(error) || Date.now() + backoff(attempt) >= deadline) {
-          if (doubtful || isDoubtful(error)) void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
+          if (doubtful || isDoubtful(error) || signal!.aborted)
+            void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
           throw error;
         }
         doubtful = !exists && (doubtful || isDoubtful(error));

@@ -68,6 +68,18 @@ describe('membership.join', () => {
     await expect(join).rejects.toMatchObject({ code: 'CONNECTION' });
     expect(cluster.methods.at(-1)).toBe('leaveConsumerGroup');
   });
+
+  it('leaves when it is aborted, since it may have joined', async () => {
+    const stop = new AbortController();
+    const cluster = new FakeCluster(({ method }) => {
+      if (method !== 'joinConsumerGroup') return {};
+      stop.abort(new Error('enough'));
+      throw stop.signal.reason;
+    });
+    const join = new Membership(cluster.asCluster, 'group', 'me').join(['s'], { signal: stop.signal, timeout: 1_000 });
+    await expect(join).rejects.toThrow('enough');
+    expect(cluster.methods).toEqual(['joinConsumerGroup', 'leaveConsumerGroup']);
+  });
 });
 
 describe('membership.locate', () => {
