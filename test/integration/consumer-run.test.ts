@@ -169,10 +169,11 @@ describe('consumer.run', () => {
 
   it('aborts the signal of a handler that takes longer than revokeTimeout, and ends all the same', async () => {
     const consumer = client.createConsumer('group', { ...FROM_THE_START, revokeTimeout: 100 });
-    let told = false;
+    let [begun, told] = [false, false];
     const run = consumer.run(
       (_message, { signal }) =>
         new Promise<void>((resolve) => {
+          begun = true;
           signal.addEventListener('abort', () => {
             told = true;
             resolve();
@@ -180,7 +181,7 @@ describe('consumer.run', () => {
         }),
       { streams: STREAMS },
     );
-    await sleep(100);
+    await until('a handler runs', () => begun);
     await consumer.close();
     await run;
     expect(told).toBe(true);
