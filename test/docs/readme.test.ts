@@ -13,6 +13,7 @@ declare global {
   const subscription: liftbridge.Subscription;
   const message: liftbridge.Message;
   const broker: testing.TestBroker;
+  function readings(): AsyncIterable<liftbridge.OutgoingMessage>;
   function bill(...order: unknown[]): Promise<void>;
 }
 `;
