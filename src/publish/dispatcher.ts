@@ -1,5 +1,4 @@
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { ClosedError, ConnectionError, NoSuchStreamError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import { AckPolicy } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
@@ -8,6 +7,7 @@ import { type PartitionLane, StreamLane } from './lanes.js';
 import { LeaderSearch } from './leader-search.js';
 import { lookUpStream } from './lookup.js';
 import type { Pending } from './pending.js';
+import { closing, lostError, unknownStream } from './publish-errors.js';
 import type { Route, RouteSettings } from './route.js';
 import { Routes } from './routes.js';
 
@@ -295,29 +295,4 @@ export class Dispatcher {
 
 function noteFailure(pending: Pending | null, error: unknown): void {
   if (pending !== null) pending.lastError = error;
-}
-
-function unknownStream(stream: string): NoSuchStreamError {
-  const message = `Publish to stream "${stream}" refused: the cluster knows no stream of that name. Create it first, or check the name. Nothing was sent.`;
-  return new NoSuchStreamError(message, { stream, operation: 'Publish' });
-}
-
-function closing(pending: Pending): ClosedError {
-  const message = `Publish to stream "${pending.stream}" failed: the client was closed before it was sent.`;
-  return new ClosedError(message, { stream: pending.stream, operation: 'Publish' });
-}
-
-function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending | null): ConnectionError {
-  const why = end.code === 0 ? 'the broker ended it' : `${end.message || 'no details'} (${end.codeName})`;
-  const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
-  return new ConnectionError(
-    `The publish stream${what} to broker ${target.id} (${target.address}) broke: ${why}. Whether the message was stored is not known.`,
-    {
-      ...(pending !== null && { stream: pending.stream, partition: pending.partition }),
-      broker: target.id,
-      operation: 'Publish',
-      reason: 'lost',
-      outcome: 'unknown',
-    },
-  );
 }

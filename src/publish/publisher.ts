@@ -2,12 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
 import {
-  AckTimeoutError,
   ClosedError,
   errorFromAckError,
   errorFromAsyncError,
   HandlerError,
-  IncorrectOffsetError,
   InvalidArgumentError,
   type LiftbridgeError,
 } from '../errors.js';
@@ -18,6 +16,7 @@ import { Deadlines } from './deadlines.js';
 import { Dispatcher } from './dispatcher.js';
 import { numberText } from './in-flight.js';
 import { type Generation, Pending, type Settle } from './pending.js';
+import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
 import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
 import { type Route, tooLarge } from './route.js';
 import { Window } from './window.js';
@@ -295,44 +294,4 @@ function newGeneration(): Generation {
     resolve = fulfil;
   });
   return { open: 0, done, resolve };
-}
-
-function isUnknownPlace({ code }: LiftbridgeError): boolean {
-  return code === 'NO_SUCH_STREAM' || code === 'NO_SUCH_PARTITION';
-}
-
-function contextOf(pending: Pending): { stream: string; partition: number; operation: string } {
-  return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
-}
-
-function timeoutError(pending: Pending): AckTimeoutError {
-  const otherAcks = pending.otherAcks ?? [];
-  const cause = pending.lastError ?? undefined;
-  const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
-  let why = 'no ack came; whether it was stored is not known. Is the leader of the partition up, is the ISR complete?';
-  if (pending.attempts > 0 && pending.ackPolicy === AckPolicy.NONE) why = 'the broker has not taken it yet.';
-  else if (pending.attempts === 0)
-    why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
-  else if (otherAcks.length > 0) {
-    const others = otherAcks.map((ack) => ack.stream).join(', ');
-    why = `only other streams on its subject acknowledged it (${others}). Is the stream in a load-balance group with them?`;
-  }
-  return new AckTimeoutError(`${where} timed out after ${pending.timeout} ms: ${why}`, {
-    ...contextOf(pending),
-    otherAcks,
-    cause,
-  });
-}
-
-function closedError(pending: Pending): ClosedError {
-  const outcome = pending.attempts > 0 ? 'whether it was stored is not known' : 'nothing was stored';
-  return new ClosedError(
-    `Publish to stream "${pending.stream}": the client was closed before its ack came; ${outcome}`,
-    contextOf(pending),
-  );
-}
-
-function repeatedOffset(pending: Pending, error: LiftbridgeError): IncorrectOffsetError {
-  const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be this very one.`;
-  return new IncorrectOffsetError(message, { ...contextOf(pending), cause: pending.lastError });
 }

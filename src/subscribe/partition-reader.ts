@@ -1,6 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
-import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
@@ -9,6 +7,7 @@ import { Bounds } from './bounds.js';
 import { noLeader, noSuchPartition, noSuchStream } from './errors.js';
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
+import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import {
   errorOfEnd,
   meaningOfEnd,
@@ -18,9 +17,12 @@ import {
   remedyOf,
   streamDeleted,
 } from './reader-errors.js';
+import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
 import { SilenceWatch } from './silence-watch.js';
 import { openSubscribeCall } from './subscribe-call.js';
 import { findTime } from './time-start.js';
+
+export type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 
 const FIRST_DELAY = 10;
 const LONGEST_DELAY = 1_000;
@@ -37,27 +39,6 @@ const BLIND_CALLS = 3;
 const SILENT_LOOKS = 3;
 /** A call that stood for so long was well: when it breaks, that is a new trouble. */
 const WELL_AFTER = 5_000;
-
-/** What a reader tells its subscription. */
-export interface ReaderEvents {
-  messages(reader: PartitionReader, messages: ReceivedMessage[], bytes: number): void;
-  /** Everything in the range was handed out. */
-  done(reader: PartitionReader): void;
-  failed(reader: PartitionReader, error: unknown): void;
-  /** The broker gave the partition to another member of the consumer group. */
-  revoked(reader: PartitionReader): void;
-}
-
-/** What a reader takes from the client; milliseconds. */
-export interface ReaderOptions {
-  readonly requestTimeout: number;
-  readonly resubscribeTimeout: number;
-  /** Reads a stored cursor; -1n when there is none. */
-  readonly fetchCursor: (cursorId: string, stream: string, partition: number, waiting: Waiting) => Promise<bigint>;
-}
-
-/** The bounds of one step, within those of the whole. */
-type Bounded = (atMost?: number) => Waiting & { readonly timeout: number };
 
 /** Reads one partition, over as many Subscribe calls as it takes, without gap and without duplicate. */
 export class PartitionReader {
@@ -117,7 +98,7 @@ export class PartitionReader {
   async open(waiting: Waiting): Promise<void> {
     const timeout = waiting.timeout ?? this.#options.requestTimeout;
     const deadline = Date.now() + timeout;
-    const bounded = bounds(deadline, waiting.signal);
+    const bounded = boundsUntil(deadline, waiting.signal);
     try {
       await this.#lookUp(bounded);
       this.#createdAt = this.#cluster.createdAt(this.stream);
@@ -396,7 +377,7 @@ export class PartitionReader {
     }
     this.#brokenSince ??= now;
     const deadline = this.#brokenSince + this.#options.resubscribeTimeout;
-    const bounded = bounds(deadline, this.#cancelled.signal);
+    const bounded = boundsUntil(deadline, this.#cancelled.signal);
     try {
       if (broken) {
         if (now >= deadline) throw error;
@@ -441,20 +422,4 @@ export class PartitionReader {
     const { stream, partition } = this;
     return this.#target === null ? { stream, partition } : { stream, partition, broker: this.#target.id };
   }
-}
-
-function bounds(deadline: number, signal: AbortSignal | undefined): Bounded {
-  return (atMost = Number.POSITIVE_INFINITY) => ({
-    signal,
-    timeout: Math.max(1, Math.min(atMost, deadline - Date.now())),
-  });
-}
-
-/** Rejects with the reason of the signal. */
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleep(ms, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
-}
-
-function isGone(error: unknown): boolean {
-  return LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM');
 }

@@ -4,6 +4,7 @@ import { ByteWriter } from '../../src/protocol/byte-writer.js';
 import {
   FetchMetadataResponse,
   FetchPartitionMetadataResponse,
+  PartitionMetadata,
   SubscribeRequest,
 } from '../../src/protocol/generated/api.js';
 import { encodeMessage } from '../../src/protocol/message.js';
@@ -38,7 +39,12 @@ async function forwardOnly(retained: readonly bigint[]): Promise<ScriptedPeer> {
     if (path.endsWith('/FetchMetadata')) {
       const brokers = [{ id: 'a', host: peer.host, port: peer.port }];
       const streamMetadata = [
-        { name: 'orders', subject: 'orders', creationTimestamp: 1n, partitions: new Map([[0, PARTITION]]) },
+        {
+          name: 'orders',
+          subject: 'orders',
+          creationTimestamp: 1n,
+          partitions: new Map([[0, PartitionMetadata.fromPartial(PARTITION)]]),
+        },
       ];
       const response = FetchMetadataResponse.fromPartial({ brokers, streamMetadata });
       answer(stream, [FetchMetadataResponse.encode(response).finish()]);

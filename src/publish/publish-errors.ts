@@ -1,0 +1,85 @@
+import type { BrokerTarget } from '../cluster/contract.js';
+import {
+  AckTimeoutError,
+  ClosedError,
+  ConnectionError,
+  IncorrectOffsetError,
+  type LiftbridgeError,
+  NoSuchStreamError,
+} from '../errors.js';
+import { AckPolicy } from '../protocol/generated/api.js';
+import type { StreamEnd } from '../transport/stream-end.js';
+import type { Pending } from './pending.js';
+
+/** Whether a broker knows no such stream or partition. */
+export function isUnknownPlace({ code }: LiftbridgeError): boolean {
+  return code === 'NO_SUCH_STREAM' || code === 'NO_SUCH_PARTITION';
+}
+
+/** What the errors of a publish say of it. */
+export function contextOf(pending: Pending): { stream: string; partition: number; operation: string } {
+  return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
+}
+
+/** The error for a publish whose time is up: says whether it was ever sent. */
+export function timeoutError(pending: Pending): AckTimeoutError {
+  const otherAcks = pending.otherAcks ?? [];
+  const cause = pending.lastError ?? undefined;
+  const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
+  let why = 'no ack came; whether it was stored is not known. Is the leader of the partition up, is the ISR complete?';
+  if (pending.attempts > 0 && pending.ackPolicy === AckPolicy.NONE) why = 'the broker has not taken it yet.';
+  else if (pending.attempts === 0)
+    why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
+  else if (otherAcks.length > 0) {
+    const others = otherAcks.map((ack) => ack.stream).join(', ');
+    why = `only other streams on its subject acknowledged it (${others}). Is the stream in a load-balance group with them?`;
+  }
+  return new AckTimeoutError(`${where} timed out after ${pending.timeout} ms: ${why}`, {
+    ...contextOf(pending),
+    otherAcks,
+    cause,
+  });
+}
+
+/** The error for a publish that was under way when its client was closed. */
+export function closedError(pending: Pending): ClosedError {
+  const outcome = pending.attempts > 0 ? 'whether it was stored is not known' : 'nothing was stored';
+  return new ClosedError(
+    `Publish to stream "${pending.stream}": the client was closed before its ack came; ${outcome}`,
+    contextOf(pending),
+  );
+}
+
+/** The error for a publish whose offset is taken, perhaps by an earlier attempt of its own. */
+export function repeatedOffset(pending: Pending, error: LiftbridgeError): IncorrectOffsetError {
+  const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be this very one.`;
+  return new IncorrectOffsetError(message, { ...contextOf(pending), cause: pending.lastError });
+}
+
+/** The error for a stream that the cluster does not know. */
+export function unknownStream(stream: string): NoSuchStreamError {
+  const message = `Publish to stream "${stream}" refused: the cluster knows no stream of that name. Create it first, or check the name. Nothing was sent.`;
+  return new NoSuchStreamError(message, { stream, operation: 'Publish' });
+}
+
+/** The error for a publish that waited for its stream to be looked up when the client was closed. */
+export function closing(pending: Pending): ClosedError {
+  const message = `Publish to stream "${pending.stream}" failed: the client was closed before it was sent.`;
+  return new ClosedError(message, { stream: pending.stream, operation: 'Publish' });
+}
+
+/** The error for a publish, or for a stream without one, whose connection broke with the outcome open. */
+export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending | null): ConnectionError {
+  const why = end.code === 0 ? 'the broker ended it' : `${end.message || 'no details'} (${end.codeName})`;
+  const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
+  return new ConnectionError(
+    `The publish stream${what} to broker ${target.id} (${target.address}) broke: ${why}. Whether the message was stored is not known.`,
+    {
+      ...(pending !== null && { stream: pending.stream, partition: pending.partition }),
+      broker: target.id,
+      operation: 'Publish',
+      reason: 'lost',
+      outcome: 'unknown',
+    },
+  );
+}
