@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BrokerTarget } from '../../src/cluster/contract.js';
@@ -340,5 +340,7 @@ describe('after close', () => {
     expect(open.every((subscription) => subscription.position === 20n)).toBe(true);
     await expect.poll(() => broker.openSubscriptions).toEqual([0, 0, 0]);
     await expect.poll(timers).toBeLessThanOrEqual(before);
+    for (const subscription of open) expect(await take(subscription, 1)).toEqual([]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
