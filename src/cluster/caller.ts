@@ -1,4 +1,4 @@
-import { type ErrorContext, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
+import { type ErrorContext, errorFromStatus, type LiftbridgeError, type Operation, statusName } from '../errors.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
@@ -110,6 +110,13 @@ function attemptTime(operation: Operation, deadline: Deadline, attempts: number)
   return Math.min(remaining, Math.max(SHORTEST_ATTEMPT, deadline.timeout * ATTEMPT_SHARE));
 }
 
+/** What the last attempt failed of, without the advice of its error; an attempt that ran out of time itself says nothing new. */
+function whyLast(last: unknown): string {
+  if (last instanceof LookupMiss) return `; the last attempt failed: ${last.error.message}`;
+  if (!(last instanceof RpcFailure) || last.code === Status.DEADLINE_EXCEEDED) return '';
+  return `; the last attempt failed: ${last.details} (${statusName(last.code)})`;
+}
+
 /** The error for a call whose time is up: with what the last attempt failed of, if any did. */
 export function outOfTime(
   operation: Operation,
@@ -118,7 +125,6 @@ export function outOfTime(
   context: ErrorContext = {},
 ): LiftbridgeError {
   const cause = last instanceof LookupMiss ? last.error : last === undefined ? undefined : toError(operation, last, {});
-  const why = cause instanceof Error ? `; the last attempt: ${cause.message}` : '';
-  const details = `no answer within ${Math.round(timeout)} ms${why}`;
+  const details = `no answer within ${Math.round(timeout)} ms${whyLast(last)}`;
   return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { ...context, cause });
 }

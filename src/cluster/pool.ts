@@ -171,7 +171,7 @@ export class Pool {
         cause,
       });
     }
-    return parseAddress(answer, 'resolveBroker');
+    return parseAddress(answer, 'resolveBroker', 'its answer');
   }
 }
 

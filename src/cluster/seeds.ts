@@ -10,5 +10,6 @@ export function parseSeeds(servers: unknown): readonly Address[] {
       `connect: expected servers to be an address or a non-empty array of addresses, got ${describe(servers)}`,
       { operation: 'connect' },
     );
-  return list.map((server) => parseAddress(server));
+  if (typeof servers === 'string') return [parseAddress(servers)];
+  return list.map((server, index) => parseAddress(server, 'connect', `servers[${index}]`));
 }

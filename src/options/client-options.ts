@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from '../errors/call-errors.js';
+import { checkedMetadata } from '../transport/call-headers.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, text } from './rules.js';
 import { checkOptions, type Rule, type Shape } from './validate.js';
@@ -131,6 +133,22 @@ const LOGGER: Rule = {
     ['debug', 'info', 'warn', 'error'].every((level) => typeof Reflect.get(value, level) === 'function'),
 };
 
+const TEXTS = recordOf(text);
+
+/** What gRPC cannot carry is known before anybody is called. */
+const CALL_METADATA: Rule = {
+  ...TEXTS,
+  inside: (where, name, value) => {
+    TEXTS.inside?.(where, name, value);
+    try {
+      checkedMetadata(value as Readonly<Record<string, string>>);
+    } catch (cause) {
+      const message = `${where}: expected ${name} to be gRPC call metadata: ${(cause as Error).message}`;
+      throw new InvalidArgumentError(message, { operation: where, cause });
+    }
+  },
+};
+
 const CLIENT_SHAPE = {
   tls: either(flag, group(TLS_SHAPE)),
   serverSelection: oneOf('random', 'latency', 'workload'),
@@ -143,7 +161,7 @@ const CLIENT_SHAPE = {
   logger: LOGGER,
   maxMessageBytes: integer(1),
   resolveBroker: callback,
-  metadata: either(callback, recordOf(text)),
+  metadata: either(callback, CALL_METADATA),
 } satisfies Shape<ClientOptions>;
 
 /** Checks the options of `connect` and fills the defaults in. Throws InvalidArgumentError. */

@@ -117,14 +117,19 @@ export class Dispatcher {
     const known = this.#known(stream);
     for (let next = stream.waiting.peek(); next !== null; next = stream.waiting.peek()) {
       stream.waiting.shift();
-      if (known) this.#place(stream, next);
-      else this.#publisher.settle(next, this.#closed ? closing(next) : unknownStream(stream.name));
+      if (!known && this.#closed) this.#publisher.settle(next, closing(next));
+      else this.#place(stream, next);
     }
     stream.lookingUp = false;
     if (!known && stream.partitions.size === 0) this.#streams.delete(stream.name);
   }
 
+  /** A stream that metadata does not show is left to the brokers to refuse, unless its partitions have to be counted. */
   #place(stream: StreamLane, pending: Pending): void {
+    if (stream.count === 0 && pending.fixedPartition === null && pending.partitioner !== null) {
+      this.#publisher.settle(pending, unknownStream(stream.name));
+      return;
+    }
     try {
       pending.partition = pending.fixedPartition ?? choosePartition(pending, stream.count);
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   oneOf,
   partitionId,
   payload,
+  type Rule,
   recordOf,
   type Shape,
   text,
@@ -52,11 +53,17 @@ export interface OutgoingMessage extends Omit<PublishOptions, 'signal' | 'timeou
 
 const LONGEST_HEADER_NAME = 32_767;
 
+/** NATS takes a blank for the end of a subject. */
+const inbox: Rule = {
+  expected: 'a NATS subject, which has no white space',
+  accepts: (value) => typeof value === 'string' && !/\s/.test(value),
+};
+
 const MESSAGE_SHAPE = {
   key: payload,
   headers: recordOf(bytes),
   ackPolicy: oneOf('leader', 'all', 'none'),
-  ackInbox: text,
+  ackInbox: inbox,
   correlationId: text,
   expectedOffset: int64(-1n),
   partition: partitionId,
@@ -65,6 +72,12 @@ const MESSAGE_SHAPE = {
 
 const PUBLISH_SHAPE = { ...CALL_SHAPE, ...MESSAGE_SHAPE } satisfies Shape<PublishOptions>;
 const OUTGOING_SHAPE = { ...MESSAGE_SHAPE, value: payload } satisfies Shape<OutgoingMessage>;
+
+/** What a source may hold. */
+const ENTRY: Rule = {
+  expected: 'a string, a Uint8Array, null or an object with value and options',
+  accepts: () => false,
+};
 
 /** Throws InvalidArgumentError for a stream, value or options that cannot be published. */
 export function checkPublish(
@@ -87,7 +100,9 @@ export function outgoing(
 ): { value: Value; options: PublishOptions } {
   if (entry === null || typeof entry === 'string' || entry instanceof Uint8Array)
     return { value: entry, options: common };
+  if (typeof entry !== 'object' || Array.isArray(entry)) checkValue('publishAll', 'message', entry, ENTRY);
   checkOptions('publishAll', entry, OUTGOING_SHAPE, 'message');
+  if (entry.value === undefined) checkValue('publishAll', 'message.value', undefined, payload);
   const { value, ...options } = entry;
   return { value, options: { ...common, ...options } };
 }

@@ -50,13 +50,13 @@ function checkSubject(subject: unknown): void {
     typeof subject === 'string' &&
     subject !== '' &&
     !/\s/.test(subject) &&
-    subject.split('.').every((token) => token !== '')
+    subject.split('.').every((token) => token !== '' && token !== '*' && token !== '>')
   )
     return;
   const got =
     typeof subject === 'string' ? `${JSON.stringify(subject)} (string)` : `${String(subject)} (${typeof subject})`;
   throw new InvalidArgumentError(
-    `publishToSubject: expected subject to be dot-separated tokens without white space, got ${got}`,
+    `publishToSubject: expected subject to be dot-separated tokens without white space or wildcards, got ${got}`,
     { operation: 'publishToSubject' },
   );
 }

@@ -9,6 +9,7 @@ import {
   InvalidArgumentError,
   type LiftbridgeError,
 } from '../errors.js';
+import { callback, checkValue } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
@@ -86,6 +87,7 @@ export class Publisher {
     onAck: (error: LiftbridgeError | null, ack: Ack | null) => void,
     options?: PublishOptions,
   ): void {
+    if (typeof onAck !== 'function') checkValue('publishAsync', 'onAck', onAck, callback);
     this.#submit('publishAsync', stream, value, options, (error, ack) => {
       try {
         onAck(error as LiftbridgeError | null, ack);

@@ -83,5 +83,7 @@ export function connectionFailure(
 
 function causeText(error: Error): string {
   if (error instanceof AggregateError && error.errors[0] instanceof Error) return error.errors[0].message;
+  // OpenSSL's messages hold memory addresses, source files and line breaks; its reason is the part to read.
+  if ('reason' in error && typeof error.reason === 'string' && 'library' in error) return error.reason;
   return error.message;
 }

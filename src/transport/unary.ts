@@ -110,12 +110,13 @@ export class UnaryChannel {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
+    const limit = Math.max(0, deadline - Date.now());
     return new Promise((resolve, reject) => {
       const settle = (error: ServiceError | null, response?: Response) => {
         signal?.removeEventListener('abort', onAbort);
         this.#running.delete(call);
         if (error === null) resolve(response as Response);
-        else reject(this.#failure(client, error));
+        else reject(this.#failure(client, error, limit));
       };
       const call = client.makeUnaryRequest(path, asItIs, responseDeserialize, payload, metadata, { deadline }, settle);
       this.#running.add(call);
@@ -128,7 +129,7 @@ export class UnaryChannel {
     });
   }
 
-  #failure(client: Client, error: ServiceError): RpcFailure {
+  #failure(client: Client, error: ServiceError, limit: number): RpcFailure {
     if (this.#closing.signal.aborted) return connectionFailure(this.#address, 'closed', { sent: true, cause: error });
     // A peer that went silent shows itself in no other way: the next call starts on a new connection.
     if (error.code === Status.DEADLINE_EXCEEDED) {
@@ -138,7 +139,9 @@ export class UnaryChannel {
     const lost = error.code === Status.UNAVAILABLE && !isReady(client);
     // The one word of grpc-js for REFUSED_STREAM, the server's promise that it did nothing.
     const refused = error.code === Status.UNAVAILABLE && error.details.startsWith('Stream refused by server');
-    return new RpcFailure(error.code, error.details, {
+    // grpc-js reports on its own parts there.
+    const late = error.details.startsWith('Deadline exceeded after');
+    return new RpcFailure(error.code, late ? `no answer within ${limit} ms` : error.details, {
       sent: !refused,
       cause: error,
       ...(lost ? { connection: 'lost' } : {}),

@@ -17,7 +17,7 @@ describe('parseAddress', () => {
     'refuses %o with its value and what is allowed',
     (text) => {
       expect(() => parseAddress(text)).toThrow(
-        `connect: expected an address like "host", "host:9292" or "[::1]:9292", got ${JSON.stringify(text)} (string)`,
+        `connect: expected servers to be an address like "host", "host:9292" or "[::1]:9292", got ${JSON.stringify(text)} (string)`,
       );
     },
   );
