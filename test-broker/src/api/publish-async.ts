@@ -2,7 +2,7 @@ import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
-import { RpcError } from '../grpc/status.js';
+import { goErrorText, RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { AckStream } from './ack-stream.js';
 import { ackInboxOf } from './ack-wait.js';
@@ -142,7 +142,7 @@ class PublishSession {
       await resume(this.#node, target.stream.name, paused, this.#call.deadline);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      refusal = { code: INTERNAL, message: `failed to resume stream: ${error.message}` };
+      refusal = { code: INTERNAL, message: `failed to resume stream: ${goErrorText(error)}` };
     }
     this.#message.read(payload);
     if (refusal) this.#refuse(refusal);

@@ -1,8 +1,9 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, PartitionReplica, PartitionState } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
+import { decodeRequest } from '../grpc/decode-request.js';
 import type { Method, StreamCall } from '../grpc/service.js';
-import { RpcError } from '../grpc/status.js';
+import { goErrorText, RpcError } from '../grpc/status.js';
 import { ForwardReader } from '../log/forward-reader.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
@@ -12,7 +13,6 @@ import { type EndOfData, LiveSubscription, type Reader } from './live-subscripti
 import { emptyReplica } from './no-replica.js';
 import { pausedPartitions, resume } from './resume.js';
 import { type Positions, resolvePositions } from './subscription-positions.js';
-import { decodeRequest } from './unary.js';
 
 /** What a subscription reads, and what is to be given back when it ends. */
 interface Source {
@@ -105,7 +105,7 @@ async function resumeFirst(node: BrokerNode, request: wire.SubscribeRequest, cal
     await resume(node, request.stream, paused, call.deadline);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
-    throw new RpcError('INTERNAL', `Failed to resume stream: ${error.message}`);
+    throw new RpcError('INTERNAL', `Failed to resume stream: ${goErrorText(error)}`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { PublishCaller } from '../api/publish-caller.js';
 import { pausedPartitions, resume } from '../api/resume.js';
 import type { BrokerNode, Operation, PartitionState, StreamState } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
-import { RpcError, type StatusName } from '../grpc/status.js';
+import { goErrorText, RpcError, type StatusName } from '../grpc/status.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import { CursorCache } from './cursor-cache.js';
@@ -15,6 +15,8 @@ export const CURSORS_STREAM = '__cursors';
 
 const CACHED = 512;
 const PATIENCE = 5_000;
+/** Of these the server hands on the text alone: they come from below its gRPC library. */
+const BARE: ReadonlySet<StatusName> = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'CANCELLED']);
 
 /** What a cursor is known by. */
 export interface CursorName {
@@ -61,9 +63,8 @@ export class CursorStore {
     const { stream, partition } = this.#locate(key);
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
-    const paused = pausedPartitions(stream, partition.id);
     return orInternal(async () => {
-      if (paused.length > 0) await resume(this.#node, CURSORS_STREAM, paused, caller.deadline);
+      await this.#resume(stream, partition.id, caller);
       const offset = this.#read(key, partition.id);
       // Kept before anything else happens: what is set later must not be replaced by what was read before.
       this.#cache.set(key, offset);
@@ -81,11 +82,29 @@ export class CursorStore {
     return { stream, partition };
   }
 
+  /** A partition that is paused and has nothing to read stays as it is. */
+  async #resume(stream: StreamState, partition: number, { deadline }: Pick<PublishCaller, 'deadline'>): Promise<void> {
+    const paused = pausedPartitions(stream, partition);
+    if (paused.length === 0 || isBlank(this.#log(partition))) return;
+    try {
+      await resume(this.#node, CURSORS_STREAM, paused, deadline);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      throw new RpcError('INTERNAL', `Failed to resume stream: ${goErrorText(error)}`);
+    }
+  }
+
   #read(key: string, partition: number): bigint {
-    const log = this.#node.replica(CURSORS_STREAM, partition)?.log;
-    if (!log) throw new RpcError('FAILED_PRECONDITION', 'Server not partition leader');
+    const log = this.#log(partition);
+    if (isBlank(log)) return -1n;
     log.requireOpen();
     return latestOffset(log, key);
+  }
+
+  #log(partition: number): PartitionLog {
+    const log = this.#node.replica(CURSORS_STREAM, partition)?.log;
+    if (!log) throw new RpcError('FAILED_PRECONDITION', 'Server not partition leader');
+    return log;
   }
 
   #beginsToLead(operation: Operation): boolean {
@@ -110,13 +129,33 @@ export function keyOf({ cursorId, stream, partition }: CursorName): string {
   return `${cursorId},${stream},${partition}`;
 }
 
-/** What the committed messages of a key say last, -1n when there are none. */
+/** Nothing is committed, or nothing retained. */
+function isBlank(log: PartitionLog): boolean {
+  return log.highWatermark === -1 || log.isEmpty;
+}
+
+/**
+ * What the committed messages of a key say last, -1n when there are none. Messages that are no cursors, which anybody
+ * may publish to the stream, are passed over.
+ */
 function latestOffset(log: PartitionLog, key: string): bigint {
   const wanted = Buffer.from(key);
-  for (const { key: found, value } of log.recordsBackwards(log.highWatermark)) {
-    if (found?.equals(wanted)) return cursorWire.Cursor.decode(value ?? new Uint8Array()).offset;
+  for (const { key: found, value, offset } of log.recordsBackwards(log.highWatermark)) {
+    const cursor = found?.equals(wanted) ? readCursor(value) : null;
+    if (cursor) return cursor.offset;
+    // The server reads with a subscription, and that of a readonly partition ends behind the newest message.
+    if (log.readonly && offset === log.newestOffset) break;
   }
   return -1n;
+}
+
+function readCursor(value: Uint8Array | null): cursorWire.Cursor | null {
+  try {
+    return cursorWire.Cursor.decode(value ?? new Uint8Array());
+  } catch {
+    // What is no message of this kind is no cursor either.
+    return null;
+  }
 }
 
 function cursorMessage(key: string, value: Uint8Array, partition: number): wire.PublishRequest {
@@ -133,27 +172,13 @@ function cursorMessage(key: string, value: Uint8Array, partition: number): wire.
   };
 }
 
-/** The server wraps a status in its own words, and hands on what is none. */
+/** Failures as the server reports them when they come out of its own calls. */
 async function orInternal<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof LogError) throw new RpcError('INTERNAL', error.message);
     if (!(error instanceof RpcError)) throw error;
-    const { status, message } = error;
-    throw new RpcError(
-      'INTERNAL',
-      status === 'UNKNOWN' ? message : `rpc error: code = ${goName(status)} desc = ${message}`,
-    );
+    throw new RpcError('INTERNAL', BARE.has(error.status) ? error.message : goErrorText(error));
   }
-}
-
-/** The name of a status as the Go library prints it: `FailedPrecondition`. */
-function goName(status: StatusName): string {
-  if (status === 'OK') return 'OK';
-  if (status === 'CANCELLED') return 'Canceled';
-  return status
-    .split('_')
-    .map((word) => word[0] + word.slice(1).toLowerCase())
-    .join('');
 }

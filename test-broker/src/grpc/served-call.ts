@@ -166,7 +166,7 @@ export class ServedCall implements DuplexCall {
 
   #statusOf(error: unknown): RpcError {
     if (error instanceof RpcError) return error;
-    if (error instanceof WireError) return undecodable(error.message);
+    if (error instanceof WireError) return undecodable(error);
     this.#host.warn(`${this.method} failed`, error);
     return new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error));
   }

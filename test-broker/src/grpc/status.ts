@@ -36,3 +36,18 @@ export class RpcError extends Error {
     return Status[this.status];
   }
 }
+
+/** The error as Go's gRPC library prints it, which the server does wherever it wraps one in a text of its own. */
+export function goErrorText({ status, message }: RpcError): string {
+  return `rpc error: code = ${goName(status)} desc = ${message}`;
+}
+
+/** The name of a status as Go has it: `FailedPrecondition`. */
+function goName(status: StatusName): string {
+  if (status === 'OK') return 'OK';
+  if (status === 'CANCELLED') return 'Canceled';
+  return status
+    .split('_')
+    .map((word) => word[0] + word.slice(1).toLowerCase())
+    .join('');
+}

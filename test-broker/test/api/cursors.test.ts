@@ -22,6 +22,20 @@ afterAll(async () => {
 const fetched = async (cursor: Partial<wire.FetchCursorRequest>) => (await api.call('FetchCursor', cursor)).offset;
 const partitionOf = (key: string) => crc32(key) % PARTITIONS;
 
+/** Two cursors that are kept in the same partition. */
+function sharingPartition(stream: string) {
+  const cursors = Array.from({ length: PARTITIONS + 1 }, (_, i) => ({ stream, partition: 0, cursorId: `c${i}` }));
+  const partitions = cursors.map(({ cursorId }) => partitionOf(`${cursorId},${stream},0`));
+  const second = partitions.findIndex((partition, i) => partitions.indexOf(partition) < i);
+  return [cursors[partitions.indexOf(partitions[second]!)]!, cursors[second]!] as const;
+}
+
+/** A broker that begins to lead a partition of cursors, as at the end of a pause, forgets what it has read. */
+async function emptyCache(partition: number) {
+  await api.call('PauseStream', { name: '__cursors', partitions: [partition] });
+  await api.call('Publish', { stream: '__cursors', partition, value: Buffer.from('no cursor') });
+}
+
 describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
   it.each([
     [{ cursorId: 'c' }, 'No stream provided'],
@@ -103,6 +117,37 @@ describe('FetchCursor', () => {
     expect(await fetched({ ...CURSOR, cursorId: other })).toBe(-1n);
     expect(await fetched(CURSOR)).toBe(8n);
     await expect(api.call('FetchPartitionMetadata', { stream: '__cursors', partition })).resolves.toBeDefined();
+  });
+
+  it('passes over messages that are no cursors', async () => {
+    const cursor = { stream: 'junk', partition: 0, cursorId: 'c' };
+    const partition = partitionOf('c,junk,0');
+    await api.call('SetCursor', { ...cursor, offset: 6n });
+    const junk = { key: Buffer.from('c,junk,0'), value: Buffer.from('ffff', 'hex') };
+    await api.call('Publish', { stream: '__cursors', partition, ...junk });
+    await emptyCache(partition);
+    expect(await fetched(cursor)).toBe(6n);
+  });
+
+  it('finds only the newest cursor of a readonly partition', async () => {
+    const [older, newer] = sharingPartition('readonly-read');
+    await api.call('SetCursor', { ...older, offset: 1n });
+    await emptyCache(partitionOf(`${newer.cursorId},${newer.stream},0`));
+    await api.call('SetCursor', { ...newer, offset: 2n });
+    await api.call('SetStreamReadonly', { name: '__cursors', readonly: true });
+    expect([await fetched(older), await fetched(newer)]).toEqual([-1n, 2n]);
+    await api.call('SetStreamReadonly', { name: '__cursors', readonly: false });
+  });
+
+  it('leaves a paused partition alone that has nothing to read', async () => {
+    await using fresh = await TestBroker.start({ cursorsPartitions: 1 });
+    const client = new ApiClient(fresh.addresses[0]!);
+    await client.call('PauseStream', { name: '__cursors' });
+    expect((await client.call('FetchCursor', CURSOR)).offset).toBe(-1n);
+    expect(await client.failure('FetchPartitionMetadata', { stream: '__cursors', partition: 0 })).toMatchObject({
+      status: 'FAILED_PRECONDITION',
+    });
+    client.close();
   });
 
   it('never goes back behind a cursor that is set meanwhile', async () => {

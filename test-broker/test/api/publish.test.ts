@@ -261,6 +261,16 @@ describe('a request that cannot be read', () => {
   it.each([
     ['is no protobuf', 'FetchMetadata', 'ffffff', 'proto: cannot parse invalid wire-format data'],
     ['has a field without number', 'FetchMetadata', '0000', 'proto: cannot parse invalid wire-format data'],
+    ['ends with a field without number', 'FetchMetadata', '00', 'proto: cannot parse invalid wire-format data'],
+    ['ends a group that never began', 'DeleteStream', '0c', 'proto: cannot parse invalid wire-format data'],
+    [
+      'has a number that is too long',
+      'DeleteStream',
+      '08ffffffffffffffffffff01',
+      'proto: cannot parse invalid wire-format data',
+    ],
+    ['is no protobuf', 'Publish', 'ffffff', 'proto: cannot parse invalid wire-format data'],
+    ['ends in the middle of a field', 'Publish', '1a0561', 'proto: cannot parse invalid wire-format data'],
     ['ends in the middle of a field', 'DeleteStream', '0a0561', 'proto: cannot parse invalid wire-format data'],
     ['has text that is not UTF-8', 'DeleteStream', '0a02c328', 'string field contains invalid UTF-8'],
     ['has text that is not UTF-8', 'Publish', '1a02c328', 'string field contains invalid UTF-8'],
