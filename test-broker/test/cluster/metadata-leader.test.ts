@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ApiClient, eventually } from './clients.js';
+import { type Answer, type ApiClient, eventually } from './clients.js';
 import { running } from './running.js';
 
 const SERVER_TIMES = { settings: { 'clustering.replica.max.leader.timeout': '15s' } };
@@ -45,6 +45,23 @@ describe('the metadata leader', () => {
     );
     for (let i = 0; i < 20; i++) expect(broker.leaderOf(`s${i}`, 0)).toBe(i % 3);
     await expect(clients[1]!.createStream('s19')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('is missed as well by whoever resumes a partition, in the words of Go', async () => {
+    const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    await clients[0]!.createStream('s');
+    await clients[0]!.call('pauseStream', { name: 's' });
+    const leader = clients[broker.leaderOf('s', 0)]!;
+    for (const index of [0, 1, 2]) if (index !== broker.leaderOf('s', 0)) await broker.stopBroker(index);
+    await broker.clock.advance(1_500);
+    const cause = 'rpc error: code = Internal desc = no known metadata leader';
+    const subscription = leader.subscribe('s', { resume: true });
+    expect(await subscription.ended).toEqual({ code: 'INTERNAL', details: `Failed to resume stream: ${cause}` });
+    const publishing = leader.publishAsync();
+    const response = new Promise<Answer>((resolve) => publishing.once('data', resolve));
+    publishing.write({ stream: 's', correlationId: 'c' });
+    expect((await response).asyncError).toEqual({ code: 'INTERNAL', message: `failed to resume stream: ${cause}` });
+    publishing.on('error', () => {}).cancel();
   });
 
   it('cannot be had without a majority, and publishing goes on', async () => {
