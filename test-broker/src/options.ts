@@ -203,7 +203,10 @@ function isPem(value: unknown): boolean {
 function tlsFromFiles(settings: Settings): BrokerTlsOptions | null {
   const cert = settings['tls.cert'];
   const key = settings['tls.key'];
-  if (cert === null && key === null) return null;
+  if (cert === null && key === null) {
+    if (!settings['tls.client.auth.enabled']) return null;
+    throw new BrokerOptionError('tls.cert', cert, 'setting tls.client.auth.enabled needs tls.cert and tls.key');
+  }
   if (cert === null) throw new BrokerOptionError('tls.cert', cert, 'setting tls.key needs tls.cert as well');
   if (key === null) throw new BrokerOptionError('tls.key', key, 'setting tls.cert needs tls.key as well');
   const files = { cert: readPem('tls.cert', cert), key: readPem('tls.key', key) };

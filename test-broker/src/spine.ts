@@ -36,6 +36,19 @@ async function attach(
   warn: (message: string) => void,
 ): Promise<Spine> {
   const name = connectionName(options.settings['clustering.namespace'], broker);
-  const bus = await RemoteBus.connect(url, { name, onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
-  return { bus, url, close: () => bus.close() };
+  try {
+    const bus = await RemoteBus.connect(url, { name, onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
+    return { bus, url, close: () => bus.close() };
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+/** The error of the `nats` package, whose text is not more than its code, with the server that it is about. */
+function unreachable(url: string, error: unknown): Error {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  // Without the name and password that the URL may hold.
+  const server = url.replace(/\/\/[^/]*@/, '//');
+  const text = `cannot connect to the NATS server at ${server}: ${message ?? String(error)}`;
+  return Object.assign(new Error(text, { cause: error }), { code });
 }

@@ -114,6 +114,20 @@ describe('liftbridge-test-broker', () => {
     expect(certificate).toMatch(/^liftbridge-test-broker: cannot read tls.cert ".*none.pem": ENOENT/);
   });
 
+  test('what cannot be had is one line and exit code 2', async () => {
+    const [nats, data, plaintext] = await Promise.all([
+      failed('--port', '0', '--nats-url', 'nats://me:secret@127.0.0.1:1'),
+      // There Linux says of every new directory that it does not exist.
+      failed('--port', '0', '--data-dir', '/proc/none/data'),
+      failed('--port', '0', '--tls-client-ca', join(folder, 'none.pem')),
+    ]);
+    expect(nats).toBe(
+      'liftbridge-test-broker: cannot connect to the NATS server at nats://127.0.0.1:1: CONNECTION_REFUSED\n',
+    );
+    expect(data).toMatch(/^liftbridge-test-broker: cannot use dataDir "\/proc\/none\/data": \w+: /);
+    expect(plaintext).toBe('liftbridge-test-broker: setting tls.client.auth.enabled needs tls.cert and tls.key\n');
+  });
+
   test('a bad certificate is one line and exit code 2', async () => {
     const { server, client } = await certificates('alice');
     writeFileSync(join(folder, 'cert.pem'), server.cert);

@@ -1,5 +1,15 @@
-import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { BrokerOptionError } from '../option-error.js';
 import type { StreamState } from './contract.js';
 import { PartitionDirectories, sweepBroker } from './partition-directories.js';
@@ -18,7 +28,7 @@ export class DataDir {
   /** Makes the directory if need be and locks it. Throws BrokerOptionError when it is in use or cannot be written to. */
   static open(path: string): DataDir {
     try {
-      mkdirSync(path, { recursive: true });
+      makeDirectories(resolve(path));
     } catch (error) {
       throw new BrokerOptionError('dataDir', path, `cannot use dataDir ${JSON.stringify(path)}: ${reason(error)}`, {
         cause: error,
@@ -102,6 +112,13 @@ export class DataDir {
       }
     }
   }
+}
+
+/** Not Node's `recursive`: that tries for ever where the system says ENOENT for good, as in /proc. */
+function makeDirectories(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeDirectories(parent);
+  mkdirSync(path, { recursive: existsSync(path) });
 }
 
 function isAlive(pid: number): boolean {
