@@ -6,7 +6,7 @@
  * |---|---|---|
  * | `liftbridge:connect` | a broker answers, for the first time or again | `broker` { id, address } |
  * | `liftbridge:disconnect` | a broker does not answer any more | `broker`, `error` |
- * | `liftbridge:metadata` | the cached metadata was replaced | |
+ * | `liftbridge:metadata` | the cached metadata was replaced | `metadata` |
  * | `liftbridge:leaderChange` | a partition has another leader | `stream`, `partition`, `from`, `to` (broker ids or null) |
  * | `liftbridge:retry` | a call failed and is tried again | `operation`, `attempt`, `delay` (ms), `error` |
  * | `liftbridge:resubscribe` | a subscription broke and stands again | `stream`, `partition`, `position`, `error` |
@@ -35,5 +35,6 @@ export function publishDiagnostics<Name extends keyof ClusterEvents>(
   if (!target.hasSubscribers) return;
   const [payload] = event;
   if (name === 'asyncError') target.publish({ client, error: payload });
+  else if (name === 'metadata') target.publish({ client, metadata: payload });
   else target.publish({ client, ...(payload as object | undefined) });
 }

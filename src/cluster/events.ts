@@ -1,4 +1,5 @@
 import type { LiftbridgeError } from '../errors.js';
+import type { Metadata } from './metadata.js';
 
 /** A broker as events name it. */
 export interface BrokerReference {
@@ -14,8 +15,8 @@ export interface ClusterEvents {
   readonly connect: readonly [{ readonly broker: BrokerReference }];
   /** A broker does not answer any more; it is tried again in the background. */
   readonly disconnect: readonly [{ readonly broker: BrokerReference; readonly error: LiftbridgeError }];
-  /** The cached metadata was replaced; `client.metadata` is the new snapshot. */
-  readonly metadata: readonly [];
+  /** The cached metadata was replaced by this snapshot, which `client.metadata` answers from now on. */
+  readonly metadata: readonly [metadata: Metadata];
   /** A partition has another leader than the cache knew; null where there is none. Not for partitions that are new or gone. */
   readonly leaderChange: readonly [
     { readonly stream: string; readonly partition: number; readonly from: string | null; readonly to: string | null },
@@ -40,7 +41,7 @@ export interface ClusterEvents {
     },
   ];
   /** What nobody awaits failed: a refused publish without ack, a checkpoint in the background. */
-  readonly asyncError: readonly [error: unknown];
+  readonly asyncError: readonly [error: LiftbridgeError];
 }
 
 type Listener<Name extends keyof ClusterEvents> = (...event: ClusterEvents[Name]) => void;

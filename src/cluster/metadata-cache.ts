@@ -80,7 +80,7 @@ export class MetadataCache {
     this.#snapshot = Object.freeze(snapshot);
     this.#version++;
     this.#bySubject = null;
-    this.#hub.emit('metadata');
+    this.#hub.emit('metadata', this.#snapshot);
   }
 
   /** Every stream of the answer, and what was learnt since it was asked for. */

@@ -58,7 +58,7 @@ export class Checkpoints {
         void this.storeAll(partitions()).then(
           () => schedule(interval),
           (error: unknown) => {
-            this.#context.cluster.emit('asyncError', error);
+            this.#context.cluster.emit('asyncError', LiftbridgeError.from(error));
             schedule(Math.min(interval, FIRST_RETRY));
           },
         );

@@ -237,7 +237,7 @@ export class Session {
   #report(error: unknown): void {
     const { cluster } = this.#plan.context;
     cluster.logger.error({ error, group: this.#membership.groupId }, 'a consumer had a problem that nobody waits for');
-    cluster.emit('asyncError', error);
+    cluster.emit('asyncError', LiftbridgeError.from(error));
   }
 }
 

@@ -110,7 +110,7 @@ export class UnaryChannel {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const limit = Math.max(0, deadline - Date.now());
+    const limit = Math.max(0, Math.round(deadline - Date.now()));
     return new Promise((resolve, reject) => {
       const settle = (error: ServiceError | null, response?: Response) => {
         signal?.removeEventListener('abort', onAbort);

@@ -20,7 +20,7 @@ const GRACE = 200;
  */
 export class TestBroker implements AsyncDisposable {
   /** Where each broker is reached, `host:port`, also while it is stopped. */
-  readonly addresses: readonly string[];
+  readonly addresses: string[];
   /** Where NATS clients reach the spine; null without `nats`. */
   readonly natsUrl: string | null;
   /** Trouble on demand. */

@@ -14,12 +14,20 @@ export interface StoredMessage {
   readonly value: Buffer | null;
   /** When the leader took it, nanoseconds since the epoch. */
   readonly timestamp: bigint;
+  /** The same, to the millisecond. */
+  readonly time: Date;
   /** The NATS subject that it was published on. */
   readonly subject: string;
   /** The NATS reply subject that it was published with, or `''`. */
   readonly replySubject: string;
   /** The publisher's own, and `subject` and `reply`. */
   readonly headers: Readonly<Record<string, Buffer>>;
+  /** Always `''`: brokers do not tell subscribers. */
+  readonly ackInbox: string;
+  /** Always `''`: brokers do not tell subscribers. */
+  readonly correlationId: string;
+  /** Always 'leader': brokers do not tell subscribers. */
+  readonly ackPolicy: 'leader' | 'all' | 'none';
   /** The value as UTF-8 text, empty when there is none. */
   text(): string;
   /** The value parsed as JSON. Throws SyntaxError. */
@@ -37,9 +45,13 @@ export function storedMessage(stream: string, partition: number, record: LogReco
     key: record.key,
     value,
     timestamp: record.timestamp,
+    time: new Date(Number(record.timestamp / 1_000_000n)),
     subject: record.subject,
     replySubject: record.reply,
     headers: Object.fromEntries(record.headers),
+    ackInbox: '',
+    correlationId: '',
+    ackPolicy: 'leader',
     text,
     json: <T>() => JSON.parse(text()) as T,
   };

@@ -70,7 +70,7 @@ describe('events', () => {
     const idOf = (index: number) => ids.find(({ address }) => address === broker.addresses[index])?.id;
     const expected = { stream: 'foo', partition: 0, from: idOf(from), to: idOf(to) };
     expect(await changed).toEqual([expected]);
-    expect(await refreshed).toEqual([]);
+    expect(await refreshed).toEqual([client.metadata]);
     expect(heard.messages).toEqual([{ client, ...expected }]);
   });
 

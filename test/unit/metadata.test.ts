@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EventHub } from '../../src/cluster/events.js';
+import { NO_METADATA } from '../../src/cluster/metadata.js';
 import { MetadataCache } from '../../src/cluster/metadata-cache.js';
 import { type MetadataAnswer, readMetadata } from '../../src/cluster/metadata-reader.js';
 import { inSlices } from '../../src/cluster/time-slices.js';
@@ -224,11 +225,11 @@ describe('EventHub', () => {
     const seen: string[] = [];
     const off = hub.on('metadata', () => seen.push('one'));
     hub.on('metadata', () => seen.push('two'));
-    hub.emit('metadata');
+    hub.emit('metadata', NO_METADATA);
     off();
-    hub.emit('metadata');
+    hub.emit('metadata', NO_METADATA);
     hub.clear();
-    hub.emit('metadata');
+    hub.emit('metadata', NO_METADATA);
     expect(seen).toEqual(['one', 'two', 'two']);
   });
 });

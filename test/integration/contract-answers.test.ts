@@ -1,0 +1,144 @@
+import { channel } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Client, connect, type LiftbridgeError, type Metadata, partitionByKey } from '../../src/index.js';
+import {
+  APIService,
+  type FetchMetadataRequest,
+  FetchMetadataResponse,
+  type PublishRequest,
+  PublishResponse,
+} from '../../src/protocol/generated/api.js';
+import { Certificates } from '../support/certificates.js';
+
+let broker: TestBroker;
+let client: Client;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  client = await connect(broker.addresses);
+  await client.createStream('orders', 'orders');
+});
+
+afterAll(async () => {
+  await client.close();
+  await broker.close();
+});
+
+/** A broker whose metadata shows no stream at all, and that takes publishes to any. */
+async function forgetfulBroker(): Promise<{ address: string; publishes: PublishRequest[]; stop(): void }> {
+  const server = new Server();
+  const publishes: PublishRequest[] = [];
+  let port = 0;
+  server.addService(APIService, {
+    fetchMetadata: (_: ServerUnaryCall<FetchMetadataRequest, unknown>, reply: sendUnaryData<FetchMetadataResponse>) =>
+      reply(null, FetchMetadataResponse.fromPartial({ brokers: [{ id: 'a', host: '127.0.0.1', port }] })),
+    publishAsync: (call: ServerDuplexStream<PublishRequest, PublishResponse>) => {
+      call.on('data', (request: PublishRequest) => {
+        publishes.push(request);
+        const { stream, correlationId } = request;
+        call.write(PublishResponse.fromPartial({ ack: { stream, correlationId, offset: 7n }, correlationId }));
+      });
+      call.on('end', () => call.end());
+    },
+  } as never);
+  port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  );
+  return { address: `127.0.0.1:${port}`, publishes, stop: () => server.forceShutdown() };
+}
+
+describe('publish to a stream that metadata does not show', () => {
+  it('is left to a broker, which may know better', async () => {
+    const forgetful = await forgetfulBroker();
+    const other = await connect(forgetful.address);
+    expect(await other.publish('hidden', 'x', { partition: 2 })).toMatchObject({ offset: 7n, stream: 'hidden' });
+    expect(forgetful.publishes).toMatchObject([{ stream: 'hidden', partition: 2 }]);
+    await expect(other.publish('hidden', 'x', { partitioner: partitionByKey })).rejects.toMatchObject({
+      code: 'NO_SUCH_STREAM',
+    });
+    expect(forgetful.publishes).toHaveLength(1);
+    await other.close();
+    forgetful.stop();
+  });
+
+  it("is null with ackPolicy 'none', and its refusal is the event asyncError", async () => {
+    const reported = once(client, 'asyncError');
+    expect(await client.publish('nothing', 'x', { ackPolicy: 'none' })).toBeNull();
+    const [error] = (await reported) as [LiftbridgeError];
+    expect(error).toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'nothing' });
+  });
+
+  it('rejects with NO_SUCH_STREAM otherwise', async () => {
+    await expect(client.publish('nothing', 'x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'nothing' });
+  });
+});
+
+describe("the event 'metadata'", () => {
+  it('brings the new snapshot, to listeners and on its diagnostics channel', async () => {
+    const heard: unknown[] = [];
+    const listener = (message: unknown) => heard.push(message);
+    channel('liftbridge:metadata').subscribe(listener);
+    const replaced = new Promise<Metadata>((resolve) => {
+      client.once('metadata', (metadata) => {
+        expect(metadata).toBe(client.metadata);
+        resolve(metadata);
+      });
+    });
+    await client.fetchMetadata();
+    const metadata = await replaced;
+    channel('liftbridge:metadata').unsubscribe(listener);
+    expect(metadata.streams.has('orders')).toBe(true);
+    expect(heard).toContainEqual({ client, metadata });
+  });
+});
+
+describe('the text of an error', () => {
+  it('gives the advice once when the time is up, and what the last attempt failed of', async () => {
+    await using other = await connect(broker.addresses, { requestTimeout: 150 });
+    broker.faults.rejectNext('DeleteStream', 'UNAVAILABLE', 'out to lunch', 1_000);
+    const error = (await other.deleteStream('orders').catch((reason: unknown) => reason)) as LiftbridgeError;
+    await broker.reset();
+    expect(error.code).toBe('TIMEOUT');
+    expect(error.message).toMatch(/no answer within 150 ms; the last attempt failed: out to lunch \(UNAVAILABLE\)/);
+    expect(error.message.match(/Raise the timeout/g)).toHaveLength(1);
+  });
+
+  it('is our own when a call runs into its deadline', async () => {
+    const error = await client
+      .publishToSubject('nobody.listens', 'x', { timeout: 100 })
+      .catch((reason: Error) => reason);
+    expect(error).toMatchObject({ code: 'ACK_TIMEOUT', message: expect.stringMatching(/no answer within \d+ ms/) });
+    expect((error as Error).message).not.toMatch(/remote_addr/);
+  });
+
+  it('has the reason of OpenSSL, without the place in its source', async () => {
+    const { ca } = await Certificates.create();
+    const error = await connect(broker.addresses, { tls: { ca: ca.cert } }).catch((reason: Error) => reason);
+    expect(error).toMatchObject({ code: 'CONNECTION', reason: 'tls-not-spoken' });
+    expect((error as Error).message).toMatch(/\(wrong version number\)$/);
+  });
+});
+
+describe('what a broker has stored', () => {
+  it('has the shape of a message that a subscription hands out', async () => {
+    await client.createStream('shape', 'shape');
+    await client.publish('shape', '{"a":1}', { key: 'k', headers: { h: 'v' } });
+    const [stored] = broker.messages('shape');
+    const subscription = await client.subscribe('shape', { startAt: 'earliest' });
+    for await (const { offset, time, timestamp, ackInbox, correlationId, ackPolicy } of subscription) {
+      expect(stored).toMatchObject({ offset, time, timestamp, ackInbox, correlationId, ackPolicy });
+      break;
+    }
+  });
+});
