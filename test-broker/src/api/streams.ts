@@ -28,17 +28,30 @@ export function streamMethods(node: BrokerNode, authorize: Authorize): Record<st
       return propose(node, call, { kind: 'delete-stream', name }, 'Failed to delete stream');
     }),
     PauseStream: unary(wire.PauseStreamRequest, wire.PauseStreamResponse, async (request, call) => {
-      const { name, partitions, resumeAll } = request;
+      const { name, resumeAll } = request;
       authorize(call, name, call.method);
+      const partitions = namedOrAll(node, request);
       return propose(node, call, { kind: 'pause-stream', name, partitions, resumeAll }, 'Failed to pause stream');
     }),
     SetStreamReadonly: unary(wire.SetStreamReadonlyRequest, wire.SetStreamReadonlyResponse, async (request, call) => {
-      const { name, partitions, readonly } = request;
+      const { name, readonly } = request;
       authorize(call, name, call.method);
+      const partitions = namedOrAll(node, request);
       const operation: Operation = { kind: 'set-readonly', name, partitions, readonly };
       return propose(node, call, operation, 'Failed to set stream readonly flag');
     }),
   };
+}
+
+/** The partitions that are meant. All of them are looked up by the broker that was called, in its own metadata. */
+function namedOrAll(
+  node: BrokerNode,
+  { name, partitions }: { readonly name: string; readonly partitions: readonly number[] },
+): readonly number[] {
+  if (partitions.length > 0) return partitions;
+  const stream = node.stream(name);
+  if (!stream) throw new RpcError('NOT_FOUND', 'stream not found');
+  return stream.partitions.map(({ id }) => id);
 }
 
 async function propose(

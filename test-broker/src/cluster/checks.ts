@@ -42,9 +42,7 @@ function checkCreate(operation: Kind<'create-stream'>, view: MetadataView): void
 
 function checkPartitions(operation: Kind<'pause-stream' | 'set-readonly' | 'resume-stream'>, view: MetadataView): void {
   const stream = view.stream(operation.name);
-  // The server looks the partitions up itself when none are named, and that look-up has a text of its own.
-  const unknown = operation.partitions.length === 0 ? 'stream not found' : 'stream does not exist';
-  if (!stream) throw new RpcError('NOT_FOUND', unknown);
+  if (!stream) throw new RpcError('NOT_FOUND', 'stream does not exist');
   for (const id of operation.partitions)
     check(stream.partitions[id] !== undefined, 'NOT_FOUND', 'partition does not exist');
 }

@@ -38,6 +38,8 @@ export class ReplicationLink {
   #idle: ClockTimer | null = null;
   #expand: ClockTimer | null = null;
   #shrink: ClockTimer | null = null;
+  /** When the leader of a partition began to miss the follower. */
+  #missedSince = new WeakMap<Replica, number>();
   #up = false;
 
   constructor(ends: LinkEnds, clock: Clock, timing: ClusterTiming) {
@@ -49,7 +51,7 @@ export class ReplicationLink {
   /** The leader has appended, or one end has changed its role: there may be something to fetch. */
   wake(replica: Replica): void {
     if (!this.#up) {
-      if (replica.state.isr.has(this.#ends.follower)) this.#shrinkLater(this.#timing.replicaLag);
+      this.#miss(replica);
       return;
     }
     this.#behind.add(replica);
@@ -70,8 +72,8 @@ export class ReplicationLink {
     if (up && this.#up) return;
     this.#up = up;
     this.#stopTimers();
-    if (up) for (const replica of this.#ends.shared()) this.wake(replica);
-    else this.#shrinkLater(this.#timing.replicaLag);
+    if (up) this.#missedSince = new WeakMap();
+    for (const replica of this.#ends.shared()) this.wake(replica);
   }
 
   /** Fetches everything there is of one partition without waiting. */
@@ -155,6 +157,13 @@ export class ReplicationLink {
     }
   }
 
+  /** A leader gives a follower that it does not hear of the full time, also when it has only begun to lead. */
+  #miss(replica: Replica): void {
+    if (!replica.state.isr.has(this.#ends.follower)) return;
+    if (!this.#missedSince.has(replica)) this.#missedSince.set(replica, this.#clock.now());
+    this.#shrinkLater(this.#timing.replicaLag);
+  }
+
   #shrinkLater(ms: number): void {
     this.#shrink ??= this.#clock.after(ms, () => this.#shrinkAll(ms));
   }
@@ -162,8 +171,19 @@ export class ReplicationLink {
   /** Tries again what could not be agreed on, at growing intervals. */
   #shrinkAll(waited: number): void {
     this.#shrink = null;
-    for (const replica of this.#insync()) this.#ends.shrink(replica);
-    if (this.#insync().length > 0) this.#shrinkLater(nextWait(waited));
+    let next = nextWait(waited);
+    for (const replica of this.#insync()) {
+      const left = this.#patienceWith(replica);
+      if (left > 0) next = Math.min(next, left);
+      else this.#ends.shrink(replica);
+    }
+    if (this.#insync().length > 0) this.#shrinkLater(next);
+  }
+
+  /** Milliseconds until the follower has been missed for too long. */
+  #patienceWith(replica: Replica): number {
+    const now = this.#clock.now();
+    return (this.#missedSince.get(replica) ?? now) + this.#timing.replicaLag - now;
   }
 
   /** What has the follower among its in-sync replicas. */

@@ -26,6 +26,25 @@ describe('the in-sync replicas', () => {
     subscription.cancel();
   });
 
+  it('hold up ALL acks again for the lag time when a new leader takes over', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers(
+      {},
+      { settings: { ...SLOW.settings, 'clustering.replica.max.leader.timeout': '10s' } },
+    );
+    await broker.stopBroker(leader);
+    for (let second = 0; broker.leaderOf('s') === leader && second < 60; second++) await broker.clock.advance(1_000);
+    expect(broker.leaderOf('s')).not.toBe(leader);
+    let acked = false;
+    const all = clients[follower]!.publish('s', 'a', { ackPolicy: 'ALL' }, 60_000).then(() => {
+      acked = true;
+    });
+    // By now the old leader is gone for longer than the lag time, but not for the new leader.
+    await broker.clock.advance(18_000);
+    expect(acked).toBe(false);
+    await broker.clock.advance(3_000);
+    await all;
+  });
+
   it('take a replica back once it has caught up', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await broker.stopBroker(follower);

@@ -72,6 +72,10 @@ describe('the metadata leader', () => {
     const client = clients[survivor]!;
     const own = ['a', 'b', 'c'].find((name) => broker.leaderOf(name, 0) === survivor)!;
     for (const index of [0, 1, 2]) if (index !== survivor) await broker.stopBroker(index);
+    expect(await client.call('pauseStream', { name: 'unknown' }).catch((error: unknown) => error)).toEqual({
+      code: 'NOT_FOUND',
+      details: 'stream not found',
+    });
     const lost = await client.createStream('t').catch((error: unknown) => error);
     expect(lost).toSatisfy(
       ({ code, details }) =>
