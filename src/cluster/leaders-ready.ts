@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LiftbridgeError, TimeoutError } from '../errors.js';
+import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
 import type { Waiting } from './contract.js';
 import { LookupMiss, leaderIn } from './lookup.js';
 import type { Router } from './router.js';
@@ -52,6 +52,8 @@ async function askLeader(router: Router, stream: string, partition: number, dead
     signal.throwIfAborted();
     // Whoever may create streams need not be allowed to look at them: a refusal is an answer too.
     if (LiftbridgeError.is(error, 'PERMISSION_DENIED')) return null;
+    // A server that is too old to know the call has a leader all the same.
+    if (error instanceof ServerError && error.status === 'UNIMPLEMENTED') return null;
     return error instanceof LookupMiss ? error.error : error;
   }
 }

@@ -18,6 +18,7 @@ import {
   PublishResponse,
 } from '../../src/protocol/generated/api.js';
 import { Certificates } from '../support/certificates.js';
+import { StubServer } from '../support/stub-server.js';
 
 let broker: TestBroker;
 let client: Client;
@@ -81,6 +82,18 @@ describe('publish to a stream that metadata does not show', () => {
 
   it('rejects with NO_SUCH_STREAM otherwise', async () => {
     await expect(client.publish('nothing', 'x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'nothing' });
+  });
+});
+
+describe('createStream', () => {
+  it('takes a leader that does not know FetchPartitionMetadata for one that answers', async () => {
+    const stub = await StubServer.start();
+    stub.streams.set('new', { partitions: [{ leader: 'stub' }] });
+    stub.on('fetchPartitionMetadata', () => ({ fail: 'UNIMPLEMENTED' }));
+    const other = await connect(stub.address);
+    await expect(other.createStream('new', 'new', { timeout: 2_000 })).resolves.toBeUndefined();
+    await other.close();
+    await stub.stop();
   });
 });
 
