@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors/call-errors.js';
-import { checkedMetadata } from '../transport/call-headers.js';
 import type { TlsOptions } from '../transport/credentials.js';
+import { checkedMetadata } from './call-metadata.js';
 import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, text } from './rules.js';
 import { checkOptions, type Rule, type Shape } from './validate.js';
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { checkedMetadata } from '../options/call-metadata.js';
 import type { CallMetadata, MetadataEntries, ReceivedMetadata } from './metadata.js';
 
 /** What this client calls itself. */
@@ -28,30 +29,11 @@ export function requestHeaders(target: CallTarget, metadata: MetadataEntries): O
   };
 }
 
-const RESERVED = new Set(['te', 'content-type', 'user-agent', 'host', 'connection']);
-
 function userMetadata(metadata: MetadataEntries): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, value] of checkedMetadata(metadata))
     headers[name] = typeof value === 'string' ? value : value.toString('base64');
   return headers;
-}
-
-/** Metadata as gRPC takes it: names in lower case, values of `-bin` names as bytes. Throws TypeError on what it cannot carry. */
-export function checkedMetadata(metadata: MetadataEntries): [name: string, value: string | Buffer][] {
-  return Object.entries(metadata).map(([name, value]) => {
-    const key = name.toLowerCase();
-    if (RESERVED.has(key) || key.startsWith('grpc-') || key.startsWith(':'))
-      throw new TypeError(`metadata name "${name}" is reserved by gRPC`);
-    if (!/^[0-9a-z_.-]+$/.test(key)) throw new TypeError(`metadata name "${name}" may only hold a-z, 0-9, _ - and .`);
-    return [key, key.endsWith('-bin') ? Buffer.from(value) : asciiValue(name, value)];
-  });
-}
-
-function asciiValue(name: string, value: string): string {
-  if (!/^[\x20-\x7e]*$/.test(value))
-    throw new TypeError(`metadata value of "${name}" is not printable ASCII; give it a name that ends in "-bin"`);
-  return value;
 }
 
 /** Metadata for one call: a promise only when a function answers one. */

@@ -6,7 +6,8 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { callMetadata, checkedMetadata, USER_AGENT } from './call-headers.js';
+import { checkedMetadata } from '../options/call-metadata.js';
+import { callMetadata, USER_AGENT } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
 import { channelCredentials, connectOptions, type TlsOptions, tlsOptions } from './credentials.js';

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkedMetadata, timeoutHeader, USER_AGENT } from '../../../src/transport/call-headers.js';
+import { checkedMetadata } from '../../../src/options/call-metadata.js';
+import { timeoutHeader, USER_AGENT } from '../../../src/transport/call-headers.js';
 import {
   decodeStatusMessage,
   RpcFailure,
