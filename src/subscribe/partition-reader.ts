@@ -189,6 +189,7 @@ export class PartitionReader {
   async #attempt(bounded: Bounded): Promise<Exclude<Remedy, 'empty' | 'no-time-index'> | null> {
     try {
       if (this.#replaced) return { give: streamDeleted(this.#place) };
+      if (this.#cluster.partitionCount(this.stream) === 0) return { missing: noSuchStream(this.stream) };
       if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnEnds(bounded);
       if (this.#bounds.exhausted) return 'done';
       await this.#subscribe(bounded(ATTEMPT));
