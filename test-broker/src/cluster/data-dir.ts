@@ -81,11 +81,14 @@ export class DataDir {
   }
 
   #readIds(): readonly string[] {
+    const path = join(this.path, CLUSTER);
     try {
-      return (JSON.parse(readFileSync(join(this.path, CLUSTER), 'utf8')) as { brokers: string[] }).brokers;
+      return (JSON.parse(readFileSync(path, 'utf8')) as { brokers: string[] }).brokers;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
+      throw new BrokerOptionError('dataDir', this.path, `cannot read ${JSON.stringify(path)}: ${reason(error)}`, {
+        cause: error,
+      });
     }
   }
 

@@ -126,6 +126,13 @@ describe('a broker with a dataDir', () => {
     await expect(TestBroker.start({ dataDir })).rejects.toThrow('was written by 2 brokers, got brokers: 1');
   });
 
+  it('does not start on a damaged list of brokers, and says which file it is', async () => {
+    const dataDir = dataDirectory();
+    await (await TestBroker.start({ dataDir })).close();
+    writeFileSync(join(dataDir, 'cluster.json'), '{"brok');
+    await expect(TestBroker.start({ dataDir })).rejects.toThrow(/^cannot read ".*cluster\.json": .*JSON/);
+  });
+
   it('has the directory for itself', async () => {
     const dataDir = dataDirectory();
     await running({ dataDir });
