@@ -40,6 +40,8 @@ export class ReplicationLink {
   #shrink: ClockTimer | null = null;
   /** When the leader of a partition began to miss the follower. */
   #missedSince = new WeakMap<Replica, number>();
+  /** When the connection was lost. */
+  #lostAt = Number.NEGATIVE_INFINITY;
   #up = false;
 
   constructor(ends: LinkEnds, clock: Clock, timing: ClusterTiming) {
@@ -70,6 +72,7 @@ export class ReplicationLink {
     const up = this.#ends.connected();
     // What could not be agreed on before may be now, so a link that stays down is looked at again as well.
     if (up && this.#up) return;
+    if (this.#up) this.#lostAt = this.#clock.now();
     this.#up = up;
     this.#stopTimers();
     if (up) this.#missedSince = new WeakMap();
@@ -157,11 +160,17 @@ export class ReplicationLink {
     }
   }
 
-  /** A leader gives a follower that it does not hear of the full time, also when it has only begun to lead. */
+  /** A leader gives a follower that it does not hear of its time, also when it has only begun to lead. */
   #miss(replica: Replica): void {
     if (!replica.state.isr.has(this.#ends.follower)) return;
-    if (!this.#missedSince.has(replica)) this.#missedSince.set(replica, this.#clock.now());
-    this.#shrinkLater(this.#timing.replicaLag);
+    if (!this.#missedSince.has(replica)) this.#missedSince.set(replica, this.#missingFrom());
+    this.#shrinkLater(Math.max(0, this.#patienceWith(replica)));
+  }
+
+  #missingFrom(): number {
+    const now = this.#clock.now();
+    const { lagAnew, replicaLag } = this.#timing;
+    return lagAnew || now - this.#lostAt > replicaLag ? now : this.#lostAt;
   }
 
   #shrinkLater(ms: number): void {

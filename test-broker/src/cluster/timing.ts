@@ -4,6 +4,11 @@ import type { ResolvedSettings, SettingName } from '../settings.js';
 export interface ClusterTiming {
   /** An in-sync replica that is behind, or cut off, for so long leaves the ISR; one that has caught up waits as long. */
   readonly replicaLag: number;
+  /**
+   * Whether a new leader gives a lost replica the whole lag time anew, as in the server. Until then nothing is committed,
+   * and what the old leader had committed last may be unknown, which tests that do not ask for it are spared.
+   */
+  readonly lagAnew: boolean;
   /** A follower reports a leader that has not answered for so long. */
   readonly leaderTimeout: number;
   /** An idle follower asks for news, such as the high watermark, after so long. */
@@ -35,6 +40,7 @@ export function clusterTiming({ settings, given }: Pick<ResolvedSettings, 'setti
   const leaderTimeout = of('clustering.replica.max.leader.timeout');
   return {
     replicaLag: of('clustering.replica.max.lag.time'),
+    lagAnew: given.has('clustering.replica.max.lag.time'),
     leaderTimeout,
     idleWait: of('clustering.replica.max.idle.wait'),
     electionTimeout: leaderTimeout > SERVER_ELECTION ? SERVER_ELECTION : ELECTION,
