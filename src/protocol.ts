@@ -42,3 +42,4 @@ export {
   frame,
   type OnFrame,
 } from './transport/frames.js';
+export { Status, type StatusName } from './transport/status.js';

@@ -1,26 +1,6 @@
-/** The gRPC status codes by name. */
-export const Status = {
-  OK: 0,
-  CANCELLED: 1,
-  UNKNOWN: 2,
-  INVALID_ARGUMENT: 3,
-  DEADLINE_EXCEEDED: 4,
-  NOT_FOUND: 5,
-  ALREADY_EXISTS: 6,
-  PERMISSION_DENIED: 7,
-  RESOURCE_EXHAUSTED: 8,
-  FAILED_PRECONDITION: 9,
-  ABORTED: 10,
-  OUT_OF_RANGE: 11,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  DATA_LOSS: 15,
-  UNAUTHENTICATED: 16,
-} as const;
+import { Status, type StatusName } from 'liftbridge-client/protocol';
 
-/** Name of a gRPC status code, such as 'UNAVAILABLE'. */
-export type StatusName = keyof typeof Status;
+export { Status, type StatusName };
 
 /** What a call fails with: a gRPC status and the text that goes with it on the wire. */
 export class RpcError extends Error {
