@@ -5,19 +5,30 @@ const wide = new BigInt64Array(1);
 const half = new Uint32Array(wide.buffer);
 const [LOW, HIGH] = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
+/** Where a writer has its memory from. */
+export interface ChunkSource {
+  /** Size of a chunk in bytes, unless one message needs more. */
+  readonly chunkSize: number;
+  /** A chunk of at least `size` bytes, whatever is in it. */
+  allocate(size: number): Buffer;
+  /** The writer writes to the chunk no more; what it has handed out of it may still be in use. */
+  leave(chunk: Buffer): void;
+}
+
 /**
- * An append-only run of bytes for packing many messages into few buffers. What `take` hands out is never written to
- * again, so it can go to a socket as it is.
+ * An append-only run of bytes for packing many messages into few buffers. What `take` hands out is not written to again
+ * (before the source of its memory says so), so it can go to a socket as it is.
  */
 export class ByteWriter {
   #buffer: Buffer;
   #start = 0;
   #end = 0;
-  readonly #chunk: number;
+  readonly #source: ChunkSource;
 
-  constructor(chunkSize: number = CHUNK) {
-    this.#chunk = chunkSize;
-    this.#buffer = Buffer.allocUnsafeSlow(chunkSize);
+  /** `memory`: the size of its chunks in bytes, or where it has them from. */
+  constructor(memory: number | ChunkSource = CHUNK) {
+    this.#source = typeof memory === 'number' ? freshChunks(memory) : memory;
+    this.#buffer = this.#source.allocate(this.#source.chunkSize);
   }
 
   /** Bytes written since the last `take`. */
@@ -45,11 +56,13 @@ export class ByteWriter {
   #grow(size: number): void {
     const pending = this.#end - this.#start;
     // Twice what is pending: a single large message must not copy itself again and again.
-    const next = Buffer.allocUnsafeSlow(Math.max(this.#chunk, 2 * (pending + size)));
-    this.#buffer.copy(next, 0, this.#start, this.#end);
+    const next = this.#source.allocate(Math.max(this.#source.chunkSize, 2 * (pending + size)));
+    const left = this.#buffer;
+    left.copy(next, 0, this.#start, this.#end);
     this.#buffer = next;
     this.#start = 0;
     this.#end = pending;
+    this.#source.leave(left);
   }
 
   byte(value: number): void {
@@ -166,6 +179,11 @@ export class ByteWriter {
     const at = this.#start + opened;
     this.#buffer.writeUInt32BE(this.#end - at, at - 4);
   }
+}
+
+/** New memory every time: what was handed out is never touched again. */
+function freshChunks(chunkSize: number): ChunkSource {
+  return { chunkSize, allocate: (size) => Buffer.allocUnsafeSlow(size), leave: () => undefined };
 }
 
 function varintSize(value: number): number {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { setImmediate } from 'node:timers';
 import { ByteWriter } from '../protocol/byte-writer.js';
+import { ChunkPool } from './chunk-pool.js';
 import { beginFrame, endFrame, frame } from './frames.js';
 
 const FLUSH_AT = 64 * 1024;
@@ -16,6 +17,7 @@ interface Waiter {
  */
 export class Outbox {
   #writer: ByteWriter | undefined;
+  readonly #chunks = new ChunkPool();
   #target: Writable | undefined;
   /** What was flushed before there was a target. */
   #early: Buffer[] = [];
@@ -36,7 +38,7 @@ export class Outbox {
 
   add(encode: (writer: ByteWriter) => void): void {
     if (!this.writable) return;
-    this.#writer ??= new ByteWriter();
+    this.#writer ??= new ByteWriter(this.#chunks);
     const writer = this.#writer;
     const before = writer.length;
     const opened = beginFrame(writer);
@@ -105,7 +107,10 @@ export class Outbox {
   };
 
   #flush(): void {
-    if (this.#writer !== undefined && this.#writer.length > 0) this.#hand(this.#writer.take());
+    if (this.#writer === undefined || this.#writer.length === 0) return;
+    const packed = this.#writer.take();
+    this.#chunks.lend(packed);
+    this.#hand(packed);
   }
 
   #hand(chunk: Buffer): void {
@@ -119,6 +124,7 @@ export class Outbox {
       // A stream that failed tells so by its end; here nothing was accepted.
       if (error || this.#closed) return;
       this.#unaccepted -= chunk.length;
+      this.#chunks.giveBack(chunk);
       this.#wakeDrained();
     });
   }
