@@ -5,6 +5,7 @@ import { median, type Row, shown, table } from './table.js';
 
 const ROUNDS = 5;
 const IN_FLIGHT = 8_192;
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const OURS = 'client';
 const LIMIT = 'packed-http2';
 const GRPC = 'grpc-js';
@@ -49,7 +50,7 @@ const publishRound = (size: number, messages: number, partitions = 1): Round => 
   stream: `bench-${partitions}`,
   messages,
   size,
-  inFlight: size > 16_384 ? 256 : IN_FLIGHT,
+  inFlight: Math.min(IN_FLIGHT, Math.ceil(IN_FLIGHT_BYTES / size)),
   partitions,
 });
 const subscribeRound = (size: number, messages: number): Round => ({

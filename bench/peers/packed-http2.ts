@@ -18,7 +18,10 @@ const FULL = 64 * 1024;
 
 /** A bare loop over node:http2 with packed frames and hand-written codecs: the limit of what a client on Node can reach. */
 servePeer(async (address): Promise<Peer> => {
-  const session = connect(`http://${address.split(',')[0]}`, { settings: { initialWindowSize: 1024 * 1024 } });
+  const session = connect(`http://${address.split(',')[0]}`, {
+    settings: { initialWindowSize: 1024 * 1024 },
+    maxSessionMemory: 1024,
+  });
   await new Promise((resolve) => session.once('remoteSettings', resolve));
   session.setLocalWindowSize(16 * 1024 * 1024);
   const open = (method: string): ClientHttp2Stream =>
