@@ -18,31 +18,49 @@ export interface MessageFeed {
   leave(): Promise<void>;
 }
 
-/** A source that answers at once. */
-export class ReadyFeed implements MessageFeed {
-  readonly waiting = null;
+/** One entry that the source gave and nobody took yet, or what it threw. */
+abstract class HeldEntry {
   done = false;
-  readonly #iterator: Iterator<Entry>;
+  protected held = false;
   #next: Entry | undefined;
-  #held = false;
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(source: Iterable<Entry>) {
-    this.#iterator = source[Symbol.iterator]();
-  }
-
-  ready(): boolean {
-    if (!this.#held && !this.done) this.#ask();
-    return this.#held;
-  }
-
   take(): Entry {
-    this.#held = false;
+    this.held = false;
     return this.#next as Entry;
   }
 
   finish(): void {
     if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  protected hold({ done, value }: IteratorResult<Entry, unknown>): void {
+    if (done === true) this.done = true;
+    else {
+      this.#next = value;
+      this.held = true;
+    }
+  }
+
+  protected fail(error: unknown): void {
+    this.#failure = { error };
+    this.done = true;
+  }
+}
+
+/** A source that answers at once. */
+export class ReadyFeed extends HeldEntry implements MessageFeed {
+  readonly waiting = null;
+  readonly #iterator: Iterator<Entry>;
+
+  constructor(source: Iterable<Entry>) {
+    super();
+    this.#iterator = source[Symbol.iterator]();
+  }
+
+  ready(): boolean {
+    if (!this.held && !this.done) this.#ask();
+    return this.held;
   }
 
   async leave(): Promise<void> {
@@ -51,42 +69,26 @@ export class ReadyFeed implements MessageFeed {
 
   #ask(): void {
     try {
-      const { done, value } = this.#iterator.next();
-      this.done = done === true;
-      this.#held = !this.done;
-      if (this.#held) this.#next = value;
+      this.hold(this.#iterator.next());
     } catch (error) {
-      this.#failure = { error };
-      this.done = true;
+      this.fail(error);
     }
   }
 }
 
 /** A source that lets one wait. */
-export class SlowFeed implements MessageFeed {
-  done = false;
+export class SlowFeed extends HeldEntry implements MessageFeed {
   waiting: Promise<void> | null = null;
   readonly #iterator: AsyncIterator<Entry>;
-  #next: Entry | undefined;
-  #held = false;
-  #failure: { readonly error: unknown } | null = null;
 
   constructor(source: AsyncIterable<Entry>) {
+    super();
     this.#iterator = source[Symbol.asyncIterator]();
   }
 
   ready(): boolean {
-    if (!this.#held && !this.done && this.waiting === null) this.waiting = this.#ask();
-    return this.#held;
-  }
-
-  take(): Entry {
-    this.#held = false;
-    return this.#next as Entry;
-  }
-
-  finish(): void {
-    if (this.#failure !== null) throw this.#failure.error;
+    if (!this.held && !this.done && this.waiting === null) this.waiting = this.#ask();
+    return this.held;
   }
 
   async leave(): Promise<void> {
@@ -99,15 +101,9 @@ export class SlowFeed implements MessageFeed {
 
   async #ask(): Promise<void> {
     try {
-      const { done, value } = await this.#iterator.next();
-      if (done === true) this.done = true;
-      else {
-        this.#next = value;
-        this.#held = true;
-      }
+      this.hold(await this.#iterator.next());
     } catch (error) {
-      this.#failure = { error };
-      this.done = true;
+      this.fail(error);
     }
     this.waiting = null;
   }
