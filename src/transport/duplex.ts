@@ -4,11 +4,12 @@ import type { ConnectionOptions } from 'node:tls';
 import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
-import { connectOptions, type TlsOptions, tlsOptions } from './credentials.js';
+import { connectOptions, tlsOptions } from './credentials.js';
 import { authorityOf, type Dialled, dial } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
 import { Keepalive } from './keepalive.js';
-import type { CallMetadata, MetadataEntries, TransportLogger } from './metadata.js';
+import type { MetadataEntries } from './metadata.js';
+import type { PeerOptions } from './peer-options.js';
 import { type RpcFailure, resetName, Status } from './status.js';
 import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
 
@@ -18,23 +19,10 @@ export { DuplexStream } from './duplex-stream.js';
 export type { CallMetadata, MetadataEntries, ReceivedMetadata, TransportLogger } from './metadata.js';
 export type { OpenOptions, StreamEnd } from './stream-end.js';
 
-/** Where a session leads and how it watches its peer. Durations are milliseconds. */
-export interface DataSessionOptions {
-  readonly host: string;
-  readonly port: number;
-  /** True is TLS with Node's own trusted CAs. Default: plaintext. */
-  readonly tls?: boolean | TlsOptions | undefined;
-  /** gRPC metadata of every call. */
-  readonly callMetadata?: CallMetadata | undefined;
-  /** The peer is asked for a sign of life after so long a silence. Default 30_000. */
-  readonly keepaliveTime?: number | undefined;
-  /** It has so long to answer. Default 15_000. */
-  readonly keepaliveTimeout?: number | undefined;
-  /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
-  readonly connectTimeout?: number | undefined;
+/** Where a session leads and what it takes. */
+export interface DataSessionOptions extends PeerOptions {
   /** Largest message to accept, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number | undefined;
-  readonly logger?: TransportLogger | undefined;
 }
 
 /** `draining`: no new streams, running ones may finish. `closed` is final: a new session takes its place. */

@@ -10,34 +10,22 @@ import { checkedMetadata } from '../options/call-metadata.js';
 import { callMetadata, USER_AGENT } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
-import { channelCredentials, connectOptions, type TlsOptions, tlsOptions } from './credentials.js';
+import { channelCredentials, connectOptions, tlsOptions } from './credentials.js';
 import { authorityOf, dial } from './dial.js';
-import type { CallMetadata, MetadataEntries, TransportLogger } from './metadata.js';
+import type { MetadataEntries } from './metadata.js';
+import type { PeerOptions } from './peer-options.js';
 import { RpcFailure, Status } from './status.js';
 import { encodeRequest, type UnaryMethodDefinition } from './unary-method.js';
 import { orAbort, orDeadline } from './waiting.js';
 
 export type { UnaryMethodDefinition } from './unary-method.js';
 
-/** Where a channel leads. Durations are milliseconds. */
-export interface UnaryChannelOptions {
-  readonly host: string;
-  readonly port: number;
-  /** True is TLS with Node's own trusted CAs. Default: plaintext. */
-  readonly tls?: boolean | TlsOptions | undefined;
-  /** gRPC metadata of every call. */
-  readonly callMetadata?: CallMetadata | undefined;
-  /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
-  readonly connectTimeout?: number | undefined;
-  /** Limit of a call that brings none of its own: no call waits for ever. Default 10_000. */
+/** Where a channel leads and what it takes. */
+export interface UnaryChannelOptions extends PeerOptions {
+  /** Milliseconds for a call that brings no limit of its own: no call waits for ever. Default 10_000. */
   readonly callTimeout?: number | undefined;
-  /** Default 30_000. */
-  readonly keepaliveTime?: number | undefined;
-  /** Default 15_000. */
-  readonly keepaliveTimeout?: number | undefined;
   /** Largest answer to accept, in bytes; the metadata of a large cluster is large. Default 64 MiB. */
   readonly maxReceiveBytes?: number | undefined;
-  readonly logger?: TransportLogger | undefined;
 }
 
 /** Options of one call. */

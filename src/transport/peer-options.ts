@@ -1,0 +1,19 @@
+import type { TlsOptions } from './credentials.js';
+import type { CallMetadata, TransportLogger } from './metadata.js';
+
+/** Where a connection of either plane leads, and how its peer is watched. Durations are milliseconds. */
+export interface PeerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** True is TLS with Node's own trusted CAs. Default: plaintext. */
+  readonly tls?: boolean | TlsOptions | undefined;
+  /** gRPC metadata of every call. */
+  readonly callMetadata?: CallMetadata | undefined;
+  /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
+  readonly connectTimeout?: number | undefined;
+  /** The peer is asked for a sign of life after so long a silence. Default 30_000. */
+  readonly keepaliveTime?: number | undefined;
+  /** It has so long to answer. Default 15_000. */
+  readonly keepaliveTimeout?: number | undefined;
+  readonly logger?: TransportLogger | undefined;
+}
