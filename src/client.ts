@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events';
+import { monotonicNow } from './async/clock.js';
+import { clearTimeout, setTimeout } from './async/timers.js';
 import type { ActivityEvent } from './cluster/activity.js';
 import { fetchCursor, setCursor } from './cluster/cursors.js';
 import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
@@ -247,7 +249,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   async #close(options: CloseOptions): Promise<void> {
-    const deadline = Date.now() + (options.timeout ?? this.#router.options.ackTimeout);
+    const deadline = monotonicNow() + (options.timeout ?? this.#router.options.ackTimeout);
     try {
       await this.#closeConsumers(deadline);
       await Promise.all([
@@ -264,7 +266,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     if (this.#consumers.size === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
+      timer = setTimeout(resolve, Math.max(0, deadline - monotonicNow()));
     });
     await Promise.race([Promise.all([...this.#consumers].map((consumer) => consumer.close())), late]);
     clearTimeout(timer);

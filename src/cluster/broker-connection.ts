@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicNow } from '../async/clock.js';
+import { sleep } from '../async/timers.js';
 import { ConnectionError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { DataSession } from '../transport/duplex.js';
@@ -64,16 +65,16 @@ export class BrokerConnection implements Candidate {
 
   /** Milliseconds until the next attempt makes sense; grows with each failure in a row. */
   get backoff(): number {
-    return Math.max(0, this.#retryAt - Date.now());
+    return Math.max(0, this.#retryAt - monotonicNow());
   }
 
   get suspect(): boolean {
-    return this.#suspectUntil > Date.now();
+    return this.#suspectUntil > monotonicNow();
   }
 
   /** Notes that a call that it should have answered ran out of time: others are better asked for a while. */
   suspected(): void {
-    this.#suspectUntil = Date.now() + SUSPICION;
+    this.#suspectUntil = monotonicNow() + SUSPICION;
   }
 
   /** True when nothing is under way on it. */
@@ -133,7 +134,7 @@ export class BrokerConnection implements Candidate {
   async #open(): Promise<DataSession> {
     const { options, closed } = this.#settings;
     // The abort of this wait is the end of the client, which is asked for next.
-    if (this.backoff > 0) await delay(this.backoff, undefined, { signal: closed }).catch(() => undefined);
+    if (this.backoff > 0) await sleep(this.backoff, closed).catch(() => undefined);
     closed.throwIfAborted();
     if (this.#retired) throw this.#gone();
     const session = new DataSession({
@@ -209,7 +210,7 @@ export class BrokerConnection implements Candidate {
   #failed(failure: RpcFailure): void {
     const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
-    this.#retryAt = Date.now() + backoff;
+    this.#retryAt = monotonicNow() + backoff;
     this.latency = null;
     if (this.#retired) return;
     const wasUp = this.up;

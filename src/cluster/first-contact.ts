@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '../async/timers.js';
 import { ConnectionError, type ConnectionErrorReason, LiftbridgeError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
@@ -48,7 +48,7 @@ async function trySeed(
       failures.set(seed, error);
       if (!error.retryable || round >= Math.min(retry.attempts, MOST_ROUNDS)) throw error;
     }
-    await delay(retry.minDelay * 2 ** (round - 1), undefined, { signal });
+    await sleep(retry.minDelay * 2 ** (round - 1), signal);
   }
 }
 

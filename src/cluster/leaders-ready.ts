@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '../async/timers.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
 import type { Waiting } from './contract.js';
 import { LookupMiss, leaderIn } from './lookup.js';
@@ -19,7 +19,7 @@ export function leadersReady(router: Router, stream: string, partitions: number,
       await router.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
       await askLeaders(router, stream, missing, deadline);
       if (missing.size === 0) return;
-      await delay(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** round), undefined, { signal: deadline.signal });
+      await sleep(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** round), deadline.signal);
     }
   });
 }

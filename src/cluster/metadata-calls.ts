@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import { APIService } from '../protocol/generated/api.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
@@ -52,7 +53,7 @@ export class MetadataCalls {
     const { options, closed } = this.#settings;
     // A server that waits for a dead one would use up whatever time it is given, and answers at once the next time.
     const timeout = Math.min(options.requestTimeout, options.connectTimeout) * ATTEMPT_SHARE;
-    const started = performance.now();
+    const started = monotonicNow();
     const request = { streams: [...streams], groups: [] };
     const late = (): Error => new RpcFailure(Status.DEADLINE_EXCEEDED, 'no answer in time', { sent: true });
     // The call knows better why it is late: it has the first word.
@@ -60,7 +61,7 @@ export class MetadataCalls {
     const bytes = await withDeadline(bounds, ({ signal }) =>
       connection.call(FETCH_METADATA, request, { timeout, signal }),
     );
-    connection.measured(performance.now() - started);
+    connection.measured(monotonicNow() - started);
     await this.#learn(bytes, connection);
   }
 

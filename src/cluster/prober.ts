@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { clearInterval, setInterval, sleep } from '../async/timers.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Pool } from './pool.js';
 
@@ -53,7 +53,7 @@ export class Prober {
     while (connection.up === false && this.#pool.has(connection) && !closed.aborted) {
       const pause = Math.max(SHORTEST_PAUSE, connection.backoff);
       // The abort of this wait is the end of the client: the loop sees it.
-      await delay(pause, undefined, { ref: false, signal: closed }).catch(() => undefined);
+      await sleep(pause, closed, { ref: false }).catch(() => undefined);
       if (!closed.aborted) await this.#try(connection);
     }
   }

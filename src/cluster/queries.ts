@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import { ServerError, TimeoutError } from '../errors.js';
 import {
   arrayOf,
@@ -70,9 +71,9 @@ export async function fetchPartitionMetadata(
 /** Milliseconds that a real call to some broker and back takes. */
 export async function ping(router: Router, options: CallOptions): Promise<number> {
   checkOptions('ping', options, CALL_SHAPE);
-  const started = performance.now();
+  const started = monotonicNow();
   await router.callAny('fetchMetadata', BRIEF, options);
-  return performance.now() - started;
+  return monotonicNow() - started;
 }
 
 /** Waits for `flush` within the caller's bounds. */

@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import { LiftbridgeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
 import { leadersReady } from './leaders-ready.js';
@@ -21,7 +22,7 @@ export async function createStream(
   options: CreateStreamOptions = {},
 ): Promise<void> {
   checkCreateStream(subject, name, options);
-  const started = performance.now();
+  const started = monotonicNow();
   const known = router.metadata.streams.has(name);
   const trace = { ambiguous: false };
   try {
@@ -32,7 +33,7 @@ export async function createStream(
   }
   if (options.waitForLeaders === false) return;
   const total = options.timeout ?? router.options.requestTimeout;
-  const timeout = Math.max(0, total - (performance.now() - started));
+  const timeout = Math.max(0, total - (monotonicNow() - started));
   await leadersReady(router, name, options.partitions ?? 1, { signal: options.signal, timeout });
 }
 

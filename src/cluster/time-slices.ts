@@ -1,4 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { monotonicNow } from '../async/clock.js';
+import { nextTurn } from '../async/timers.js';
 
 /** Milliseconds of work between two turns of the event loop. */
 const SLICE = 4;
@@ -7,13 +8,13 @@ const STRIDE = 8;
 
 /** Runs a generator to its end, giving the event loop a turn every few milliseconds; answers what it returns. */
 export async function inSlices<Result>(work: Generator<unknown, Result>): Promise<Result> {
-  let sliceEnd = performance.now() + SLICE;
+  let sliceEnd = monotonicNow() + SLICE;
   for (let step = 1; ; step++) {
     const { done, value } = work.next();
     if (done === true) return value;
-    if (step % STRIDE === 0 && performance.now() >= sliceEnd) {
+    if (step % STRIDE === 0 && monotonicNow() >= sliceEnd) {
       await nextTurn();
-      sliceEnd = performance.now() + SLICE;
+      sliceEnd = monotonicNow() + SLICE;
     }
   }
 }

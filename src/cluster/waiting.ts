@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { onAbort } from './abort-fan.js';
 import type { Waiting } from './contract.js';
 
@@ -16,7 +18,7 @@ export class Deadline {
   /** `late` makes the error that the call rejects with when its time is up. */
   constructor(timeout: number, sources: readonly (AbortSignal | undefined)[], late: (timeout: number) => Error) {
     this.timeout = timeout;
-    this.#ends = performance.now() + timeout;
+    this.#ends = monotonicNow() + timeout;
     this.#timer = setTimeout(() => this.#controller.abort(late(timeout)), timeout);
     this.#undo = sources.filter((source) => source !== undefined).map((source) => this.#follow(source));
   }
@@ -28,7 +30,7 @@ export class Deadline {
 
   /** Milliseconds left, 0 when the time is up. */
   get remaining(): number {
-    return Math.max(0, this.#ends - performance.now());
+    return Math.max(0, this.#ends - monotonicNow());
   }
 
   /** Takes timer and listeners off. */

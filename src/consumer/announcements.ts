@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { HandlerError } from '../errors.js';
 import type { PartitionsCallback } from './consumer-options.js';
 import type { HeldPartition } from './held-partition.js';

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { LiftbridgeError } from '../errors.js';
 import type { PartitionAssignment } from '../protocol/generated/api.js';
 import type { Announcements } from './announcements.js';

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ConsumerContext } from './context.js';
 import type { HeldPartition } from './held-partition.js';

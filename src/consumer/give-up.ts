@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { HandlerError } from '../errors.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { PartitionsCallback } from './consumer-options.js';
@@ -31,8 +33,8 @@ export async function giveUp(stream: string, partitions: readonly HeldPartition[
   const slow = setTimeout(() => {
     saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps)));
   }, SAY_RELEASING);
-  const ends = performance.now() + deps.patience;
-  await within(ends - performance.now(), Promise.all(partitions.map((held) => held.idle())));
+  const ends = monotonicNow() + deps.patience;
+  await within(ends - monotonicNow(), Promise.all(partitions.map((held) => held.idle())));
   for (const held of partitions) held.expire();
   await announce(stream, partitions, ends, deps);
   clearTimeout(slow);
@@ -52,7 +54,7 @@ async function announce(
     const text = `onRevoked for stream "${stream}", partitions ${known.join(', ')} threw`;
     report(new HandlerError(text, { stream, operation: 'onRevoked', cause }));
   });
-  await within(ends - performance.now(), called);
+  await within(ends - monotonicNow(), called);
 }
 
 async function finish(held: HeldPartition, deps: GiveUp): Promise<void> {

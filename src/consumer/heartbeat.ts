@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Logger } from '../options.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../protocol/generated/api.js';
 import type { Membership } from './membership.js';
@@ -144,16 +146,16 @@ export class Heartbeat {
   /** In the background: who wonders where the coordinator is looks on meanwhile. */
   #report(): void {
     if (this.#membership.silence < this.#membership.coordinatorTimeout) return;
-    if (performance.now() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;
-    this.#reported = performance.now();
+    if (monotonicNow() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;
+    this.#reported = monotonicNow();
     this.#membership.report(this.#bounds).catch((error: unknown) => {
       this.#logger.debug({ error, group: this.#membership.groupId }, 'reporting the coordinator of a group failed');
     });
   }
 
   async #rest(): Promise<void> {
-    const ends = performance.now() + this.#interval;
-    for (let left = this.#interval; left > 0; left = ends - performance.now()) {
+    const ends = monotonicNow() + this.#interval;
+    for (let left = this.#interval; left > 0; left = ends - monotonicNow()) {
       if (this.#hurry || this.#signal.aborted) return;
       await this.#sleep(Math.min(left, STALLED_PAUSE));
       if (this.#events.isStalled()) return;

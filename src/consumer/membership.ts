@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { type ConnectionError, LiftbridgeError, type ServerError } from '../errors.js';
 import {
@@ -21,7 +22,7 @@ export class Membership {
   #epoch = 0n;
   #consumerTimeout = 15_000;
   #coordinatorTimeout = 15_000;
-  #lastContact = performance.now();
+  #lastContact = monotonicNow();
 
   constructor(
     cluster: Cluster,
@@ -48,7 +49,7 @@ export class Membership {
 
   /** Milliseconds since the coordinator has last answered. */
   get silence(): number {
-    return performance.now() - this.#lastContact;
+    return monotonicNow() - this.#lastContact;
   }
 
   /**
@@ -56,7 +57,7 @@ export class Membership {
    * another member has, NO_SUCH_STREAM, or the last failure when the time is up.
    */
   async join(streams: readonly string[], { signal, timeout }: Required<Waiting>): Promise<void> {
-    const deadline = Date.now() + timeout!;
+    const deadline = monotonicNow() + timeout!;
     let doubtful = false;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -66,7 +67,7 @@ export class Membership {
         const exists = LiftbridgeError.is(error, 'CONSUMER_EXISTS');
         // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
         if (exists && doubtful) await this.leave({ signal, timeout: RESCUE_LEAVE });
-        else if (!isTemporary(error) || Date.now() + backoff(attempt) >= deadline) {
+        else if (!isTemporary(error) || monotonicNow() + backoff(attempt) >= deadline) {
           if (doubtful || isDoubtful(error) || signal!.aborted)
             void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
           throw error;
@@ -94,7 +95,7 @@ export class Membership {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, epoch: this.#epoch };
     const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
-    this.#lastContact = performance.now();
+    this.#lastContact = monotonicNow();
     return answer;
   }
 
@@ -132,7 +133,7 @@ export class Membership {
     timeout: number,
   ): Promise<JoinConsumerGroupResponse> {
     const { groupId, consumerId } = this;
-    const left = Math.max(1, deadline - Date.now());
+    const left = Math.max(1, deadline - monotonicNow());
     return this.#cluster.callAny(
       'joinConsumerGroup',
       { groupId, consumerId, streams: [...streams] },
@@ -145,7 +146,7 @@ export class Membership {
     this.#epoch = answer.epoch;
     this.#consumerTimeout = Number(answer.consumerTimeout / NANOSECONDS);
     this.#coordinatorTimeout = Number(answer.coordinatorTimeout / NANOSECONDS);
-    this.#lastContact = performance.now();
+    this.#lastContact = monotonicNow();
   }
 }
 

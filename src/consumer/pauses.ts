@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
 
 /** Milliseconds to wait after so many failures in a row, from 1. */
 export function backoff(failures: number, first = 20, longest = 1_000): number {
@@ -7,7 +7,7 @@ export function backoff(failures: number, first = 20, longest = 1_000): number {
 
 /** Waits so many milliseconds, or until the signal aborts. Never rejects. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
+  await sleep(ms, signal).catch(() => undefined);
 }
 
 /** The result of the promise, or null when it takes longer than that. The work behind it goes on; its failure counts only in time. */

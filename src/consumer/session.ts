@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import { CursorsDisabledError, LiftbridgeError } from '../errors.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../protocol/generated/api.js';
 import { Announcements } from './announcements.js';
@@ -46,11 +47,11 @@ export class Session {
 
   /** Joins the group, and resolves when the first partitions are being read, as far as that depends on this member. */
   static async start(plan: SessionPlan, signal: AbortSignal, timeout: number): Promise<Session> {
-    const deadline = Date.now() + timeout;
+    const deadline = monotonicNow() + timeout;
     await requireCursors(plan.context, signal, timeout);
     const { context, groupId, options } = plan;
     const membership = new Membership(context.cluster, groupId, options.consumerId);
-    await membership.join(plan.streams, { signal, timeout: Math.max(1, deadline - Date.now()) });
+    await membership.join(plan.streams, { signal, timeout: Math.max(1, deadline - monotonicNow()) });
     let session: Session;
     try {
       session = new Session(plan, membership, pollInterval(options, membership.consumerTimeout));
@@ -154,7 +155,7 @@ export class Session {
     const begun = answered.then(() => this.#assignments.underWay());
     const over = AbortSignal.any([signal, this.#stopping.signal]);
     try {
-      await unlessAborted(within(deadline - Date.now(), begun), over);
+      await unlessAborted(within(deadline - monotonicNow(), begun), over);
     } catch {
       // What it failed of is for the loop to throw.
       if (this.intake.over !== null || !signal.aborted) return;

@@ -1,3 +1,4 @@
+import { clearInterval, setInterval } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 import { LiftbridgeError, StreamDeletedError } from '../errors.js';
 import { pause } from './pauses.js';

@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import type { Cluster } from '../cluster/contract.js';
 import { LiftbridgeError, NoOffsetError } from '../errors.js';
 import type { Start } from '../subscribe/positions.js';
@@ -101,18 +102,18 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Tak
 /** Waits until the owner has finished, or is taken to be dead; answers the mark as it is then. */
 async function handedOver(held: HeldPartition, deps: TakeOver): Promise<Mark | null> {
   const { ownership, silence, patience, underWay } = deps;
-  const begun = performance.now();
+  const begun = monotonicNow();
   let quiet = begun;
   for (let look = 1; ; look++) {
     try {
       const mark = await ownership.read(held.stream, held.partition, { signal: held.signal });
       if (mark === null || !ownership.isTaken(mark)) return mark;
-      const now = performance.now();
+      const now = monotonicNow();
       if ((mark.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
     } catch {
       // Where marks cannot be read they cannot be written: the owner's silence means nothing.
       held.signal.throwIfAborted();
-      quiet = performance.now();
+      quiet = monotonicNow();
     }
     underWay();
     await pause(backoff(look, 5, LOOK_AGAIN), held.signal);

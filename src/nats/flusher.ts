@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../async/timers.js';
 import type { NatsConnection } from './connection.js';
 import type { PendingPublish } from './pending-publish.js';
 
@@ -25,7 +25,7 @@ export class Flusher {
     try {
       await this.#connection.flush();
       // A refusal by the server arrives before the answer to the flush, but is reported over more promises than it.
-      await setImmediate();
+      await nextTurn();
       for (const publish of batch) publish.resolve();
     } catch (cause) {
       for (const publish of batch) this.#onFailed(publish, cause);

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Ack } from '../envelope.js';
 
 /** What a publish is made of. */

@@ -1,6 +1,9 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
+
 /** Something that must be over by a certain time. The links belong to {@link Deadlines}. */
 export interface Due<T> {
-  /** Milliseconds as of `Date.now()`. */
+  /** Milliseconds as of `monotonicNow()`. */
   deadline: number;
   /** How long it was given, in milliseconds. */
   timeout: number;
@@ -31,7 +34,7 @@ export class Deadlines<T extends Due<T>> {
 
   /** Puts in an entry, whose `timeout` is set, and fills in its deadline. */
   add(entry: T): void {
-    entry.deadline = Date.now() + entry.timeout;
+    entry.deadline = monotonicNow() + entry.timeout;
     let lane = this.#lanes.get(entry.timeout);
     if (lane === undefined) {
       lane = { first: null, last: null, timer: null };
@@ -70,13 +73,13 @@ export class Deadlines<T extends Due<T>> {
   }
 
   #arm(lane: Lane<T>, timeout: number): void {
-    const delay = Math.min(LONGEST_TIMEOUT, Math.max(1, lane.first!.deadline - Date.now()));
+    const delay = Math.min(LONGEST_TIMEOUT, Math.max(1, lane.first!.deadline - monotonicNow()));
     lane.timer = setTimeout(() => this.#fire(lane, timeout), delay);
   }
 
   #fire(lane: Lane<T>, timeout: number): void {
     lane.timer = null;
-    const now = Date.now();
+    const now = monotonicNow();
     for (let entry = lane.first; entry !== null && entry.deadline <= now; entry = lane.first) {
       this.remove(entry);
       this.#expired(entry);

@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import { AckPolicy } from '../protocol/generated/api.js';
@@ -179,7 +181,7 @@ export class Dispatcher {
     const leader = this.#cluster.leader(lane.stream, lane.partition);
     if (leader === null) return this.#otherRoute(lane, new Set());
     const route = this.#routes.to(leader);
-    const now = Date.now();
+    const now = monotonicNow();
     const blocked = route.blockedUntil > now;
     if (route.usable || (!blocked && now - (route.failingSince ?? now) < LEADER_GRACE)) return route;
     if (now - (route.failingSince ?? now) < LEADER_GRACE) return null;
@@ -194,7 +196,7 @@ export class Dispatcher {
   /** Any broker takes a publish; the one that has served this partition so far keeps it. */
   #otherRoute(lane: PartitionLane, except: Set<string>): Route | null {
     if (lane.route?.usable) return lane.route;
-    const now = Date.now();
+    const now = monotonicNow();
     for (;;) {
       const target = this.#anyBroker(lane, except);
       if (target === null || except.has(target.address)) return null;

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicNow } from '../async/clock.js';
+import { sleep } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 import type { PartitionLane } from './lanes.js';
 
@@ -28,7 +29,7 @@ export class LeaderSearch {
 
   /** Looks for the leaders of these lanes. */
   start(lanes: Iterable<PartitionLane>): void {
-    const until = Date.now() + this.#grace;
+    const until = monotonicNow() + this.#grace;
     for (const lane of lanes) this.#lanes.set(lane, until);
     if (this.#running || this.#lanes.size === 0) return;
     this.#running = true;
@@ -38,13 +39,13 @@ export class LeaderSearch {
   async #run(): Promise<void> {
     while (this.#lanes.size > 0 && !this.#signal.aborted) {
       await this.#refresh();
-      const now = Date.now();
+      const now = monotonicNow();
       for (const [lane, until] of this.#lanes) {
         this.#pump(lane);
         if (lane.waiting.empty || now >= until) this.#lanes.delete(lane);
       }
       // An abort ends the pause early; the loop looks at the signal itself.
-      if (this.#lanes.size > 0) await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined);
+      if (this.#lanes.size > 0) await sleep(PAUSE, this.#signal).catch(() => undefined);
     }
     this.#running = false;
   }

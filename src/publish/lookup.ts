@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 
 /** A stream that so many fresh looks in a row do not find is unknown: one broker may lag behind the others. */
@@ -34,6 +34,6 @@ export async function lookUpStream(cluster: Cluster, stream: string, waiters: Lo
       pause = Math.min(LONGEST_PAUSE, pause * 2);
     }
     // An abort ends the pause early; the loop looks at the signal itself.
-    await sleep(pause, undefined, { signal }).catch(() => undefined);
+    await sleep(pause, signal).catch(() => undefined);
   }
 }

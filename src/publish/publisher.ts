@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
 import {
@@ -113,7 +115,7 @@ export class Publisher {
     await Promise.all([...this.#sealed].map((generation) => generation.done));
   }
 
-  /** Waits for what is in flight until `deadline` (as of `Date.now()`), then fails the rest as CLOSED. */
+  /** Waits for what is in flight until `deadline` (as of `monotonicNow()`), then fails the rest as CLOSED. */
   async close(deadline: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -127,7 +129,7 @@ export class Publisher {
   async #flushUntil(deadline: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadline - Date.now()));
+      timer = setTimeout(resolve, Math.max(0, deadline - monotonicNow()));
     });
     await Promise.race([this.flush(), late]);
     clearTimeout(timer);

@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
 import { type LiftbridgeError, MessageTooLargeError } from '../errors.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
@@ -41,7 +42,7 @@ export class Route {
   readonly inFlight: InFlight;
   /** Lanes that want to send as soon as the stream is open. */
   readonly waiting = new Set<PartitionLane>();
-  /** No use trying before this time, as of `Date.now()`. */
+  /** No use trying before this time, as of `monotonicNow()`. */
   blockedUntil = 0;
   /** Why it could not be opened last. */
   lastError: unknown = null;
@@ -92,7 +93,7 @@ export class Route {
   open(): void {
     if (!this.closed || this.#retired) return;
     this.#opening = true;
-    this.#triedAt = Date.now();
+    this.#triedAt = monotonicNow();
     this.#connect().then(
       () => this.#opened(),
       (error: unknown) => this.#failed(error),
@@ -138,7 +139,7 @@ export class Route {
     if (this.#retired) return;
     const stream = session.open('/proto.API/PublishAsync');
     this.#stream = stream;
-    this.#openedAt = Date.now();
+    this.#openedAt = monotonicNow();
     const forget = session.onClose(() => this.retire());
     this.#answered = false;
     stream.onFrames((source, start, end) => {
@@ -186,7 +187,7 @@ export class Route {
 
   #ended(end: StreamEnd): void {
     this.#stream = null;
-    if (Date.now() - this.#openedAt >= WELL_AFTER) this.#well();
+    if (monotonicNow() - this.#openedAt >= WELL_AFTER) this.#well();
     if (!this.#retired) this.#block();
     const unwritten = this.#unwritten;
     this.#unwritten = [];
@@ -203,7 +204,7 @@ export class Route {
   }
 
   #block(): void {
-    const now = Date.now();
+    const now = monotonicNow();
     const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
     this.#failingSince ??= now;

@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
 import { Route, type RouteEvents, type RouteSettings } from './route.js';
 
@@ -38,18 +40,18 @@ export class Routes {
 
   /** Milliseconds until the first blocked route may be tried again; null when none is blocked. */
   get blockedFor(): number | null {
-    const now = Date.now();
+    const now = monotonicNow();
     let soonest = Number.POSITIVE_INFINITY;
     for (const { blockedUntil } of this.#current.values())
       if (blockedUntil > now) soonest = Math.min(soonest, blockedUntil);
     return Number.isFinite(soonest) ? soonest - now : null;
   }
 
-  /** Ends every route: in good order until `deadline` (as of `Date.now()`), by force then. */
+  /** Ends every route: in good order until `deadline` (as of `monotonicNow()`), by force then. */
   async close(deadline: number): Promise<void> {
     const routes = [...this.#current.values(), ...this.#retiring];
     for (const route of routes) route.retire();
-    const patience = Math.max(0, Math.min(deadline - Date.now(), LAST_WORDS));
+    const patience = Math.max(0, Math.min(deadline - monotonicNow(), LAST_WORDS));
     const timer = setTimeout(() => {
       for (const route of routes) route.cancel();
     }, patience);

@@ -1,3 +1,4 @@
+import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
@@ -60,7 +61,7 @@ export class PartitionReader {
   #leaderOnly = false;
   /** Whether the present call has delivered anything. */
   #progress = false;
-  /** Since when it has been broken without a message in between, as of `Date.now()`. */
+  /** Since when it has been broken without a message in between, as of `monotonicNow()`. */
   #brokenSince: number | null = null;
   #delay = FIRST_DELAY;
   #silentLooks = 0;
@@ -97,7 +98,7 @@ export class PartitionReader {
   /** Resolves when a broker has confirmed the subscription, or there is nothing to read. */
   async open(waiting: Waiting): Promise<void> {
     const timeout = waiting.timeout ?? this.#options.requestTimeout;
-    const deadline = Date.now() + timeout;
+    const deadline = monotonicNow() + timeout;
     const bounded = boundsUntil(deadline, waiting.signal);
     try {
       await this.#lookUp(bounded);
@@ -175,11 +176,11 @@ export class PartitionReader {
       if ('give' in remedy) throw remedy.give;
       const error = 'missing' in remedy ? remedy.missing : remedy.retry;
       misses = 'missing' in remedy ? misses + 1 : 0;
-      missingSince = misses === 0 ? null : (missingSince ?? Date.now());
-      if (misses >= MISSES && Date.now() - missingSince! >= (this.#openedAt === 0 ? 0 : MISSING_FOR)) throw error;
+      missingSince = misses === 0 ? null : (missingSince ?? monotonicNow());
+      if (misses >= MISSES && monotonicNow() - missingSince! >= (this.#openedAt === 0 ? 0 : MISSING_FOR)) throw error;
       const delay = this.#delay;
       this.#delay = Math.min(LONGEST_DELAY, delay * 2);
-      if (Date.now() + delay >= deadline) return error;
+      if (monotonicNow() + delay >= deadline) return error;
       this.#cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
       await pause(delay, bounded().signal);
       await this.#refresh(bounded(ATTEMPT));
@@ -238,7 +239,7 @@ export class PartitionReader {
     const opened = call;
     this.#call = opened;
     this.#target = target;
-    this.#openedAt = Date.now();
+    this.#openedAt = monotonicNow();
     if (this.#paused) opened.pause();
     if (this.#plan.reverse || this.#bounds.last !== null) this.#silence.start();
     void opened.ended.then((end) => this.#ended(opened, end));
@@ -371,7 +372,7 @@ export class PartitionReader {
 
   async #recover(error: unknown, broken = true): Promise<void> {
     this.#silence.stop();
-    const now = Date.now();
+    const now = monotonicNow();
     if (this.#progress || now - this.#openedAt >= WELL_AFTER) {
       this.#brokenSince = null;
       this.#delay = FIRST_DELAY;

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { StreamEnd } from '../transport/stream-end.js';

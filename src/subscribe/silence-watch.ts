@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from '../async/timers.js';
+
 const FIRST = 300;
 const LONGEST = 5_000;
 

@@ -1,3 +1,5 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
 import { decodeMessage } from '../protocol/message.js';
 import { ReceivedMessage } from '../protocol/received-message.js';
@@ -31,7 +33,7 @@ export async function openSubscribeCall(
   onMessages: OnMessages,
   waiting: Waiting,
 ): Promise<DuplexStream> {
-  const ends = Date.now() + (waiting.timeout ?? Number.POSITIVE_INFINITY);
+  const ends = monotonicNow() + (waiting.timeout ?? Number.POSITIVE_INFINITY);
   const session = await cluster.session(target, waiting);
   const stream = session.open('/proto.API/Subscribe', { maxMessageBytes: LARGEST_MESSAGE });
   const confirmed = new Promise<void>((resolve) => receive(stream, onMessages, resolve));
@@ -77,7 +79,7 @@ async function confirmation(
     late = true;
     stream.cancel('the broker did not confirm the subscription in time');
   };
-  const timer = Number.isFinite(ends) ? setTimeout(expire, Math.max(0, ends - Date.now())) : undefined;
+  const timer = Number.isFinite(ends) ? setTimeout(expire, Math.max(0, ends - monotonicNow())) : undefined;
   try {
     const end = await Promise.race([confirmed, stream.ended]);
     if (end === undefined) return;

@@ -1,4 +1,6 @@
 import { setMaxListeners } from 'node:events';
+import { monotonicNow } from '../async/clock.js';
+import { clearInterval, setInterval } from '../async/timers.js';
 import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
@@ -64,7 +66,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   readonly #cleanup: (() => void)[] = [];
   #reading: number;
   #lastMessage: Message | null = null;
-  #lastArrival = Date.now();
+  #lastArrival = monotonicNow();
   #looping = false;
   #revoked = false;
 
@@ -248,7 +250,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   #readerEvents(): ReaderEvents {
     return {
       messages: (_reader, messages, bytes) => {
-        this.#lastArrival = Date.now();
+        this.#lastArrival = monotonicNow();
         this.#queue.push(messages, bytes);
       },
       done: () => this.#finished(),
@@ -285,7 +287,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   /** A leader that was replaced but lives keeps a subscription open and has nothing new to tell. */
   async #checkLeader(): Promise<void> {
-    if (Date.now() - this.#lastArrival < IDLE_CHECK) return;
+    if (monotonicNow() - this.#lastArrival < IDLE_CHECK) return;
     const { cluster } = this.#context;
     try {
       await cluster.refresh([this.stream], { timeout: IDLE_CHECK });

@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { connectionFailure, connectionReason } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
 import { RpcFailure } from './status.js';

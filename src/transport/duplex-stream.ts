@@ -1,4 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import { FrameError, FrameSplitter, type OnFrame } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -108,7 +110,7 @@ export class DuplexStream {
     this.#abandon(Status.CANCELLED, reason);
   }
 
-  /** Lets `deadline` (as of `Date.now()`) and `signal` end the stream. @internal */
+  /** Lets `deadline` (as of `monotonicNow()`) and `signal` end the stream. @internal */
   limit(deadline: number | undefined, signal: AbortSignal | undefined): void {
     if (deadline !== undefined) this.#startDeadline(deadline);
     if (signal === undefined || this.#settled) return;
@@ -121,10 +123,10 @@ export class DuplexStream {
   }
 
   #startDeadline(deadline: number): void {
-    const left = deadline - Date.now();
+    const left = deadline - monotonicNow();
     const expire = () => {
       // A timer holds 31 bits; a longer deadline takes several.
-      if (deadline > Date.now()) this.#startDeadline(deadline);
+      if (deadline > monotonicNow()) this.#startDeadline(deadline);
       else this.#abandon(Status.DEADLINE_EXCEEDED, 'deadline exceeded');
     };
     if (left <= 0) {

@@ -1,6 +1,8 @@
 import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
@@ -201,7 +203,7 @@ export class DataSession {
       stream.fail(lostEnd(this.#failure ?? this.#lost('lost'), false));
       return;
     }
-    const timeout = deadline === undefined ? undefined : deadline - Date.now();
+    const timeout = deadline === undefined ? undefined : deadline - monotonicNow();
     const scheme = tlsOptions(this.#options.tls) === undefined ? 'http' : 'https';
     const headers = requestHeaders({ scheme, authority: this.#address, path, timeout }, metadata);
     stream.attach(this.#session.request(headers, { endStream: false }));
@@ -263,5 +265,5 @@ function letGo(socket: Socket): void {
 
 function deadlineOf({ timeout, deadline }: OpenOptions): number | undefined {
   if (timeout === undefined) return deadline;
-  return Math.min(deadline ?? Number.POSITIVE_INFINITY, Date.now() + timeout);
+  return Math.min(deadline ?? Number.POSITIVE_INFINITY, monotonicNow() + timeout);
 }

@@ -1,3 +1,5 @@
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
+
 /** Timing of a `Keepalive`, in milliseconds, and what it acts on. */
 export interface KeepaliveOptions {
   readonly time: number;

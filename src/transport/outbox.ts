@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { setImmediate } from 'node:timers';
+import { setImmediate } from '../async/timers.js';
 import { ByteWriter } from '../protocol/byte-writer.js';
 import { ChunkPool } from './chunk-pool.js';
 import { beginFrame, endFrame, frame } from './frames.js';

@@ -37,7 +37,7 @@ export interface StreamEnd {
 export interface OpenOptions {
   /** Milliseconds that the whole stream may take; sent as `grpc-timeout` and enforced here. Default: none. */
   readonly timeout?: number | undefined;
-  /** Point in time, as of `Date.now()`, at which the stream must have ended; the earlier of this and `timeout` counts. */
+  /** Point in time, as of `monotonicNow()`, at which the stream must have ended; the earlier of this and `timeout` counts. */
   readonly deadline?: number | undefined;
   /** Cancels the stream. */
   readonly signal?: AbortSignal | undefined;

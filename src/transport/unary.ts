@@ -6,6 +6,7 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { monotonicNow } from '../async/clock.js';
 import { checkedMetadata } from '../options/call-metadata.js';
 import { callMetadata, USER_AGENT } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
@@ -32,7 +33,7 @@ export interface UnaryChannelOptions extends PeerOptions {
 export interface UnaryCallOptions {
   /** Milliseconds for the call, connecting included. */
   readonly timeout?: number | undefined;
-  /** Point in time, as of `Date.now()`; the earlier of this and `timeout` counts. */
+  /** Point in time, as of `monotonicNow()`; the earlier of this and `timeout` counts. */
   readonly deadline?: number | undefined;
   /** Rejects the call with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -76,7 +77,7 @@ export class UnaryChannel {
   #deadline({ timeout, deadline }: UnaryCallOptions): number {
     const { callTimeout = 10_000 } = this.#options;
     if (deadline !== undefined && timeout === undefined) return deadline;
-    return Math.min(deadline ?? Number.POSITIVE_INFINITY, Date.now() + (timeout ?? callTimeout));
+    return Math.min(deadline ?? Number.POSITIVE_INFINITY, monotonicNow() + (timeout ?? callTimeout));
   }
 
   async #metadata({ metadata: own }: UnaryCallOptions): Promise<Metadata> {
@@ -99,7 +100,7 @@ export class UnaryChannel {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const limit = Math.max(0, Math.round(deadline - Date.now()));
+    const limit = Math.max(0, Math.round(deadline - monotonicNow()));
     return new Promise((resolve, reject) => {
       const settle = (error: ServiceError | null, response?: Response) => {
         signal?.removeEventListener('abort', onAbort);
@@ -107,7 +108,15 @@ export class UnaryChannel {
         if (error === null) resolve(response as Response);
         else reject(this.#failure(client, error, limit));
       };
-      const call = client.makeUnaryRequest(path, asItIs, responseDeserialize, payload, metadata, { deadline }, settle);
+      const call = client.makeUnaryRequest(
+        path,
+        asItIs,
+        responseDeserialize,
+        payload,
+        metadata,
+        { deadline: wallTime(deadline) },
+        settle,
+      );
       this.#running.add(call);
       const onAbort = () => {
         reject(signal?.reason);
@@ -153,7 +162,7 @@ export class UnaryChannel {
    */
   async #connect(): Promise<Client> {
     const { host, port, connectTimeout = 10_000 } = this.#options;
-    const until = Date.now() + connectTimeout;
+    const until = monotonicNow() + connectTimeout;
     if (this.#closing.signal.aborted) throw this.#unavailable('closed');
     const { session, socket } = await dial(
       { host, port, tls: this.#tls(), timeout: connectTimeout },
@@ -181,7 +190,7 @@ export class UnaryChannel {
       if (state === connectivityState.TRANSIENT_FAILURE) throw this.#unavailable('lost');
       await new Promise<void>((resolve, reject) => {
         const changed = (error?: Error) => (error ? reject(this.#unavailable('timeout')) : resolve());
-        channel.watchConnectivityState(state, until, changed);
+        channel.watchConnectivityState(state, wallTime(until), changed);
       });
     }
   }
@@ -240,6 +249,11 @@ export class UnaryChannel {
 
 function isReady(client: Client): boolean {
   return client.getChannel().getConnectivityState(false) === connectivityState.READY;
+}
+
+/** A point in time of the monotonic clock as grpc-js takes it: by the wall clock, which it reads at once and only once. */
+function wallTime(deadline: number): number {
+  return Date.now() + deadline - monotonicNow();
 }
 
 function asItIs(bytes: Buffer): Buffer {

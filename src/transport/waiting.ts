@@ -1,8 +1,11 @@
-/** Waits for `promise` until `deadline` (as of `Date.now()`), then rejects with what `late` makes. */
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
+
+/** Waits for `promise` until `deadline` (as of `monotonicNow()`), then rejects with what `late` makes. */
 export async function orDeadline<T>(promise: Promise<T>, deadline: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {
-    const delay = Math.min(Math.max(0, deadline - Date.now()), 0x7fffffff);
+    const delay = Math.min(Math.max(0, deadline - monotonicNow()), 0x7fffffff);
     timer = setTimeout(() => reject(late()), delay);
   });
   try {

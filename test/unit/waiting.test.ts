@@ -3,6 +3,9 @@ import { onAbort } from '../../src/cluster/abort-fan.js';
 import { Deadline, whileNotAborted, withDeadline } from '../../src/cluster/waiting.js';
 import { ClosedError, TimeoutError } from '../../src/errors.js';
 
+vi.mock('../../src/async/timers.js', () => import('../support/global-timers.js'));
+vi.mock('../../src/async/clock.js', () => import('../support/global-timers.js'));
+
 const late = (timeout: number): Error => new TimeoutError(`late after ${timeout}`);
 const open = (): AbortSignal => new AbortController().signal;
 const never = (): Promise<never> => new Promise(() => undefined);

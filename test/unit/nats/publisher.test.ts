@@ -14,6 +14,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeConnection } from './fake-connection.js';
 
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
 let connection: FakeConnection;
 beforeEach(() => {
   connection = new FakeConnection();

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deadlines, type Due } from '../../../src/publish/deadlines.js';
 
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
 class Timed implements Due<Timed> {
   deadline = 0;
   earlier: Timed | null = null;

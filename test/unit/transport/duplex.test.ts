@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterEach, describe, expect, it } from 'vitest';
+import { monotonicNow } from '../../../src/async/clock.js';
 import { DataSession, type DataSessionOptions } from '../../../src/transport/duplex.js';
 import type { DuplexStream } from '../../../src/transport/duplex-stream.js';
 import { frame } from '../../../src/transport/frames.js';
@@ -336,7 +337,7 @@ describe('DuplexStream', () => {
   it('ends at once, unsent, when its deadline has passed or its signal was aborted before', async () => {
     const peer = await peerWith(echo);
     const session = await sessionTo(peer);
-    const late = await session.open('/x', { deadline: Date.now() - 1 }).ended;
+    const late = await session.open('/x', { deadline: monotonicNow() - 1 }).ended;
     expect(late).toMatchObject({ code: 4, processed: false });
     const aborted = await session.open('/x', { signal: AbortSignal.abort(new Error('stop')) }).ended;
     expect(aborted).toMatchObject({ code: 1, message: 'stop', processed: false });

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Keepalive } from '../../../src/transport/keepalive.js';
 
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
 let bytes = 0;
 let log: string[] = [];
 let watch: Keepalive;

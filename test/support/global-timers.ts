@@ -1,0 +1,26 @@
+/**
+ * Stands in for `src/async/timers.ts` and `src/async/clock.ts` in a test that fakes timers: the client reads the real ones
+ * when it is loaded, this module asks for the global ones at each call.
+ */
+export const setTimeout = (...args: Parameters<typeof globalThis.setTimeout>) => globalThis.setTimeout(...args);
+export const clearTimeout: typeof globalThis.clearTimeout = (timer) => globalThis.clearTimeout(timer);
+export const setInterval = (...args: Parameters<typeof globalThis.setInterval>) => globalThis.setInterval(...args);
+export const clearInterval: typeof globalThis.clearInterval = (timer) => globalThis.clearInterval(timer);
+export const setImmediate = (...args: Parameters<typeof globalThis.setImmediate>) => globalThis.setImmediate(...args);
+export const clearImmediate: typeof globalThis.clearImmediate = (immediate) => globalThis.clearImmediate(immediate);
+export const monotonicNow = (): number => performance.now();
+export const LONGEST_DELAY_MS = 0x7fffffff;
+
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = globalThis.setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      globalThis.clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => globalThis.setImmediate(resolve));
+}
