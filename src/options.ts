@@ -18,12 +18,23 @@ export {
   withoutUndefined,
 } from './options/client-options.js';
 export {
+  ackInbox,
+  headerNameFault,
+  identifier,
+  loadBalanceGroup,
+  newStreamName,
+  publishSubject,
+  streamName,
+  streamSubject,
+} from './options/names.js';
+export {
   arrayOf,
   bytes,
   callback,
   either,
   flag,
   group,
+  headers,
   int64,
   integer,
   milliseconds,

@@ -4,6 +4,12 @@
  * @module
  * @internal
  */
+export {
+  headerNameFault,
+  loadBalanceGroupFault,
+  newStreamNameFault,
+  streamSubjectFault,
+} from './options/names.js';
 export { decodeAckFields, encodeAckFields } from './protocol/ack.js';
 export { type AckPolicy, ackPolicyCode, ackPolicyOf } from './protocol/ack-policy.js';
 export { ByteWriter } from './protocol/byte-writer.js';

@@ -1,6 +1,15 @@
 import { crc32 } from 'node:zlib';
 import { CursorsDisabledError } from '../errors.js';
-import { CALL_SHAPE, type CallOptions, checkOptions, checkValue, int64, name, partitionId } from '../options.js';
+import {
+  CALL_SHAPE,
+  type CallOptions,
+  checkOptions,
+  checkValue,
+  identifier,
+  int64,
+  partitionId,
+  streamName,
+} from '../options.js';
 import type { Router } from './router.js';
 
 /** The stream that the server keeps cursors in. */
@@ -42,8 +51,8 @@ export async function fetchCursor(
 }
 
 function check(where: string, cursorId: unknown, stream: unknown, partition: unknown, options: unknown): void {
-  checkValue(where, 'cursorId', cursorId, name);
-  checkValue(where, 'stream', stream, name);
+  checkValue(where, 'cursorId', cursorId, identifier);
+  checkValue(where, 'stream', stream, streamName);
   checkValue(where, 'partition', partition, partitionId);
   checkOptions<CallOptions>(where, options, CALL_SHAPE);
 }

@@ -6,9 +6,10 @@ import {
   type CallOptions,
   checkOptions,
   checkValue,
-  name,
+  identifier,
   partitionId,
   type Shape,
+  streamName,
 } from '../options.js';
 import type { Metadata, PartitionInfo } from './metadata.js';
 import { toPartitionInfo } from './metadata-reader.js';
@@ -24,8 +25,8 @@ export interface FetchMetadataOptions extends CallOptions {
 
 const FETCH_SHAPE = {
   ...CALL_SHAPE,
-  streams: arrayOf(name),
-  groups: arrayOf(name),
+  streams: arrayOf(streamName),
+  groups: arrayOf(identifier),
 } satisfies Shape<FetchMetadataOptions>;
 
 /** Every broker answers it briefly, whether it knows the stream or not. */
@@ -50,7 +51,7 @@ export async function fetchPartitionMetadata(
   options: CallOptions,
 ): Promise<PartitionInfo> {
   const where = 'fetchPartitionMetadata';
-  checkValue(where, 'stream', stream, name);
+  checkValue(where, 'stream', stream, streamName);
   checkValue(where, 'partition', partition, partitionId);
   checkOptions(where, options, CALL_SHAPE);
   const { metadata } = await router.callLeader(where, stream, partition, { stream, partition }, options);

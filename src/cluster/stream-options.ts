@@ -8,11 +8,14 @@ import {
   flag,
   int64,
   integer,
-  name as nonEmpty,
+  loadBalanceGroup,
+  newStreamName,
   oneOf,
   partitionId,
   type Rule,
   type Shape,
+  streamName,
+  streamSubject,
   text,
 } from '../options.js';
 import type { CreateStreamRequest, NullableBool, NullableInt32, NullableInt64 } from '../protocol/generated/api.js';
@@ -117,39 +120,38 @@ const READONLY_SHAPE = {
   readonly: flag,
 } satisfies Shape<SetStreamReadonlyOptions>;
 
-const subjectRule: Rule = {
-  expected: 'a NATS subject without white space and empty tokens',
-  accepts: (value) => typeof value === 'string' && !/\s/.test(value) && value.split('.').every((token) => token !== ''),
-};
-
 const RESERVED = ['__cursors', '__activity'];
-const newName: Rule = {
-  expected: `a non-empty string other than ${RESERVED.join(' and ')}`,
-  accepts: (value) => nonEmpty.accepts(value) && !RESERVED.includes(value as string),
+const notReserved: Rule = {
+  expected: `another name than ${RESERVED.join(' and ')}, which the server keeps for itself`,
+  accepts: (value) => !RESERVED.includes(value as string),
 };
 
-/** Throws InvalidArgumentError for a stream that cannot be created. */
+/** Throws InvalidArgumentError for a stream that cannot be created, or whose name, subject or group ends a server. */
 export function checkCreateStream(subject: unknown, stream: unknown, options: CreateStreamOptions | undefined): void {
-  checkValue('createStream', 'subject', subject, subjectRule);
-  checkValue('createStream', 'name', stream, newName);
   checkOptions('createStream', options, CREATE_SHAPE);
+  checkValue('createStream', 'subject', subject, streamSubject(options?.partitions ?? 1));
+  checkValue('createStream', 'name', stream, newStreamName);
+  checkValue('createStream', 'name', stream, notReserved);
+  if (options?.group !== undefined)
+    checkValue('createStream', 'group', options.group, loadBalanceGroup(subject as string));
 }
 
 /** Throws InvalidArgumentError for a stream that cannot be deleted. */
 export function checkDeleteStream(stream: unknown, options: CallOptions | undefined): void {
-  checkValue('deleteStream', 'name', stream, newName);
+  checkValue('deleteStream', 'name', stream, streamName);
+  checkValue('deleteStream', 'name', stream, notReserved);
   checkOptions('deleteStream', options, CALL_SHAPE);
 }
 
 /** Throws InvalidArgumentError. */
 export function checkPauseStream(stream: unknown, options: PauseStreamOptions | undefined): void {
-  checkValue('pauseStream', 'name', stream, nonEmpty);
+  checkValue('pauseStream', 'name', stream, streamName);
   checkOptions('pauseStream', options, PAUSE_SHAPE);
 }
 
 /** Throws InvalidArgumentError. */
 export function checkSetStreamReadonly(stream: unknown, options: SetStreamReadonlyOptions | undefined): void {
-  checkValue('setStreamReadonly', 'name', stream, nonEmpty);
+  checkValue('setStreamReadonly', 'name', stream, streamName);
   checkOptions('setStreamReadonly', options, READONLY_SHAPE);
 }
 

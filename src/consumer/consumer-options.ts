@@ -6,11 +6,12 @@ import {
   callback,
   checkOptions,
   checkValue,
+  identifier,
   milliseconds,
-  name,
   oneOf,
   type Rule,
   type Shape,
+  streamName,
   withoutUndefined,
 } from '../options.js';
 
@@ -85,7 +86,7 @@ const CHECKPOINT: Rule = {
 };
 
 const CONSUMER_SHAPE = {
-  consumerId: name,
+  consumerId: identifier,
   autoCheckpoint: CHECKPOINT,
   autoOffset: oneOf('new', 'earliest', 'latest', 'none'),
   fetchAssignmentsInterval: callback,
@@ -98,12 +99,12 @@ const CONSUMER_SHAPE = {
 export const STREAMS: Rule = {
   expected: 'an array of at least one stream name',
   accepts: (value) => Array.isArray(value) && value.length > 0,
-  inside: (where, option, value) => arrayOf(name).inside!(where, option, value),
+  inside: (where, option, value) => arrayOf(streamName).inside!(where, option, value),
 };
 
 /** Checks what `createConsumer` is given and fills the defaults in. Throws InvalidArgumentError. */
 export function resolveConsumerOptions(groupId: unknown, options: ConsumerOptions = {}): ResolvedConsumerOptions {
-  checkValue('createConsumer', 'groupId', groupId, name);
+  checkValue('createConsumer', 'groupId', groupId, identifier);
   checkOptions('createConsumer', options, CONSUMER_SHAPE);
   const given = withoutUndefined(options);
   const resolved: ResolvedConsumerOptions = { consumerId: randomUUID(), ...CONSUMER_DEFAULTS, ...given };

@@ -3,11 +3,12 @@ import {
   checkOptions,
   checkValue,
   flag,
+  headerNameFault,
+  headers,
   int64,
   oneOf,
   payload,
   type Rule,
-  recordOf,
   type Shape,
   text,
 } from '../options.js';
@@ -41,16 +42,10 @@ export interface EnvelopeOptions {
   readonly checksum?: boolean | undefined;
 }
 
-/** A Map would pass for an object without headers, and lose them. */
-const headerRecord: Rule = {
-  ...recordOf(bytes),
-  accepts: (value) => typeof value === 'object' && value !== null && !(Symbol.iterator in value),
-};
-
 /** The rules of EnvelopeOptions, to spread into the shape of a call. */
 export const ENVELOPE_SHAPE = {
   key: payload,
-  headers: headerRecord,
+  headers,
   ackInbox: text,
   correlationId: text,
   ackPolicy: oneOf(...ACK_POLICIES),
@@ -81,9 +76,9 @@ function isSound(options: unknown): boolean {
 }
 
 function isSoundInside(rule: Rule, value: unknown): boolean {
-  if (rule !== headerRecord) return true;
+  if (rule !== headers) return true;
   for (const name in value as object) {
-    if (!bytes.accepts((value as Record<string, unknown>)[name])) return false;
+    if (!bytes.accepts((value as Record<string, unknown>)[name]) || headerNameFault(name) !== null) return false;
   }
   return true;
 }

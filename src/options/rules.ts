@@ -1,3 +1,4 @@
+import { headerName } from './names.js';
 import { checkOptions, checkValue, type Rule, type Shape } from './validate.js';
 
 const MAX_TIMER = 2 ** 31 - 1;
@@ -80,6 +81,18 @@ export function recordOf(rule: Rule): Rule {
     },
   };
 }
+
+/** The headers of a message. A Map or an array would pass for an object without headers, and lose them. */
+export const headers: Rule = {
+  expected: 'an object, each value a string or a Uint8Array',
+  accepts: (value) => typeof value === 'object' && value !== null && !(Symbol.iterator in value),
+  inside: (where, option, value) => {
+    for (const [name, entry] of Object.entries(value as object)) {
+      checkValue(where, `each name in ${option}`, name, headerName);
+      checkValue(where, `${option}.${name}`, entry, bytes);
+    }
+  },
+};
 
 /** Any string, the empty one too. */
 export const text: Rule = { expected: 'a string', accepts: (value) => typeof value === 'string' };

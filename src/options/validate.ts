@@ -5,6 +5,8 @@ export interface Rule {
   /** Completes "expected X to be ...". */
   readonly expected: string;
   accepts(value: unknown): boolean;
+  /** What exactly is wrong with a value that is not accepted: "it has a space". Null when `expected` says it all. */
+  fault?(value: unknown): string | null;
   /** Looks further into a value that was accepted, and throws. */
   inside?(where: string, name: string, value: unknown): void;
 }
@@ -14,10 +16,13 @@ export type Shape<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 
 /** Throws InvalidArgumentError unless `value` obeys the rule: "publish: expected timeout to be ..., got -1 (number)". */
 export function checkValue(where: string, name: string, value: unknown, rule: Rule): void {
-  if (!rule.accepts(value))
-    throw new InvalidArgumentError(`${where}: expected ${name} to be ${rule.expected}, got ${describe(value)}`, {
-      operation: where,
-    });
+  if (!rule.accepts(value)) {
+    const fault = rule.fault?.(value) ?? null;
+    throw new InvalidArgumentError(
+      `${where}: expected ${name} to be ${rule.expected}, got ${describe(value)}${fault === null ? '' : `: ${fault}`}`,
+      { operation: where },
+    );
+  }
   rule.inside?.(where, name, value);
 }
 

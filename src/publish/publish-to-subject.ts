@@ -1,10 +1,11 @@
 import type { Cluster } from '../cluster/contract.js';
 import { AmbiguousSubjectError, errorFromAckError, InvalidArgumentError, NoSuchStreamError } from '../errors.js';
+import { checkValue, publishSubject } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { PublishToSubjectRequest } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { choosePartition } from './choose-partition.js';
-import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
+import { checkMessage, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
 import { tooLarge } from './route.js';
 
 const NOTHING = new Uint8Array(0);
@@ -20,8 +21,8 @@ export async function publishToSubject(
   options: PublishOptions,
   limits: { readonly ackTimeout: number; readonly maxMessageBytes: number },
 ): Promise<Ack | null> {
-  checkSubject(subject);
-  checkPublish('publishToSubject', subject, value, options);
+  checkValue('publishToSubject', 'subject', subject, publishSubject);
+  checkMessage('publishToSubject', value, options);
   refuseExpectedOffset(options);
   options.signal?.throwIfAborted();
   const waiting = { signal: options.signal, timeout: options.timeout ?? limits.ackTimeout };
@@ -42,23 +43,6 @@ export async function publishToSubject(
   const error = errorFromAckError(ack.ackError, { stream: ack.stream, operation: 'PublishToSubject' });
   if (error !== null) throw error;
   return toAck(ack);
-}
-
-/** NATS takes a blank for the end of the subject; the broker would publish to another one than was meant. */
-function checkSubject(subject: unknown): void {
-  if (
-    typeof subject === 'string' &&
-    subject !== '' &&
-    !/\s/.test(subject) &&
-    subject.split('.').every((token) => token !== '' && token !== '*' && token !== '>')
-  )
-    return;
-  const got =
-    typeof subject === 'string' ? `${JSON.stringify(subject)} (string)` : `${String(subject)} (${typeof subject})`;
-  throw new InvalidArgumentError(
-    `publishToSubject: expected subject to be dot-separated tokens without white space or wildcards, got ${got}`,
-    { operation: 'publishToSubject' },
-  );
 }
 
 function refuseExpectedOffset(options: PublishOptions): void {

@@ -6,12 +6,13 @@ import {
   checkValue,
   describe,
   flag,
+  identifier,
   int64,
   milliseconds,
-  name,
   partitionId,
   type Rule,
   type Shape,
+  streamName,
 } from '../options.js';
 import { type Consumer, StartPosition, StopPosition, SubscribeRequest } from '../protocol/generated/api.js';
 
@@ -118,7 +119,7 @@ const SUBSCRIBE_SHAPE = {
 
 /** Checks the options of `subscribe`. Throws InvalidArgumentError. */
 export function planRead(stream: unknown, options: SubscribeOptions = {}): ReadPlan {
-  checkValue('subscribe', 'stream', stream, name);
+  checkValue('subscribe', 'stream', stream, streamName);
   checkOptions('subscribe', options, SUBSCRIBE_SHAPE);
   const reverse = options.reverse ?? false;
   return {
@@ -146,7 +147,7 @@ function planStart(startAt: StartAt, reverse: boolean): Start {
       checkValue('subscribe', 'startAt.ago', value, milliseconds(0, Number.MAX_SAFE_INTEGER));
       return { at: 'time', time: BigInt(Math.round(Date.now() - (value as number))) * NANOSECONDS };
     case 'cursor':
-      checkValue('subscribe', 'startAt.cursor', value, name);
+      checkValue('subscribe', 'startAt.cursor', value, identifier);
       return { at: 'cursor', cursor: value as string };
     default:
       throw wrongPosition('startAt', startAt, SUBSCRIBE_SHAPE.startAt.expected);

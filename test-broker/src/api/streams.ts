@@ -1,11 +1,10 @@
-import { wire } from 'liftbridge-client/protocol';
+import { loadBalanceGroupFault, newStreamNameFault, streamSubjectFault, wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, Operation, StreamConfig } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { Call, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import { ValueEncryption } from '../log/encryption.js';
 import { EncryptionError } from '../log/log-error.js';
-import { hasWildcard, isSubscribable } from '../nats/subjects.js';
 import { unary } from './unary.js';
 
 /** More than any cluster serves; without a bound one request would use up the memory of the process. */
@@ -68,15 +67,20 @@ function checkCreate(request: wire.CreateStreamRequest): void {
   const { name, subject, group, partitions } = request;
   if (name === '') refuse('Name cannot be empty');
   if (/[ \t\r\n]/.test(subject) || subject.split('.').includes('')) refuse('Subject is invalid');
-  // The real server loses its NATS connection over these two.
-  if (!isSubscribable(subject)) refuse('Subject is invalid');
-  if (partitions > 1 && hasWildcard(subject) && subject.endsWith('>')) refuse('Subject is invalid');
   if (RESERVED.has(name)) refuse('Stream is reserved');
-  // The real server does not survive any of these.
+  // A real server takes what follows, and ends over it.
+  refuseUnsafe('Name', newStreamNameFault(name));
+  refuseUnsafe('Subject', streamSubjectFault(subject, partitions));
+  refuseUnsafe('Group', loadBalanceGroupFault(group, subject));
   if (partitions < 0 || partitions > MOST_PARTITIONS) refuse(`Invalid partitions ${partitions}`);
-  if (/[ \t\r\n]/.test(group)) refuse('Group is invalid');
   if ((request.cleanerInterval?.value ?? 0n) < 0n) refuse(`Invalid cleanerInterval ${request.cleanerInterval?.value}`);
   if ((request.segmentMaxBytes?.value ?? 0n) < 0n) refuse(`Invalid segmentMaxBytes ${request.segmentMaxBytes?.value}`);
+}
+
+/** Refuses what ends a real server, or makes it mix up the files or the replication of its streams. */
+function refuseUnsafe(what: string, fault: string | null): void {
+  if (fault === null) return;
+  refuse(`${what} is invalid: ${fault}. A real server takes it, and then ends or damages its streams`);
 }
 
 function refuse(message: string): never {

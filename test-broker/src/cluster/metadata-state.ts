@@ -145,10 +145,10 @@ export class MetadataState {
     const stream = this.#streams.get(name);
     if (!stream) return;
     stream.resumeAll = resumeAll;
-    for (const partition of chosen(stream, partitions)) {
+    for (const [position, partition] of chosen(stream, partitions).entries()) {
       partition.paused = true;
       partition.reportedPaused = true;
-      partition.pauseTimes = touch(partition.pauseTimes, at);
+      partition.pauseTimes = touch(partition.pauseTimes, at + BigInt(position));
       this.loads.remove(partition);
     }
   }
@@ -169,10 +169,10 @@ export class MetadataState {
   #setReadonly(operation: Extract<Operation, { kind: 'set-readonly' }>): void {
     const stream = this.#streams.get(operation.name);
     if (!stream) return;
-    for (const partition of chosen(stream, operation.partitions)) {
+    for (const [position, partition] of chosen(stream, operation.partitions).entries()) {
       partition.readonly = operation.readonly;
       partition.reportedReadonly = operation.readonly;
-      partition.readonlyTimes = touch(partition.readonlyTimes, operation.at ?? 0n);
+      partition.readonlyTimes = touch(partition.readonlyTimes, (operation.at ?? 0n) + BigInt(position));
     }
   }
 
@@ -185,9 +185,10 @@ export class MetadataState {
   }
 }
 
+/** The partitions in the order of the list. The server takes one that is listed twice two times, one after the other. */
 function chosen(stream: MutableStream, ids: readonly number[]): readonly MutablePartition[] {
   if (ids.length === 0) return stream.partitions;
-  return stream.partitions.filter((partition) => ids.includes(partition.id));
+  return ids.map((id) => stream.partitions[id]).filter((partition) => partition !== undefined);
 }
 
 /** Notes that an event happened at this time. */

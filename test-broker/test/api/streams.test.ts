@@ -43,15 +43,52 @@ describe('CreateStream', () => {
     ['partitions without number', { partitions: 2 ** 31 - 1 }, 'Invalid partitions 2147483647'],
     ['a negative cleaner interval', { cleanerInterval: value(-1n) }, 'Invalid cleanerInterval -1'],
     ['a negative segment size', { segmentMaxBytes: value(-1n) }, 'Invalid segmentMaxBytes -1'],
-    ['a > that is not last', { subject: 'a.>.b' }, 'Subject is invalid'],
-    ['a > for several partitions', { subject: 'a.>', partitions: 2 }, 'Subject is invalid'],
-    ['a group with a blank', { group: 'a b' }, 'Group is invalid'],
-  ])('answers %s, which a real server does not survive', async (_, request, message) => {
-    expect(await api.failure('CreateStream', { name: fresh(), subject: 'x', ...request })).toEqual(invalid(message));
+    ['a name with a space', { name: 'a b' }, 'Name is invalid: it has a space'],
+    ['a name with a tab', { name: 'a\tb' }, 'Name is invalid: it has a tab'],
+    ['a name with a line feed', { name: 'a\n' }, 'Name is invalid: it has a line feed'],
+    ['a name with a carriage return', { name: '\ra' }, 'Name is invalid: it has a carriage return'],
+    ['a name with NUL', { name: 'a\0b' }, 'Name is invalid: it has a NUL character'],
+    ['a name of 256 bytes', { name: 'ü'.repeat(128) }, 'Name is invalid: it takes 256 bytes'],
+    ...['.', '..', '.a', 'a.', 'a..b', '../../../x'].map((name): [string, object, string] => [
+      `the name ${name}`,
+      { name },
+      'Name is invalid: a part between its dots is empty',
+    ]),
+    ...['/a', 'a/', 'a/b', 'a//b'].map((name): [string, object, string] => [
+      `the name ${name}`,
+      { name },
+      'Name is invalid: it has a slash',
+    ]),
+    ...['*', 'a.*', '>', 'a.>', 'x.>.y'].map((name): [string, object, string] => [
+      `the name ${name}`,
+      { name },
+      `Name is invalid: the part "${name.includes('*') ? '*' : '>'}" is a NATS wildcard`,
+    ]),
+    ['a > that is not last', { subject: 'a.>.b' }, 'Subject is invalid: the wildcard ">" is not its last part'],
+    [
+      'a > for several partitions',
+      { subject: 'a.>', partitions: 2 },
+      'Subject is invalid: the wildcard ">" allows one partition only',
+    ],
+    ['a subject of 4,001 bytes', { subject: 's'.repeat(4_001) }, 'Subject is invalid: it takes 4001 bytes'],
+    ['a group with a blank', { group: 'a b' }, 'Group is invalid: it has a space'],
+    ['a long group', { group: 'g'.repeat(4_000) }, 'Group is invalid: group and subject take 4001 bytes'],
+  ])('refuses %s, which a real server does not survive', async (_, request, message) => {
+    const error = await api.failure('CreateStream', { name: fresh(), subject: 'x', ...request });
+    expect(error.status).toBe('INVALID_ARGUMENT');
+    expect(error.message.startsWith(message)).toBe(true);
+    expect((await api.call('FetchMetadata', {})).streamMetadata).toEqual([]);
   });
 
-  it.each(['__other', 'a/b c.d', 'ü', '$SYS.foo'])('takes the name %s', async (name) => {
+  it.each(['__other', 'a:b\\c.d', 'a>b.*c', 'ü', '$SYS.foo', 'n'.repeat(255)])('takes the name %s', async (name) => {
     await expect(api.call('CreateStream', { name, subject: fresh() })).resolves.toEqual({});
+    await api.call('DeleteStream', { name });
+  });
+
+  it.each(['', '*', '>', '..', 'a\0b', 'g'.repeat(3_000)])('takes the group %j', async (group) => {
+    const name = fresh();
+    await expect(api.call('CreateStream', { name, subject: name, group })).resolves.toEqual({});
+    await api.call('DeleteStream', { name });
   });
 
   it.each([

@@ -45,6 +45,16 @@ describe('MetadataState', () => {
     expect(partition(1)).toMatchObject({ paused: false, reportedPaused: true, pauseTimes: { first: 7n, latest: 9n } });
   });
 
+  it('takes a partition that is listed twice two times', () => {
+    const { metadata, apply, partition } = withStream();
+    apply({ kind: 'pause-stream', name: 's', partitions: [1, 1], resumeAll: false, at: 7n });
+    expect(partition(1)).toMatchObject({ paused: true, pauseTimes: { first: 7n, latest: 8n } });
+    expect(metadata.loads.of('a')).toEqual({ partitions: 0, leaders: 0 });
+    apply({ kind: 'set-readonly', name: 's', partitions: [0, 0, 1], readonly: true, at: 9n });
+    expect(partition(0).readonlyTimes).toEqual({ first: 9n, latest: 10n });
+    expect(partition(1).readonlyTimes).toEqual({ first: 11n, latest: 11n });
+  });
+
   it('loses readonly over a pause, while it goes on reporting it', () => {
     const { apply, partition } = withStream();
     apply({ kind: 'set-readonly', name: 's', partitions: [], readonly: true, at: 7n });

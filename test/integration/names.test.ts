@@ -1,0 +1,151 @@
+import { TestBroker } from 'liftbridge-test-broker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodeMessage } from '../../src/envelope.js';
+import { type Client, connect } from '../../src/index.js';
+
+let broker: TestBroker;
+let client: Client;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ cursorsPartitions: 1, activityStream: true });
+  client = await connect(broker.addresses);
+  await client.createStream('orders', 'orders');
+});
+
+afterAll(async () => {
+  await client.close();
+  await broker.close();
+});
+
+async function failure(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('the call did not fail');
+}
+
+async function first(iterable: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of iterable) return;
+}
+
+/** Names that no server can hold: it ends over them when the stream is created. */
+const IMPOSSIBLE = [
+  'with space',
+  ' a',
+  'a\tb',
+  'a\r',
+  'a\n',
+  'a\0',
+  '.',
+  '..',
+  '.a',
+  'a.',
+  'a..b',
+  '../x',
+  'n'.repeat(256),
+];
+/** Names that a server takes, and that damage other streams. */
+const HARMFUL = ['/a', 'a/b', '*', 'a.*', '>', 'a.>'];
+
+/** Every call that takes the name of a stream which exists. */
+const ON_A_STREAM: Record<string, (stream: string) => unknown> = {
+  deleteStream: (stream) => client.deleteStream(stream),
+  pauseStream: (stream) => client.pauseStream(stream),
+  setStreamReadonly: (stream) => client.setStreamReadonly(stream),
+  publish: (stream) => client.publish(stream, 'refused'),
+  publishAsync: (stream) => client.publishAsync(stream, 'refused', () => undefined),
+  publishAll: (stream) => first(client.publishAll(stream, ['refused'])),
+  subscribe: (stream) => client.subscribe(stream),
+  fetchMetadata: (stream) => client.fetchMetadata({ streams: [stream] }),
+  fetchPartitionMetadata: (stream) => client.fetchPartitionMetadata(stream, 0),
+  setCursor: (stream) => client.setCursor('id', stream, 0, 1),
+  fetchCursor: (stream) => client.fetchCursor('id', stream, 0),
+  'consumer.subscribe': (stream) => client.createConsumer('group').subscribe([stream]),
+};
+
+describe('a name that ends a server', () => {
+  it.each([...IMPOSSIBLE, ...HARMFUL])('createStream refuses %j and says what is allowed', async (name) => {
+    expect(await failure(() => client.createStream('subject', name))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/^createStream: expected name to be a stream name: 1 to 255 bytes .*: /s),
+    });
+  });
+
+  it.each(Object.entries(ON_A_STREAM))('%s refuses it, before anything is sent', async (operation, call) => {
+    for (const name of IMPOSSIBLE)
+      expect(await failure(() => call(name))).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(
+          new RegExp(`^${operation.replace('All', '')}: expected (name|stream|streams\\[0\\]) to be`),
+        ),
+      });
+  });
+
+  it.each(HARMFUL)('%j can be deleted, where another client has created it', async (name) => {
+    await expect(client.deleteStream(name)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+  });
+
+  it.each([
+    ['with a space', 'a b', 1],
+    ['with an empty token', 'a..b', 1],
+    ['that is empty', '', 1],
+    ['with > before its end', 'a.>.b', 1],
+    ['with > for two partitions', 'a.>', 2],
+    ['of 4,001 bytes', 's'.repeat(4_001), 1],
+  ])('createStream refuses a subject %s', async (_, subject, partitions) => {
+    expect(await failure(() => client.createStream(subject, 'refused', { partitions }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/^createStream: expected subject to be a NATS subject/),
+    });
+  });
+
+  it.each([
+    ['with a space', 'a b'],
+    ['with a line feed', 'a\n'],
+    ['of 4,000 bytes', 'g'.repeat(4_000)],
+  ])('createStream refuses a group %s', async (_, group) => {
+    expect(await failure(() => client.createStream('subject', 'refused', { group }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/^createStream: expected group to be a string without space/),
+    });
+  });
+
+  it('publishToSubject refuses a subject that takes more than 4,000 bytes', async () => {
+    expect(await failure(() => client.publishToSubject('s'.repeat(4_001), 'refused'))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('every way to publish refuses a header name of 32,768 bytes', async () => {
+    const headers = { ['h'.repeat(32_768)]: 'x' };
+    const calls = [
+      () => client.publish('orders', 'refused', { headers }),
+      () => client.publishAsync('orders', 'refused', () => undefined, { headers }),
+      () => first(client.publishAll('orders', [{ value: 'refused', headers }])),
+      () => client.publishToSubject('orders', 'refused', { headers }),
+      () => encodeMessage('refused', { headers }),
+    ];
+    for (const call of calls)
+      expect(await failure(call)).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('a name of at most 32767 bytes'),
+      });
+    expect(broker.messages('orders')).toEqual([]);
+  });
+});
+
+describe('a name that a server is safe with', () => {
+  it.each(['a>b', 'a*', 'a:b\\c"%2e', '$SYS', '__x', 'слова-😀', 'n'.repeat(255)])(
+    '%j works in every call',
+    async (name) => {
+      await client.createStream('safe', name);
+      await client.publish(name, 'kept', { headers: { '': 'x', 'a b\n': 'y', ['h'.repeat(32_767)]: 'z' } });
+      await client.setCursor('a cursor', name, 0, 0);
+      expect(await client.fetchCursor('a cursor', name, 0)).toBe(0n);
+      expect([...(await client.fetchMetadata({ streams: [name] })).streams.keys()]).toEqual([name]);
+      await client.deleteStream(name);
+    },
+  );
+});
