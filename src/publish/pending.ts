@@ -1,8 +1,8 @@
+import type { Due } from '../async/deadlines.js';
 import type { AckPolicy } from '../protocol/generated/api.js';
 import type { HeaderEntries } from '../protocol/headers.js';
 import type { PublishFields } from '../protocol/publish-request.js';
 import type { Ack } from '../protocol/received-ack.js';
-import type { Due } from './deadlines.js';
 import type { PartitionLane } from './lanes.js';
 import type { Partitioner } from './partitioners.js';
 import type { Route } from './route.js';

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { monotonicNow } from '../async/clock.js';
+import { Deadlines } from '../async/deadlines.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
@@ -15,7 +16,6 @@ import { callback, checkValue } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
-import { Deadlines } from './deadlines.js';
 import { Dispatcher } from './dispatcher.js';
 import { numberText } from './in-flight.js';
 import { type Generation, Pending, type Settle } from './pending.js';

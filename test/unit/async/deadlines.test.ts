@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Deadlines, type Due } from '../../../src/publish/deadlines.js';
+import { Deadlines, type Due } from '../../../src/async/deadlines.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
@@ -69,5 +69,58 @@ describe('Deadlines', () => {
     deadlines.clear();
     expect(vi.getTimerCount()).toBe(0);
     expect(deadlines.entries()).toEqual([]);
+  });
+
+  describe('when the work of one turn takes long', () => {
+    const EACH = 1;
+    let now: number;
+    beforeEach(() => {
+      now = 0;
+      vi.spyOn(performance, 'now').mockImplementation(() => now);
+    });
+    afterEach(() => {
+      vi.restoreAllMocks();
+    });
+
+    /** Expires entries of these timeouts, of which each takes a millisecond; answers how many expire in each turn. */
+    function turns(timeouts: readonly number[]): number[] {
+      let count = 0;
+      const deadlines = new Deadlines<Timed>(() => {
+        count++;
+        now += EACH;
+      });
+      for (const timeout of timeouts) deadlines.add(new Timed(timeout));
+      now = Math.max(...timeouts);
+      const counts: number[] = [];
+      while (vi.getTimerCount() > 0) {
+        const before = count;
+        vi.advanceTimersToNextTimer();
+        if (count > before) counts.push(count - before);
+      }
+      return counts;
+    }
+
+    it('lets the event loop run every few milliseconds', () => {
+      expect(turns(new Array(22).fill(50))).toEqual([5, 5, 5, 5, 2]);
+    });
+
+    it('expires all entries of all timeouts', () => {
+      const counts = turns([...new Array(8).fill(50), ...new Array(8).fill(49), 48, 47]);
+      expect(counts.reduce((sum, count) => sum + count)).toBe(18);
+      expect(Math.max(...counts)).toBe(5);
+    });
+
+    it('neither expires nor arms anything after it is cleared in between', () => {
+      const deadlines: Deadlines<Timed> = new Deadlines(() => {
+        now += EACH;
+        deadlines.clear();
+      });
+      for (let n = 0; n < 3; n++) deadlines.add(new Timed(50));
+      now = 50;
+      vi.advanceTimersToNextTimer();
+      expect(deadlines.entries()).toEqual([]);
+      vi.advanceTimersToNextTimer();
+      expect(vi.getTimerCount()).toBe(0);
+    });
   });
 });
