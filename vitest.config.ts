@@ -14,10 +14,16 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts', 'test-broker/test/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Bounds against a hang, never a measure: tests wait for conditions. A failed test is not tried again.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { interval: 5, timeout: 60_000 } },
     maxWorkers: 2,
-    // Real sockets and real time on a machine that may be starved: a second try is reported as flaky, a second failure fails.
-    retry: process.env.CI ? 1 : 0,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**', 'test-broker/src/**'],
+      exclude: ['src/protocol/generated/**'],
+      reporter: ['text-summary', 'html'],
+    },
   },
 });

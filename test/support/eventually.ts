@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Milliseconds after which a condition counts as one that will never hold: stops a hang, measures nothing. */
 const GIVE_UP_AFTER_MS = 90_000;
-const PAUSE_MS = 25;
+const PAUSE_MS = 10;
 
 /**
  * Asks again and again until the condition gives something other than undefined or false, and returns that. An error of
