@@ -104,8 +104,8 @@ describe('Subscribe', () => {
     ['NEW_ONLY', { startPosition: NEW_ONLY }],
     ['TIMESTAMP in the future', { startPosition: TIMESTAMP, startTimestamp: 2n ** 62n }],
   ])('waits for whatever is committed next at %s', async (name, request) => {
-    const stream = `beyond ${name}`;
-    await api.createStream(stream, { subject: stream.replaceAll(' ', '-') });
+    const stream = `beyond-${name.replaceAll(' ', '-')}`;
+    await api.createStream(stream);
     await api.publish(stream, ['a', 'b', 'c']);
     const messages = api.subscribe({ stream, ...request });
     await messages.next();
