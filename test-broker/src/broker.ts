@@ -9,6 +9,8 @@ import type { LoggedOperation } from './cluster/operation-log.js';
 import { Faults } from './faults.js';
 import { wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
+import type { Recovery } from './recovery/phase.js';
+import { Restarts, type StartBrokerOptions } from './recovery/restarts.js';
 import { openSpine, type Spine } from './spine.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
@@ -28,6 +30,7 @@ export class TestBroker implements AsyncDisposable {
   readonly #clock: MovableClock;
   readonly #cluster: Cluster;
   readonly #servers: readonly BrokerServer[];
+  readonly #restarts: Restarts;
   readonly #release: () => Promise<void>;
   #closed: Promise<void> | null = null;
 
@@ -60,16 +63,16 @@ export class TestBroker implements AsyncDisposable {
     const cluster = openCluster(options, ids, { clock, faults, spine, dataDir }, undo);
     const nodes = [...cluster.nodes.values()];
     const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
-    for (const server of servers) {
-      undo.push(() => server.cut());
-      await server.open();
-    }
-    await cluster.start();
-    dataDir?.sweep(nodes);
+    for (const server of servers) undo.push(() => server.cut());
+    const restarts = new Restarts(cluster, servers, clock, options);
+    undo.push(() => restarts.close());
+    await restarts.open();
+    // By what the brokers have stored: one that recovers does not show it yet.
+    dataDir?.sweep(nodes.map(({ id, metadata }) => ({ id, streams: () => metadata.streams() })));
     const release = async () => {
       for (const step of undo.reverse()) await step();
     };
-    return new TestBroker(clock, faults, cluster, servers, spine.url, release);
+    return new TestBroker(clock, faults, cluster, servers, restarts, spine.url, release);
   }
 
   private constructor(
@@ -77,6 +80,7 @@ export class TestBroker implements AsyncDisposable {
     faults: Faults,
     cluster: Cluster,
     servers: readonly BrokerServer[],
+    restarts: Restarts,
     natsUrl: string | null,
     release: () => Promise<void>,
   ) {
@@ -84,6 +88,7 @@ export class TestBroker implements AsyncDisposable {
     this.faults = faults;
     this.#cluster = cluster;
     this.#servers = servers;
+    this.#restarts = restarts;
     this.natsUrl = natsUrl;
     this.addresses = servers.map((server) => server.address);
     this.#release = release;
@@ -101,19 +106,20 @@ export class TestBroker implements AsyncDisposable {
 
   /** Takes a broker down as a kill does: its connections are cut, and others take over what it led. */
   async stopBroker(broker: number): Promise<void> {
-    const server = this.#server(broker);
-    if (!this.#cluster.running(server.node.id)) return;
-    const cut = server.cut();
-    this.#cluster.stopBroker(server.node.id);
-    await cut;
+    await this.#restarts.stop(this.#server(broker));
   }
 
-  /** Brings a stopped broker back, on its port and with its data; resolves once it serves calls. */
-  async startBroker(broker: number): Promise<void> {
-    const server = this.#server(broker);
-    if (this.#cluster.running(server.node.id)) return;
-    await server.open();
-    this.#cluster.startBroker(server.node.id);
+  /**
+   * Brings a stopped broker back, on its port and with its data. Resolves once it serves calls, which is before it has
+   * recovered: see `recoveryTime`. Its answer tells the phase and when the broker is ready, and releases a hold.
+   */
+  async startBroker(broker: number, options: StartBrokerOptions = {}): Promise<Recovery> {
+    return this.#restarts.start(this.#server(broker), options);
+  }
+
+  /** Resolves once every broker that runs has recovered. Rejects when one is stopped before. */
+  async ready(): Promise<void> {
+    await this.#restarts.ready();
   }
 
   /** Index of the broker that leads a partition, running or not. Throws RangeError for a partition that is unknown. */
@@ -122,7 +128,8 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
-   * Makes broker `to` the leader of a partition; resolves once every broker knows. Throws RangeError for a partition
+   * Makes broker `to` the leader of a partition; resolves once every broker knows, and waits for
+   * brokers that recover. Throws RangeError for a partition
    * that is unknown and a broker that has no replica of it or does not run.
    */
   async moveLeader(stream: string, partition: number, to: number): Promise<void> {
@@ -133,6 +140,7 @@ export class TestBroker implements AsyncDisposable {
       throw wrongValue('to', `a broker with a replica of partition ${partition} of ${stream} (${replicas})`, to);
     }
     if (!this.#cluster.running(id)) throw wrongValue('to', 'a broker that runs', to);
+    await this.ready();
     if (state.leader !== id) this.#cluster.moveLeader(state, id);
     await this.#cluster.settled();
   }
@@ -144,14 +152,14 @@ export class TestBroker implements AsyncDisposable {
       return partitions.flatMap(({ id }) => this.messages(stream, id));
     }
     const { leader } = this.#partition(stream, partition);
-    const log = this.#cluster.nodes.get(leader)?.replica(stream, partition)?.log;
+    const log = this.#cluster.nodes.get(leader)?.replicas.get(stream, partition)?.log;
     return log ? Array.from(log.records(), (record) => storedMessage(stream, partition, record)) : [];
   }
 
   /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */
   async reset(): Promise<void> {
     this.faults.clear();
-    for (const broker of this.#servers.keys()) await this.startBroker(broker);
+    await this.#restarts.finish();
     await this.#cluster.reset();
   }
 
@@ -168,6 +176,7 @@ export class TestBroker implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.faults.clear();
+    this.#restarts.close();
     await Promise.all(this.#servers.map((server) => server.close(GRACE)));
     await this.#release();
   }
@@ -183,7 +192,7 @@ export class TestBroker implements AsyncDisposable {
   }
 
   #stream(name: string) {
-    const stream = this.#cluster.best.stream(name);
+    const stream = this.#cluster.best.metadata.stream(name);
     if (!stream) throw new RangeError(`stream ${JSON.stringify(name)} does not exist`);
     return stream;
   }

@@ -8,5 +8,7 @@ export type { FaultScope, Faults, ResetCode, RpcName } from './faults.js';
 export type { StatusName } from './grpc/status.js';
 export { BrokerOptionError } from './option-error.js';
 export type { BrokerTlsOptions, TestBrokerOptions } from './options.js';
+export type { HeldPhase, Recovery, RecoveryPhase } from './recovery/phase.js';
+export type { StartBrokerOptions } from './recovery/restarts.js';
 export type { PolicyRule, SettingName } from './settings.js';
 export type { StoredMessage } from './stored-message.js';

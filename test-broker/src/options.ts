@@ -42,6 +42,11 @@ export interface TestBrokerOptions {
   readonly tls?: BrokerTlsOptions;
   /** Where streams are kept across restarts. Default: memory only. */
   readonly dataDir?: string;
+  /**
+   * How long a broker recovers from a restart: in that time it refuses connections, then knows no stream, then shows
+   * the past, and then leads nothing, as the real server does. 0: it is ready at once. Default 0.
+   */
+  readonly recoveryTime?: number;
 }
 
 /** What a broker is started with, complete and checked. */
@@ -56,6 +61,8 @@ export interface ResolvedOptions extends ResolvedSettings {
   readonly nats: boolean | string;
   readonly tls: BrokerTlsOptions | null;
   readonly dataDir: string | null;
+  /** Milliseconds; null for the default. */
+  readonly recoveryTime: number | null;
 }
 
 const OPTION_NAMES = [
@@ -70,6 +77,7 @@ const OPTION_NAMES = [
   'settings',
   'tls',
   'dataDir',
+  'recoveryTime',
 ] as const satisfies readonly (keyof TestBrokerOptions)[];
 
 const MOST_BROKERS = 64;
@@ -97,7 +105,14 @@ export function resolveOptions(options: TestBrokerOptions = {}): ResolvedOptions
     nats: resolveNats(options, settings),
     tls: resolveTls(options.tls, settings),
     dataDir: settings['data.dir'],
+    recoveryTime: options.recoveryTime === undefined ? null : milliseconds('recoveryTime', options.recoveryTime),
   };
+}
+
+/** Throws BrokerOptionError for anything but a duration. */
+export function milliseconds(option: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value;
+  throw wrongValue(option, 'a number of milliseconds of at least 0', value);
 }
 
 function checkNames(options: TestBrokerOptions): void {

@@ -29,7 +29,7 @@ const unpublished = new WeakMap<BrokerNode, wire.ActivityStreamEvent[]>();
 export class ActivityPublisher {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
-  readonly #unlisten: () => void;
+  readonly #unlisten: readonly (() => void)[];
   /** Ends what is waited for, when the stream is another than the one that it is waited for on. */
   #waiting = new AbortController();
   #stopped = false;
@@ -41,7 +41,10 @@ export class ActivityPublisher {
     this.#node = node;
     this.#authorize = authorize;
     this.#pending = unpublished.get(node) ?? [];
-    this.#unlisten = node.onApplied((index, operation) => this.#applied(index, operation));
+    this.#unlisten = [
+      node.onApplied((index, operation) => this.#applied(index, operation)),
+      node.onServing(() => this.#start()),
+    ];
     this.#start();
   }
 
@@ -49,7 +52,7 @@ export class ActivityPublisher {
   stop(): void {
     this.#stopped = true;
     this.#waiting.abort();
-    this.#unlisten();
+    for (const unlisten of this.#unlisten) unlisten();
     this.#nextLook?.cancel();
     unpublished.set(this.#node, this.#pending);
   }
@@ -73,7 +76,7 @@ export class ActivityPublisher {
   }
 
   #start(): void {
-    if (this.#publishing || this.#pending.length === 0) return;
+    if (this.#publishing || this.#pending.length === 0 || !this.#node.serving) return;
     if (this.#node.isMetadataLeader) void this.#publishAll();
     // Another broker publishes; should it be lost, this one may have to go on.
     else

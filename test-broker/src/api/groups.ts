@@ -39,8 +39,8 @@ async function join(
   checkIds(group, consumer);
   provided(streams.length > 0, 'streams');
   const failurePrefix = 'Failed to join consumer group';
-  await node.propose({ kind: 'join-group', group, consumer, streams }, { deadline: call.deadline, failurePrefix });
-  const { coordinator, epoch } = existing(node, group);
+  const operation = { kind: 'join-group', group, consumer, streams } as const;
+  const { coordinator, epoch } = await node.joinGroup(operation, { deadline: call.deadline, failurePrefix });
   return {
     coordinator,
     epoch,

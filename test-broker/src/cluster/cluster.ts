@@ -4,15 +4,19 @@ import { CoordinatorReports } from '../groups/reports.js';
 import { RpcError } from '../grpc/status.js';
 import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
+import type { BrokerRecovery } from '../recovery/broker-recovery.js';
+import type { HeldPhase } from '../recovery/phase.js';
+import type { RecoveryPlan } from '../recovery/plan.js';
+import { Recoveries } from '../recovery/recoveries.js';
 import type { ResolvedSettings } from '../settings.js';
 import { Connectivity } from './connectivity.js';
-import type { BrokerLoad, Operation, PartitionState, StreamState } from './contract.js';
+import type { BrokerLoad, GroupGeneration, Operation, PartitionState, StreamState } from './contract.js';
 import { Controller, type ProposeOptions } from './controller.js';
 import { Failover } from './failover.js';
 import { createInternalStreams } from './internal-streams.js';
 import { Judgement } from './judgement.js';
 import { Member } from './member.js';
-import { Node } from './node.js';
+import { type JoinGroup, Node } from './node.js';
 import { OperationLog } from './operation-log.js';
 import { ReplicationMesh } from './replication-mesh.js';
 import { clusterTiming } from './timing.js';
@@ -41,6 +45,8 @@ export class Cluster {
   readonly #failover: Failover;
   readonly #reports: CoordinatorReports;
   readonly #members = new Map<string, Member>();
+  readonly #recoveries: Recoveries;
+  #closed = false;
 
   constructor(options: ClusterOptions) {
     const { brokers, clock, faults, settings } = options;
@@ -60,6 +66,14 @@ export class Cluster {
       onLeader: () => this.#forgetReports(),
     });
     for (const node of this.nodes.values()) this.#join(node);
+    this.#recoveries = new Recoveries({
+      nodes: this.nodes,
+      members: this.#members,
+      connectivity,
+      clock,
+      log: this.log,
+      catchUp: (broker) => this.#controller.catchUp([broker]),
+    });
     this.#mesh = new ReplicationMesh(this.nodes, connectivity, (...isr) => this.#proposeIsr(...isr), clock, timing);
     this.#failover = new Failover({
       nodes: this.nodes,
@@ -73,32 +87,71 @@ export class Cluster {
 
   /** Starts all brokers and elects the first metadata leader; resolves when the internal streams are there. */
   async start(): Promise<void> {
-    for (const member of this.#members.values()) member.catchUp();
-    for (const node of this.nodes.values()) node.restored();
+    this.#restore();
     for (const broker of this.nodes.keys()) this.#connectivity.setRunning(broker, true);
+    for (const node of this.nodes.values()) node.serve();
+    for (const broker of this.nodes.keys()) this.#connectivity.setServing(broker);
     this.#controller.begin();
     for (const broker of this.nodes.keys()) await this.#controller.applied(broker);
-    await createInternalStreams(this.nodes.get(this.#controller.leader!)!, this.#options.settings.settings);
+    await this.#createInternalStreams();
+  }
+
+  /** Prepares brokers that recover what an earlier process has left: they know nothing until `recover`. */
+  prepareRecovery(): void {
+    this.#restore();
+    for (const broker of this.nodes.keys()) this.#recoveries.hide(broker);
+  }
+
+  /** Takes all brokers, which listen, through the phases of a restart; each elects and replays as a server does. */
+  recover(plan: RecoveryPlan): void {
+    const recoveries = Array.from(this.nodes.keys(), (broker) => this.#recoveries.begin(broker, plan, null));
+    const created = Promise.all(recoveries.map(({ ready }) => ready)).then(() => this.#createInternalStreams());
+    created.catch((error: unknown) => {
+      // Brokers that are stopped in the middle of it create nothing, and say so to whoever waits for them.
+      if (error instanceof RpcError && !this.#closed) this.#options.warn(error.message);
+    });
   }
 
   /** Takes a broker down. */
   stopBroker(broker: string): void {
-    if (!this.#connectivity.running(broker)) return;
+    if (!this.#connectivity.running(broker) && !this.#recoveries.get(broker)) return;
+    this.#recoveries.stop(broker, `broker ${broker} was stopped before it was ready`);
     this.nodes.get(broker)!.stop();
     this.#connectivity.setRunning(broker, false);
   }
 
-  /** Brings a broker back. */
+  /** Brings a broker back, ready at once. */
   startBroker(broker: string): void {
-    if (this.#connectivity.running(broker)) return;
-    this.#connectivity.setRunning(broker, true);
+    if (this.running(broker)) return;
     // First what it missed, or it would lead for a moment what others lead by now.
+    this.#connectivity.setUp(broker);
     this.#controller.catchUp([broker]);
     this.nodes.get(broker)!.start();
   }
 
+  /** Hides what a broker knows, which is about to listen and to recover. */
+  prepareBroker(broker: string): void {
+    this.#recoveries.hide(broker);
+  }
+
+  /** Brings a broker back, which listens, through the phases of a restart. */
+  recoverBroker(broker: string, plan: RecoveryPlan, hold: HeldPhase | null): BrokerRecovery {
+    return this.#recoveries.begin(broker, plan, hold);
+  }
+
+  /** The recovery of a broker that is not ready yet. */
+  recovery(broker: string): BrokerRecovery | undefined {
+    return this.#recoveries.get(broker);
+  }
+
+  /** Whether a broker serves calls, recovered or not. */
   running(broker: string): boolean {
-    return this.#connectivity.running(broker);
+    return this.#connectivity.running(broker) || this.#recoveries.get(broker) !== undefined;
+  }
+
+  /** Whether any broker but this one has recovered. */
+  survives(broker: string): boolean {
+    return [...this.nodes.keys()].some((other) => other !== broker && this.#connectivity.serving(other));
   }
 
   /** A broker that knows as much as any: the metadata leader, or who was last to be one. */
@@ -112,7 +165,9 @@ export class Cluster {
 
   /** Resolves when every broker that runs has applied what is committed now, and NATS knows who listens. */
   async settled(): Promise<void> {
-    for (const broker of this.nodes.keys()) if (this.running(broker)) await this.#controller.applied(broker);
+    for (const broker of this.nodes.keys()) {
+      if (this.#connectivity.serving(broker)) await this.#controller.applied(broker);
+    }
     await this.#options.bus.flush();
   }
 
@@ -128,6 +183,7 @@ export class Cluster {
     }
     for (const { name } of [...node.streams()])
       if (node.stream(name)) await node.propose({ kind: 'delete-stream', name }, options);
+    this.log.restartHistory();
     await createInternalStreams(node, node.settings);
     await this.settled();
     for (const each of this.nodes.values()) each.forgetSurvey();
@@ -144,6 +200,8 @@ export class Cluster {
   }
 
   close(): void {
+    this.#closed = true;
+    this.#recoveries.close();
     this.#controller.close();
     this.#failover.close();
     this.#mesh.close();
@@ -167,6 +225,7 @@ export class Cluster {
         clusterSize: this.#options.brokers.length,
         isMetadataLeader: (broker) => this.#members.get(broker)!.leader === broker,
         propose: (broker, operation, options) => this.#propose(broker, operation, options),
+        joinGroup: (broker, operation, options) => this.#joinGroup(broker, operation, options),
         askPeers: (broker) => this.#askPeers(broker),
         appended: (broker, replica) => this.#mesh.appended(broker, replica),
         committed: (broker, replica) => this.#mesh.committed(broker, replica),
@@ -191,9 +250,27 @@ export class Cluster {
     return index;
   }
 
+  async #joinGroup(broker: string, operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration> {
+    await this.#controller.propose(broker, operation, options);
+    const group = this.best.metadata.group(operation.group);
+    // Its only member may have left in the meantime.
+    if (!group) throw new RpcError('NOT_FOUND', 'consumer group does not exist');
+    return { coordinator: group.coordinator, epoch: group.epoch };
+  }
+
+  #restore(): void {
+    for (const member of this.#members.values()) member.catchUp();
+    for (const node of this.nodes.values()) node.restored();
+  }
+
+  async #createInternalStreams(): Promise<void> {
+    const leader = await this.#controller.ready();
+    await createInternalStreams(this.nodes.get(leader)!, this.#options.settings.settings);
+  }
+
   /** Waits until the leaders of a stream run it; one that is down is not waited for for long. */
   async #confirm(broker: string, stream: string): Promise<void> {
-    const partitions = this.nodes.get(broker)!.stream(stream)?.partitions ?? [];
+    const partitions = this.best.metadata.stream(stream)?.partitions ?? [];
     const leaders = new Set(partitions.map(({ leader }) => leader));
     leaders.delete(broker);
     // It is created all the same when a leader is stopped meanwhile.

@@ -5,6 +5,8 @@ export class Connectivity {
   readonly #places: ReadonlyMap<string, number>;
   readonly #faults: Faults;
   readonly #running = new Set<string>();
+  /** Brokers whose partitions run. */
+  readonly #serving = new Set<string>();
   readonly #listeners = new Set<() => void>();
   readonly #unlisten: () => void;
 
@@ -25,10 +27,36 @@ export class Connectivity {
     return a === b || !this.#faults.isPartitioned(this.#places.get(a)!, this.#places.get(b)!);
   }
 
+  /** Whether a broker runs and has recovered, so that its partitions run as well. */
+  serving(broker: string): boolean {
+    return this.#serving.has(broker);
+  }
+
+  /** Whether the partitions of two brokers reach each other. */
+  replicating(a: string, b: string): boolean {
+    return this.#serving.has(a) && this.#serving.has(b) && this.connected(a, b);
+  }
+
+  /** A broker is up, as far as the metadata of the cluster goes, or it is down. */
   setRunning(broker: string, running: boolean): void {
     if (running) this.#running.add(broker);
-    else this.#running.delete(broker);
+    else {
+      this.#running.delete(broker);
+      this.#serving.delete(broker);
+    }
     this.#tell();
+  }
+
+  /** The partitions of a broker that is up run from now on. */
+  setServing(broker: string): void {
+    this.#serving.add(broker);
+    this.#tell();
+  }
+
+  /** A broker is up and its partitions run. */
+  setUp(broker: string): void {
+    this.#running.add(broker);
+    this.setServing(broker);
   }
 
   /** Calls back after every change, in the order of the calls. */

@@ -149,6 +149,12 @@ export interface PartitionReplica {
   addSubscriber(): () => void;
 }
 
+/** Who coordinates a consumer group, and in which epoch. */
+export interface GroupGeneration {
+  readonly coordinator: string;
+  readonly epoch: bigint;
+}
+
 /** A broker of the cluster with its load, as FetchMetadata tells of it. */
 export interface BrokerLoad {
   readonly id: string;
@@ -187,8 +193,17 @@ export interface BrokerNode {
    * was lost on the way (`Failed to replicate partition`).
    */
   propose(operation: Operation, options: { deadline: number | null; failurePrefix: string }): Promise<bigint>;
+  /** Proposes that a consumer joins a group; answers what the metadata leader says of the group then. */
+  joinGroup(
+    operation: Extract<Operation, { kind: 'join-group' }>,
+    options: { deadline: number | null; failurePrefix: string },
+  ): Promise<GroupGeneration>;
   /** Brokers and loads for FetchMetadata: cached, and slow while a broker does not answer. This broker comes first. */
   surveyBrokers(deadline: number | null): Promise<readonly BrokerLoad[]>;
   /** Calls back after each operation that this broker has applied, in order. */
   onApplied(listener: (index: bigint, operation: Operation) => void): () => void;
+  /** Whether its partitions and groups run: false until a restarted broker has recovered. */
+  readonly serving: boolean;
+  /** Calls back each time that the broker has recovered from a restart. */
+  onServing(listener: () => void): () => void;
 }

@@ -92,9 +92,10 @@ export class Controller {
   /** See `BrokerNode.propose`. */
   async propose(from: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
     const leader = await this.#election.find(from, options.deadline);
-    if (!this.#reaches(from, leader)) throw new RpcError('INTERNAL', 'nats: no responders available for request');
+    if (!this.#answers(leader, from)) throw new RpcError('INTERNAL', 'nats: no responders available for request');
     const { index, position } = await this.#commit(leader, operation, options.failurePrefix);
-    await this.#members.get(from)!.reached(position);
+    const member = this.#members.get(from)!;
+    if (!member.replaying) await member.reached(position);
     return index;
   }
 
@@ -125,7 +126,10 @@ export class Controller {
 
   #commit(leader: string, operation: Operation, failurePrefix: string): Promise<Committed> | Committed {
     if (this.#election.canCommit(leader)) return this.#append(leader, operation);
-    this.#options.judge.check(leader, operation);
+    // A leader that has recovered checks at once. One that has not waits until it knows what it is to check by, but not
+    // for a report, which the server checks by what it knows.
+    if (this.#options.connectivity.serving(leader) || operation.kind === 'report-coordinator')
+      this.#options.judge.check(leader, operation);
     return new Promise((resolve, reject) => this.#pending.push({ operation, failurePrefix, resolve, reject }));
   }
 
@@ -196,6 +200,11 @@ export class Controller {
     for (const { failurePrefix, reject } of this.#pending.splice(0)) {
       reject(new RpcError('INTERNAL', `${failurePrefix}: leadership lost while committing log`));
     }
+  }
+
+  /** A leader takes what others forward only when it has recovered. */
+  #answers(leader: string, from: string): boolean {
+    return from === leader || (this.#reaches(from, leader) && this.#options.connectivity.serving(leader));
   }
 
   #hears(broker: string): boolean {

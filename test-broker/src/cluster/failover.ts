@@ -66,7 +66,7 @@ export class Failover {
     this.#lost = false;
     for (const follower of nodes.values()) {
       for (const leader of nodes.keys()) {
-        const lost = connectivity.running(follower.id) && !connectivity.connected(follower.id, leader);
+        const lost = connectivity.serving(follower.id) && !connectivity.replicating(follower.id, leader);
         // What could not be agreed on before may be now, so a futile wait begins anew as well.
         if (!lost || this.#watches.get(pair(follower, leader))?.futile) this.#unwatch(pair(follower, leader));
         this.#lost ||= lost;
@@ -78,9 +78,9 @@ export class Failover {
   /** Something else may be led by a lost leader now. */
   #watchFrom(follower: Node): void {
     const { nodes, connectivity, timing } = this.#host;
-    if (!this.#lost || !connectivity.running(follower.id)) return;
+    if (!this.#lost || !connectivity.serving(follower.id)) return;
     for (const leader of nodes.keys()) {
-      if (!connectivity.connected(follower.id, leader)) this.#watch(follower, leader, timing.leaderTimeout);
+      if (!connectivity.replicating(follower.id, leader)) this.#watch(follower, leader, timing.leaderTimeout);
     }
   }
 
@@ -123,7 +123,7 @@ export class Failover {
   #successor(controller: string, { isr, leader, replicas }: PartitionState): string | undefined {
     const { connectivity, nodes } = this.#host;
     const candidates = replicas.filter((broker) => isr.has(broker) && broker !== leader);
-    const alive = candidates.filter((broker) => connectivity.connected(controller, broker));
+    const alive = candidates.filter((broker) => connectivity.replicating(controller, broker));
     return fewestLed(alive.length > 0 ? alive : candidates, nodes.get(controller)!.metadata.loads);
   }
 

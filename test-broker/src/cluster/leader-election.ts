@@ -50,9 +50,9 @@ export class LeaderElection {
     return this.#leader;
   }
 
-  /** Whether this broker leads and reaches a majority. */
+  /** Whether this broker leads, has recovered and reaches a majority. */
   canCommit(broker: string): boolean {
-    return broker === this.#leader && this.#hasQuorum(broker);
+    return broker === this.#leader && this.#connectivity.serving(broker) && this.#hasQuorum(broker);
   }
 
   /**

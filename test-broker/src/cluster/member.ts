@@ -15,11 +15,14 @@ interface Waiter {
 /** A broker as the controller sees it: how far it has applied the operations, and whom it takes for the leader. */
 export class Member {
   readonly id: string;
-  /** The metadata leader by its own belief. */
-  leader: string | null = null;
+  /** The broker restarts and does not know yet what is committed: it applies nothing. */
+  replaying = false;
+  /** Told when the broker learns who the metadata leader is. */
+  onLeader: () => void = () => {};
   readonly #clock: Clock;
   readonly #log: OperationLog;
   readonly #apply: (entry: LoggedOperation) => void;
+  #leader: string | null = null;
   #position = 0;
   #applying = false;
   #timer: ClockTimer | null = null;
@@ -32,6 +35,17 @@ export class Member {
     this.#apply = apply;
   }
 
+  /** The metadata leader by its own belief. */
+  get leader(): string | null {
+    return this.#leader;
+  }
+
+  set leader(leader: string | null) {
+    const news = leader !== null && leader !== this.#leader;
+    this.#leader = leader;
+    if (news) this.onLeader();
+  }
+
   /** The position behind the last operation that it has applied. */
   get position(): number {
     return this.#position;
@@ -41,6 +55,7 @@ export class Member {
   catchUp(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    if (this.replaying) return;
     // What an operation sets off may be another one: it is applied when this one is through.
     if (this.#applying) return;
     this.#applying = true;
@@ -54,7 +69,7 @@ export class Member {
 
   /** Applies what is committed after a while. */
   catchUpLater(ms: number): void {
-    if (this.#timer || this.#position === this.#log.end) return;
+    if (this.replaying || this.#timer || this.#position === this.#log.end) return;
     this.#timer = this.#clock.after(ms, () => this.catchUp());
   }
 

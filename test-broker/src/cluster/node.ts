@@ -5,9 +5,10 @@ import { RpcError } from '../grpc/status.js';
 import { Listeners } from '../log/listeners.js';
 import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
+import type { MetadataSight } from '../recovery/replayed-metadata.js';
 import type { Settings } from '../settings.js';
 import { BrokerSurvey } from './broker-survey.js';
-import type { BrokerLoad, BrokerNode, Operation, StreamState } from './contract.js';
+import type { BrokerLoad, BrokerNode, GroupGeneration, Operation, PartitionReplica, StreamState } from './contract.js';
 import type { ProposeOptions } from './controller.js';
 import { MetadataState } from './metadata-state.js';
 import type { LoggedOperation } from './operation-log.js';
@@ -20,6 +21,7 @@ export interface NodeSurroundings {
   /** Whether this broker is the metadata leader, by its own belief. */
   isMetadataLeader(broker: string): boolean;
   propose(broker: string, operation: Operation, options: ProposeOptions): Promise<bigint>;
+  joinGroup(broker: string, operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration>;
   /** Loads as the other brokers report them, null for one that does not answer. */
   askPeers(broker: string): Iterable<BrokerLoad | null>;
   /** A leader on this broker has appended. */
@@ -44,6 +46,9 @@ export interface NodeOptions {
   readonly warn: (message: string) => void;
 }
 
+/** A consumer joins a group. */
+export type JoinGroup = Extract<Operation, { kind: 'join-group' }>;
+
 interface Applied {
   readonly index: bigint;
   readonly operation: Operation;
@@ -63,8 +68,12 @@ export class Node implements BrokerNode, ReplicaSetHost {
   readonly warn: (message: string) => void;
   readonly #surroundings: NodeSurroundings;
   readonly #applied = new Listeners<Applied>();
+  readonly #recovered = new Listeners<void>();
   readonly #survey: BrokerSurvey;
   #restored = false;
+  #serving = true;
+  /** What clients see while the broker recovers; null for what there is. */
+  #sight: MetadataSight | null = null;
   #address = { host: '', port: 0 };
 
   constructor(options: NodeOptions) {
@@ -94,30 +103,40 @@ export class Node implements BrokerNode, ReplicaSetHost {
     return this.#surroundings.clusterSize;
   }
 
+  /** Whether its partitions and groups run: false until a restarted broker has recovered. */
+  get serving(): boolean {
+    return this.#serving;
+  }
+
   stream(name: string): StreamState | undefined {
-    return this.metadata.stream(name);
+    return (this.#sight ?? this.metadata).stream(name);
   }
 
   streams(): Iterable<StreamState> {
-    return this.metadata.streams();
+    return (this.#sight ?? this.metadata).streams();
   }
 
   group(id: string): Group | undefined {
-    return this.metadata.group(id);
+    return (this.#sight ?? this.metadata).group(id);
   }
 
   groups(): Iterable<Group> {
-    return this.metadata.groups();
+    return (this.#sight ?? this.metadata).groups();
   }
 
-  replica(stream: string, partition: number): Replica | undefined {
-    return this.replicas.get(stream, partition);
+  replica(stream: string, partition: number): PartitionReplica | undefined {
+    const own = this.replicas.get(stream, partition);
+    return this.#sight === null ? own : this.#sight.replica(own, stream, partition);
   }
 
   async propose(operation: Operation, options: ProposeOptions): Promise<bigint> {
     const index = await this.#surroundings.propose(this.id, operation, options);
     if (operation.kind === 'resume-stream') this.metadata.clearResumeAll(operation.name);
     return index;
+  }
+
+  joinGroup(operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration> {
+    return this.#surroundings.joinGroup(this.id, operation, options);
   }
 
   surveyBrokers(deadline: number | null): Promise<readonly BrokerLoad[]> {
@@ -128,6 +147,10 @@ export class Node implements BrokerNode, ReplicaSetHost {
     return this.#applied.add(({ index, operation }) => listener(index, operation));
   }
 
+  onServing(listener: () => void): () => void {
+    return this.#recovered.add(listener);
+  }
+
   /** Applies an operation that the cluster has committed. */
   apply({ index, operation }: LoggedOperation): void {
     this.metadata.apply(operation, index);
@@ -135,7 +158,10 @@ export class Node implements BrokerNode, ReplicaSetHost {
     this.#applied.tell({ index, operation });
   }
 
-  /** Everything that was committed in an earlier process is applied: opens the replicas that are left of it. */
+  /**
+   * Everything that was committed in an earlier process is applied: opens the replicas that are left of it. None of
+   * them leads or follows before `serve`.
+   */
   restored(): void {
     this.#restored = true;
     this.replicas.restore();
@@ -172,7 +198,27 @@ export class Node implements BrokerNode, ReplicaSetHost {
 
   /** Comes back with what it knew when it went down. */
   start(): void {
-    this.replicas.start();
+    this.reopen();
+    this.serve();
+  }
+
+  /** Shows something else than its metadata to clients, until it recovers; null shows the metadata itself. */
+  show(sight: MetadataSight | null): void {
+    this.#sight = sight;
+    this.#serving = false;
+  }
+
+  /** Opens the logs of its replicas. None of them leads or follows before `serve`. */
+  reopen(): void {
+    this.replicas.reopen();
+  }
+
+  /** Runs its partitions and groups. */
+  serve(): void {
+    this.#sight = null;
+    this.#serving = true;
+    this.replicas.begin();
+    this.#recovered.tell();
   }
 
   sendAck(inbox: string, envelope: Buffer): void {

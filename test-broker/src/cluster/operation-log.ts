@@ -11,12 +11,15 @@ export interface OperationStore {
   append(entry: LoggedOperation): void;
 }
 
+/** The server takes a snapshot of its metadata after so many operations by default, and replays no more than them. */
+const LONGEST_HISTORY = 8_192;
+
 // What a fresh server has in its log before the first operation that anybody asked for.
 const FIRST_INDEX = 3n;
 
 /**
  * The operations that the cluster has committed, in order. Brokers apply them at their own pace; what all have applied
- * is forgotten. Positions count the operations from 0, indexes are what clients see and have gaps.
+ * is forgotten, except for a history that a restarted broker replays. Positions count the operations from 0, indexes are what clients see and have gaps.
  */
 export class OperationLog {
   /** Keeps what is appended beyond the end of the process. */
@@ -25,6 +28,10 @@ export class OperationLog {
   /** Position of the first entry that is still held. */
   #first = 0;
   #lastIndex = FIRST_INDEX;
+  /** Every operation since the log began or was reset; null when they became too many. */
+  #history: LoggedOperation[] | null = [];
+  /** Position of the first entry of the history. */
+  #historyFrom = 0;
 
   /** The position behind the last operation. */
   get end(): number {
@@ -43,6 +50,19 @@ export class OperationLog {
   restore(entry: LoggedOperation): void {
     this.#entries.push(entry);
     this.#lastIndex = entry.index;
+    this.#history?.push(entry);
+    if (this.#history && this.#history.length > LONGEST_HISTORY) this.#history = null;
+  }
+
+  /** Every operation before a position, as a restarted broker replays them; null when they are forgotten. */
+  history(to: number): readonly LoggedOperation[] | null {
+    return this.#history?.slice(0, Math.max(0, to - this.#historyFrom)) ?? null;
+  }
+
+  /** Begins the history again: nothing that was created before exists any more. */
+  restartHistory(): void {
+    this.#history = [];
+    this.#historyFrom = this.end;
   }
 
   at(position: number): LoggedOperation {

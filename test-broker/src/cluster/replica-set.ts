@@ -20,6 +20,9 @@ export class ReplicaSet {
   readonly #host: ReplicaSetHost;
   readonly #metadata: MetadataState;
   readonly #replicas = new Map<string, (Replica | undefined)[]>();
+  /** Open replicas that neither lead nor follow yet, as their broker recovers. */
+  readonly #dormant = new Set<Replica>();
+  #recovering = false;
 
   constructor(host: ReplicaSetHost, metadata: MetadataState) {
     this.#host = host;
@@ -66,24 +69,35 @@ export class ReplicaSet {
     }
   }
 
-  /** Opens what the metadata knows of, with what is on disk, after the process was started anew. */
+  /** Opens what the metadata knows of, with what is on disk, in a process that goes on after another one. */
   restore(): void {
+    this.#recovering = true;
     for (const stream of this.#metadata.streams()) this.#create(stream);
   }
 
   /** The broker stops: logs close, nothing is taken in. */
   stop(): void {
+    this.#dormant.clear();
     for (const replica of this) if (replica.closedBy === null) replica.close('shutdown');
   }
 
-  /** The broker is back, as its metadata says. */
-  start(): void {
+  /** The broker is back: logs open. */
+  reopen(): void {
+    this.#recovering = true;
     for (const replica of this) {
       if (replica.closedBy !== 'shutdown') continue;
       replica.forgetReceived();
       replica.reopen();
       this.#begin(replica);
     }
+  }
+
+  /** Leads and follows as the metadata says. */
+  begin(): void {
+    this.#recovering = false;
+    const replicas = [...this.#dormant];
+    this.#dormant.clear();
+    for (const replica of replicas) if (replica.closedBy === null) this.#takeRole(replica);
   }
 
   #create(stream: StreamState): void {
@@ -133,7 +147,8 @@ export class ReplicaSet {
   }
 
   #takeRole(replica: Replica): void {
-    if (replica.state.leader === this.#host.id) replica.lead();
+    if (this.#recovering) this.#dormant.add(replica);
+    else if (replica.state.leader === this.#host.id) replica.lead();
     else this.#host.following(replica);
   }
 

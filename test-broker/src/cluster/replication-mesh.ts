@@ -54,13 +54,13 @@ export class ReplicationMesh {
   /** A follower is ready to be filled. */
   following(follower: string, replica: Replica): void {
     const { leader } = replica.state;
-    const source = this.#nodes.get(leader)?.replica(replica.stream, replica.id);
+    const source = this.#nodes.get(leader)?.replicas.get(replica.stream, replica.id);
     if (source?.leading) this.#links.get(leader)!.get(follower)?.wake(source);
   }
 
   /** Has a follower fetch all that its leader has of a partition, at once. */
   catchUp(leader: string, follower: string, stream: string, partition: number): void {
-    const source = this.#nodes.get(leader)?.replica(stream, partition);
+    const source = this.#nodes.get(leader)?.replicas.get(stream, partition);
     if (source) this.#links.get(leader)!.get(follower)?.catchUp(source);
   }
 
@@ -78,9 +78,9 @@ export class ReplicationMesh {
     return {
       leader,
       follower,
-      connected: () => this.#connectivity.connected(leader, follower),
+      connected: () => this.#connectivity.replicating(leader, follower),
       counterpart: ({ stream, id }: Replica) => {
-        const replica = following.replica(stream, id);
+        const replica = following.replicas.get(stream, id);
         const ready = replica && replica.log.state === 'open' && !replica.leading && replica.state.leader === leader;
         return ready ? replica : undefined;
       },

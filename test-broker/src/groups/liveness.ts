@@ -11,11 +11,11 @@ const RETRY_AFTER = 1_000;
 export class GroupLiveness {
   readonly #node: BrokerNode;
   readonly #timers = new Map<string, Map<string, ClockTimer>>();
-  readonly #unlisten: () => void;
+  readonly #unlisten: readonly (() => void)[];
 
   constructor(node: BrokerNode) {
     this.#node = node;
-    this.#unlisten = node.onApplied((_index, operation) => {
+    const applied = node.onApplied((_index, operation) => {
       switch (operation.kind) {
         case 'join-group':
         case 'leave-group':
@@ -23,7 +23,8 @@ export class GroupLiveness {
           this.#follow(operation.group);
       }
     });
-    for (const { id } of node.groups()) this.#follow(id);
+    this.#unlisten = [applied, node.onServing(() => this.#followAll())];
+    this.#followAll();
   }
 
   /** Gives a member the full time again; false when this broker keeps no timer for it. */
@@ -36,11 +37,17 @@ export class GroupLiveness {
 
   /** Ends all timers. */
   stop(): void {
-    this.#unlisten();
+    for (const unlisten of this.#unlisten) unlisten();
     for (const group of [...this.#timers.keys()]) this.#drop(group);
   }
 
+  #followAll(): void {
+    for (const { id } of this.#node.groups()) this.#follow(id);
+  }
+
   #follow(id: string): void {
+    // A broker that recovers runs no timers: nobody expires, and nobody is told of assignments.
+    if (!this.#node.serving) return;
     const group = this.#node.group(id);
     if (!group || group.coordinator !== this.#node.id) {
       this.#drop(id);

@@ -1,0 +1,133 @@
+import type { Clock, ClockTimer } from '../clock.js';
+import type { HeldPhase, Recovery, RecoveryPhase } from './phase.js';
+import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
+
+/** What the phases of a recovery do to the broker. */
+export interface RecoveryHost {
+  readonly clock: Clock;
+  /** The broker enters a phase that lasts so many milliseconds. */
+  enter(phase: RecoveryPhase, lasts: number): void;
+  /** Whether the broker knows a metadata leader, without which nothing can be replayed. */
+  knowsLeader(): boolean;
+}
+
+interface Waiter {
+  readonly phase: RecoveryPhase;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+const NEXT = { empty: 'replay', replay: 'not-leading', 'not-leading': 'ready' } as const satisfies Record<
+  HeldPhase,
+  RecoveryPhase
+>;
+const ORDER: readonly RecoveryPhase[] = ['empty', 'replay', 'not-leading', 'ready'];
+
+/** Takes one broker through the phases of its recovery: by the clock, and past a hold only when a test releases it. */
+export class BrokerRecovery implements Recovery {
+  readonly ready: Promise<void>;
+  readonly #host: RecoveryHost;
+  #plan: RecoveryPlan;
+  #hold: HeldPhase | null;
+  #phase: RecoveryPhase = 'empty';
+  #begun = false;
+  /** The time of the present phase has passed. */
+  #due = false;
+  #stopped: Error | null = null;
+  #timer: ClockTimer | null = null;
+  #waiters: Waiter[] = [];
+
+  constructor(host: RecoveryHost, plan: RecoveryPlan, hold: HeldPhase | null) {
+    this.#host = host;
+    this.#plan = plan;
+    this.#hold = hold;
+    this.ready = this.#reached('ready');
+    // A test need not wait for it.
+    this.ready.catch(() => {});
+  }
+
+  get phase(): RecoveryPhase {
+    return this.#phase;
+  }
+
+  /** Enters the first phase. */
+  begin(): void {
+    this.#begun = true;
+    this.#enter('empty');
+    this.proceed();
+  }
+
+  /** Resolves in the phase that is held, or once the broker is ready; rejects when it is stopped before. */
+  get held(): Promise<void> {
+    return this.#reached(this.#hold ?? 'ready');
+  }
+
+  release(hold?: HeldPhase): Promise<void> {
+    this.#hold = hold ?? null;
+    const reached = this.#reached(hold ?? 'ready');
+    this.proceed();
+    return reached;
+  }
+
+  /** Goes to the end without waiting for anything but a metadata leader. */
+  finish(): Promise<void> {
+    this.#plan = NO_RECOVERY;
+    this.#due = true;
+    return this.release();
+  }
+
+  /** Goes on if nothing keeps the broker in its phase: the time, a hold, or a metadata leader that it does not know. */
+  proceed(): void {
+    while (
+      this.#begun &&
+      this.#due &&
+      this.#stopped === null &&
+      this.#phase !== 'ready' &&
+      this.#phase !== this.#hold
+    ) {
+      if (this.#phase === 'empty' && !this.#host.knowsLeader()) return;
+      this.#enter(NEXT[this.#phase]);
+    }
+  }
+
+  /** The broker is stopped, or closed, in the middle of its recovery. */
+  stop(reason: string): void {
+    this.#timer?.cancel();
+    this.#stopped = new Error(reason);
+    for (const { reject } of this.#waiters.splice(0)) reject(this.#stopped);
+  }
+
+  #enter(phase: RecoveryPhase): void {
+    this.#timer?.cancel();
+    this.#phase = phase;
+    const lasts = this.#lengthOf(phase);
+    this.#due = lasts === 0;
+    if (!this.#due) {
+      this.#timer = this.#host.clock.after(lasts, () => {
+        this.#due = true;
+        this.proceed();
+      });
+    }
+    this.#settle(phase);
+    // Last, since it may set off the next phase.
+    this.#host.enter(phase, lasts);
+  }
+
+  #settle(phase: RecoveryPhase): void {
+    const reached = ORDER.indexOf(phase);
+    const due = this.#waiters.filter((waiter) => ORDER.indexOf(waiter.phase) <= reached);
+    this.#waiters = this.#waiters.filter((waiter) => !due.includes(waiter));
+    for (const { resolve } of due) resolve();
+  }
+
+  #lengthOf(phase: RecoveryPhase): number {
+    if (phase === 'ready') return 0;
+    return phase === 'not-leading' ? this.#plan.notLeading : this.#plan[phase];
+  }
+
+  #reached(phase: RecoveryPhase): Promise<void> {
+    if (this.#stopped) return Promise.reject(this.#stopped);
+    if (this.#begun && ORDER.indexOf(this.#phase) >= ORDER.indexOf(phase)) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ phase, resolve, reject }));
+  }
+}

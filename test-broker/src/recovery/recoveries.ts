@@ -1,0 +1,137 @@
+import type { Clock, ClockTimer } from '../clock.js';
+import type { Connectivity } from '../cluster/connectivity.js';
+import type { Member } from '../cluster/member.js';
+import type { Node } from '../cluster/node.js';
+import type { OperationLog } from '../cluster/operation-log.js';
+import { BrokerRecovery } from './broker-recovery.js';
+import type { HeldPhase, RecoveryPhase } from './phase.js';
+import type { RecoveryPlan } from './plan.js';
+import { EMPTY_SIGHT, ReplayedMetadata } from './replayed-metadata.js';
+
+/** What {@link Recoveries} needs of the cluster. */
+export interface RecoveriesHost {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly connectivity: Connectivity;
+  readonly clock: Clock;
+  readonly log: OperationLog;
+  /** Has a broker apply everything that is committed. */
+  catchUp(broker: string): void;
+}
+
+/** Into how many steps a replay is divided, so that streams appear one after the other. */
+const STEPS = 8;
+
+/** The brokers of a cluster that recover from a restart: what each of them shows and does in each phase. */
+export class Recoveries {
+  readonly #host: RecoveriesHost;
+  readonly #running = new Map<string, BrokerRecovery>();
+  readonly #steps = new Map<string, ClockTimer>();
+
+  constructor(host: RecoveriesHost) {
+    this.#host = host;
+    for (const [broker, member] of host.members) {
+      member.onLeader = () => this.#running.get(broker)?.proceed();
+    }
+  }
+
+  /** The recovery of a broker that is not ready yet. */
+  get(broker: string): BrokerRecovery | undefined {
+    return this.#running.get(broker);
+  }
+
+  /** Hides what a broker knows before it listens. */
+  hide(broker: string): void {
+    this.#member(broker).replaying = true;
+    this.#node(broker).show(EMPTY_SIGHT);
+  }
+
+  /** Takes a broker that listens through its phases. */
+  begin(broker: string, plan: RecoveryPlan, hold: HeldPhase | null): BrokerRecovery {
+    const recovery: BrokerRecovery = new BrokerRecovery(
+      {
+        clock: this.#host.clock,
+        enter: (phase, lasts) => this.#enter(broker, phase, lasts),
+        knowsLeader: () => this.#knowsLeader(broker),
+      },
+      plan,
+      hold,
+    );
+    this.#running.set(broker, recovery);
+    recovery.begin();
+    return recovery;
+  }
+
+  /** A broker is stopped: its recovery ends where it is. */
+  stop(broker: string, reason: string): void {
+    this.#steps.get(broker)?.cancel();
+    this.#running.get(broker)?.stop(reason);
+    this.#running.delete(broker);
+    this.#member(broker).replaying = false;
+  }
+
+  close(): void {
+    for (const broker of [...this.#running.keys()]) this.stop(broker, 'the test broker is closed');
+  }
+
+  #enter(broker: string, phase: RecoveryPhase, lasts: number): void {
+    this.#steps.get(broker)?.cancel();
+    switch (phase) {
+      case 'empty':
+        this.hide(broker);
+        // A single broker becomes the metadata leader at the end of this phase; others vote and forward in it.
+        if (this.#host.nodes.size > 1) this.#host.connectivity.setRunning(broker, true);
+        return;
+      case 'replay':
+        this.#replay(broker, lasts);
+        return;
+      case 'not-leading':
+        this.#member(broker).replaying = false;
+        this.#host.catchUp(broker);
+        this.#node(broker).show(null);
+        return;
+      case 'ready':
+        this.#running.delete(broker);
+        this.#node(broker).serve();
+        this.#host.connectivity.setServing(broker);
+    }
+  }
+
+  #knowsLeader(broker: string): boolean {
+    const { connectivity } = this.#host;
+    if (!connectivity.running(broker)) connectivity.setRunning(broker, true);
+    return this.#member(broker).leader !== null;
+  }
+
+  #replay(broker: string, lasts: number): void {
+    const { log } = this.#host;
+    const node = this.#node(broker);
+    const { position } = this.#member(broker);
+    const entries = log.history(position);
+    node.reopen();
+    if (entries === null) {
+      node.show(null);
+      return;
+    }
+    const missed = Array.from({ length: log.end - position }, (_, i) => log.at(position + i));
+    const past = new ReplayedMetadata(broker, entries, missed);
+    node.show(past);
+    // A replay without a length of its own is held by a test, or passes at once.
+    this.#advance(broker, past, lasts === 0 ? 1 : 1 / STEPS, lasts / STEPS);
+  }
+
+  #advance(broker: string, past: ReplayedMetadata, part: number, step: number): void {
+    past.advance(part);
+    if (part >= 1) return;
+    const timer = this.#host.clock.after(step, () => this.#advance(broker, past, part + 1 / STEPS, step));
+    this.#steps.set(broker, timer);
+  }
+
+  #node(broker: string): Node {
+    return this.#host.nodes.get(broker)!;
+  }
+
+  #member(broker: string): Member {
+    return this.#host.members.get(broker)!;
+  }
+}

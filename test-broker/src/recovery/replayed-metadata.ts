@@ -1,0 +1,124 @@
+import type { PartitionReplica, PartitionState, StreamState } from '../cluster/contract.js';
+import { MetadataState } from '../cluster/metadata-state.js';
+import type { LoggedOperation } from '../cluster/operation-log.js';
+import type { Group } from '../groups/group-table.js';
+
+/** What a broker shows to clients instead of its metadata and replicas while it recovers. */
+export interface MetadataSight {
+  stream(name: string): StreamState | undefined;
+  streams(): Iterable<StreamState>;
+  group(id: string): Group | undefined;
+  groups(): Iterable<Group>;
+  /** The replica as a client meets it; `own` is the replica that the broker holds. */
+  replica(own: PartitionReplica | undefined, stream: string, partition: number): PartitionReplica | undefined;
+}
+
+/** A broker that has not replayed anything yet. */
+export const EMPTY_SIGHT: MetadataSight = Object.freeze({
+  stream: () => undefined,
+  streams: () => [],
+  group: () => undefined,
+  groups: () => [],
+  replica: () => undefined,
+});
+
+/**
+ * The metadata of a broker that replays its operations: it shows the past. A stream that was deleted stays there until
+ * the replay ends, and a leader or a coordinator is the one of then.
+ */
+export class ReplayedMetadata implements MetadataSight {
+  readonly #broker: string;
+  readonly #entries: readonly LoggedOperation[];
+  readonly #metadata = new MetadataState();
+  readonly #deposed: ReadonlySet<string>;
+  #applied = 0;
+
+  /**
+   * `entries`: what the broker had applied when it stopped. `missed`: what the cluster has committed since: of a
+   * partition that another broker leads by now this one believes to be the leader for the moment.
+   */
+  constructor(broker: string, entries: readonly LoggedOperation[], missed: Iterable<LoggedOperation>) {
+    this.#broker = broker;
+    this.#entries = entries;
+    const deposed = new Set<string>();
+    for (const { operation } of missed) {
+      if (operation.kind === 'change-leader') deposed.add(keyOf(operation.stream, operation.partition));
+    }
+    this.#deposed = deposed;
+  }
+
+  /** Replays up to a part of the whole, a number from 0 to 1. */
+  advance(part: number): void {
+    const end = Math.min(this.#entries.length, Math.ceil(part * this.#entries.length));
+    while (this.#applied < end) {
+      const { index, operation } = this.#entries[this.#applied++]!;
+      // Deletions count only when the replay is over.
+      if (operation.kind !== 'delete-stream') this.#metadata.apply(operation, index);
+    }
+  }
+
+  stream(name: string): StreamState | undefined {
+    return this.#metadata.stream(name);
+  }
+
+  streams(): Iterable<StreamState> {
+    return this.#metadata.streams();
+  }
+
+  group(id: string): Group | undefined {
+    return this.#metadata.group(id);
+  }
+
+  groups(): Iterable<Group> {
+    return this.#metadata.groups();
+  }
+
+  replica(own: PartitionReplica | undefined, stream: string, partition: number): PartitionReplica | undefined {
+    const state = this.#metadata.partition(stream, partition);
+    if (!own || !state) return undefined;
+    return new ShownReplica(own, this.#believesToLead(state));
+  }
+
+  #believesToLead({ stream, id, leader, paused }: PartitionState): boolean {
+    return leader === this.#broker && !paused && this.#deposed.has(keyOf(stream, id));
+  }
+}
+
+/** A replica with another answer to whether it leads. */
+class ShownReplica implements PartitionReplica {
+  readonly leading: boolean;
+  readonly #own: PartitionReplica;
+
+  constructor(own: PartitionReplica, leading: boolean) {
+    this.#own = own;
+    this.leading = leading;
+  }
+
+  get stream() {
+    return this.#own.stream;
+  }
+
+  get id() {
+    return this.#own.id;
+  }
+
+  get log() {
+    return this.#own.log;
+  }
+
+  get receivedTimes() {
+    return this.#own.receivedTimes;
+  }
+
+  get closedBy() {
+    return this.#own.closedBy;
+  }
+
+  addSubscriber(): () => void {
+    return this.#own.addSubscriber();
+  }
+}
+
+function keyOf(stream: string, partition: number): string {
+  return `${stream}\n${partition}`;
+}

@@ -1,0 +1,158 @@
+import type { BrokerServer } from '../broker-server.js';
+import type { Clock } from '../clock.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { wrongValue } from '../option-error.js';
+import { milliseconds, type ResolvedOptions } from '../options.js';
+import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
+import { NO_RECOVERY, type RecoveryPlan, scaledRecovery } from './plan.js';
+
+/** How a broker is started again. */
+export interface StartBrokerOptions {
+  /** How long it recovers, in milliseconds; 0: it is ready at once. Default: that of `TestBroker.start`, and 0 with `hold`. */
+  readonly recoveryTime?: number;
+  /** The phase of its recovery that it stays in until `release` is called. Default: none. */
+  readonly hold?: HeldPhase;
+}
+
+interface Starting {
+  readonly started: Promise<Recovery>;
+  readonly abort: AbortController;
+}
+
+const READY: Recovery = Object.freeze({
+  phase: 'ready',
+  ready: Promise.resolve(),
+  release: () => Promise.resolve(),
+});
+
+/** Stops and starts the brokers of a cluster with their ports. */
+export class Restarts {
+  readonly #cluster: Cluster;
+  readonly #servers: readonly BrokerServer[];
+  readonly #clock: Clock;
+  readonly #recoveryTime: number;
+  readonly #starting = new Map<BrokerServer, Starting>();
+
+  constructor(cluster: Cluster, servers: readonly BrokerServer[], clock: Clock, options: ResolvedOptions) {
+    this.#cluster = cluster;
+    this.#servers = servers;
+    this.#clock = clock;
+    this.#recoveryTime = options.recoveryTime ?? 0;
+  }
+
+  /**
+   * Opens every port; what an earlier process has left is recovered in phases. Resolves once all serve calls: until then
+   * the connections are refused anyway.
+   */
+  async open(): Promise<void> {
+    const plan = this.#plan({});
+    const recovers = plan !== null && this.#cluster.log.end > 0;
+    if (recovers) this.#cluster.prepareRecovery();
+    for (const server of this.#servers) await server.open();
+    if (recovers) this.#cluster.recover(plan);
+    else await this.#cluster.start();
+  }
+
+  /** Cuts the connections of a broker and takes it down. */
+  async stop(server: BrokerServer): Promise<void> {
+    const starting = this.#starting.get(server);
+    starting?.abort.abort();
+    const { id } = server.node;
+    if (this.#cluster.running(id)) {
+      const cut = server.cut();
+      this.#cluster.stopBroker(id);
+      await cut;
+    }
+    await starting?.started.catch(() => {});
+  }
+
+  /** Brings a broker back; resolves once it serves calls, and with `hold` once it is in that phase. */
+  start(server: BrokerServer, options: StartBrokerOptions = {}): Promise<Recovery> {
+    checkOptions(options);
+    const starting = this.#starting.get(server);
+    if (starting) return starting.started;
+    const { id } = server.node;
+    if (this.#cluster.running(id)) return Promise.resolve(this.#cluster.recovery(id) ?? READY);
+    const abort = new AbortController();
+    const started = this.#start(server, options, abort.signal).finally(() => this.#starting.delete(server));
+    this.#starting.set(server, { started, abort });
+    return started;
+  }
+
+  /** Resolves once every broker that runs is ready. */
+  async ready(): Promise<void> {
+    await Promise.all(Array.from(this.#recoveries(), ({ ready }) => ready));
+  }
+
+  /** Starts the brokers that are down and ends all recoveries. */
+  async finish(): Promise<void> {
+    for (const server of this.#servers) await this.start(server, { recoveryTime: 0 });
+    await Promise.all(Array.from(this.#recoveries(), (recovery) => recovery.finish()));
+  }
+
+  /** Nothing is started any more. */
+  close(): void {
+    for (const { abort } of this.#starting.values()) abort.abort();
+  }
+
+  async #start(server: BrokerServer, options: StartBrokerOptions, signal: AbortSignal): Promise<Recovery> {
+    const { id } = server.node;
+    const plan = this.#plan(options);
+    if (plan === null) {
+      await this.#open(server, signal);
+      this.#cluster.startBroker(id);
+      return READY;
+    }
+    await this.#pass(plan.refused, signal);
+    this.#cluster.prepareBroker(id);
+    await this.#open(server, signal);
+    const recovery = this.#cluster.recoverBroker(id, plan, options.hold ?? null);
+    if (options.hold !== undefined) await recovery.held;
+    return recovery;
+  }
+
+  async #open(server: BrokerServer, signal: AbortSignal): Promise<void> {
+    await server.open();
+    if (!signal.aborted) return;
+    await server.cut();
+    throw stoppedEarly();
+  }
+
+  /** The lengths of the phases; null for a restart without any. */
+  #plan({ recoveryTime, hold }: StartBrokerOptions): RecoveryPlan | null {
+    const total = recoveryTime ?? (hold === undefined ? this.#recoveryTime : 0);
+    if (total > 0) return scaledRecovery(total);
+    return hold === undefined ? null : NO_RECOVERY;
+  }
+
+  #pass(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(ms, () => {
+        signal.removeEventListener('abort', aborted);
+        resolve();
+      });
+      const aborted = () => {
+        timer.cancel();
+        reject(stoppedEarly());
+      };
+      signal.addEventListener('abort', aborted, { once: true });
+    });
+  }
+
+  *#recoveries() {
+    for (const { node } of this.#servers) {
+      const recovery = this.#cluster.recovery(node.id);
+      if (recovery) yield recovery;
+    }
+  }
+}
+
+function stoppedEarly(): Error {
+  return new Error('the broker was stopped before it served calls');
+}
+
+function checkOptions({ recoveryTime, hold }: StartBrokerOptions): void {
+  if (recoveryTime !== undefined) milliseconds('recoveryTime', recoveryTime);
+  if (hold !== undefined && !HELD_PHASES.includes(hold))
+    throw wrongValue('hold', `one of ${HELD_PHASES.join(', ')}`, hold);
+}
