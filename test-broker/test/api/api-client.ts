@@ -10,8 +10,8 @@ import {
 import { wire } from 'liftbridge-client/protocol';
 
 type Definitions = typeof wire.APIService;
-type UnaryName = Exclude<Capitalize<keyof Definitions>, 'Subscribe' | 'PublishAsync'>;
-type RequestOf<N extends UnaryName> = Partial<Parameters<Definitions[Uncapitalize<N>]['requestSerialize']>[0]>;
+export type UnaryName = Exclude<Capitalize<keyof Definitions>, 'Subscribe' | 'PublishAsync'>;
+export type RequestOf<N extends UnaryName> = Partial<Parameters<Definitions[Uncapitalize<N>]['requestSerialize']>[0]>;
 type ResponseOf<N extends UnaryName> = ReturnType<Definitions[Uncapitalize<N>]['responseDeserialize']>;
 
 /** How a call ended: the name of its status, and the text. */
@@ -20,7 +20,8 @@ export interface CallEnd {
   readonly message: string;
 }
 
-const PATIENCE = 5_000;
+/** Bound of a wait. Only a hang reaches it. */
+const HANG_LIMIT_MS = 60_000;
 
 /** A client of the plain API, through grpc-js: what it is answered is what is on the wire. */
 export class ApiClient {
@@ -34,7 +35,7 @@ export class ApiClient {
   call<N extends UnaryName>(
     name: N,
     request: RequestOf<N>,
-    deadline: number | null = PATIENCE,
+    deadline: number | null = HANG_LIMIT_MS,
   ): Promise<ResponseOf<N>> {
     const key = (name[0]!.toLowerCase() + name.slice(1)) as Uncapitalize<N>;
     const { path, requestSerialize, responseDeserialize } = wire.APIService[key] as unknown as MethodDefinition<
@@ -182,7 +183,7 @@ export class Receiving<T> {
     const timer = setTimeout(() => {
       late = true;
       this.#wake();
-    }, PATIENCE);
+    }, HANG_LIMIT_MS);
     try {
       while (!there() && this.#ended === null) {
         if (late) throw new Error('nothing came');

@@ -1,8 +1,9 @@
 import { credentials } from '@grpc/grpc-js';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { shareBroker } from '../broker-fixture.js';
 import { certificates } from '../grpc/certificates.js';
-import { ApiClient } from './api-client.js';
+import type { ApiClient } from './api-client.js';
 
 const USER = 'alice';
 const RULES = [
@@ -26,19 +27,17 @@ let api: ApiClient;
 
 beforeAll(async () => {
   const { ca, server, client } = await certificates(USER);
-  broker = await TestBroker.start({
-    cursorsPartitions: 1,
-    activityStream: true,
-    tls: { cert: server.cert, key: server.key, clientCa: ca.cert },
-    settings: { 'tls.client.authz.enabled': true, 'tls.client.authz.policy': RULES },
-  });
   const pem = [ca.cert, client.key, client.cert].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
-  api = new ApiClient(broker.addresses[0]!, credentials.createSsl(...pem));
+  ({ broker, api } = await shareBroker(
+    {
+      cursorsPartitions: 1,
+      activityStream: true,
+      tls: { cert: server.cert, key: server.key, clientCa: ca.cert },
+      settings: { 'tls.client.authz.enabled': true, 'tls.client.authz.policy': RULES },
+    },
+    credentials.createSsl(...pem),
+  ));
   for (const name of ['may', 'may-not']) await api.createStream(name);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
 });
 
 describe('authorisation', () => {

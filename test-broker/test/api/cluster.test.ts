@@ -1,21 +1,20 @@
 import { crc32 } from 'node:zlib';
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { openBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const BROKERS = [0, 1, 2];
+// Far longer than a test takes: only the broker's clock gets there.
+const TIMEOUT = 1_500_000;
 
 let broker: TestBroker;
 let apis: ApiClient[];
 
 beforeEach(async () => {
-  broker = await TestBroker.start({ brokers: 3, cursorsPartitions: 3, activityStream: true });
-  apis = broker.addresses.map((address) => new ApiClient(address));
-});
-afterEach(async () => {
-  for (const api of apis) api.close();
-  await broker.close();
+  const groups = { consumerTimeout: TIMEOUT, coordinatorTimeout: TIMEOUT };
+  ({ broker, apis } = await openBroker({ brokers: 3, cursorsPartitions: 3, activityStream: true, groups }));
 });
 
 /** Index of the broker with this id. */
@@ -49,7 +48,7 @@ describe('consumer groups of a cluster', () => {
     await expect
       .poll(async () => (await apis[1]!.call('FetchMetadata', { groups: ['g'] })).groupMetadata[0]!.epoch)
       .toBe(epoch);
-    await broker.clock.advance(10_000);
+    await broker.clock.advance(0.7 * TIMEOUT);
     await apis[1]!.call('ReportConsumerGroupCoordinator', { ...report, consumerId: 'a' });
     await apis[1]!.call('ReportConsumerGroupCoordinator', { ...report, consumerId: 'a' });
     await apis[1]!.call('ReportConsumerGroupCoordinator', { ...report, consumerId: 'b' });
@@ -57,11 +56,11 @@ describe('consumer groups of a cluster', () => {
     const [group] = groupMetadata as [wire.ConsumerGroupMetadata];
     expect(group.coordinator).not.toBe(coordinator);
     expect(group.epoch).toBeGreaterThan(epoch);
-    await broker.clock.advance(10_000);
+    await broker.clock.advance(0.7 * TIMEOUT);
     const asked = apis[await indexOf(group.coordinator)]!;
     const request = { groupId: 'g', consumerId: 'a', epoch: group.epoch };
     await expect(asked.call('FetchConsumerGroupAssignments', request)).resolves.toMatchObject({ epoch: group.epoch });
-    await broker.clock.advance(10_000);
+    await broker.clock.advance(0.7 * TIMEOUT);
     await expect
       .poll(async () => (await asked.call('FetchMetadata', { groups: ['g'] })).groupMetadata[0]!.epoch)
       .toBeGreaterThan(group.epoch);
@@ -72,12 +71,12 @@ describe('consumer groups of a cluster', () => {
     const joined = await apis[0]!.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'a', streams: ['s'] });
     const coordinator = await indexOf(joined.coordinator);
     await broker.stopBroker(coordinator);
-    await broker.clock.advance(20_000);
+    await broker.clock.advance(1.5 * TIMEOUT);
     await broker.startBroker(coordinator);
     const asked = apis[other(coordinator)]!;
     const error = async () => (await asked.call('FetchMetadata', { groups: ['g'] })).groupMetadata[0]!.error;
     expect(await error()).toBe(wire.ConsumerGroupMetadata_Error.OK);
-    await broker.clock.advance(16_000);
+    await broker.clock.advance(TIMEOUT);
     await expect.poll(error).toBe(wire.ConsumerGroupMetadata_Error.UNKNOWN_GROUP);
   });
 });
@@ -155,25 +154,19 @@ describe('the activity stream of a cluster', () => {
     await broker.stopBroker(leader);
     const asked = apis[other(leader)]!;
     await expect
-      .poll(
-        async () => {
-          await broker.clock.advance(50);
-          return asked.createStream('two').then(
-            () => true,
-            () => false,
-          );
-        },
-        { timeout: 5_000 },
-      )
+      .poll(async () => {
+        await broker.clock.advance(50);
+        return asked.createStream('two').then(
+          () => true,
+          () => false,
+        );
+      })
       .toBe(true);
     await expect
-      .poll(
-        async () => {
-          await broker.clock.advance(200);
-          return names();
-        },
-        { timeout: 5_000 },
-      )
+      .poll(async () => {
+        await broker.clock.advance(200);
+        return names();
+      })
       .toEqual(['__activity', '__cursors', 'one', 'two']);
   });
 });

@@ -1,8 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { cursorWire, type wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openBroker, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const PARTITIONS = 3;
 const CURSOR = { stream: 's', partition: 2, cursorId: 'c' };
@@ -11,12 +12,7 @@ let broker: TestBroker;
 let api: ApiClient;
 
 beforeAll(async () => {
-  broker = await TestBroker.start({ cursorsPartitions: PARTITIONS });
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker({ cursorsPartitions: PARTITIONS }));
 });
 
 const fetched = async (cursor: Partial<wire.FetchCursorRequest>) => (await api.call('FetchCursor', cursor)).offset;
@@ -45,10 +41,8 @@ describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
   });
 
   it('fails when cursors are disabled', async () => {
-    await using plain = await TestBroker.start();
-    const client = new ApiClient(plain.addresses[0]!);
+    const { api: client } = await openBroker();
     expect(await client.failure(rpc, CURSOR)).toEqual({ status: 'INTERNAL', message: 'Cursors stream does not exist' });
-    client.close();
   });
 });
 
@@ -140,14 +134,12 @@ describe('FetchCursor', () => {
   });
 
   it('leaves a paused partition alone that has nothing to read', async () => {
-    await using fresh = await TestBroker.start({ cursorsPartitions: 1 });
-    const client = new ApiClient(fresh.addresses[0]!);
+    const { api: client } = await openBroker({ cursorsPartitions: 1 });
     await client.call('PauseStream', { name: '__cursors' });
     expect((await client.call('FetchCursor', CURSOR)).offset).toBe(-1n);
     expect(await client.failure('FetchPartitionMetadata', { stream: '__cursors', partition: 0 })).toMatchObject({
       status: 'FAILED_PRECONDITION',
     });
-    client.close();
   });
 
   it('never goes back behind a cursor that is set meanwhile', async () => {

@@ -1,7 +1,8 @@
 import type { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { names, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const NOT_ASSIGNED = {
   status: 'FAILED_PRECONDITION',
@@ -12,18 +13,13 @@ const REPLACED = { status: 'OK', message: '' };
 let broker: TestBroker;
 let api: ApiClient;
 let stream = '';
-let count = 0;
+const fresh = names('slots');
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker());
 });
 beforeEach(async () => {
-  stream = `slots-${count++}`;
+  stream = fresh();
   await api.createStream(stream);
 });
 

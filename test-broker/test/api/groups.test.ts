@@ -1,26 +1,23 @@
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { names, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
-const TIMEOUT = 4_000;
+// Far longer than a test takes: only the broker's clock gets there.
+const TIMEOUT = 4_000_000;
 
 let broker: TestBroker;
 let api: ApiClient;
 let groupId = '';
-let count = 0;
+const fresh = names('group');
 
 beforeAll(async () => {
-  broker = await TestBroker.start({ activityStream: true, groups: { consumerTimeout: TIMEOUT } });
-  api = new ApiClient(broker.addresses[0]!);
+  ({ broker, api } = await shareBroker({ activityStream: true, groups: { consumerTimeout: TIMEOUT } }));
   await api.createStream('five', { partitions: 5 });
 });
-afterAll(async () => {
-  api.close();
-  await broker.close();
-});
 beforeEach(() => {
-  groupId = `group-${count++}`;
+  groupId = fresh();
 });
 
 const join = (consumerId: string, streams = ['five']) =>
@@ -48,7 +45,11 @@ describe('JoinConsumerGroup', () => {
 
   it('begins a group at epoch 0 and moves the epoch with each further member', async () => {
     const first = await join('c1');
-    expect(first).toMatchObject({ epoch: 0n, consumerTimeout: 4_000_000_000n, coordinatorTimeout: 15_000_000_000n });
+    expect(first).toMatchObject({
+      epoch: 0n,
+      consumerTimeout: BigInt(TIMEOUT) * 1_000_000n,
+      coordinatorTimeout: 15_000_000_000n,
+    });
     expect(await assignments('c1')).toEqual({ five: [0, 1, 2, 3, 4] });
     const second = await join('c2');
     expect(second.epoch).toBeGreaterThan(0n);
@@ -102,11 +103,11 @@ describe('FetchConsumerGroupAssignments', () => {
   it('keeps a member in its group; who is silent is expired, and that is told', async () => {
     await join('alive');
     await join('silent');
-    await broker.clock.advance(TIMEOUT - 1_000);
+    await broker.clock.advance(0.75 * TIMEOUT);
     await assignments('alive');
-    await broker.clock.advance(1_500);
+    await broker.clock.advance(0.5 * TIMEOUT);
     expect(await assignments('alive')).toEqual({ five: [0, 1, 2, 3, 4] });
-    await broker.clock.advance(TIMEOUT + 100);
+    await broker.clock.advance(TIMEOUT);
     expect(await group()).toMatchObject({ error: wire.ConsumerGroupMetadata_Error.UNKNOWN_GROUP });
     const left = () =>
       broker
@@ -123,10 +124,10 @@ describe('FetchConsumerGroupAssignments', () => {
   it('expires a member that polls with an old epoch', async () => {
     await join('c1');
     await join('c2');
-    await broker.clock.advance(TIMEOUT - 500);
+    await broker.clock.advance(0.75 * TIMEOUT);
     await api.failure('FetchConsumerGroupAssignments', { groupId, consumerId: 'c1', epoch: 0n });
     await assignments('c2');
-    await broker.clock.advance(600);
+    await broker.clock.advance(0.5 * TIMEOUT);
     expect(await assignments('c2')).toEqual({ five: [0, 1, 2, 3, 4] });
   });
 

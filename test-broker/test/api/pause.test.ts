@@ -1,6 +1,7 @@
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { expiry, names, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const CLOSED = { status: 'FAILED_PRECONDITION', message: 'commit log was closed' };
 const NOT_LEADER = { status: 'FAILED_PRECONDITION', message: 'The request should be sent to partition leader' };
@@ -8,18 +9,13 @@ const NOT_LEADER = { status: 'FAILED_PRECONDITION', message: 'The request should
 let broker: TestBroker;
 let api: ApiClient;
 let stream = '';
-let count = 0;
+const fresh = names('pause');
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker());
 });
 beforeEach(() => {
-  stream = `pause-${count++}`;
+  stream = fresh();
 });
 
 const leads = async (partition = 0) =>
@@ -91,7 +87,7 @@ describe('PauseStream', () => {
     await api.createStream(stream);
     await api.publish(stream, ['a']);
     await api.call('PauseStream', { name: stream });
-    const { status } = await api.failure('PublishToSubject', { subject: stream }, 300);
+    const { status } = await expiry({ broker, api }, 'PublishToSubject', { subject: stream });
     expect(status).toBe('DEADLINE_EXCEEDED');
     const [ack] = await api.publish(stream, ['b']);
     expect(ack!.offset).toBe(1n);
@@ -200,13 +196,13 @@ describe('SetStreamReadonly', () => {
 
 describe('auto-pause', () => {
   it('pauses a stream that never got a message, unless somebody reads it and that counts', async () => {
-    const config = { autoPauseTime: { value: 600n } };
+    const config = { autoPauseTime: { value: 600_000n } };
     await api.createStream(stream, config);
     const watched = `${stream}-watched`;
     await api.createStream(watched, { ...config, autoPauseDisableIfSubscribers: { value: true } });
     const [left, kept] = [api.subscribe({ stream }), api.subscribe({ stream: watched })];
     await Promise.all([left.next(), kept.next()]);
-    await broker.clock.advance(700);
+    await broker.clock.advance(700_000);
     expect(await left.end()).toEqual(CLOSED);
     expect(await leads()).toBe(false);
     await expect(api.call('FetchPartitionMetadata', { stream: watched, partition: 0 })).resolves.toBeDefined();

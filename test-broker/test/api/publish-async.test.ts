@@ -1,7 +1,8 @@
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { names, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const { LEADER, ALL, NONE } = wire.AckPolicy;
 const EMPTY_ACK = wire.Ack.create();
@@ -10,18 +11,13 @@ const OK = { status: 'OK', message: '' };
 let broker: TestBroker;
 let api: ApiClient;
 let stream = '';
-let count = 0;
+const fresh = names('async');
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker());
 });
 beforeEach(async () => {
-  stream = `async-${count++}`;
+  stream = fresh();
   await api.createStream(stream);
 });
 
@@ -110,9 +106,9 @@ describe('PublishAsync', () => {
     publishing.halfClose();
     // One connection serves both calls, so the answer comes after the half-close.
     await api.call('FetchMetadata', {});
-    await broker.clock.advance(4_900);
+    await broker.clock.advance(2_000);
     expect(publishing.ended).toBe(false);
-    await broker.clock.advance(200);
+    await broker.clock.advance(3_000);
     expect(await publishing.end()).toEqual(OK);
   });
 

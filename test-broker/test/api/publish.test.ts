@@ -1,8 +1,9 @@
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
+import type { TestBroker } from 'liftbridge-test-broker';
 import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import { expiry, names, openBroker, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const { LEADER, ALL, NONE } = wire.AckPolicy;
 const NO_ACK = { ack: undefined, asyncError: undefined, correlationId: '' };
@@ -11,20 +12,15 @@ let broker: TestBroker;
 let api: ApiClient;
 let nats: NatsConnection;
 let stream = '';
-let count = 0;
+const fresh = names('publish');
 
 beforeAll(async () => {
-  broker = await TestBroker.start({ nats: true });
-  api = new ApiClient(broker.addresses[0]!);
+  ({ broker, api } = await shareBroker({ nats: true }));
   nats = await connect({ servers: broker.natsUrl! });
 });
-afterAll(async () => {
-  await nats.close();
-  api.close();
-  await broker.close();
-});
+afterAll(() => nats.close());
 beforeEach(async () => {
-  stream = `publish-${count++}`;
+  stream = fresh();
 });
 
 const newest = async (name = stream) =>
@@ -72,7 +68,7 @@ describe('Publish', () => {
 
   it('waits until the deadline for the ack of a policy that nobody knows', async () => {
     await api.createStream(stream);
-    expect(await api.failure('Publish', { stream, ackPolicy: 7 as wire.AckPolicy }, 200)).toMatchObject({
+    expect(await expiry({ broker, api }, 'Publish', { stream, ackPolicy: 7 as wire.AckPolicy })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });
     expect(await newest()).toBe(0n);
@@ -179,7 +175,7 @@ describe('Publish below the min ISR', () => {
   it('commits LEADER but never ALL with a replication factor of 1', async () => {
     await api.createStream(stream, { minIsr });
     await api.publish(stream, ['a'], { ackPolicy: LEADER });
-    expect(await api.failure('Publish', { stream, ackPolicy: ALL }, 200)).toMatchObject({
+    expect(await expiry({ broker, api }, 'Publish', { stream, ackPolicy: ALL })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });
     const { metadata } = await api.call('FetchPartitionMetadata', { stream, partition: 0 });
@@ -189,7 +185,7 @@ describe('Publish below the min ISR', () => {
 
 describe('PublishToSubject', () => {
   it('fails where nobody listens, unless it waits for no ack', async () => {
-    expect(await api.failure('PublishToSubject', { subject: 'nobody' }, 200)).toMatchObject({
+    expect(await expiry({ broker, api }, 'PublishToSubject', { subject: 'nobody' })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });
     expect(await api.call('PublishToSubject', { subject: 'nobody' }, null)).toEqual({ ack: undefined });
@@ -222,8 +218,9 @@ describe('PublishToSubject', () => {
 
 describe('Publish beyond what is replicated', () => {
   it('says so in the words of each call', async () => {
-    await using small = await TestBroker.start({ settings: { 'clustering.replication.max.bytes': 1_000 } });
-    const client = new ApiClient(small.addresses[0]!);
+    const { api: client } = await openBroker({
+      settings: { 'clustering.replication.max.bytes': 1_000 },
+    });
     await client.createStream(stream);
     const value = Buffer.alloc(2_000);
     const message = 'message exceeds max replication size';
@@ -237,7 +234,6 @@ describe('Publish beyond what is replicated', () => {
     const { ack } = await client.call('PublishToSubject', { subject: stream, value });
     expect(ack).toMatchObject({ ackError: wire.Ack_Error.TOO_LARGE, commitTimestamp: 0n });
     publishing.cancel();
-    client.close();
   });
 });
 

@@ -1,11 +1,13 @@
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 const { OFFSET, EARLIEST, LATEST, TIMESTAMP } = wire.StartPosition;
 const { STOP_OFFSET, STOP_LATEST, STOP_TIMESTAMP } = wire.StopPosition;
-const TICK = 1_000;
+// Far longer than a test takes: only the broker's clock gets there.
+const TICK = 1_000_000;
 const value = <T>(of: T) => ({ value: of });
 
 let broker: TestBroker;
@@ -14,12 +16,7 @@ let stream = '';
 let count = 10;
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker());
 });
 beforeEach(() => {
   // Eleven characters: with four bytes of value a message then counts for 83 bytes, and a segment holds three.
@@ -76,7 +73,7 @@ describe('Subscribe on a stream whose beginning is gone', () => {
 
 describe('Subscribe on a stream of which nothing is left', () => {
   beforeEach(async () => {
-    await create({ retentionMaxAge: value(500n), segmentMaxAge: value(100n) }, 4);
+    await create({ retentionMaxAge: value(BigInt(TICK / 2)), segmentMaxAge: value(BigInt(TICK / 10)) }, 4);
     await broker.clock.advance(4 * TICK);
     const { metadata } = await api.call('FetchPartitionMetadata', { stream, partition: 0 });
     expect(metadata).toMatchObject({ highWatermark: 3n, newestOffset: 3n });
@@ -126,7 +123,7 @@ describe('Subscribe by a client that is too slow', () => {
 
 describe('the cleaner', () => {
   it('keeps what is in the active segment, whatever its age', async () => {
-    await create({ retentionMaxAge: value(500n), segmentMaxBytes: value(1_000_000n) }, 3);
+    await create({ retentionMaxAge: value(BigInt(TICK / 2)), segmentMaxBytes: value(1_000_000n) }, 3);
     await broker.clock.advance(5 * TICK);
     expect(await offsets()).toEqual(from(0, 3));
   });
@@ -145,7 +142,7 @@ describe('the cleaner', () => {
   });
 
   it('misses every timestamp while the active segment is empty, as the server does', async () => {
-    await create({ segmentMaxBytes: value(1_000_000n), segmentMaxAge: value(100n) }, 3);
+    await create({ segmentMaxBytes: value(1_000_000n), segmentMaxAge: value(BigInt(TICK / 10)) }, 3);
     await broker.clock.advance(2 * TICK);
     expect(await offsets({ startPosition: TIMESTAMP })).toEqual([3]);
   });

@@ -1,22 +1,17 @@
 import type { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ApiClient } from './api-client.js';
+import type { TestBroker } from 'liftbridge-test-broker';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { names, shareBroker } from '../broker-fixture.js';
+import type { ApiClient } from './api-client.js';
 
 let broker: TestBroker;
 let api: ApiClient;
-let count = 0;
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
+  ({ broker, api } = await shareBroker());
 });
 
-const fresh = () => `streams-${count++}`;
+const fresh = names('streams');
 const invalid = (message: string) => ({ status: 'INVALID_ARGUMENT', message });
 const value = <T>(of: T) => ({ value: of });
 

@@ -1,29 +1,23 @@
 import { wire } from 'liftbridge-client/protocol';
-import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ApiClient, type CallEnd } from './api-client.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { shareBroker } from '../broker-fixture.js';
+import type { ApiClient, CallEnd } from './api-client.js';
 
 const { NEW_ONLY, OFFSET, EARLIEST, LATEST, TIMESTAMP } = wire.StartPosition;
 const { STOP_OFFSET, STOP_LATEST, STOP_TIMESTAMP } = wire.StopPosition;
 
 type Request = Partial<wire.SubscribeRequest>;
 
-let broker: TestBroker;
 let api: ApiClient;
 const times: bigint[] = [];
 
 beforeAll(async () => {
-  broker = await TestBroker.start();
-  api = new ApiClient(broker.addresses[0]!);
+  ({ api } = await shareBroker());
   for (const stream of ['ten', 'empty', 'readonly', 'readonly-empty']) await api.createStream(stream);
   const digits = Array.from('0123456789');
   for (const ack of await api.publish('ten', digits)) times.push(ack.receptionTimestamp);
   await api.publish('readonly', digits);
   for (const name of ['readonly', 'readonly-empty']) await api.call('SetStreamReadonly', { name, readonly: true });
-});
-afterAll(async () => {
-  api.close();
-  await broker.close();
 });
 
 const exhausted = (message: string) => ({ status: 'RESOURCE_EXHAUSTED', message });

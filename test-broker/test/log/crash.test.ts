@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { PartitionStorage } from '../../src/log/storage.js';
+import { temporaryDirectory } from '../temporary-directory.js';
 import { type Fixture, held, openLog } from './log-fixture.js';
-import { temporaryDirectory } from './storage-fixture.js';
 
 /** File operations that are left before the process "dies": from then on every one fails. */
 const life = vi.hoisted(() => ({ left: Number.POSITIVE_INFINITY }));

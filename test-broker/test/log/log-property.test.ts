@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/clock.js';
 import { PartitionLog } from '../../src/log/partition-log.js';
 import { PartitionStorage } from '../../src/log/storage.js';
+import { temporaryDirectory } from '../temporary-directory.js';
 import { messages, SUBJECT } from './log-fixture.js';
 import { LogModel, type ModelConfig } from './log-model.js';
-import { temporaryDirectory } from './storage-fixture.js';
 
 /** Time that stands still between two steps. */
 class StillClock implements Clock {

@@ -16,8 +16,8 @@ import type { LogConfig } from '../../src/log/log-config.js';
 import { OpenFiles } from '../../src/log/open-files.js';
 import { HEADER_BYTES } from '../../src/log/segment-file.js';
 import { PartitionStorage, partitionDirectory } from '../../src/log/storage.js';
+import { temporaryDirectory } from '../temporary-directory.js';
 import { type Fixture, held, openLog, range } from './log-fixture.js';
-import { temporaryDirectory } from './storage-fixture.js';
 
 interface Options {
   readonly config?: Partial<LogConfig>;

@@ -1,0 +1,75 @@
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
+import { afterAll, afterEach } from 'vitest';
+import { ApiClient, type RequestOf, type UnaryName } from './api/api-client.js';
+
+/** Something that a test opens and has to close. */
+interface Closable {
+  close(): unknown;
+}
+
+/** A broker and a client of it. */
+interface SingleBroker {
+  readonly broker: TestBroker;
+  readonly api: ApiClient;
+}
+
+const ofTest: Closable[] = [];
+const ofFile: Closable[] = [];
+
+afterEach(() => closeAll(ofTest));
+afterAll(() => closeAll(ofFile));
+
+/** Closes in reverse order. One that cannot be closed does not keep the others open. */
+async function closeAll(opened: Closable[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const each of opened.splice(0).reverse()) {
+    try {
+      await each.close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'teardown failed');
+}
+
+/** Closes something when the test is over, passed or not. */
+export function closing<T extends Closable>(opened: T): T {
+  ofTest.push(opened);
+  return opened;
+}
+
+/** A broker or a cluster for the test at hand, and a client of each of its brokers. */
+export async function openBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
+  return withClients(await TestBroker.start(options), ofTest, security);
+}
+
+/** The same for all tests of a file, to be called in `beforeAll`. */
+export async function shareBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
+  return withClients(await TestBroker.start(options), ofFile, security);
+}
+
+function withClients(broker: TestBroker, opened: Closable[], security?: ChannelCredentials) {
+  opened.push(broker);
+  const apis = broker.addresses.map((address) => new ApiClient(address, security));
+  opened.push(...apis);
+  return { broker, apis, api: apis[0]! };
+}
+
+/** Longer than any test takes. */
+const DEADLINE_MS = 3_600_000;
+
+/** How a call ends that the broker does not answer: its deadline passes, by the broker's clock. */
+export async function expiry<N extends UnaryName>({ broker, api }: SingleBroker, name: N, request: RequestOf<N>) {
+  const end = api.failure(name, request, DEADLINE_MS);
+  // Both calls use one connection: once the later one is answered the earlier one has arrived.
+  await api.call('FetchMetadata', {});
+  await broker.clock.advance(DEADLINE_MS);
+  return end;
+}
+
+/** Names of streams that no other test of the file uses. */
+export function names(base: string): () => string {
+  let count = 0;
+  return () => `${base}-${count++}`;
+}
