@@ -10,6 +10,7 @@ import { formatAddress } from './addresses.js';
 import type { EventHub } from './events.js';
 import { toConnectionError } from './failures.js';
 import type { Candidate } from './selection.js';
+import type { Witness } from './sightings.js';
 import { whileNotAborted } from './waiting.js';
 
 /** What every connection of a client shares. */
@@ -32,7 +33,7 @@ const LONGEST_BACKOFF = 5_000;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** Everything there is to one broker: its channel for unary calls and its session for streams, each made on demand. */
-export class BrokerConnection implements Candidate {
+export class BrokerConnection implements Candidate, Witness {
   readonly address: string;
   readonly host: string;
   readonly port: number;
@@ -43,6 +44,10 @@ export class BrokerConnection implements Candidate {
   inFlight = 0;
   up: boolean | null = null;
   latency: number | null = null;
+  /** Since when it has been connected without a break, as of `monotonicNow()`; null while it is not. */
+  connectedSince: number | null = null;
+  /** Whether a connection to it has ever failed. */
+  hasFailed = false;
   /** Called when it stopped answering. */
   onDown: (connection: BrokerConnection) => void = () => undefined;
   #suspectUntil = 0;
@@ -51,6 +56,8 @@ export class BrokerConnection implements Candidate {
   #session: DataSession | null = null;
   #opening: Promise<DataSession> | null = null;
   #channel: UnaryChannel | null = null;
+  /** Connections that the channel had made as of the last answer. */
+  #channelConnections = 0;
   #failures = 0;
   #retryAt = 0;
   #retired = false;
@@ -90,7 +97,9 @@ export class BrokerConnection implements Candidate {
   ): Promise<Response> {
     this.inFlight++;
     try {
-      const response = await this.#unary().call(method, request, bounds);
+      const channel = this.#unary();
+      const response = await channel.call(method, request, bounds);
+      this.#noteConnections(channel);
       this.#answered();
       return response;
     } catch (error) {
@@ -122,6 +131,7 @@ export class BrokerConnection implements Candidate {
     this.#session = null;
     this.#channel?.close();
     this.#channel = null;
+    this.connectedSince = null;
     await Promise.all(sessions.map((session) => session.close()));
   }
 
@@ -161,6 +171,7 @@ export class BrokerConnection implements Candidate {
 
   #sessionEnded(session: DataSession, failure: RpcFailure | undefined): void {
     if (this.#session === session) this.#session = null;
+    this.connectedSince = null;
     // A draining session still serves its streams: it is kept until the connection closes.
     for (const known of this.#sessions) if (known.state === 'closed') this.#sessions.delete(known);
     if (session.state === 'closed') this.#judge(failure);
@@ -168,6 +179,7 @@ export class BrokerConnection implements Candidate {
 
   #unary(): UnaryChannel {
     const { options } = this.#settings;
+    if (this.#channel === null) this.#channelConnections = 0;
     this.#channel ??= new UnaryChannel({
       host: this.host,
       port: this.port,
@@ -180,7 +192,15 @@ export class BrokerConnection implements Candidate {
     return this.#channel;
   }
 
+  /** A channel that had to connect again may have reached a broker that was started again. */
+  #noteConnections(channel: UnaryChannel): void {
+    if (channel !== this.#channel || channel.connections === this.#channelConnections) return;
+    if (this.#channelConnections > 0) this.connectedSince = null;
+    this.#channelConnections = channel.connections;
+  }
+
   #answered(): void {
+    this.connectedSince ??= monotonicNow();
     this.#suspectUntil = 0;
     this.#failures = 0;
     this.#retryAt = 0;
@@ -193,6 +213,8 @@ export class BrokerConnection implements Candidate {
   /** A status from the server is a sign of life; a failed connection is the opposite. */
   #judge(error: unknown, timeout = Number.POSITIVE_INFINITY): void {
     if (!(error instanceof RpcFailure) || error.connection === 'closed') return;
+    // Perhaps the word of a proxy, whose own connection to the broker broke.
+    if (error.codeName === 'UNAVAILABLE') this.connectedSince = null;
     const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent && timeout >= FAIR_TIMEOUT;
     if (error.connection !== undefined || unreached) this.#failed(error);
     else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#answered();
@@ -210,6 +232,8 @@ export class BrokerConnection implements Candidate {
   #failed(failure: RpcFailure): void {
     const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
+    this.hasFailed = true;
+    this.connectedSince = null;
     this.#retryAt = monotonicNow() + backoff;
     this.latency = null;
     if (this.#retired) return;

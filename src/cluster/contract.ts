@@ -1,9 +1,13 @@
 import type { Logger } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { ClusterEvents } from './events.js';
+import type { Existence } from './existence.js';
+import type { Sought } from './sightings.js';
 import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
 
 export type { ClusterEvents } from './events.js';
+export type { Existence } from './existence.js';
+export type { Sought } from './sightings.js';
 
 /** A broker as the rooms above route to it. */
 export interface BrokerTarget {
@@ -36,7 +40,18 @@ export interface Cluster {
   /** Counts the changes of the cached view: routes found under an older version must be looked up again. */
   readonly version: number;
   /**
-   * Fetches metadata of the streams (all when absent) and merges it into the cache; calls under way are shared.
+   * Decides whether a stream or consumer group exists that a broker called unknown: the one decision for every layer. A
+   * broker that restarts knows no stream for up to 9 s, so an "unknown" counts only where it is certain; see `Existence`.
+   * Asks several brokers and brings the cache up to date; takes 0.2 to 1.5 s unless a broker knows it. What is 'gone' is out
+   * of the cache. 'unsure' when the time is up; rejects only with the reason of the signal, or that of the closed client.
+   * `untilCertain` in existence.ts asks again, with back-off.
+   */
+  existence(sought: Sought, waiting?: Waiting): Promise<Existence>;
+  /** Whether a broker has named it to this client, and it was not found to be gone since. */
+  hasSeen(sought: Sought): boolean;
+  /**
+   * Fetches metadata of the streams (all when absent) and merges it into the cache; calls under way are shared. A stream
+   * that the cache knows stays in it, with its partitions and leaders, while it is not certain that it is gone.
    * Rejects with a LiftbridgeError.
    */
   refresh(streams: readonly string[] | undefined, waiting?: Waiting): Promise<void>;

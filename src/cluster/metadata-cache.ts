@@ -5,9 +5,18 @@ import type { MetadataAnswer } from './metadata-reader.js';
 /** Fetches metadata from some broker; no streams means all of them. Rejects with a LiftbridgeError. */
 export type FetchMetadata = (streams: readonly string[], groups: readonly string[]) => Promise<MetadataAnswer>;
 
+/** What the cache believes of an answer that contradicts it. */
+export interface Belief {
+  /** Whether a stream that the answer does not name is certainly gone. */
+  isGone(stream: StreamInfo, answer: MetadataAnswer): boolean;
+  /** Whether an entry that is older than the known one is no relic of the past. */
+  isSettled(answer: MetadataAnswer): boolean;
+}
+
 /** The client's view of the cluster: one snapshot, replaced as answers come in. Equal fetches under way are shared. */
 export class MetadataCache {
   readonly #fetch: FetchMetadata;
+  readonly #belief: Belief;
   readonly #hub: EventHub;
   readonly #flights = new Map<string, Promise<MetadataAnswer>>();
   /** Number of the fetch that each stream's entry is from, so that an older answer that comes later does not undo it. */
@@ -17,8 +26,9 @@ export class MetadataCache {
   #version = 0;
   #bySubject: ReadonlyMap<string, readonly string[]> | null = null;
 
-  constructor(fetch: FetchMetadata, hub: EventHub) {
+  constructor(fetch: FetchMetadata, belief: Belief, hub: EventHub) {
     this.#fetch = fetch;
+    this.#belief = belief;
     this.#hub = hub;
   }
 
@@ -41,6 +51,14 @@ export class MetadataCache {
     const promise = this.#fly(names, groups).finally(() => this.#flights.delete(key));
     this.#flights.set(key, promise);
     return promise;
+  }
+
+  /** Begins to take answers in that did not come by `refresh`: what they name is merged, what they do not name stays. */
+  absorbing(): (answer: MetadataAnswer) => void {
+    const fetch = ++this.#fetches;
+    return (answer) => {
+      if (answer.streams.size > 0) this.#absorb(answer, [...answer.streams.keys()], [], fetch);
+    };
   }
 
   async #fly(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
@@ -83,17 +101,29 @@ export class MetadataCache {
     this.#hub.emit('metadata', this.#snapshot);
   }
 
-  /** Every stream of the answer, and what was learnt since it was asked for. */
+  /** Every stream of the answer, what was learnt since it was asked for, and what is not certainly gone. */
   #allStreams(answer: MetadataAnswer, fetch: number): ReadonlyMap<string, StreamInfo> {
     const streams = new Map<string, StreamInfo>();
-    for (const [name, info] of this.#snapshot.streams) if (this.#isNewer(name, fetch)) streams.set(name, info);
+    for (const [name, info] of this.#snapshot.streams)
+      if (this.#isNewer(name, fetch) || !answer.streams.has(name)) this.#keep(streams, info, answer, fetch);
     for (const [name, origin] of this.#origins) if (origin < fetch) this.#origins.delete(name);
     for (const [name, info] of answer.streams) {
       if (this.#isNewer(name, fetch)) continue;
-      streams.set(name, info);
+      streams.set(name, this.#current(info, answer));
       this.#origins.set(name, fetch);
     }
     return streams;
+  }
+
+  #keep(streams: Map<string, StreamInfo>, info: StreamInfo, answer: MetadataAnswer, fetch: number): void {
+    if (this.#isNewer(info.name, fetch) || !this.#belief.isGone(info, answer)) streams.set(info.name, info);
+  }
+
+  /** A broker that recovers shows streams of the past for a moment: they do not take the place of what is known. */
+  #current(info: StreamInfo, answer: MetadataAnswer): StreamInfo {
+    const known = this.#snapshot.streams.get(info.name);
+    if (known === undefined || known.createdAt <= info.createdAt || this.#belief.isSettled(answer)) return info;
+    return known;
   }
 
   #someStreams(answer: MetadataAnswer, asked: readonly string[], fetch: number): ReadonlyMap<string, StreamInfo> {
@@ -101,9 +131,11 @@ export class MetadataCache {
     for (const name of asked) {
       if (this.#isNewer(name, fetch)) continue;
       const info = answer.streams.get(name);
+      const known = streams.get(name);
+      if (info !== undefined) streams.set(name, this.#current(info, answer));
+      else if (known !== undefined && !this.#belief.isGone(known, answer)) continue;
+      else streams.delete(name);
       this.#origins.set(name, fetch);
-      if (info === undefined) streams.delete(name);
-      else streams.set(name, info);
     }
     return streams;
   }

@@ -5,6 +5,7 @@ import type { BrokerConnection, ConnectionSettings } from './broker-connection.j
 import { ATTEMPT_SHARE, type Caller } from './caller.js';
 import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
+import type { Sightings, Testimony } from './sightings.js';
 import { inSlices } from './time-slices.js';
 import { withDeadline } from './waiting.js';
 
@@ -13,15 +14,20 @@ const FETCH_METADATA = { ...APIService.fetchMetadata, responseDeserialize: (byte
 
 const LAST_WORD = 200;
 
+/** Brokers asked at the same time for what one of them does not know. */
+const WITNESSES = 8;
+
 /** Asks brokers for metadata, and tells the pool what it learns of brokers. */
 export class MetadataCalls {
   readonly #settings: ConnectionSettings;
   readonly #caller: Caller;
   readonly #pool: Pool;
+  readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
 
-  constructor(settings: ConnectionSettings, caller: Caller, pool: Pool) {
+  constructor(settings: ConnectionSettings, caller: Caller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
+    this.#sightings = sightings;
     this.#caller = caller;
     this.#pool = pool;
   }
@@ -45,29 +51,64 @@ export class MetadataCalls {
         return asked;
       },
     });
-    return this.#learn(bytes, asked!);
+    return this.#learn(bytes, { witness: asked!, since: asked!.connectedSince });
+  }
+
+  /**
+   * Asks several brokers at once, those first that are connected; `heard` gets each answer as it comes. Resolves when all
+   * have answered or failed, or the signal is aborted; never rejects.
+   */
+  async poll(
+    streams: readonly string[],
+    groups: readonly string[],
+    heard: (answer: MetadataAnswer) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asked = this.#pool.witnesses(WITNESSES);
+    await Promise.all(
+      asked.map(async (connection) => {
+        try {
+          const answer = await this.#askOnce(connection, streams, groups, signal);
+          if (!signal.aborted) heard(answer);
+        } catch (error) {
+          if (signal.aborted) return;
+          this.#settings.options.logger.debug({ broker: connection.id, error }, 'broker does not answer');
+        }
+      }),
+    );
   }
 
   /** Asks one broker, without retries, and measures the round trip. Rejects with RpcFailure. */
   async ask(connection: BrokerConnection, streams: readonly string[]): Promise<void> {
+    const started = monotonicNow();
+    await this.#askOnce(connection, streams, [], undefined, () => connection.measured(monotonicNow() - started));
+  }
+
+  async #askOnce(
+    connection: BrokerConnection,
+    streams: readonly string[],
+    groups: readonly string[],
+    signal: AbortSignal | undefined,
+    answered: () => void = () => undefined,
+  ): Promise<MetadataAnswer> {
     const { options, closed } = this.#settings;
     // A server that waits for a dead one would use up whatever time it is given, and answers at once the next time.
     const timeout = Math.min(options.requestTimeout, options.connectTimeout) * ATTEMPT_SHARE;
-    const started = monotonicNow();
-    const request = { streams: [...streams], groups: [] };
+    const request = { streams: [...streams], groups: [...groups] };
     const late = (): Error => new RpcFailure(Status.DEADLINE_EXCEEDED, 'no answer in time', { sent: true });
     // The call knows better why it is late: it has the first word.
-    const bounds = { waiting: {}, timeout: timeout + LAST_WORD, closed, late };
-    const bytes = await withDeadline(bounds, ({ signal }) =>
-      connection.call(FETCH_METADATA, request, { timeout, signal }),
+    const bounds = { waiting: { signal }, timeout: timeout + LAST_WORD, closed, late };
+    const bytes = await withDeadline(bounds, (deadline) =>
+      connection.call(FETCH_METADATA, request, { timeout, signal: deadline.signal }),
     );
-    connection.measured(monotonicNow() - started);
-    await this.#learn(bytes, connection);
+    answered();
+    return await this.#learn(bytes, { witness: connection, since: connection.connectedSince });
   }
 
-  async #learn(bytes: Buffer, from: BrokerConnection): Promise<MetadataAnswer> {
-    const answer = await inSlices(readMetadata(bytes));
-    if (answer.answeredBy !== null) await this.#pool.identify(from, answer.answeredBy);
+  async #learn(bytes: Buffer, from: Testimony & { readonly witness: BrokerConnection }): Promise<MetadataAnswer> {
+    const answer = await inSlices(readMetadata(bytes, from));
+    this.#sightings.note(answer);
+    if (answer.answeredBy !== null) await this.#pool.identify(from.witness, answer.answeredBy);
     await this.#pool.update(answer.brokers);
     return answer;
   }

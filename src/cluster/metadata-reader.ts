@@ -9,11 +9,14 @@ import {
 import { WireReader } from '../protocol/wire-reader.js';
 import { formatAddress } from './addresses.js';
 import type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
+import type { Testimony } from './sightings.js';
 
 /** One answer to FetchMetadata. */
 export interface MetadataAnswer extends Metadata {
   /** Id of the broker that answered: it names itself first. Null where it named nobody. */
   readonly answeredBy: string | null;
+  /** Whose answer it is, and on which connection; null where that does not matter. */
+  readonly from: Testimony | null;
 }
 
 const BROKER = 0x0a;
@@ -25,7 +28,7 @@ const GROUP = 0x1a;
  * most, so that whoever runs it can let others in between. The generated decoder would read thousands of partitions
  * at one go.
  */
-export function* readMetadata(bytes: Buffer): Generator<undefined, MetadataAnswer> {
+export function* readMetadata(bytes: Buffer, from: Testimony | null = null): Generator<undefined, MetadataAnswer> {
   const brokers = new Map<string, BrokerInfo>();
   const streams = new Map<string, StreamInfo>();
   const groups = new Map<string, GroupInfo>();
@@ -43,7 +46,7 @@ export function* readMetadata(bytes: Buffer): Generator<undefined, MetadataAnswe
     if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, brokers));
   }
   const answeredBy = brokers.keys().next().value ?? null;
-  return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy });
+  return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy, from });
 }
 
 /** The bytes of every field with that tag, which must be length-delimited. */

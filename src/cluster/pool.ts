@@ -65,6 +65,15 @@ export class Pool {
     throw new ConnectionError('No broker is known.', { reason: 'no-broker', outcome: 'not-sent' });
   }
 
+  /** Brokers to compare the answers of: those that are connected first, those that do not answer only where no other is left. */
+  witnesses(most: number): readonly BrokerConnection[] {
+    const all = [...new Set([...this.candidates(), ...this.#seeds])];
+    const connected = all.filter(({ up }) => up === true);
+    const untried = all.filter(({ up }) => up === null);
+    const chosen = [...connected, ...untried];
+    return (chosen.length > 0 ? chosen : all).slice(0, most);
+  }
+
   /** The connection to a broker by its id: to where it is advertised, or to the seed that it is, where only that answers. */
   route(id: string): BrokerConnection | undefined {
     const route = this.#routes.get(id);

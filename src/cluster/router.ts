@@ -5,16 +5,18 @@ import type { DataSession } from '../transport/duplex.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
 import { type CallBounds, Caller, outOfTime } from './caller.js';
-import type { BrokerTarget, Cluster, Waiting } from './contract.js';
+import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
+import { type Existence, ExistenceCheck } from './existence.js';
 import { firstContact } from './first-contact.js';
 import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
 import type { Metadata } from './metadata.js';
-import { MetadataCache } from './metadata-cache.js';
+import { type Belief, MetadataCache } from './metadata-cache.js';
 import { MetadataCalls } from './metadata-calls.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import { Pool } from './pool.js';
 import { Prober } from './prober.js';
+import { Sightings, type Testimony } from './sightings.js';
 import { operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
 import { type Deadline, withDeadline } from './waiting.js';
 
@@ -28,14 +30,25 @@ export class Router implements Cluster {
   readonly #cache: MetadataCache;
   readonly #pool: Pool;
   readonly #prober: Prober;
+  readonly #sightings = new Sightings();
+  readonly #existence: ExistenceCheck;
 
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
     this.#caller = new Caller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
-    this.#calls = new MetadataCalls(settings, this.#caller, this.#pool);
-    this.#cache = new MetadataCache((streams, groups) => this.#calls.fetch(streams, groups), this.#hub);
+    this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, this.#sightings);
+    this.#cache = new MetadataCache((streams, groups) => this.#calls.fetch(streams, groups), this.#belief, this.#hub);
+    this.#existence = new ExistenceCheck({
+      sightings: this.#sightings,
+      patience: options.resubscribeTimeout,
+      closed: this.closed,
+      poll: (streams, groups, heard, signal) => this.#poll(streams, groups, heard, signal),
+      createdAt: (stream) => this.createdAt(stream),
+      forget: (sought) => this.#forget(sought),
+      testimony: (brokerId) => this.#testimony(brokerId),
+    });
     this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 
@@ -101,9 +114,22 @@ export class Router implements Cluster {
     );
   }
 
+  existence(sought: Sought, waiting: Waiting = {}): Promise<Existence> {
+    return this.#existence.decide(sought, waiting);
+  }
+
+  hasSeen(sought: Sought): boolean {
+    return this.#sightings.hasSeen(sought);
+  }
+
+  /** Takes note of a stream that was created just now: not every broker need know it yet. */
+  created(stream: string): void {
+    this.#sightings.noteCreated(stream);
+  }
+
   /** Takes a deleted stream out of the cache. */
   forget(stream: string): void {
-    this.#cache.forget(stream);
+    this.#forget({ stream });
   }
 
   anyBroker(except?: ReadonlySet<string>): BrokerTarget {
@@ -203,6 +229,40 @@ export class Router implements Cluster {
     this.#prober.stop();
     await this.#pool.close();
     this.#hub.clear();
+  }
+
+  readonly #belief: Belief = {
+    isGone: ({ name: stream, createdAt }, { from }) => {
+      const sought = { stream };
+      const isGone = from !== null && this.#sightings.isCertain(sought, createdAt.getTime(), from);
+      if (isGone) this.#sightings.forget(sought);
+      return isGone;
+    },
+    isSettled: ({ from }) => from !== null && this.#sightings.isSettled(from),
+  };
+
+  #forget(sought: Sought): void {
+    this.#sightings.forget(sought);
+    if ('stream' in sought) this.#cache.forget(sought.stream);
+  }
+
+  #testimony(brokerId: string): Testimony | null {
+    const witness = this.#pool.route(brokerId);
+    return witness === undefined ? null : { witness, since: witness.connectedSince };
+  }
+
+  #poll(
+    streams: readonly string[],
+    groups: readonly string[],
+    heard: (answer: MetadataAnswer) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const absorb = this.#cache.absorbing();
+    const each = (answer: MetadataAnswer): void => {
+      absorb(answer);
+      heard(answer);
+    };
+    return this.#calls.poll(streams, groups, each, signal);
   }
 
   #targetOf(id: string): BrokerTarget | null {

@@ -31,6 +31,7 @@ export async function createStream(
     const mayBeOurs = LiftbridgeError.is(error, 'STREAM_EXISTS') && trace.ambiguous && !known;
     if (!mayBeOurs || !(await matches(router, subject, name, options))) throw error;
   }
+  router.created(name);
   if (options.waitForLeaders === false) return;
   const total = options.timeout ?? router.options.requestTimeout;
   const timeout = Math.max(0, total - (monotonicNow() - started));

@@ -47,12 +47,18 @@ export class UnaryChannel {
   readonly #address: string;
   readonly #closing = new AbortController();
   readonly #running = new Set<ClientUnaryCall>();
+  #connections = 0;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
 
   constructor(options: UnaryChannelOptions) {
     this.#options = options;
     this.#address = authorityOf(options.host, options.port);
+  }
+
+  /** Counts the connections that were made. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /**
@@ -174,6 +180,7 @@ export class UnaryChannel {
     const client = this.#client;
     try {
       await this.#untilReady(client, until);
+      this.#connections++;
       return client;
     } catch (error) {
       this.#retire(client);

@@ -140,11 +140,16 @@ describe('MetadataCache', () => {
     const asked: (readonly string[])[] = [];
     const answers: Promise<MetadataAnswer>[] = [];
     const hub = new EventHub();
-    const cache = new MetadataCache((streams) => {
-      asked.push(streams);
-      return answers.shift()!;
-    }, hub);
-    return { asked, answers, hub, cache };
+    const belief = { gone: true, settled: true };
+    const cache = new MetadataCache(
+      (streams) => {
+        asked.push(streams);
+        return answers.shift()!;
+      },
+      { isGone: () => belief.gone, isSettled: () => belief.settled },
+      hub,
+    );
+    return { asked, answers, belief, hub, cache };
   };
 
   it('shares a fetch that is under way, and asks again after it', async () => {
@@ -177,6 +182,36 @@ describe('MetadataCache', () => {
     await cache.refresh();
     expect([...cache.snapshot.streams.keys()]).toEqual(['c']);
     expect(cache.version).toBe(3);
+  });
+
+  it('keeps a stream that an answer does not name while it is not certain that it is gone', async () => {
+    const { answers, belief, cache } = setUp();
+    answers.push(read([stream('a', [partition(0), partition(1)])]));
+    await cache.refresh();
+    belief.gone = false;
+    answers.push(read([stream('a', [], 1)]), read([]));
+    await cache.refresh(['a']);
+    await cache.refresh();
+    expect(cache.snapshot.streams.get('a')?.partitions.size).toBe(2);
+    belief.gone = true;
+    answers.push(read([]));
+    await cache.refresh();
+    expect(cache.snapshot.streams.has('a')).toBe(false);
+  });
+
+  it('keeps a stream for which a recovering broker shows an older one of its name', async () => {
+    const { answers, belief, cache } = setUp();
+    const older = { ...stream('a', [partition(0)]), creationTimestamp: 1_000_000n };
+    answers.push(read([stream('a', [partition(0), partition(1)])]));
+    await cache.refresh();
+    belief.settled = false;
+    answers.push(read([older]));
+    await cache.refresh(['a']);
+    expect(cache.snapshot.streams.get('a')?.partitions.size).toBe(2);
+    belief.settled = true;
+    answers.push(read([older]));
+    await cache.refresh(['a']);
+    expect(cache.snapshot.streams.get('a')?.partitions.size).toBe(1);
   });
 
   it('does not let an older answer that comes late undo a newer one', async () => {

@@ -1,0 +1,155 @@
+import { monotonicNow } from '../async/clock.js';
+import type { MetadataAnswer } from './metadata-reader.js';
+
+/** A broker, as far as it matters whether its word about a stream counts. */
+export interface Witness {
+  /** Since when there has been a connection to it without a break, as of `monotonicNow()`; null while there is none. */
+  readonly connectedSince: number | null;
+  /** Whether a connection to it has ever failed: a broker that was reached at the first attempt has hardly just started. */
+  readonly hasFailed: boolean;
+}
+
+/** Who gave an answer. `since` is `connectedSince` as of the answer: later answers on the same connection come from the same process. */
+export interface Testimony {
+  readonly witness: Witness;
+  readonly since: number | null;
+}
+
+/** What is looked for: a stream, of a certain creation time where one is known, or a consumer group. */
+export type Sought =
+  | {
+      readonly stream: string;
+      /** Creation time as `Cluster.createdAt` gives it. Default: that of the cached entry. */
+      readonly createdAt?: number | null | undefined;
+      /** Id of a broker whose call ended because the stream is deleted. */
+      readonly deletedBy?: string | undefined;
+    }
+  | { readonly group: string };
+
+/** A broker that restarts knows no stream for up to 9 s after it accepts connections; milliseconds. */
+const LONGEST_RECOVERY = 10_000;
+/** Streams come back one after another: this long after the first one, all are there. */
+const REPLAY = 2_000;
+/** The same for a broker that was reached at the first attempt: the client was hardly started in these very moments. */
+const FIRST_RECOVERY = 2_500;
+const FIRST_REPLAY = 300;
+/** A broker may apply what the cluster has decided so much later than another one. */
+const LAG = 500;
+
+/** Names of the past that a broker's record may hold. */
+const SPARE = 1_000;
+
+/** What a broker has said since the connection to it was made. */
+interface BrokerRecord {
+  readonly since: number;
+  /** When it named a stream for the first time. */
+  knowsStreamsSince: number | null;
+  /** Creation times of the streams that it has named. */
+  readonly streams: Map<string, number>;
+  readonly groups: Set<string>;
+}
+
+/** Which broker has named which stream and group, and on which connection: decides whose "unknown" counts. */
+export class Sightings {
+  readonly #records = new WeakMap<Witness, BrokerRecord>();
+  /** When each stream and group was last named by any broker. */
+  readonly #seenAt = new Map<string, number>();
+  /** Since when each has been missing. */
+  readonly #missingSince = new Map<string, number>();
+
+  /** Takes note of an answer. */
+  note({ from, streams, groups }: MetadataAnswer): void {
+    const now = monotonicNow();
+    for (const name of streams.keys()) this.#seen(keyOf({ stream: name }), now);
+    for (const id of groups.keys()) this.#seen(keyOf({ group: id }), now);
+    const record = from === null ? null : this.#record(from);
+    if (record === null) return;
+    if (streams.size > 0) record.knowsStreamsSince ??= now;
+    for (const [name, { createdAt }] of streams) record.streams.set(name, createdAt.getTime());
+    for (const id of groups.keys()) record.groups.add(id);
+    this.#prune(record);
+  }
+
+  /** Takes note of a stream that exists although no broker has named it yet. */
+  noteCreated(stream: string): void {
+    this.#seen(keyOf({ stream }), monotonicNow());
+  }
+
+  /** Whether a broker has named it, and it was not found to be gone since. */
+  hasSeen(sought: Sought): boolean {
+    return this.#seenAt.has(keyOf(sought));
+  }
+
+  /** Milliseconds for which it has been missing; counts from the first call of this method until it is named again. */
+  missingFor(sought: Sought): number {
+    const key = keyOf(sought);
+    const now = monotonicNow();
+    const since = this.#missingSince.get(key);
+    if (since !== undefined) return now - since;
+    this.#missingSince.set(key, now);
+    return 0;
+  }
+
+  /**
+   * Whether a broker that does not know what is sought must be right: it has named it on this very connection, or it was
+   * connected and had recovered when another one named it. For what was never seen it is enough that it has recovered.
+   */
+  isCertain(sought: Sought, createdAt: number | null, { witness, since }: Testimony): boolean {
+    const record = this.#records.get(witness);
+    if (since === null || witness.connectedSince !== since) return false;
+    const now = monotonicNow();
+    if (record?.since === since && hasNamed(record, sought, createdAt)) return true;
+    const seenAt = this.#seenAt.get(keyOf(sought));
+    if (seenAt === undefined) return isRecovered(since, record, now, !witness.hasFailed);
+    return since < seenAt && now - seenAt >= LAG && isRecovered(since, record, now, false);
+  }
+
+  /** Whether the broker has been connected for longer than any recovery takes: it shows nothing of the past. */
+  isSettled({ witness, since }: Testimony): boolean {
+    return since !== null && witness.connectedSince === since && monotonicNow() - since >= LONGEST_RECOVERY;
+  }
+
+  /** Forgets what is gone. What brokers have named on their connections stays: it is why they are to be believed. */
+  forget(sought: Sought): void {
+    const key = keyOf(sought);
+    this.#seenAt.delete(key);
+    this.#missingSince.delete(key);
+  }
+
+  #seen(key: string, now: number): void {
+    this.#seenAt.set(key, now);
+    this.#missingSince.delete(key);
+  }
+
+  /** Streams come and go for as long as a connection lasts: those of long ago are dropped now and then. */
+  #prune({ streams, groups }: BrokerRecord): void {
+    if (streams.size + groups.size < 2 * this.#seenAt.size + SPARE) return;
+    for (const stream of streams.keys()) if (!this.#seenAt.has(keyOf({ stream }))) streams.delete(stream);
+    for (const group of groups) if (!this.#seenAt.has(keyOf({ group }))) groups.delete(group);
+  }
+
+  #record({ witness, since }: Testimony): BrokerRecord | null {
+    if (since === null || witness.connectedSince !== since) return null;
+    const known = this.#records.get(witness);
+    if (known?.since === since) return known;
+    const record: BrokerRecord = { since, knowsStreamsSince: null, streams: new Map(), groups: new Set() };
+    this.#records.set(witness, record);
+    return record;
+  }
+}
+
+function hasNamed(record: BrokerRecord, sought: Sought, createdAt: number | null): boolean {
+  if ('group' in sought) return record.groups.has(sought.group);
+  const named = record.streams.get(sought.stream);
+  return named !== undefined && (createdAt === null || named === createdAt);
+}
+
+function isRecovered(since: number, record: BrokerRecord | undefined, now: number, isFirst: boolean): boolean {
+  if (now - since >= (isFirst ? FIRST_RECOVERY : LONGEST_RECOVERY)) return true;
+  if (record?.since !== since || record.knowsStreamsSince === null) return false;
+  return now - record.knowsStreamsSince >= (isFirst ? FIRST_REPLAY : REPLAY);
+}
+
+function keyOf(sought: Sought): string {
+  return 'stream' in sought ? `s:${sought.stream}` : `g:${sought.group}`;
+}
