@@ -17,15 +17,18 @@ export function closedLookup(): LogError {
 }
 
 /**
- * The lowest offset at or after a time, `next` when there is none. `oddity` keeps the server's way with empty segments:
- * a search that comes across one answers `next`.
+ * The lowest offset at or after a time, `next` when there is none. `oddity` keeps two faults of the server: a search that
+ * comes across an empty segment answers `next`, and so does one for a time between the last message of the second-last
+ * segment and the first message of the last segment.
  */
 export function startOffsetAt(segments: readonly Segment[], time: bigint, next: number, oddity: boolean): number {
   const searched = searchable(segments, oddity);
   const { index, poisoned } = choose(searched, time);
   if (poisoned) return next;
   // The segment before the chosen one may hold the time; when all of it is earlier, the chosen one begins later.
-  for (const segment of searched.slice(Math.max(index - 1, 0), index + 1)) {
+  const begin = Math.max(index - 1, 0);
+  const end = oddity && index === searched.length - 1 ? begin + 1 : index + 1;
+  for (const segment of searched.slice(begin, end)) {
     const entry = segment.indexAtTime(time);
     if (entry < segment.count) return segment.offsetAt(entry);
   }

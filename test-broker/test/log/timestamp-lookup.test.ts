@@ -26,13 +26,29 @@ describe('PartitionLog.startOffsetForTimestamp', () => {
     expect(timed(10).log.startOffsetForTimestamp(time)).toBe(offset);
   });
 
+  const inSegments = (size: number, timestampLookup = true) =>
+    timed(20, { config: { segmentMaxBytes: 83 * size - 82, segmentMaxAge: 0 }, quirks: { timestampLookup } });
+
   it.each([1, 2, 3, 4, 5, 7])('finds every message over segments of %d', (size) => {
-    const { log } = timed(20, { config: { segmentMaxBytes: 83 * size - 82, segmentMaxAge: 0 } });
+    const { log } = inSegments(size);
+    const { baseOffset, count } = log.segments.active;
+    expect(count).toBeGreaterThan(0);
     for (let i = 0; i < 20; i++) {
       expect(log.startOffsetForTimestamp(at(i))).toBe(i);
-      expect(log.startOffsetForTimestamp(at(i) + 1n)).toBe(i + 1);
+      // A time in the gap before the last segment is one that the server finds nothing for.
+      expect(log.startOffsetForTimestamp(at(i) + 1n)).toBe(i + 1 === baseOffset ? 20 : i + 1);
     }
     expect(log.startOffsetForTimestamp(0n)).toBe(0);
+  });
+
+  it.each([1, 2, 3, 4, 5, 7])('finds the gap before the last segment of %d without the quirk', (size) => {
+    const { log } = inSegments(size, false);
+    for (let i = 0; i < 20; i++) expect(log.startOffsetForTimestamp(at(i) + 1n)).toBe(i + 1);
+  });
+
+  it('of a time before the only segment is its first message', () => {
+    const { log } = timed(3);
+    expect(log.startOffsetForTimestamp(at(0) - 1n)).toBe(0);
   });
 
   it('is the next offset in an empty log', () => {
