@@ -29,11 +29,14 @@ export class FrameError extends Error {
   readonly reason: 'compressed' | 'too-large' | 'truncated';
   /** Length that the frame announced. */
   readonly size: number;
+  /** Its compression flag. */
+  readonly flag: number;
 
-  constructor(reason: FrameError['reason'], message: string, size = 0) {
+  constructor(reason: FrameError['reason'], message: string, size = 0, flag = 0) {
     super(message);
     this.reason = reason;
     this.size = size;
+    this.flag = flag;
   }
 }
 
@@ -108,6 +111,7 @@ export class FrameSplitter {
         'compressed',
         `compressed flag ${flag} set on a message, which no encoding was agreed for`,
         size,
+        flag,
       );
     if (size > this.#limit)
       throw new FrameError('too-large', `message of ${size} bytes is larger than the maximum of ${this.#limit}`, size);

@@ -30,6 +30,7 @@ export function subscribeMethods(node: BrokerNode, authorize: Authorize): Record
   return {
     Subscribe: {
       kind: 'server-stream',
+      check: (payload) => void decodeRequest(wire.SubscribeRequest, payload),
       async handle(payload, call) {
         const request = decodeRequest(wire.SubscribeRequest, payload);
         const holder = slotHolder(request);

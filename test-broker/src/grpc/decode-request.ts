@@ -12,10 +12,22 @@ const INVALID_TEXT = 'string field contains invalid UTF-8';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/**
- * The request that a payload holds. Throws RpcError INTERNAL `grpc: error unmarshalling request: ...` for bytes that
- * are not such a message and for strings that are not UTF-8.
- */
+/** A request that cannot be decoded, in the words that grpc-go has for a unary call. */
+export class UndecodableRequest extends RpcError {
+  readonly #reason: string;
+
+  constructor(reason: string) {
+    super('INTERNAL', `grpc: error unmarshalling request: ${reason}`);
+    this.#reason = reason;
+  }
+
+  /** The same in the words for a call with a stream in either direction. */
+  onStream(): RpcError {
+    return new RpcError('INTERNAL', `grpc: failed to unmarshal the received message: ${this.#reason}`);
+  }
+}
+
+/** The request that a payload holds. Throws UndecodableRequest for bytes that are not such a message, or not UTF-8. */
 export function decodeRequest<T>(codec: RequestCodec<T>, payload: Buffer): T {
   try {
     checkFields(payload);
@@ -26,9 +38,9 @@ export function decodeRequest<T>(codec: RequestCodec<T>, payload: Buffer): T {
 }
 
 /** The status for a request that cannot be decoded. The server has one text for whatever is wrong with the bytes. */
-export function undecodable(error: unknown): RpcError {
+export function undecodable(error: unknown): UndecodableRequest {
   const reason = error instanceof WireError && error.message === INVALID_TEXT ? INVALID_TEXT : UNREADABLE;
-  return new RpcError('INTERNAL', `grpc: error unmarshalling request: ${reason}`);
+  return new UndecodableRequest(reason);
 }
 
 /** Generated code takes some broken fields for the end of the message. Throws WireError for them. */

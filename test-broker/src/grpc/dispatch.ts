@@ -1,7 +1,8 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { CallConnection, CallHost } from './call-host.js';
+import { goQuote } from './go-quote.js';
 import { type Refusal, readRequestHead } from './request-head.js';
-import { CONTENT_TYPE, STATUS_ONLY, statusOnlyHeaders } from './response-head.js';
+import { STATUS_ONLY, statusOnlyHeaders } from './response-head.js';
 import { ServedCall } from './served-call.js';
 import type { Method, Services } from './service.js';
 import { RpcError } from './status.js';
@@ -12,8 +13,9 @@ export function openCall(
   connection: CallConnection,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
 ): { readonly call: ServedCall; readonly service: string } | null {
-  const head = readRequestHead(headers);
+  const head = readRequestHead(headers, rawHeaders);
   if ('status' in head) {
     refuse(stream, head);
     return null;
@@ -28,6 +30,10 @@ export function serve(host: CallHost, call: ServedCall, service: string, service
   const method = methods?.get(call.method);
   if (!methods) call.fail(new RpcError('UNIMPLEMENTED', `unknown service ${service}`));
   else if (!method) call.fail(new RpcError('UNIMPLEMENTED', `unknown method ${call.method} for service ${service}`));
+  else if (call.encoding !== '' && call.encoding !== 'identity')
+    call.fail(
+      new RpcError('UNIMPLEMENTED', `grpc: Decompressor is not installed for grpc-encoding ${goQuote(call.encoding)}`),
+    );
   else run(call, method);
 }
 
@@ -35,7 +41,8 @@ function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
   // The client may be gone already; it gets no answer then, and nobody else misses it.
   stream.on('error', () => stream.destroy());
   if (stream.destroyed || stream.closed) return;
-  stream.respond(statusOnlyHeaders(refusal.status, refusal.message, CONTENT_TYPE, refusal.httpStatus), STATUS_ONLY);
+  const { status, message, contentType, httpStatus } = refusal;
+  stream.respond(statusOnlyHeaders(status, message, contentType, httpStatus), STATUS_ONLY);
   stream.resume();
   setImmediate(() => {
     if (!stream.destroyed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
@@ -45,9 +52,9 @@ function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
 function run(call: ServedCall, method: Method): void {
   call.begin(method.kind);
   if (method.kind === 'unary') {
-    call.onRequest((payload) => answer(call, () => method.handle(payload, call)));
+    call.onFirstRequest((payload) => answer(call, () => method.handle(payload, call)));
   } else if (method.kind === 'server-stream') {
-    call.onRequest((payload) => runStream(call, () => method.handle(payload, call)));
+    call.onOnlyRequest(method.check, (payload) => runStream(call, () => method.handle(payload, call)));
   } else {
     runStream(call, () => method.handle(call));
   }

@@ -3,7 +3,8 @@ import { decodeRequest } from './decode-request.js';
 import type { Method, StreamCall } from './service.js';
 import { RpcError } from './status.js';
 
-const { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus: Serving } = healthWire;
+const { HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse } = healthWire;
+const { HealthCheckResponse_ServingStatus: Serving } = healthWire;
 type ServingStatus = healthWire.HealthCheckResponse_ServingStatus;
 
 /** Full name of the service that {@link Health} serves. */
@@ -22,7 +23,15 @@ export class Health {
   /** The methods, to be served as `grpc.health.v1.Health`. */
   readonly methods: ReadonlyMap<string, Method> = new Map<string, Method>([
     ['Check', { kind: 'unary', handle: (payload) => this.#check(payload) }],
-    ['Watch', { kind: 'server-stream', handle: (payload, call) => this.#watch(payload, call) }],
+    ['List', { kind: 'unary', handle: (payload) => this.#list(payload) }],
+    [
+      'Watch',
+      {
+        kind: 'server-stream',
+        check: (payload) => void decodeRequest(HealthCheckRequest, payload),
+        handle: (payload, call) => this.#watch(payload, call),
+      },
+    ],
   ]);
 
   /** `proto.API` stops serving, as when the server shuts down; the server as a whole still says that it serves. */
@@ -41,6 +50,12 @@ export class Health {
     const status = this.#statuses.get(service);
     if (status === undefined) throw new RpcError('NOT_FOUND', 'unknown service');
     return HealthCheckResponse.encode({ status }).finish();
+  }
+
+  #list(payload: Buffer): Uint8Array {
+    decodeRequest(HealthListRequest, payload);
+    const statuses = new Map(Array.from(this.#statuses, ([service, status]) => [service, { status }]));
+    return HealthListResponse.encode({ statuses }).finish();
   }
 
   async #watch(payload: Buffer, call: StreamCall): Promise<void> {

@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { binaryMetadataFault } from './binary-metadata.js';
+import { goQuote } from './go-quote.js';
 import type { StatusName } from './status.js';
 
 /** What the headers of a request say, when they are those of a gRPC call. */
@@ -6,20 +8,23 @@ export interface RequestHead {
   /** Full name of the service, such as `proto.API`. */
   readonly service: string;
   readonly method: string;
-  /** Content type of the answer: that of the request, without parameters. */
+  /** Content type of the answer. */
   readonly contentType: string;
   /** Milliseconds that the client waits; null without a limit. */
   readonly timeout: number | null;
+  /** Name of the encoding of the messages; empty when none was given. */
+  readonly encoding: string;
 }
 
 /** Why a request is no gRPC call, and what it is answered with. */
 export interface Refusal {
+  readonly contentType: string;
   readonly httpStatus: number;
   readonly status: StatusName;
   readonly message: string;
 }
 
-const CONTENT_TYPE = /^application\/grpc(?:[+;].*)?$/i;
+const GRPC = 'application/grpc';
 const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   n: 1e-6,
   u: 1e-3,
@@ -28,51 +33,79 @@ const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   M: 60_000,
   H: 3_600_000,
 };
+/** Milliseconds: a shorter timeout is over before the call is looked at. */
+const SHORTEST_TIMEOUT = 1e-3;
 
-/** Reads the headers of a request, in the order of checks of grpc-go and with its texts. */
-export function readRequestHead(headers: IncomingHttpHeaders): RequestHead | Refusal {
-  const contentType = headers['content-type'] ?? '';
-  if (!CONTENT_TYPE.test(contentType))
-    return refuse(415, 'INVALID_ARGUMENT', `invalid gRPC request content-type ${JSON.stringify(contentType)}`);
-  const timeout = readTimeout(headers['grpc-timeout']);
-  if (typeof timeout === 'string') return refuse(400, 'INTERNAL', `malformed grpc-timeout: ${timeout}`);
+/**
+ * Reads the headers of a request, in the order of checks of grpc-go and with its texts. `raw` are names and values in
+ * turn, as they came.
+ */
+export function readRequestHead(headers: IncomingHttpHeaders, raw: readonly string[]): RequestHead | Refusal {
+  const given = headers['content-type'] ?? '';
+  const contentType = answeredType(given);
+  if (contentType === null)
+    return refuse(GRPC, 415, 'INVALID_ARGUMENT', `invalid gRPC request content-type ${goQuote(given)}`);
+  const fault = headerFault(raw);
+  if (fault !== null) return refuse(contentType, 400, 'INTERNAL', fault);
   const verb = headers[':method'] ?? '';
   if (verb !== 'POST')
     return refuse(
+      contentType,
       405,
       'INTERNAL',
-      `Received a HEADERS frame with :method ${JSON.stringify(verb)} which should be POST`,
+      `Received a HEADERS frame with :method ${goQuote(verb)} which should be POST`,
     );
-  const encoding = headers['grpc-encoding'];
-  if (encoding !== undefined && encoding !== '' && encoding !== 'identity')
-    return refuse(
-      200,
-      'UNIMPLEMENTED',
-      `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`,
-    );
-  return readPath(headers[':path'] ?? '', contentType.replace(/;.*/, ''), timeout);
-}
-
-function readPath(path: string, contentType: string, timeout: number | null): RequestHead | Refusal {
+  const timeout = lastTimeout(raw);
+  if (timeout !== null && timeout < SHORTEST_TIMEOUT)
+    return refuse(contentType, 200, 'DEADLINE_EXCEEDED', 'context deadline exceeded');
+  const path = headers[':path'] ?? '';
   const slash = path.lastIndexOf('/');
   if (!path.startsWith('/') || slash <= 0)
-    return refuse(200, 'UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);
-  return { service: path.slice(1, slash), method: path.slice(slash + 1), contentType, timeout };
+    return refuse(contentType, 200, 'UNIMPLEMENTED', `malformed method name: ${goQuote(path)}`);
+  const encoding = String(headers['grpc-encoding'] ?? '');
+  return { service: path.slice(1, slash), method: path.slice(slash + 1), contentType, timeout, encoding };
 }
 
-function refuse(httpStatus: number, status: StatusName, message: string): Refusal {
-  return { httpStatus, status, message };
+function refuse(contentType: string, httpStatus: number, status: StatusName, message: string): Refusal {
+  return { contentType, httpStatus, status, message };
 }
 
-/** Milliseconds, null without a limit, or what is wrong with the text. */
-function readTimeout(header: string | string[] | undefined): number | null | string {
-  if (header === undefined) return null;
-  const text = String(header);
-  if (text.length < 2) return `transport: timeout string is too short: ${JSON.stringify(text)}`;
-  if (text.length > 9) return `transport: timeout string is too long: ${JSON.stringify(text)}`;
+/** The content type of the answer: what follows `+` or `;` in that of the request comes back behind a `+`. */
+function answeredType(given: string): string | null {
+  if (given === GRPC) return GRPC;
+  if (!given.startsWith(`${GRPC}+`) && !given.startsWith(`${GRPC};`)) return null;
+  const subtype = given.slice(GRPC.length + 1);
+  return subtype === '' ? GRPC : `${GRPC}+${subtype}`;
+}
+
+/** What is wrong with the last malformed header; null when none is. */
+function headerFault(raw: readonly string[]): string | null {
+  let fault: string | null = null;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!;
+    const value = raw[at + 1]!;
+    if (name !== 'grpc-timeout') fault = binaryMetadataFault(name, value) ?? fault;
+    else {
+      const timeout = readTimeout(value);
+      if (typeof timeout === 'string') fault = `malformed grpc-timeout: ${timeout}`;
+    }
+  }
+  return fault;
+}
+
+/** Milliseconds of the last timeout among headers that are well-formed; null without one. */
+function lastTimeout(raw: readonly string[]): number | null {
+  const at = raw.lastIndexOf('grpc-timeout');
+  return at === -1 ? null : Number(readTimeout(raw[at + 1]!));
+}
+
+/** Milliseconds, or what is wrong with the text. */
+function readTimeout(text: string): number | string {
+  if (text.length < 2) return `transport: timeout string is too short: ${goQuote(text)}`;
+  if (text.length > 9) return `transport: timeout string is too long: ${goQuote(text)}`;
   const unit = TIMEOUT_UNITS[text.at(-1)!];
-  if (unit === undefined) return `transport: timeout unit is not recognized: ${JSON.stringify(text)}`;
+  if (unit === undefined) return `transport: timeout unit is not recognized: ${goQuote(text)}`;
   const digits = text.slice(0, -1);
-  if (!/^\d+$/.test(digits)) return `strconv.ParseUint: parsing ${JSON.stringify(digits)}: invalid syntax`;
+  if (!/^\d+$/.test(digits)) return `strconv.ParseUint: parsing ${goQuote(digits)}: invalid syntax`;
   return Number(digits) * unit;
 }

@@ -1,6 +1,9 @@
 import type { ServerHttp2Stream } from 'node:http2';
-import { FrameError, FrameSplitter } from 'liftbridge-client/protocol';
+import { FRAME_PREFIX, FrameError, FrameSplitter } from 'liftbridge-client/protocol';
 import { RpcError } from './status.js';
+
+/** The flag of a message that is compressed. */
+const COMPRESSED = 1;
 
 /** What the reader tells its call. */
 export interface RequestSink {
@@ -9,6 +12,13 @@ export interface RequestSink {
   /** The client has half-closed, and all messages were handled. */
   ended(): void;
   failed(error: unknown): void;
+}
+
+/** The request ended inside a message. A unary call has another status for it than a call with a stream. */
+export class UnexpectedEnd extends RpcError {
+  constructor() {
+    super('INTERNAL', 'unexpected EOF');
+  }
 }
 
 /** Cuts the messages out of the request stream of a call and hands them on, all of a chunk at once. */
@@ -69,13 +79,9 @@ export class RequestReader {
 
   #end(): void {
     if (this.#stopped) return;
-    try {
-      this.#splitter.finish();
-    } catch (error) {
-      this.#fail(this.#statusOf(error));
-      return;
-    }
-    this.#sink.ended();
+    // The server takes a prefix that is cut short for the end of the messages.
+    if (this.#splitter.buffered < FRAME_PREFIX) this.#sink.ended();
+    else this.#fail(new UnexpectedEnd());
   }
 
   #fail(error: unknown): void {
@@ -92,8 +98,8 @@ export class RequestReader {
         'RESOURCE_EXHAUSTED',
         `grpc: received message larger than max (${error.size} vs. ${this.#limit})`,
       );
-    if (error.reason === 'compressed')
-      return new RpcError('INTERNAL', 'grpc: compressed flag set with identity or empty encoding');
-    return new RpcError('INTERNAL', 'unexpected EOF');
+    if (error.flag > COMPRESSED)
+      return new RpcError('INTERNAL', `grpc: received unexpected payload format ${error.flag}`);
+    return new RpcError('INTERNAL', 'grpc: compressed flag set with identity or empty encoding');
   }
 }

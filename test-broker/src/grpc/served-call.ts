@@ -3,15 +3,16 @@ import { frame, WireError } from 'liftbridge-client/protocol';
 import type { ClockTimer } from '../clock.js';
 import type { Faults } from '../faults.js';
 import type { CallConnection, CallHost } from './call-host.js';
-import { undecodable } from './decode-request.js';
+import { UndecodableRequest, undecodable } from './decode-request.js';
 import type { RequestHead } from './request-head.js';
-import { RequestReader } from './request-reader.js';
+import { RequestReader, UnexpectedEnd } from './request-reader.js';
 import { ResponseWriter } from './response-writer.js';
 import type { DuplexCall, Method } from './service.js';
 import { RpcError, type StatusName } from './status.js';
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
+const SECOND_REQUEST = 'cardinality violation: received multiple request messages for non-client-streaming RPC';
 
 // Made once: an error's stack costs more than all else that the end of a call does.
 const ENDED = new RpcError('CANCELLED', 'the call has ended');
@@ -23,6 +24,8 @@ type Messages = (payloads: readonly Buffer[]) => Promise<void> | void;
 export class ServedCall implements DuplexCall {
   readonly method: string;
   readonly deadline: number | null;
+  /** Name of the encoding of the request's messages; empty when none was given. */
+  readonly encoding: string;
   readonly #host: CallHost;
   readonly #connection: CallConnection;
   readonly #stream: ServerHttp2Stream;
@@ -44,6 +47,7 @@ export class ServedCall implements DuplexCall {
     this.#stream = stream;
     this.#writer = new ResponseWriter(host, connection, stream, head);
     this.method = method;
+    this.encoding = head.encoding;
     this.deadline = timeout === null ? null : Date.now() + timeout;
     stream.on('error', (error: Error) => this.#settle(error));
     stream.once('aborted', () => this.#settle(CANCELLED));
@@ -106,8 +110,8 @@ export class ServedCall implements DuplexCall {
     });
   }
 
-  /** Reads the one message of a call whose request is not a stream. */
-  onRequest(handler: (payload: Buffer) => void): void {
+  /** Reads the first message of a unary call at once; what follows it is not looked at. */
+  onFirstRequest(handler: (payload: Buffer) => void): void {
     let taken = false;
     this.#reader = new RequestReader(this.#stream, this.#host.messageLimit, {
       messages: ([payload]) => {
@@ -116,12 +120,33 @@ export class ServedCall implements DuplexCall {
         handler(payload!);
       },
       ended: () => {
-        if (!taken) this.fail(new RpcError('INTERNAL', NO_REQUEST));
+        if (!taken) this.fail(new RpcError('UNKNOWN', 'EOF'));
         this.#end();
       },
       failed: (error) => {
-        if (!taken) this.fail(error);
+        if (!taken) this.fail(error instanceof UnexpectedEnd ? new RpcError('UNKNOWN', error.message) : error);
       },
+    });
+  }
+
+  /** Reads the only message of a call whose answer is a stream, and hands it on when the client has half-closed. */
+  onOnlyRequest(check: ((payload: Buffer) => void) | undefined, handler: (payload: Buffer) => void): void {
+    let request: Buffer | null = null;
+    this.#reader = new RequestReader(this.#stream, this.#host.messageLimit, {
+      messages: (payloads) => {
+        for (const payload of payloads) {
+          if (this.#over) return;
+          check?.(payload);
+          if (request !== null) throw new RpcError('INTERNAL', SECOND_REQUEST);
+          request = payload;
+        }
+      },
+      ended: () => {
+        if (request === null) this.fail(new RpcError('INTERNAL', NO_REQUEST));
+        else if (!this.#over) handler(request);
+        this.#end();
+      },
+      failed: (error) => this.fail(error),
     });
   }
 
@@ -165,8 +190,9 @@ export class ServedCall implements DuplexCall {
   }
 
   #statusOf(error: unknown): RpcError {
-    if (error instanceof RpcError) return error;
-    if (error instanceof WireError) return undecodable(error);
+    const known = error instanceof WireError ? undecodable(error) : error;
+    if (known instanceof UndecodableRequest && this.#kind !== 'unary') return known.onStream();
+    if (known instanceof RpcError) return known;
     this.#host.warn(`${this.method} failed`, error);
     return new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error));
   }

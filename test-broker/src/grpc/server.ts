@@ -207,8 +207,8 @@ export class GrpcServer implements CallHost, FaultTarget {
     this.#connections.add(connection);
     session.once('close', () => this.#connections.delete(connection));
     session.on('error', () => connection.cut());
-    session.on('stream', (stream, headers) => {
-      const opened = openCall(this, connection, stream, headers);
+    session.on('stream', (stream, headers, _flags, rawHeaders?: string[]) => {
+      const opened = openCall(this, connection, stream, headers, rawHeaders ?? []);
       if (!opened) return;
       const { call, service } = opened;
       this.#calls.add(call);

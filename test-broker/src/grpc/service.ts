@@ -39,7 +39,12 @@ export interface DuplexCall extends StreamCall {
 /** One method of a service; a handler fails a call by throwing an {@link RpcError}. */
 export type Method =
   | { readonly kind: 'unary'; handle(payload: Buffer, call: Call): Promise<Uint8Array> | Uint8Array }
-  | { readonly kind: 'server-stream'; handle(payload: Buffer, call: StreamCall): Promise<void> }
+  | {
+      readonly kind: 'server-stream';
+      /** Throws for a payload that cannot be decoded, as soon as it is there; `handle` waits for the client's half-close. */
+      check?(payload: Buffer): void;
+      handle(payload: Buffer, call: StreamCall): Promise<void>;
+    }
   | { readonly kind: 'duplex'; handle(call: DuplexCall): Promise<void> };
 
 /** Services by full name (`proto.API`), and their methods by name. */

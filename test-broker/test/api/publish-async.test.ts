@@ -116,7 +116,7 @@ describe('PublishAsync', () => {
     const end = await api.rawStream('PublishAsync', Buffer.from('1a02c328', 'hex'));
     expect(end).toEqual({
       status: 'INTERNAL',
-      message: 'grpc: error unmarshalling request: string field contains invalid UTF-8',
+      message: 'grpc: failed to unmarshal the received message: string field contains invalid UTF-8',
     });
   });
 
