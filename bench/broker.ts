@@ -5,6 +5,7 @@ import { credentials } from '@grpc/grpc-js';
 import { type Client, connect } from 'liftbridge-client';
 import { wire } from 'liftbridge-client/protocol';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
+import { APIClient } from '../test/support/grpc-js-api.js';
 import type { Memory, Question } from './broker-process.js';
 import type { Round } from './peer.js';
 import { start, startPeer } from './peer-process.js';
@@ -102,7 +103,7 @@ async function creationRow(brokers: number): Promise<Row> {
 /** Seconds that it takes to create all streams on new brokers. */
 async function creation(brokers: number): Promise<number> {
   await using process = await BrokerProcess.start({ brokers });
-  const api = new wire.APIClient(process.addresses[0]!, credentials.createInsecure());
+  const api = new APIClient(process.addresses[0]!, credentials.createInsecure());
   const begun = performance.now();
   let next = 0;
   const creating = Array.from({ length: AT_ONCE }, async () => {
@@ -114,7 +115,7 @@ async function creation(brokers: number): Promise<number> {
   return seconds;
 }
 
-function createStream(api: wire.APIClient, name: string): Promise<void> {
+function createStream(api: APIClient, name: string): Promise<void> {
   const request = wire.CreateStreamRequest.fromPartial({ name, subject: name, partitions: PARTITIONS });
   return new Promise((resolve, reject) => api.createStream(request, (error) => (error ? reject(error) : resolve())));
 }

@@ -12,7 +12,7 @@ const target = join(root, 'src/protocol/generated');
 const require = createRequire(import.meta.url);
 
 const OPTIONS = [
-  'outputServices=grpc-js',
+  'outputServices=generic-definitions',
   'env=both', // bytes are views of what was received, not copies
   'forceLong=bigint',
   'esModuleInterop=true',

@@ -1,10 +1,11 @@
 import { credentials } from '@grpc/grpc-js';
 import { wire } from 'liftbridge-client/protocol';
+import { APIClient } from '../../test/support/grpc-js-api.js';
 import { type Peer, pipeline, servePeer } from '../peer.js';
 
 /** A bare loop over grpc-js with generated codecs: what one writes without this client. */
 servePeer(async (address): Promise<Peer> => {
-  const client = new wire.APIClient(address.split(',')[0]!, credentials.createInsecure());
+  const client = new APIClient(address.split(',')[0]!, credentials.createInsecure());
   return {
     async publish({ stream, messages, size, inFlight, partitions }) {
       const value = Buffer.alloc(size, 'v');

@@ -3,7 +3,7 @@ import { sleep } from '../async/timers.js';
 import { ConnectionError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { DataSession } from '../transport/duplex.js';
-import { RpcFailure } from '../transport/status.js';
+import { RpcFailure, Status } from '../transport/status.js';
 import { UnaryChannel, type UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
 import { formatAddress } from './addresses.js';
@@ -104,6 +104,7 @@ export class BrokerConnection implements Candidate, Witness {
       return response;
     } catch (error) {
       this.#judge(error, bounds.timeout);
+      if (isOverdue(error)) void this.#session?.checkLiveness();
       throw error;
     } finally {
       this.inFlight--;
@@ -129,10 +130,10 @@ export class BrokerConnection implements Candidate, Witness {
     const sessions = [...this.#sessions];
     this.#sessions.clear();
     this.#session = null;
-    this.#channel?.close();
+    const channel = this.#channel;
     this.#channel = null;
     this.connectedSince = null;
-    await Promise.all(sessions.map((session) => session.close()));
+    await Promise.all([channel?.close(), ...sessions.map((session) => session.close())]);
   }
 
   /** Closes everything for good. */
@@ -174,7 +175,10 @@ export class BrokerConnection implements Candidate, Witness {
     this.connectedSince = null;
     // A draining session still serves its streams: it is kept until the connection closes.
     for (const known of this.#sessions) if (known.state === 'closed') this.#sessions.delete(known);
-    if (session.state === 'closed') this.#judge(failure);
+    if (session.state !== 'closed') return;
+    this.#judge(failure);
+    // What took one connection to the broker may have taken the other one too.
+    if (failure?.connection === 'lost') void this.#channel?.checkLiveness();
   }
 
   #unary(): UnaryChannel {
@@ -248,4 +252,12 @@ export class BrokerConnection implements Candidate, Witness {
     this.#settings.options.logger.warn({ broker: this.id, address: this.address, error }, 'broker disconnected');
     this.#settings.hub.emit('disconnect', { broker: { id: this.id, address: this.address }, error });
   }
+}
+
+/** Whether a call ended as it does when the broker has vanished. */
+function isOverdue(error: unknown): boolean {
+  return (
+    error instanceof RpcFailure &&
+    (error.connection === 'lost' || (error.code === Status.DEADLINE_EXCEEDED && error.sent))
+  );
 }

@@ -1,5 +1,4 @@
 import { monotonicNow } from '../async/clock.js';
-import { APIService } from '../protocol/generated/api.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import { ATTEMPT_SHARE, type Caller } from './caller.js';
@@ -7,10 +6,11 @@ import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
 import type { Sightings, Testimony } from './sightings.js';
 import { inSlices } from './time-slices.js';
+import { definitionOf } from './unary-calls.js';
 import { withDeadline } from './waiting.js';
 
 /** FetchMetadata with its answer left in bytes, to be read in slices. */
-const FETCH_METADATA = { ...APIService.fetchMetadata, responseDeserialize: (bytes: Buffer): Buffer => bytes };
+const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffer): Buffer => bytes };
 
 const LAST_WORD = 200;
 

@@ -1,8 +1,6 @@
 import { ClosedError, ConnectionError, type LiftbridgeError } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
-import { APIService } from '../protocol/generated/api.js';
 import type { DataSession } from '../transport/duplex.js';
-import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
 import { type CallBounds, Caller, outOfTime } from './caller.js';
 import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
@@ -17,7 +15,7 @@ import type { MetadataAnswer } from './metadata-reader.js';
 import { Pool } from './pool.js';
 import { Prober } from './prober.js';
 import { Sightings, type Testimony } from './sightings.js';
-import { operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
+import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
 import { type Deadline, withDeadline } from './waiting.js';
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
@@ -273,12 +271,6 @@ export class Router implements Cluster {
     const text = `${operation} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
     return new ConnectionError(text, { operation, broker, reason: 'no-broker', outcome: 'not-sent' });
   }
-}
-
-function definitionOf<Method extends UnaryMethod>(
-  method: Method,
-): UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>> {
-  return APIService[method] as unknown as UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>>;
 }
 
 function tooSlow(broker: string, timeout: number): LiftbridgeError {

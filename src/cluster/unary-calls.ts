@@ -1,18 +1,36 @@
 import type { Operation } from '../errors.js';
-import type { APIService } from '../protocol/generated/api.js';
+import { APIDefinition } from '../protocol/generated/api.js';
+import { type UnaryMethodDefinition, unaryMethod } from '../transport/unary.js';
+
+type Methods = (typeof APIDefinition)['methods'];
 
 /** Names of the unary RPCs, as the generated service writes them: 'createStream', 'fetchMetadata', ... */
 export type UnaryMethod = {
-  [Name in keyof APIService]: APIService[Name] extends { requestStream: false; responseStream: false } ? Name : never;
-}[keyof APIService];
+  [Name in keyof Methods]: Methods[Name] extends { requestStream: false; responseStream: false } ? Name : never;
+}[keyof Methods];
 
-/** What is sent to a method. */
-export type UnaryRequest<Method extends UnaryMethod> = Parameters<APIService[Method]['requestSerialize']>[0];
+/** The request message of a method. */
+export type UnaryRequest<Method extends UnaryMethod> = Parameters<Methods[Method]['requestType']['encode']>[0];
 
-/** What a method answers. */
-export type UnaryResponse<Method extends UnaryMethod> = ReturnType<APIService[Method]['responseDeserialize']>;
+/** The response message of a method. */
+export type UnaryResponse<Method extends UnaryMethod> = ReturnType<Methods[Method]['responseType']['decode']>;
 
 /** The name of the RPC as error texts show it: 'createStream' is `CreateStream`. */
 export function operationOf(method: UnaryMethod): Operation {
   return (method.charAt(0).toUpperCase() + method.slice(1)) as Operation;
+}
+
+const definitions = new Map<UnaryMethod, unknown>();
+
+/** Path and codecs of a method. */
+export function definitionOf<Method extends UnaryMethod>(
+  method: Method,
+): UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>> {
+  type Definition = UnaryMethodDefinition<UnaryRequest<Method>, UnaryResponse<Method>>;
+  const known = definitions.get(method) as Definition | undefined;
+  if (known !== undefined) return known;
+  const { fullName, methods } = APIDefinition;
+  const definition = unaryMethod(fullName, methods[method] as never) as Definition;
+  definitions.set(method, definition);
+  return definition;
 }

@@ -2,7 +2,7 @@ import { type Operation, statusName } from './operations.js';
 import type { ErrorContext, LiftbridgeError } from './root.js';
 import { STATUS_RULES, type StatusMeaning, type StatusRule } from './status-rules.js';
 
-/** A gRPC status as it came; the errors of grpc-js have this shape. */
+/** A gRPC status as it came. */
 export interface RpcStatus {
   readonly code: number;
   readonly details: string;

@@ -1,5 +1,4 @@
 import { type ConnectionOptions, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
-import { ChannelCredentials } from '@grpc/grpc-js';
 
 /** @inline */
 type Pem = string | Buffer | readonly (string | Buffer)[];
@@ -65,13 +64,4 @@ function identityCheck(
     if (refusal === undefined) return undefined;
     return Object.assign(new Error(refusal.message, { cause: refusal }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   };
-}
-
-/** The same for grpc-js. */
-export function channelCredentials(tls: TlsOptions | undefined): ChannelCredentials {
-  if (tls === undefined) return ChannelCredentials.createInsecure();
-  return ChannelCredentials.createFromSecureContext(secureContext(tls), {
-    rejectUnauthorized: tls.rejectUnauthorized ?? true,
-    ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: identityCheck(tls.checkServerIdentity) }),
-  });
 }

@@ -39,6 +39,7 @@ export class DuplexStream {
   #paused = false;
   #readToEnd = false;
   #settled = false;
+  #deadline: number | undefined;
   #cleanup: (() => void)[] = [];
 
   /** Made by `DataSession.open`. */
@@ -53,6 +54,11 @@ export class DuplexStream {
   /** Bytes written but not yet taken by the peer's flow control. */
   get pendingBytes(): number {
     return this.#outbox.pending;
+  }
+
+  /** When the stream must have ended, as of `monotonicNow()`. @internal */
+  get deadline(): number | undefined {
+    return this.#deadline;
   }
 
   /** False once nothing more can be written: half-closed or ended. A write after that is dropped. */
@@ -112,6 +118,7 @@ export class DuplexStream {
 
   /** Lets `deadline` (as of `monotonicNow()`) and `signal` end the stream. @internal */
   limit(deadline: number | undefined, signal: AbortSignal | undefined): void {
+    this.#deadline = deadline;
     if (deadline !== undefined) this.#startDeadline(deadline);
     if (signal === undefined || this.#settled) return;
     const onAbort = () => this.cancel(abortText(signal));

@@ -9,9 +9,9 @@ import type { ConnectionReason } from './connection-reason.js';
 import { connectOptions, tlsOptions } from './credentials.js';
 import { authorityOf, type Dialled, dial } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
-import { Keepalive } from './keepalive.js';
 import type { MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';
+import { PeerWatch } from './peer-watch.js';
 import { type RpcFailure, resetName, Status } from './status.js';
 import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
 
@@ -45,7 +45,7 @@ export class DataSession {
   #connecting: Promise<void> | undefined;
   #session: ClientHttp2Session | undefined;
   #socket: Socket | undefined;
-  #keepalive: Keepalive | undefined;
+  #watcher: PeerWatch | undefined;
   #failure: RpcFailure | undefined;
   #goaway: { readonly code: number; readonly lastStreamId: number } | undefined;
 
@@ -112,7 +112,7 @@ export class DataSession {
       onClose();
       throw this.#failure;
     }
-    this.#keepalive = this.#startKeepalive(session, socket);
+    this.#watcher = this.#startWatch(session, socket);
   }
 
   #lost(reason: ConnectionReason, cause?: unknown, note?: string): RpcFailure {
@@ -132,7 +132,7 @@ export class DataSession {
     if (this.#state === 'closed' || this.#state === state) return;
     this.#state = state;
     this.#failure ??= failure;
-    if (state === 'closed') this.#keepalive?.stop();
+    if (state === 'closed') this.#watcher?.stop();
     const listeners = [...this.#listeners];
     this.#listeners.clear();
     for (const listener of listeners) listener(this.#failure);
@@ -150,8 +150,41 @@ export class DataSession {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Opens a stream. Never throws: on a session that is not open the stream ends at once, as not processed. */
+  /** Bytes received so far. Unchanged since a request was sent: nothing has been heard of the peer since. */
+  get received(): number {
+    return this.#socket?.bytesRead ?? 0;
+  }
+
+  /**
+   * True when the session should not be written to before `checkLiveness` has resolved: nothing was heard of the peer for ten
+   * seconds, or a check is under way. A new stream waits for that by itself.
+   */
+  get stale(): boolean {
+    return this.#watcher?.stale ?? false;
+  }
+
+  /**
+   * Asks the peer whether it is there. Resolves true as soon as anything is received; when nothing is within 750 ms, closes
+   * the session as lost and resolves false. Call it when an answer is overdue. Concurrent calls share one check.
+   */
+  async checkLiveness(): Promise<boolean> {
+    return (await this.#watcher?.check()) ?? false;
+  }
+
+  /**
+   * Opens a stream. Never throws: on a session that is not open the stream ends at once, as not processed. On a stale session
+   * the stream is held until the peer has been heard; when it is not, the stream ends as not processed.
+   */
   open(path: string, options: OpenOptions = {}): DuplexStream {
+    const stream = this.#prepare(options);
+    if (!this.#streams.has(stream)) return stream;
+    if (this.stale) void this.checkLiveness().then(() => this.#start(stream, path, options.metadata));
+    else this.#start(stream, path, options.metadata);
+    return stream;
+  }
+
+  /** A stream with its limits; the session has it unless it has ended already. */
+  #prepare(options: OpenOptions): DuplexStream {
     const { maxReceiveBytes = 4 * 1024 * 1024 } = this.#options;
     const stream = new DuplexStream(this.#owner, options.maxMessageBytes ?? maxReceiveBytes);
     if (this.#state !== 'open') {
@@ -159,10 +192,8 @@ export class DataSession {
       stream.fail(lostEnd(failure, false));
       return stream;
     }
-    const deadline = deadlineOf(options);
     this.#streams.add(stream);
-    stream.limit(deadline, options.signal);
-    this.#start(stream, path, deadline);
+    stream.limit(deadlineOf(options), options.signal);
     return stream;
   }
 
@@ -178,12 +209,14 @@ export class DataSession {
     return lostEnd(this.#failure ?? this.#lost('lost'), id !== undefined && !beyond, received);
   }
 
-  #start(stream: DuplexStream, path: string, deadline: number | undefined): void {
-    const refuse = (error: unknown) =>
-      stream.fail(transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${String(error)}`, false));
+  #start(stream: DuplexStream, path: string, own: MetadataEntries | undefined): void {
+    const refuse = (cause: unknown) =>
+      stream.fail(
+        transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${String(cause)}`, false, {}, { cause }),
+      );
     const request = (metadata: MetadataEntries) => {
       try {
-        this.#request(stream, path, deadline, metadata);
+        this.#request(stream, path, own === undefined ? metadata : { ...metadata, ...own });
       } catch (error) {
         refuse(error);
       }
@@ -197,13 +230,13 @@ export class DataSession {
     }
   }
 
-  #request(stream: DuplexStream, path: string, deadline: number | undefined, metadata: MetadataEntries): void {
+  #request(stream: DuplexStream, path: string, metadata: MetadataEntries): void {
     if (!this.#streams.has(stream)) return;
     if (this.#state !== 'open' || this.#session === undefined) {
       stream.fail(lostEnd(this.#failure ?? this.#lost('lost'), false));
       return;
     }
-    const timeout = deadline === undefined ? undefined : deadline - monotonicNow();
+    const timeout = stream.deadline === undefined ? undefined : stream.deadline - monotonicNow();
     const scheme = tlsOptions(this.#options.tls) === undefined ? 'http' : 'https';
     const headers = requestHeaders({ scheme, authority: this.#address, path, timeout }, metadata);
     stream.attach(this.#session.request(headers, { endStream: false }));
@@ -213,33 +246,34 @@ export class DataSession {
    * Asks with a small call, and with a PING only when that stays unanswered: gRPC servers in Go count a PING more often than
    * every five minutes as abuse and end the connection after the third ("too_many_pings"), while a call resets their count.
    */
-  #startKeepalive(session: ClientHttp2Session, socket: Socket): Keepalive {
-    const { keepaliveTime = 30_000, keepaliveTimeout = 15_000, logger } = this.#options;
-    return new Keepalive({
-      time: keepaliveTime,
-      timeout: keepaliveTimeout,
+  #startWatch(session: ClientHttp2Session, socket: Socket): PeerWatch {
+    const { keepaliveTime = 30_000, keepaliveTimeout = 15_000, keepaliveWithoutStreams = true, logger } = this.#options;
+    return new PeerWatch({
+      keepaliveTime,
+      keepaliveTimeout,
       received: () => socket.bytesRead,
-      ask: (urgent) => {
-        if (urgent && !session.destroyed) session.ping(() => {});
-        else this.#checkHealth(keepaliveTimeout);
-      },
-      dead: () => {
+      inUse: () => keepaliveWithoutStreams || this.#streams.size > 0,
+      call: (timeout) => this.#checkHealth(timeout),
+      ping: () =>
+        new Promise((resolve) => {
+          if (session.destroyed || !session.ping(() => resolve())) resolve();
+        }),
+      dead: (silence) => {
         logger?.warn({ broker: this.#address }, 'broker went silent, connection given up');
-        this.#shut(
-          'closed',
-          this.#lost('lost', undefined, `no sign of life for ${keepaliveTime + keepaliveTimeout} ms`),
-        );
+        this.#shut('closed', this.#lost('lost', undefined, `no sign of life for ${silence} ms`));
         socket.destroy();
       },
     });
   }
 
-  #checkHealth(timeout: number): void {
+  async #checkHealth(timeout: number): Promise<void> {
+    const check = this.#prepare({ timeout });
     // Any answer will do, also UNIMPLEMENTED.
-    const check = this.open(LIVENESS_PATH, { timeout });
     check.onFrames(() => {});
     check.send(new Uint8Array(0));
     check.halfClose();
+    if (this.#streams.has(check)) this.#start(check, LIVENESS_PATH, undefined);
+    await check.ended;
   }
 
   /** Ends every stream as UNAVAILABLE and closes the connection. Idempotent; resolves when the socket is closed. */

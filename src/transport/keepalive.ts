@@ -6,6 +6,8 @@ export interface KeepaliveOptions {
   readonly timeout: number;
   /** Bytes received so far. */
   readonly received: () => number;
+  /** Whether the peer may be asked now; default: always. */
+  readonly inUse?: () => boolean;
   /** Asks the peer for a sign of life; `urgent` is the second and last time. */
   readonly ask: (urgent: boolean) => void;
   /** Called once when the peer is taken for dead. */
@@ -46,9 +48,9 @@ export class Keepalive {
   }
 
   readonly #listen = (): void => {
-    const { time, timeout, ask } = this.#options;
+    const { time, timeout, ask, inUse } = this.#options;
     if (!this.#heard()) this.#silentSteps++;
-    if (this.#silentSteps < STEPS) {
+    if (this.#silentSteps < STEPS || inUse?.() === false) {
       this.#wait(time / STEPS, this.#listen);
       return;
     }

@@ -15,5 +15,7 @@ export interface PeerOptions {
   readonly keepaliveTime?: number | undefined;
   /** It has so long to answer. Default 15_000. */
   readonly keepaliveTimeout?: number | undefined;
+  /** False leaves a peer alone while no stream is open. Default true. */
+  readonly keepaliveWithoutStreams?: boolean | undefined;
   readonly logger?: TransportLogger | undefined;
 }

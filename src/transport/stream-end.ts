@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { receivedMetadata } from './call-headers.js';
 import type { ConnectionReason } from './connection-reason.js';
-import type { ReceivedMetadata } from './metadata.js';
+import type { MetadataEntries, ReceivedMetadata } from './metadata.js';
 import {
   decodeStatusMessage,
   type RpcFailure,
@@ -31,6 +31,8 @@ export interface StreamEnd {
   readonly processed: boolean;
   /** Why the connection was not there, when that is what ended the stream. */
   readonly connection?: ConnectionReason;
+  /** The error beneath, where there is one. */
+  readonly cause?: unknown;
 }
 
 /** Options of one stream. */
@@ -41,6 +43,8 @@ export interface OpenOptions {
   readonly deadline?: number | undefined;
   /** Cancels the stream. */
   readonly signal?: AbortSignal | undefined;
+  /** Metadata of this call, besides that of the session. */
+  readonly metadata?: MetadataEntries | undefined;
   /** Largest message to accept, in bytes; default: the session's `maxReceiveBytes`. */
   readonly maxMessageBytes?: number | undefined;
 }
@@ -57,8 +61,9 @@ export function transportEnd(
   message: string,
   processed: boolean,
   received: Received = {},
-  connection?: ConnectionReason,
+  origin: { readonly connection?: ConnectionReason | undefined; readonly cause?: unknown } = {},
 ): StreamEnd {
+  const { connection, cause } = origin;
   return {
     code,
     codeName: statusName(code),
@@ -68,12 +73,13 @@ export function transportEnd(
     transport: true,
     processed,
     ...(connection === undefined ? {} : { connection }),
+    ...(cause === undefined ? {} : { cause }),
   };
 }
 
 /** The end of a stream whose connection went away or never was there. */
 export function lostEnd(failure: RpcFailure, processed: boolean, received: Received = {}): StreamEnd {
-  return transportEnd(failure.code, failure.details, processed, received, failure.connection);
+  return transportEnd(failure.code, failure.details, processed, received, failure);
 }
 
 /** The end of a stream that its peer reset. REFUSED_STREAM is a promise that nothing was done. */

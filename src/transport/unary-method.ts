@@ -1,29 +1,26 @@
-import * as wire from '../protocol/generated/api.js';
-
-/** One unary RPC, as the generated service definitions describe it (`APIService.fetchMetadata` and so on). */
+/** One unary RPC: its path, and how its two messages are encoded. */
 export interface UnaryMethodDefinition<Request, Response> {
+  /** Path of the request, such as `/proto.API/FetchMetadata`. */
   readonly path: string;
-  readonly requestStream: false;
-  readonly responseStream: false;
-  readonly requestSerialize: (request: Request) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => Response;
+  encode(request: Request): Uint8Array;
+  decode(bytes: Buffer): Response;
 }
 
-/** How a message type is encoded. */
-interface Encoder {
-  encode(message: never): { finish(): Uint8Array };
+/** A message type of the generated code. */
+interface Codec<Message> {
+  encode(message: Message): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): Message;
 }
 
-/** Requests that carry user data. The serializers of the generated definitions copy each request once more after encoding it. */
-const encoders: ReadonlyMap<string, Encoder> = new Map<string, Encoder>([
-  [wire.APIService.publish.path, wire.PublishRequest],
-  [wire.APIService.publishToSubject.path, wire.PublishToSubjectRequest],
-]);
-
-/** The bytes of a request, copied no more than needed. */
-export function encodeRequest<Request>(method: UnaryMethodDefinition<Request, unknown>, request: Request): Buffer {
-  const encoder = encoders.get(method.path);
-  if (encoder === undefined) return method.requestSerialize(request);
-  const bytes = encoder.encode(request as never).finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** The definition of a method of the generated service `fullName`, such as `proto.API`. */
+export function unaryMethod<Request, Response>(
+  fullName: string,
+  method: { readonly name: string; readonly requestType: Codec<Request>; readonly responseType: Codec<Response> },
+): UnaryMethodDefinition<Request, Response> {
+  const { name, requestType, responseType } = method;
+  return {
+    path: `/${fullName}/${name}`,
+    encode: (request) => requestType.encode(request).finish(),
+    decode: (bytes) => responseType.decode(bytes),
+  };
 }

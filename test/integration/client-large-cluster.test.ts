@@ -1,7 +1,8 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { connect } from '../../src/index.js';
-import { APIService, FetchMetadataResponse, type PartitionMetadata } from '../../src/protocol/generated/api.js';
+import { FetchMetadataResponse, type PartitionMetadata } from '../../src/protocol/generated/api.js';
+import { APIService } from '../support/grpc-js-api.js';
 import { longestTurn } from '../support/longest-turn.js';
 
 const PARTITIONS = 10_000;

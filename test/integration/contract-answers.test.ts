@@ -11,13 +11,13 @@ import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, connect, type LiftbridgeError, type Metadata, partitionByKey } from '../../src/index.js';
 import {
-  APIService,
   type FetchMetadataRequest,
   FetchMetadataResponse,
   type PublishRequest,
   PublishResponse,
 } from '../../src/protocol/generated/api.js';
 import { Certificates } from '../support/certificates.js';
+import { APIService } from '../support/grpc-js-api.js';
 import { StubServer } from '../support/stub-server.js';
 
 let broker: TestBroker;

@@ -2,6 +2,7 @@ import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { wire } from 'liftbridge-client/protocol';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { APIClient } from '../support/grpc-js-api.js';
 
 const { EARLIEST } = wire.StartPosition;
 const MESSAGES = 3_000;
@@ -16,11 +17,11 @@ const request = (value: string, more: Partial<wire.PublishRequest> = {}): wire.P
 
 describe('a bare grpc-js client with generated code', () => {
   let broker: TestBroker;
-  let client: wire.APIClient;
+  let client: APIClient;
 
   beforeAll(async () => {
     broker = await TestBroker.start();
-    client = new wire.APIClient(broker.addresses[0]!, credentials.createInsecure());
+    client = new APIClient(broker.addresses[0]!, credentials.createInsecure());
   });
   afterAll(async () => {
     client.close();

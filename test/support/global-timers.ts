@@ -9,6 +9,7 @@ export const clearInterval: typeof globalThis.clearInterval = (timer) => globalT
 export const setImmediate = (...args: Parameters<typeof globalThis.setImmediate>) => globalThis.setImmediate(...args);
 export const clearImmediate: typeof globalThis.clearImmediate = (immediate) => globalThis.clearImmediate(immediate);
 export const monotonicNow = (): number => performance.now();
+export const wallNow = (): number => Date.now();
 export const LONGEST_DELAY_MS = 0x7fffffff;
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {

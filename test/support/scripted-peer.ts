@@ -22,6 +22,8 @@ export class ScriptedPeer {
   readonly sockets = new Set<Socket>();
   /** The headers of every call so far. */
   readonly calls: IncomingHttpHeaders[] = [];
+  /** Connections so far. */
+  accepted = 0;
   readonly #server: Http2Server;
 
   private constructor(server: Http2Server) {
@@ -37,6 +39,7 @@ export class ScriptedPeer {
     const server = tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings });
     const peer = new ScriptedPeer(server);
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      peer.accepted++;
       peer.sockets.add(socket);
       socket.on('error', () => {});
       socket.once('close', () => peer.sockets.delete(socket));

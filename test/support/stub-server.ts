@@ -8,7 +8,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { UnaryMethod, UnaryRequest, UnaryResponse } from '../../src/cluster/unary-calls.js';
-import { APIService, type FetchMetadataResponse } from '../../src/protocol/generated/api.js';
+import type { FetchMetadataResponse } from '../../src/protocol/generated/api.js';
+import { APIService } from './grpc-js-api.js';
 
 /** What a method does with one call: answers, fails with a status, or stays silent for ever. */
 export type Reply<Method extends UnaryMethod> =

@@ -6,22 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleBidiStreamingCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 
 /**
  * The gRPC API of Liftbridge, as clients and brokers exchange it.
@@ -5577,476 +5561,157 @@ export const ActivityStreamEvent: MessageFns<ActivityStreamEvent> = {
 };
 
 /** Every broker of a cluster serves all of it. */
-export type APIService = typeof APIService;
-export const APIService = {
-  /** Creates a stream. ALREADY_EXISTS when the name is taken. */
-  createStream: {
-    path: "/proto.API/CreateStream" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateStreamRequest): Buffer => Buffer.from(CreateStreamRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateStreamRequest => CreateStreamRequest.decode(value),
-    responseSerialize: (value: CreateStreamResponse): Buffer =>
-      Buffer.from(CreateStreamResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateStreamResponse => CreateStreamResponse.decode(value),
-  },
-  /** Deletes a stream. NOT_FOUND when there is none. */
-  deleteStream: {
-    path: "/proto.API/DeleteStream" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteStreamRequest): Buffer => Buffer.from(DeleteStreamRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteStreamRequest => DeleteStreamRequest.decode(value),
-    responseSerialize: (value: DeleteStreamResponse): Buffer =>
-      Buffer.from(DeleteStreamResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteStreamResponse => DeleteStreamResponse.decode(value),
-  },
-  /** Pauses partitions. NOT_FOUND when the stream or one of them does not exist. */
-  pauseStream: {
-    path: "/proto.API/PauseStream" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PauseStreamRequest): Buffer => Buffer.from(PauseStreamRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PauseStreamRequest => PauseStreamRequest.decode(value),
-    responseSerialize: (value: PauseStreamResponse): Buffer => Buffer.from(PauseStreamResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PauseStreamResponse => PauseStreamResponse.decode(value),
-  },
-  /** Sets or clears the readonly flag of partitions. */
-  setStreamReadonly: {
-    path: "/proto.API/SetStreamReadonly" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: SetStreamReadonlyRequest): Buffer =>
-      Buffer.from(SetStreamReadonlyRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): SetStreamReadonlyRequest => SetStreamReadonlyRequest.decode(value),
-    responseSerialize: (value: SetStreamReadonlyResponse): Buffer =>
-      Buffer.from(SetStreamReadonlyResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): SetStreamReadonlyResponse => SetStreamReadonlyResponse.decode(value),
-  },
-  /** Streams the messages of a partition from its leader or a replica. */
-  subscribe: {
-    path: "/proto.API/Subscribe" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: SubscribeRequest): Buffer => Buffer.from(SubscribeRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): SubscribeRequest => SubscribeRequest.decode(value),
-    responseSerialize: (value: Message): Buffer => Buffer.from(Message.encode(value).finish()),
-    responseDeserialize: (value: Buffer): Message => Message.decode(value),
-  },
-  /** Tells brokers, streams and groups; every broker answers. */
-  fetchMetadata: {
-    path: "/proto.API/FetchMetadata" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: FetchMetadataRequest): Buffer => Buffer.from(FetchMetadataRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FetchMetadataRequest => FetchMetadataRequest.decode(value),
-    responseSerialize: (value: FetchMetadataResponse): Buffer =>
-      Buffer.from(FetchMetadataResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FetchMetadataResponse => FetchMetadataResponse.decode(value),
-  },
-  /** Tells the exact state of a partition; only its leader answers. */
-  fetchPartitionMetadata: {
-    path: "/proto.API/FetchPartitionMetadata" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: FetchPartitionMetadataRequest): Buffer =>
-      Buffer.from(FetchPartitionMetadataRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FetchPartitionMetadataRequest => FetchPartitionMetadataRequest.decode(value),
-    responseSerialize: (value: FetchPartitionMetadataResponse): Buffer =>
-      Buffer.from(FetchPartitionMetadataResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FetchPartitionMetadataResponse =>
-      FetchPartitionMetadataResponse.decode(value),
-  },
-  /** Publishes one message. Waits for its ack only when the call has a deadline. */
-  publish: {
-    path: "/proto.API/Publish" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PublishRequest): Buffer => Buffer.from(PublishRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PublishRequest => PublishRequest.decode(value),
-    responseSerialize: (value: PublishResponse): Buffer => Buffer.from(PublishResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PublishResponse => PublishResponse.decode(value),
-  },
-  /** Publishes any number of messages; responses come as acks arrive. */
-  publishAsync: {
-    path: "/proto.API/PublishAsync" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: PublishRequest): Buffer => Buffer.from(PublishRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PublishRequest => PublishRequest.decode(value),
-    responseSerialize: (value: PublishResponse): Buffer => Buffer.from(PublishResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PublishResponse => PublishResponse.decode(value),
-  },
-  /** Publishes to a NATS subject. */
-  publishToSubject: {
-    path: "/proto.API/PublishToSubject" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PublishToSubjectRequest): Buffer =>
-      Buffer.from(PublishToSubjectRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PublishToSubjectRequest => PublishToSubjectRequest.decode(value),
-    responseSerialize: (value: PublishToSubjectResponse): Buffer =>
-      Buffer.from(PublishToSubjectResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PublishToSubjectResponse => PublishToSubjectResponse.decode(value),
-  },
-  /** Stores a cursor; only the leader of its cursors partition answers. */
-  setCursor: {
-    path: "/proto.API/SetCursor" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: SetCursorRequest): Buffer => Buffer.from(SetCursorRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): SetCursorRequest => SetCursorRequest.decode(value),
-    responseSerialize: (value: SetCursorResponse): Buffer => Buffer.from(SetCursorResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): SetCursorResponse => SetCursorResponse.decode(value),
-  },
-  /** Reads a cursor; only the leader of its cursors partition answers. */
-  fetchCursor: {
-    path: "/proto.API/FetchCursor" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: FetchCursorRequest): Buffer => Buffer.from(FetchCursorRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FetchCursorRequest => FetchCursorRequest.decode(value),
-    responseSerialize: (value: FetchCursorResponse): Buffer => Buffer.from(FetchCursorResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FetchCursorResponse => FetchCursorResponse.decode(value),
-  },
-  /** Adds a member to a group. */
-  joinConsumerGroup: {
-    path: "/proto.API/JoinConsumerGroup" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: JoinConsumerGroupRequest): Buffer =>
-      Buffer.from(JoinConsumerGroupRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): JoinConsumerGroupRequest => JoinConsumerGroupRequest.decode(value),
-    responseSerialize: (value: JoinConsumerGroupResponse): Buffer =>
-      Buffer.from(JoinConsumerGroupResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): JoinConsumerGroupResponse => JoinConsumerGroupResponse.decode(value),
-  },
-  /** Removes a member from a group. */
-  leaveConsumerGroup: {
-    path: "/proto.API/LeaveConsumerGroup" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: LeaveConsumerGroupRequest): Buffer =>
-      Buffer.from(LeaveConsumerGroupRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): LeaveConsumerGroupRequest => LeaveConsumerGroupRequest.decode(value),
-    responseSerialize: (value: LeaveConsumerGroupResponse): Buffer =>
-      Buffer.from(LeaveConsumerGroupResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): LeaveConsumerGroupResponse => LeaveConsumerGroupResponse.decode(value),
-  },
-  /** Tells a member its partitions; only the coordinator answers. */
-  fetchConsumerGroupAssignments: {
-    path: "/proto.API/FetchConsumerGroupAssignments" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: FetchConsumerGroupAssignmentsRequest): Buffer =>
-      Buffer.from(FetchConsumerGroupAssignmentsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FetchConsumerGroupAssignmentsRequest =>
-      FetchConsumerGroupAssignmentsRequest.decode(value),
-    responseSerialize: (value: FetchConsumerGroupAssignmentsResponse): Buffer =>
-      Buffer.from(FetchConsumerGroupAssignmentsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FetchConsumerGroupAssignmentsResponse =>
-      FetchConsumerGroupAssignmentsResponse.decode(value),
-  },
-  /** Reports a coordinator that does not answer. */
-  reportConsumerGroupCoordinator: {
-    path: "/proto.API/ReportConsumerGroupCoordinator" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ReportConsumerGroupCoordinatorRequest): Buffer =>
-      Buffer.from(ReportConsumerGroupCoordinatorRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ReportConsumerGroupCoordinatorRequest =>
-      ReportConsumerGroupCoordinatorRequest.decode(value),
-    responseSerialize: (value: ReportConsumerGroupCoordinatorResponse): Buffer =>
-      Buffer.from(ReportConsumerGroupCoordinatorResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ReportConsumerGroupCoordinatorResponse =>
-      ReportConsumerGroupCoordinatorResponse.decode(value),
+export type APIDefinition = typeof APIDefinition;
+export const APIDefinition = {
+  name: "API",
+  fullName: "proto.API",
+  methods: {
+    /** Creates a stream. ALREADY_EXISTS when the name is taken. */
+    createStream: {
+      name: "CreateStream",
+      requestType: CreateStreamRequest as typeof CreateStreamRequest,
+      requestStream: false,
+      responseType: CreateStreamResponse as typeof CreateStreamResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Deletes a stream. NOT_FOUND when there is none. */
+    deleteStream: {
+      name: "DeleteStream",
+      requestType: DeleteStreamRequest as typeof DeleteStreamRequest,
+      requestStream: false,
+      responseType: DeleteStreamResponse as typeof DeleteStreamResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Pauses partitions. NOT_FOUND when the stream or one of them does not exist. */
+    pauseStream: {
+      name: "PauseStream",
+      requestType: PauseStreamRequest as typeof PauseStreamRequest,
+      requestStream: false,
+      responseType: PauseStreamResponse as typeof PauseStreamResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Sets or clears the readonly flag of partitions. */
+    setStreamReadonly: {
+      name: "SetStreamReadonly",
+      requestType: SetStreamReadonlyRequest as typeof SetStreamReadonlyRequest,
+      requestStream: false,
+      responseType: SetStreamReadonlyResponse as typeof SetStreamReadonlyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Streams the messages of a partition from its leader or a replica. */
+    subscribe: {
+      name: "Subscribe",
+      requestType: SubscribeRequest as typeof SubscribeRequest,
+      requestStream: false,
+      responseType: Message as typeof Message,
+      responseStream: true,
+      options: {},
+    },
+    /** Tells brokers, streams and groups; every broker answers. */
+    fetchMetadata: {
+      name: "FetchMetadata",
+      requestType: FetchMetadataRequest as typeof FetchMetadataRequest,
+      requestStream: false,
+      responseType: FetchMetadataResponse as typeof FetchMetadataResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells the exact state of a partition; only its leader answers. */
+    fetchPartitionMetadata: {
+      name: "FetchPartitionMetadata",
+      requestType: FetchPartitionMetadataRequest as typeof FetchPartitionMetadataRequest,
+      requestStream: false,
+      responseType: FetchPartitionMetadataResponse as typeof FetchPartitionMetadataResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Publishes one message. Waits for its ack only when the call has a deadline. */
+    publish: {
+      name: "Publish",
+      requestType: PublishRequest as typeof PublishRequest,
+      requestStream: false,
+      responseType: PublishResponse as typeof PublishResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Publishes any number of messages; responses come as acks arrive. */
+    publishAsync: {
+      name: "PublishAsync",
+      requestType: PublishRequest as typeof PublishRequest,
+      requestStream: true,
+      responseType: PublishResponse as typeof PublishResponse,
+      responseStream: true,
+      options: {},
+    },
+    /** Publishes to a NATS subject. */
+    publishToSubject: {
+      name: "PublishToSubject",
+      requestType: PublishToSubjectRequest as typeof PublishToSubjectRequest,
+      requestStream: false,
+      responseType: PublishToSubjectResponse as typeof PublishToSubjectResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Stores a cursor; only the leader of its cursors partition answers. */
+    setCursor: {
+      name: "SetCursor",
+      requestType: SetCursorRequest as typeof SetCursorRequest,
+      requestStream: false,
+      responseType: SetCursorResponse as typeof SetCursorResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Reads a cursor; only the leader of its cursors partition answers. */
+    fetchCursor: {
+      name: "FetchCursor",
+      requestType: FetchCursorRequest as typeof FetchCursorRequest,
+      requestStream: false,
+      responseType: FetchCursorResponse as typeof FetchCursorResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Adds a member to a group. */
+    joinConsumerGroup: {
+      name: "JoinConsumerGroup",
+      requestType: JoinConsumerGroupRequest as typeof JoinConsumerGroupRequest,
+      requestStream: false,
+      responseType: JoinConsumerGroupResponse as typeof JoinConsumerGroupResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Removes a member from a group. */
+    leaveConsumerGroup: {
+      name: "LeaveConsumerGroup",
+      requestType: LeaveConsumerGroupRequest as typeof LeaveConsumerGroupRequest,
+      requestStream: false,
+      responseType: LeaveConsumerGroupResponse as typeof LeaveConsumerGroupResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells a member its partitions; only the coordinator answers. */
+    fetchConsumerGroupAssignments: {
+      name: "FetchConsumerGroupAssignments",
+      requestType: FetchConsumerGroupAssignmentsRequest as typeof FetchConsumerGroupAssignmentsRequest,
+      requestStream: false,
+      responseType: FetchConsumerGroupAssignmentsResponse as typeof FetchConsumerGroupAssignmentsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Reports a coordinator that does not answer. */
+    reportConsumerGroupCoordinator: {
+      name: "ReportConsumerGroupCoordinator",
+      requestType: ReportConsumerGroupCoordinatorRequest as typeof ReportConsumerGroupCoordinatorRequest,
+      requestStream: false,
+      responseType: ReportConsumerGroupCoordinatorResponse as typeof ReportConsumerGroupCoordinatorResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface APIServer extends UntypedServiceImplementation {
-  /** Creates a stream. ALREADY_EXISTS when the name is taken. */
-  createStream: handleUnaryCall<CreateStreamRequest, CreateStreamResponse>;
-  /** Deletes a stream. NOT_FOUND when there is none. */
-  deleteStream: handleUnaryCall<DeleteStreamRequest, DeleteStreamResponse>;
-  /** Pauses partitions. NOT_FOUND when the stream or one of them does not exist. */
-  pauseStream: handleUnaryCall<PauseStreamRequest, PauseStreamResponse>;
-  /** Sets or clears the readonly flag of partitions. */
-  setStreamReadonly: handleUnaryCall<SetStreamReadonlyRequest, SetStreamReadonlyResponse>;
-  /** Streams the messages of a partition from its leader or a replica. */
-  subscribe: handleServerStreamingCall<SubscribeRequest, Message>;
-  /** Tells brokers, streams and groups; every broker answers. */
-  fetchMetadata: handleUnaryCall<FetchMetadataRequest, FetchMetadataResponse>;
-  /** Tells the exact state of a partition; only its leader answers. */
-  fetchPartitionMetadata: handleUnaryCall<FetchPartitionMetadataRequest, FetchPartitionMetadataResponse>;
-  /** Publishes one message. Waits for its ack only when the call has a deadline. */
-  publish: handleUnaryCall<PublishRequest, PublishResponse>;
-  /** Publishes any number of messages; responses come as acks arrive. */
-  publishAsync: handleBidiStreamingCall<PublishRequest, PublishResponse>;
-  /** Publishes to a NATS subject. */
-  publishToSubject: handleUnaryCall<PublishToSubjectRequest, PublishToSubjectResponse>;
-  /** Stores a cursor; only the leader of its cursors partition answers. */
-  setCursor: handleUnaryCall<SetCursorRequest, SetCursorResponse>;
-  /** Reads a cursor; only the leader of its cursors partition answers. */
-  fetchCursor: handleUnaryCall<FetchCursorRequest, FetchCursorResponse>;
-  /** Adds a member to a group. */
-  joinConsumerGroup: handleUnaryCall<JoinConsumerGroupRequest, JoinConsumerGroupResponse>;
-  /** Removes a member from a group. */
-  leaveConsumerGroup: handleUnaryCall<LeaveConsumerGroupRequest, LeaveConsumerGroupResponse>;
-  /** Tells a member its partitions; only the coordinator answers. */
-  fetchConsumerGroupAssignments: handleUnaryCall<
-    FetchConsumerGroupAssignmentsRequest,
-    FetchConsumerGroupAssignmentsResponse
-  >;
-  /** Reports a coordinator that does not answer. */
-  reportConsumerGroupCoordinator: handleUnaryCall<
-    ReportConsumerGroupCoordinatorRequest,
-    ReportConsumerGroupCoordinatorResponse
-  >;
-}
-
-export interface APIClient extends Client {
-  /** Creates a stream. ALREADY_EXISTS when the name is taken. */
-  createStream(
-    request: CreateStreamRequest,
-    callback: (error: ServiceError | null, response: CreateStreamResponse) => void,
-  ): ClientUnaryCall;
-  createStream(
-    request: CreateStreamRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateStreamResponse) => void,
-  ): ClientUnaryCall;
-  createStream(
-    request: CreateStreamRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateStreamResponse) => void,
-  ): ClientUnaryCall;
-  /** Deletes a stream. NOT_FOUND when there is none. */
-  deleteStream(
-    request: DeleteStreamRequest,
-    callback: (error: ServiceError | null, response: DeleteStreamResponse) => void,
-  ): ClientUnaryCall;
-  deleteStream(
-    request: DeleteStreamRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteStreamResponse) => void,
-  ): ClientUnaryCall;
-  deleteStream(
-    request: DeleteStreamRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteStreamResponse) => void,
-  ): ClientUnaryCall;
-  /** Pauses partitions. NOT_FOUND when the stream or one of them does not exist. */
-  pauseStream(
-    request: PauseStreamRequest,
-    callback: (error: ServiceError | null, response: PauseStreamResponse) => void,
-  ): ClientUnaryCall;
-  pauseStream(
-    request: PauseStreamRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PauseStreamResponse) => void,
-  ): ClientUnaryCall;
-  pauseStream(
-    request: PauseStreamRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PauseStreamResponse) => void,
-  ): ClientUnaryCall;
-  /** Sets or clears the readonly flag of partitions. */
-  setStreamReadonly(
-    request: SetStreamReadonlyRequest,
-    callback: (error: ServiceError | null, response: SetStreamReadonlyResponse) => void,
-  ): ClientUnaryCall;
-  setStreamReadonly(
-    request: SetStreamReadonlyRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: SetStreamReadonlyResponse) => void,
-  ): ClientUnaryCall;
-  setStreamReadonly(
-    request: SetStreamReadonlyRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: SetStreamReadonlyResponse) => void,
-  ): ClientUnaryCall;
-  /** Streams the messages of a partition from its leader or a replica. */
-  subscribe(request: SubscribeRequest, options?: Partial<CallOptions>): ClientReadableStream<Message>;
-  subscribe(
-    request: SubscribeRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<Message>;
-  /** Tells brokers, streams and groups; every broker answers. */
-  fetchMetadata(
-    request: FetchMetadataRequest,
-    callback: (error: ServiceError | null, response: FetchMetadataResponse) => void,
-  ): ClientUnaryCall;
-  fetchMetadata(
-    request: FetchMetadataRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: FetchMetadataResponse) => void,
-  ): ClientUnaryCall;
-  fetchMetadata(
-    request: FetchMetadataRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: FetchMetadataResponse) => void,
-  ): ClientUnaryCall;
-  /** Tells the exact state of a partition; only its leader answers. */
-  fetchPartitionMetadata(
-    request: FetchPartitionMetadataRequest,
-    callback: (error: ServiceError | null, response: FetchPartitionMetadataResponse) => void,
-  ): ClientUnaryCall;
-  fetchPartitionMetadata(
-    request: FetchPartitionMetadataRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: FetchPartitionMetadataResponse) => void,
-  ): ClientUnaryCall;
-  fetchPartitionMetadata(
-    request: FetchPartitionMetadataRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: FetchPartitionMetadataResponse) => void,
-  ): ClientUnaryCall;
-  /** Publishes one message. Waits for its ack only when the call has a deadline. */
-  publish(
-    request: PublishRequest,
-    callback: (error: ServiceError | null, response: PublishResponse) => void,
-  ): ClientUnaryCall;
-  publish(
-    request: PublishRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PublishResponse) => void,
-  ): ClientUnaryCall;
-  publish(
-    request: PublishRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PublishResponse) => void,
-  ): ClientUnaryCall;
-  /** Publishes any number of messages; responses come as acks arrive. */
-  publishAsync(): ClientDuplexStream<PublishRequest, PublishResponse>;
-  publishAsync(options: Partial<CallOptions>): ClientDuplexStream<PublishRequest, PublishResponse>;
-  publishAsync(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<PublishRequest, PublishResponse>;
-  /** Publishes to a NATS subject. */
-  publishToSubject(
-    request: PublishToSubjectRequest,
-    callback: (error: ServiceError | null, response: PublishToSubjectResponse) => void,
-  ): ClientUnaryCall;
-  publishToSubject(
-    request: PublishToSubjectRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PublishToSubjectResponse) => void,
-  ): ClientUnaryCall;
-  publishToSubject(
-    request: PublishToSubjectRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PublishToSubjectResponse) => void,
-  ): ClientUnaryCall;
-  /** Stores a cursor; only the leader of its cursors partition answers. */
-  setCursor(
-    request: SetCursorRequest,
-    callback: (error: ServiceError | null, response: SetCursorResponse) => void,
-  ): ClientUnaryCall;
-  setCursor(
-    request: SetCursorRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: SetCursorResponse) => void,
-  ): ClientUnaryCall;
-  setCursor(
-    request: SetCursorRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: SetCursorResponse) => void,
-  ): ClientUnaryCall;
-  /** Reads a cursor; only the leader of its cursors partition answers. */
-  fetchCursor(
-    request: FetchCursorRequest,
-    callback: (error: ServiceError | null, response: FetchCursorResponse) => void,
-  ): ClientUnaryCall;
-  fetchCursor(
-    request: FetchCursorRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: FetchCursorResponse) => void,
-  ): ClientUnaryCall;
-  fetchCursor(
-    request: FetchCursorRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: FetchCursorResponse) => void,
-  ): ClientUnaryCall;
-  /** Adds a member to a group. */
-  joinConsumerGroup(
-    request: JoinConsumerGroupRequest,
-    callback: (error: ServiceError | null, response: JoinConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  joinConsumerGroup(
-    request: JoinConsumerGroupRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: JoinConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  joinConsumerGroup(
-    request: JoinConsumerGroupRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: JoinConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  /** Removes a member from a group. */
-  leaveConsumerGroup(
-    request: LeaveConsumerGroupRequest,
-    callback: (error: ServiceError | null, response: LeaveConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  leaveConsumerGroup(
-    request: LeaveConsumerGroupRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: LeaveConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  leaveConsumerGroup(
-    request: LeaveConsumerGroupRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: LeaveConsumerGroupResponse) => void,
-  ): ClientUnaryCall;
-  /** Tells a member its partitions; only the coordinator answers. */
-  fetchConsumerGroupAssignments(
-    request: FetchConsumerGroupAssignmentsRequest,
-    callback: (error: ServiceError | null, response: FetchConsumerGroupAssignmentsResponse) => void,
-  ): ClientUnaryCall;
-  fetchConsumerGroupAssignments(
-    request: FetchConsumerGroupAssignmentsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: FetchConsumerGroupAssignmentsResponse) => void,
-  ): ClientUnaryCall;
-  fetchConsumerGroupAssignments(
-    request: FetchConsumerGroupAssignmentsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: FetchConsumerGroupAssignmentsResponse) => void,
-  ): ClientUnaryCall;
-  /** Reports a coordinator that does not answer. */
-  reportConsumerGroupCoordinator(
-    request: ReportConsumerGroupCoordinatorRequest,
-    callback: (error: ServiceError | null, response: ReportConsumerGroupCoordinatorResponse) => void,
-  ): ClientUnaryCall;
-  reportConsumerGroupCoordinator(
-    request: ReportConsumerGroupCoordinatorRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ReportConsumerGroupCoordinatorResponse) => void,
-  ): ClientUnaryCall;
-  reportConsumerGroupCoordinator(
-    request: ReportConsumerGroupCoordinatorRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ReportConsumerGroupCoordinatorResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const APIClient = makeGenericClientConstructor(APIService, "proto.API") as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): APIClient;
-  service: typeof APIService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -8,8 +8,9 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { wire } from 'liftbridge-client/protocol';
+import { APIClient, APIService } from '../../../test/support/grpc-js-api.js';
 
-type Definitions = typeof wire.APIService;
+type Definitions = APIService;
 export type UnaryName = Exclude<Capitalize<keyof Definitions>, 'Subscribe' | 'PublishAsync'>;
 export type RequestOf<N extends UnaryName> = Partial<Parameters<Definitions[Uncapitalize<N>]['requestSerialize']>[0]>;
 type ResponseOf<N extends UnaryName> = ReturnType<Definitions[Uncapitalize<N>]['responseDeserialize']>;
@@ -25,10 +26,10 @@ const HANG_LIMIT_MS = 60_000;
 
 /** A client of the plain API, through grpc-js: what it is answered is what is on the wire. */
 export class ApiClient {
-  readonly #client: wire.APIClient;
+  readonly #client: APIClient;
 
   constructor(address: string, security: ChannelCredentials = credentials.createInsecure()) {
-    this.#client = new wire.APIClient(address, security);
+    this.#client = new APIClient(address, security);
   }
 
   /** Makes a call. `deadline`: milliseconds, null for none. */
@@ -38,7 +39,7 @@ export class ApiClient {
     deadline: number | null = HANG_LIMIT_MS,
   ): Promise<ResponseOf<N>> {
     const key = (name[0]!.toLowerCase() + name.slice(1)) as Uncapitalize<N>;
-    const { path, requestSerialize, responseDeserialize } = wire.APIService[key] as unknown as MethodDefinition<
+    const { path, requestSerialize, responseDeserialize } = APIService[key] as unknown as MethodDefinition<
       RequestOf<N>,
       ResponseOf<N>
     >;

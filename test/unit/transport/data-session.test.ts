@@ -6,7 +6,7 @@ import { DataSession, type DataSessionOptions } from '../../../src/transport/dup
 import { frame } from '../../../src/transport/frames.js';
 import { RpcFailure } from '../../../src/transport/status.js';
 import { deferred } from '../../support/deferred.js';
-import { FrameType, RawPeer } from '../../support/raw-peer.js';
+import { FrameType, type RawConnection, RawPeer } from '../../support/raw-peer.js';
 import { type CallScript, echo, GRPC_HEADERS, ScriptedPeer } from '../../support/scripted-peer.js';
 
 /** For a machine under load. */
@@ -322,6 +322,81 @@ describe('keepalive', () => {
     await session.connect();
     await pinged.promise;
     expect(session.state).toBe('open');
+  });
+});
+
+describe('checkLiveness', () => {
+  /** Says SETTINGS, and answers calls as `reply` says; `calls` are the streams of all calls so far. */
+  async function callable(reply: (streamId: number, connection: RawConnection) => void) {
+    const calls: number[] = [];
+    const peer = await rawPeer({
+      onConnection: (connection) => connection.settings(),
+      onFrame: ({ type, streamId }, connection) => {
+        if (type !== FrameType.HEADERS) return;
+        calls.push(streamId);
+        reply(streamId, connection);
+      },
+    });
+    const session = sessionTo(peer);
+    await session.connect();
+    return { peer, session, calls };
+  }
+  const unimplemented = (streamId: number, connection: RawConnection) =>
+    connection.headers(streamId, { ':status': '200', 'content-type': 'application/grpc', 'grpc-status': '12' }, true);
+
+  it('resolves true when the peer answers, whatever it says, without a PING', async () => {
+    const { peer, session } = await callable(unimplemented);
+    expect(await session.checkLiveness()).toBe(true);
+    expect(session.state).toBe('open');
+    expect(peer.connections[0]?.frames.filter(({ type }) => type === FrameType.PING)).toEqual([]);
+  });
+
+  it('closes the session as lost when the peer sends nothing', async () => {
+    const { peer, session } = await callable(() => {});
+    const stream = session.open('/x');
+    expect(await session.checkLiveness()).toBe(false);
+    expect(await stream.ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
+    expect(session.failure?.details).toContain('no sign of life for 750 ms');
+    expect(session.state).toBe('closed');
+    await expect.poll(() => peer.open, PATIENT).toBe(0);
+  });
+
+  it('holds new streams back until the peer has answered', async () => {
+    const asked = deferred<() => void>();
+    const { session, calls } = await callable((streamId, connection) => {
+      if (streamId === 1) asked.resolve(() => unimplemented(streamId, connection));
+      else unimplemented(streamId, connection);
+    });
+    const check = session.checkLiveness();
+    expect(session.stale).toBe(true);
+    const stream = session.open('/x');
+    const answer = await asked.promise;
+    expect(calls).toEqual([1]);
+    answer();
+    expect(await check).toBe(true);
+    expect(await stream.ended).toMatchObject({ code: 12, processed: true });
+    expect(session.stale).toBe(false);
+  });
+
+  it('ends the streams that it held back as not processed when the peer has vanished', async () => {
+    const { session, calls } = await callable(() => {});
+    const check = session.checkLiveness();
+    const stream = session.open('/x');
+    expect(await check).toBe(false);
+    expect(await stream.ended).toMatchObject({ code: 14, connection: 'lost', processed: false });
+    expect(calls).toEqual([1]);
+  });
+
+  it('ends without a verdict when the session is closed meanwhile', async () => {
+    const { session } = await callable(() => {});
+    const check = session.checkLiveness();
+    await session.close();
+    expect(await check).toBe(false);
+    expect(session.failure?.connection).toBe('closed');
+  });
+
+  it('resolves false on a session that is not connected', async () => {
+    expect(await sessionTo(await peerWith(echo)).checkLiveness()).toBe(false);
   });
 });
 

@@ -1,7 +1,6 @@
 import { Server, ServerCredentials, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  APIService,
   Message,
   type PublishRequest,
   PublishResponse,
@@ -12,6 +11,7 @@ import { encodePublishRequest } from '../../../src/protocol/publish-request.js';
 import { decodePublishResponse } from '../../../src/protocol/publish-response.js';
 import { DataSession } from '../../../src/transport/duplex.js';
 import { deferred } from '../../support/deferred.js';
+import { APIService } from '../../support/grpc-js-api.js';
 
 type Publishes = ServerDuplexStream<PublishRequest, PublishResponse>;
 type Subscription = ServerWritableStream<SubscribeRequest, Message>;

@@ -1,6 +1,7 @@
 import type { SecureServerOptions } from 'node:http2';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { APIService, FetchMetadataResponse } from '../../../src/protocol/generated/api.js';
+import { definitionOf } from '../../../src/cluster/unary-calls.js';
+import { FetchMetadataResponse } from '../../../src/protocol/generated/api.js';
 import { DataSession, type TlsOptions } from '../../../src/transport/duplex.js';
 import { RpcFailure } from '../../../src/transport/status.js';
 import { UnaryChannel } from '../../../src/transport/unary.js';
@@ -73,7 +74,7 @@ const planes: [string, Plane][] = [
     'the control plane',
     (peer, tls, connectTimeout = 5_000) => {
       const channel = opened(new UnaryChannel({ host: 'localhost', port: peer.port, tls, connectTimeout }));
-      return outcome(channel.call(APIService.fetchMetadata, { streams: [], groups: [] }));
+      return outcome(channel.call(definitionOf('fetchMetadata'), { streams: [], groups: [] }));
     },
   ],
 ];

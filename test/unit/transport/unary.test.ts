@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
-import type { ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterEach, describe, expect, it } from 'vitest';
+import { definitionOf } from '../../../src/cluster/unary-calls.js';
 import {
-  APIService,
   FetchMetadataRequest,
   FetchMetadataResponse,
   PublishRequest,
@@ -12,7 +12,7 @@ import { FrameSplitter } from '../../../src/transport/frames.js';
 import { RpcFailure } from '../../../src/transport/status.js';
 import { UnaryChannel, type UnaryChannelOptions } from '../../../src/transport/unary.js';
 import { deferred } from '../../support/deferred.js';
-import { RawPeer } from '../../support/raw-peer.js';
+import { FrameType, RawPeer } from '../../support/raw-peer.js';
 import { answer, answerTrailersOnly, type CallScript, ScriptedPeer } from '../../support/scripted-peer.js';
 
 /** For a machine under load. */
@@ -62,6 +62,9 @@ async function failureOf(promise: Promise<unknown>): Promise<RpcFailure> {
   return error as RpcFailure;
 }
 
+const fetchMetadata = definitionOf('fetchMetadata');
+const publish = definitionOf('publish');
+
 describe('UnaryChannel', () => {
   it('calls by the generated definitions, with a deadline even when none is given', async () => {
     const peer = await serving((request, stream) => {
@@ -70,7 +73,7 @@ describe('UnaryChannel', () => {
     });
     const channel = channelTo(peer, { callMetadata: async () => ({ token: 'abc' }) });
     const response = await channel.call(
-      APIService.fetchMetadata,
+      fetchMetadata,
       { streams: ['s'], groups: [] },
       {
         metadata: { own: '1' },
@@ -83,7 +86,7 @@ describe('UnaryChannel', () => {
     expect(headers?.['user-agent']).toMatch(/^liftbridge-client-node\//);
   });
 
-  it('sends user data whole when it skips the copying serializer', async () => {
+  it('sends large user data whole', async () => {
     const value = Buffer.from('v'.repeat(100_000));
     const received = deferred<PublishRequest>();
     const peer = await serving((request, stream) => {
@@ -93,26 +96,26 @@ describe('UnaryChannel', () => {
       ]);
     });
     const request = PublishRequest.fromPartial({ value, stream: 's', correlationId: 'c' });
-    expect((await channelTo(peer).call(APIService.publish, request)).correlationId).toBe('c');
+    expect((await channelTo(peer).call(publish, request)).correlationId).toBe('c');
     expect(Buffer.from((await received.promise).value).equals(value)).toBe(true);
   });
 
   it('rejects with the code and text of the server', async () => {
     const peer = await peerWith((stream) => answerTrailersOnly(stream, 6, 'stream %C3%BC exists'));
-    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
     expect(failure).toMatchObject({ code: 6, codeName: 'ALREADY_EXISTS', details: 'stream ü exists', sent: true });
     expect(failure.connection).toBeUndefined();
   });
 
-  it('rejects with DEADLINE_EXCEEDED when the server stays silent, and starts the next call on a new connection', async () => {
+  it('rejects with DEADLINE_EXCEEDED when the server stays silent, and makes the next call', async () => {
     let calls = 0;
     const peer = await peerWith((stream) => {
       if (++calls > 1) answer(stream, [metadataAnswer]);
     });
     const channel = channelTo(peer);
-    const failure = await failureOf(channel.call(APIService.fetchMetadata, everything, { timeout: 50 }));
+    const failure = await failureOf(channel.call(fetchMetadata, everything, { timeout: 50 }));
     expect(failure).toMatchObject({ code: 4, sent: true });
-    expect((await channel.call(APIService.fetchMetadata, everything)).brokers).toHaveLength(1);
+    expect((await channel.call(fetchMetadata, everything)).brokers).toHaveLength(1);
   });
 
   it('rejects with the reason of an aborted signal, cancels on the server and takes its listener away', async () => {
@@ -124,7 +127,7 @@ describe('UnaryChannel', () => {
     });
     const controller = new AbortController();
     const reason = new Error('enough');
-    const call = channelTo(peer).call(APIService.fetchMetadata, everything, { signal: controller.signal });
+    const call = channelTo(peer).call(fetchMetadata, everything, { signal: controller.signal });
     await called.promise;
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
@@ -136,12 +139,10 @@ describe('UnaryChannel', () => {
     const peer = opened(await RawPeer.start({}));
     const channel = channelTo(peer);
     const controller = new AbortController();
-    const call = channel.call(APIService.fetchMetadata, everything, { signal: controller.signal });
+    const call = channel.call(fetchMetadata, everything, { signal: controller.signal });
     controller.abort('no more');
     await expect(call).rejects.toBe('no more');
-    await expect(channel.call(APIService.fetchMetadata, everything, { signal: controller.signal })).rejects.toBe(
-      'no more',
-    );
+    await expect(channel.call(fetchMetadata, everything, { signal: controller.signal })).rejects.toBe('no more');
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
@@ -149,8 +150,8 @@ describe('UnaryChannel', () => {
     const peer = opened(await RawPeer.start({}));
     const channel = channelTo(peer, { connectTimeout: 50 });
     const [first, second] = await Promise.all([
-      failureOf(channel.call(APIService.fetchMetadata, everything)),
-      failureOf(channel.call(APIService.fetchMetadata, everything)),
+      failureOf(channel.call(fetchMetadata, everything)),
+      failureOf(channel.call(fetchMetadata, everything)),
     ]);
     expect(first).toMatchObject({ code: 14, connection: 'timeout', sent: false });
     expect(second.connection).toBe('timeout');
@@ -158,24 +159,116 @@ describe('UnaryChannel', () => {
     await expect.poll(() => peer.open, PATIENT).toBe(0);
   });
 
-  it('fails within connectTimeout when the peer answers the first connection only', async () => {
-    let connections = 0;
+  it('connects once', async () => {
+    const peer = await serving((_, stream) => answer(stream, [metadataAnswer]));
+    const channel = channelTo(peer);
+    await Promise.all(Array.from({ length: 20 }, () => channel.call(fetchMetadata, everything)));
+    expect(peer.accepted).toBe(1);
+  });
+
+  it.each([
+    ['no message', []],
+    ['more than one message', [metadataAnswer, metadataAnswer]],
+  ])('rejects as UNIMPLEMENTED, as gRPC says, when the server answers %s', async (_, messages) => {
+    const peer = await peerWith((stream) => answer(stream, messages));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 12, sent: true });
+    expect(failure.details).toBe(`the server answered ${messages.length} messages to a unary call instead of one`);
+  });
+
+  it('rejects with the status of the server also when a message came before it', async () => {
+    const peer = await peerWith((stream) => answer(stream, [metadataAnswer], 9, 'no'));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 9, details: 'no', sent: true });
+  });
+
+  it('rejects as INTERNAL when the response cannot be decoded', async () => {
+    const peer = await peerWith((stream) => answer(stream, [Buffer.from([0x0a, 0xff])]));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 13, sent: true });
+    expect(failure.cause).toBeInstanceOf(Error);
+  });
+
+  it('says that a call was not sent when the server refuses its stream', async () => {
+    const peer = await peerWith((stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 14, sent: false });
+  });
+
+  it('makes a call again on a new connection when a GOAWAY says that the server did not see it', async () => {
+    let calls = 0;
     const peer = opened(
       await RawPeer.start({
-        onConnection: (connection) => {
-          if (connections++ === 0) connection.settings();
+        onConnection: (connection) => connection.settings(),
+        onFrame: ({ type, streamId }, connection) => {
+          if (type !== FrameType.HEADERS) return;
+          if (++calls === 1) connection.goaway(0, 0);
+          else
+            connection.headers(
+              streamId,
+              { ':status': '200', 'content-type': 'application/grpc', 'grpc-status': '5' },
+              true,
+            );
         },
       }),
     );
-    const channel = channelTo(peer, { connectTimeout: 300 });
-    const failure = await failureOf(channel.call(APIService.fetchMetadata, everything));
-    expect(failure).toMatchObject({ code: 14, connection: 'timeout', sent: false });
-    expect(connections).toBe(2);
+    expect((await failureOf(channelTo(peer).call(fetchMetadata, everything))).code).toBe(5);
+    expect(peer.connections).toHaveLength(2);
+  });
+
+  it('says that a call was not sent when GOAWAY refuses it again', async () => {
+    const peer = opened(
+      await RawPeer.start({
+        onConnection: (connection) => connection.settings(),
+        onFrame: ({ type }, connection) => type === FrameType.HEADERS && connection.goaway(0, 0),
+      }),
+    );
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
+    expect(failure).toMatchObject({ code: 14, connection: 'lost', sent: false });
+    expect(peer.connections).toHaveLength(2);
+  });
+
+  it('notices by a deadline that the peer has vanished, and makes the next call on a new connection', async () => {
+    let calls = 0;
+    const peer = opened(
+      await RawPeer.start({
+        onConnection: (connection) => connection.settings(),
+        onFrame: ({ type, streamId }, connection) => {
+          // The first call of a connection is answered, with NOT_FOUND; the first connection then falls silent.
+          const first = type === FrameType.HEADERS && streamId === 1;
+          if (first)
+            connection.headers(1, { ':status': '200', 'content-type': 'application/grpc', 'grpc-status': '5' }, true);
+          if (first) calls++;
+        },
+      }),
+    );
+    const channel = channelTo(peer);
+    expect((await failureOf(channel.call(fetchMetadata, everything))).code).toBe(5);
+    const [impatient, patient] = await Promise.all([
+      failureOf(channel.call(fetchMetadata, everything, { timeout: 30 })),
+      failureOf(channel.call(fetchMetadata, everything)),
+    ]);
+    expect(impatient).toMatchObject({ code: 4, sent: true });
+    // Its own time is not up: it ends with the connection.
+    expect(patient).toMatchObject({ code: 14, connection: 'lost', sent: true });
+    expect((await failureOf(channel.call(fetchMetadata, everything))).code).toBe(5);
+    expect(calls).toBe(2);
+  });
+
+  it('keeps the connection when only a call runs into its deadline', async () => {
+    let calls = 0;
+    const peer = await peerWith((stream) => {
+      if (++calls > 1) answer(stream, [metadataAnswer]);
+    });
+    const channel = channelTo(peer);
+    expect((await failureOf(channel.call(fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
+    await channel.call(fetchMetadata, everything);
+    expect(peer.accepted).toBe(1);
   });
 
   it('ends by the deadline of the call when that comes before connectTimeout', async () => {
     const peer = opened(await RawPeer.start({}));
-    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything, { timeout: 30 }));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything, { timeout: 30 }));
     expect(failure).toMatchObject({ code: 4, sent: false });
   });
 
@@ -183,18 +276,18 @@ describe('UnaryChannel', () => {
     let peer = await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]));
     const { host, port } = peer;
     const channel = channelTo(peer);
-    await channel.call(APIService.fetchMetadata, everything);
+    await channel.call(fetchMetadata, everything);
     await peer.close();
-    const attempt = async () => (await failureOf(channel.call(APIService.fetchMetadata, everything))).connection;
+    const attempt = async () => (await failureOf(channel.call(fetchMetadata, everything))).connection;
     await expect.poll(attempt, PATIENT).toBe('refused');
     peer = opened(await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]), undefined, {}, port));
     expect(peer.host).toBe(host);
-    expect((await channel.call(APIService.fetchMetadata, everything)).brokers).toHaveLength(1);
+    expect((await channel.call(fetchMetadata, everything)).brokers).toHaveLength(1);
   });
 
   it('says that a call was sent and the connection lost when it breaks under the call', async () => {
     const peer = await peerWith((stream) => stream.session?.destroy());
-    const failure = await failureOf(channelTo(peer).call(APIService.fetchMetadata, everything));
+    const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
     expect(failure).toMatchObject({ code: 14, connection: 'lost', sent: true });
   });
 
@@ -205,15 +298,15 @@ describe('UnaryChannel', () => {
     );
     const peer = await serving((_, stream) => answer(stream, [large]));
     const request = PublishRequest.fromPartial({});
-    expect((await channelTo(peer).call(APIService.publish, request)).correlationId).toHaveLength(5 << 20);
+    expect((await channelTo(peer).call(publish, request)).correlationId).toHaveLength(5 << 20);
     const small = channelTo(peer, { maxReceiveBytes: 1000 });
-    expect((await failureOf(small.call(APIService.publish, request))).code).toBe(8);
+    expect((await failureOf(small.call(publish, request))).code).toBe(8);
   });
 
   it('rejects as UNAUTHENTICATED and unsent when the metadata cannot be sent', async () => {
     const peer = await peerWith((stream) => answer(stream, [metadataAnswer]));
     const channel = channelTo(peer, { callMetadata: () => Promise.reject(new Error('no token')) });
-    expect(await failureOf(channel.call(APIService.fetchMetadata, everything))).toMatchObject({
+    expect(await failureOf(channel.call(fetchMetadata, everything))).toMatchObject({
       code: 16,
       sent: false,
     });
@@ -223,9 +316,9 @@ describe('UnaryChannel', () => {
     const streams: ServerHttp2Stream[] = [];
     const peer = await peerWith((stream) => streams.push(stream));
     const channel = channelTo(peer);
-    const patient = channel.call(APIService.fetchMetadata, everything);
+    const patient = channel.call(fetchMetadata, everything);
     await expect.poll(() => streams.length, PATIENT).toBe(1);
-    expect((await failureOf(channel.call(APIService.fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
+    expect((await failureOf(channel.call(fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
     answer(streams[0]!, [metadataAnswer]);
     expect((await patient).brokers).toHaveLength(1);
   });
@@ -234,9 +327,9 @@ describe('UnaryChannel', () => {
     const called = deferred<void>();
     const peer = await peerWith(() => called.resolve());
     const channel = channelTo(peer);
-    const call = failureOf(channel.call(APIService.fetchMetadata, everything));
+    const call = failureOf(channel.call(fetchMetadata, everything));
     await called.promise;
-    channel.close();
+    await channel.close();
     expect(await call).toMatchObject({ code: 14, connection: 'closed', sent: true });
     await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
   });
@@ -244,10 +337,10 @@ describe('UnaryChannel', () => {
   it('fails as closed after close(), and leaves no connection', async () => {
     const peer = await peerWith((stream) => answer(stream, [metadataAnswer]));
     const channel = channelTo(peer);
-    await channel.call(APIService.fetchMetadata, everything);
-    channel.close();
-    channel.close();
-    expect((await failureOf(channel.call(APIService.fetchMetadata, everything))).connection).toBe('closed');
+    await channel.call(fetchMetadata, everything);
+    await channel.close();
+    await channel.close();
+    expect((await failureOf(channel.call(fetchMetadata, everything))).connection).toBe('closed');
     await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
   });
 });
