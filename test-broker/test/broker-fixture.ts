@@ -1,6 +1,6 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
-import { afterAll, afterEach } from 'vitest';
+import { afterAll, afterEach, vi } from 'vitest';
 import { ApiClient, type RequestOf, type UnaryName } from './api/api-client.js';
 
 /** Something that a test opens and has to close. */
@@ -66,6 +66,17 @@ export async function expiry<N extends UnaryName>({ broker, api }: SingleBroker,
   await api.call('FetchMetadata', {});
   await broker.clock.advance(DEADLINE_MS);
   return end;
+}
+
+/**
+ * Stops the brokers' clock until it is thawed or the test is over: only `advance` moves it. For what must happen before a
+ * timeout of the server that no setting changes.
+ */
+export function freezeClock(): { thaw(): void } {
+  const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now());
+  const thaw = () => now.mockRestore();
+  closing({ close: thaw });
+  return { thaw };
 }
 
 /** Names of streams that no other test of the file uses. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   type ClientDuplexStream,
@@ -9,12 +10,19 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import type { MovableClock } from '../../src/clock.js';
 
 const PROTO = fileURLToPath(new URL('../../../proto/api.proto', import.meta.url));
 const definition = loadPackageDefinition(
   loadSync(PROTO, { longs: Number, enums: String, defaults: true, keepCase: false }),
 );
 const { API: Api } = definition.proto as Record<'API', ServiceClientConstructor>;
+
+/** Bound of a wait. Only a hang reaches it. */
+const HANG_LIMIT_MS = 60_000;
+
+/** Longer than any test takes. */
+const DEADLINE_MS = 3_600_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are read field by field, as any client would.
 export type Answer = any;
@@ -48,7 +56,7 @@ export class ApiClient {
   }
 
   /** Calls a unary RPC; rejects with {@link Failure}. `deadline`: milliseconds, null for none. */
-  call(method: string, request: object = {}, deadline: number | null = 5_000): Promise<Answer> {
+  call(method: string, request: object = {}, deadline: number | null = HANG_LIMIT_MS): Promise<Answer> {
     const options = deadline === null ? {} : { deadline: Date.now() + deadline };
     return new Promise((resolve, reject) => {
       this.#client[method]!(request, options, (error: ServiceError | null, answer: Answer) =>
@@ -57,12 +65,17 @@ export class ApiClient {
     });
   }
 
-  createStream(name: string, request: object = {}): Promise<Answer> {
-    return this.call('createStream', { name, subject: name, ...request });
+  createStream(name: string, request: object = {}, deadline?: number): Promise<Answer> {
+    return this.call('createStream', { name, subject: name, ...request }, deadline);
   }
 
   /** Publishes text and answers the ack. */
-  async publish(stream: string, value: string, request: object = {}, deadline: number | null = 5_000): Promise<Answer> {
+  async publish(
+    stream: string,
+    value: string,
+    request: object = {},
+    deadline: number | null = HANG_LIMIT_MS,
+  ): Promise<Answer> {
     return (await this.call('publish', { stream, value: Buffer.from(value), ...request }, deadline)).ack;
   }
 
@@ -72,6 +85,31 @@ export class ApiClient {
 
   publishAsync(): ClientDuplexStream<object, Answer> {
     return this.#client.publishAsync!();
+  }
+
+  /** Resolves once all that this client has sent has arrived: its calls share a connection. */
+  async arrived(): Promise<void> {
+    await this.call('pauseStream', { name: 'no such stream' }).catch(() => {});
+  }
+
+  /** How a publish fails whose ack never comes: its deadline passes, by the brokers' clock. */
+  async unacknowledged(clock: Pick<MovableClock, 'advance'>, stream: string, value: string, request: object = {}) {
+    const failed = this.publish(stream, value, request, DEADLINE_MS).catch((error: Failure) => error);
+    await this.arrived();
+    await clock.advance(DEADLINE_MS);
+    return failed;
+  }
+
+  /** Resolves once this broker leads a partition. */
+  async leads(stream: string): Promise<void> {
+    await eventually(
+      () =>
+        this.partition(stream).then(
+          () => true,
+          () => false,
+        ),
+      (leading) => leading,
+    );
   }
 
   /** What the broker, which leads it, says of a partition. */
@@ -118,17 +156,13 @@ function subscription(call: ClientReadableStream<Answer>): Subscription {
   return { values, offsets, live, ended, count, cancel: () => call.cancel() };
 }
 
-/** Asks again until the answer fits, for what happens a little later; fails after two seconds. */
-export async function eventually<T>(
-  ask: () => Promise<T> | T,
-  fits: (answer: T) => boolean,
-  within = 2_000,
-): Promise<T> {
-  const end = Date.now() + within;
+/** Asks again until the answer fits, for what happens a little later. */
+export async function eventually<T>(ask: () => Promise<T> | T, fits: (answer: T) => boolean): Promise<T> {
+  const limit = performance.now() + HANG_LIMIT_MS;
   for (;;) {
     const answer = await ask();
     if (fits(answer)) return answer;
-    if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)} after ${within} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    if (performance.now() > limit) throw new Error(`still ${JSON.stringify(answer)} after ${HANG_LIMIT_MS} ms`);
+    await sleep(5);
   }
 }

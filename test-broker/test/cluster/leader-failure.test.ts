@@ -3,7 +3,7 @@ import { eventually } from './clients.js';
 import { threeBrokers } from './running.js';
 
 describe('a partition whose leader is stopped', () => {
-  it('has another in-sync replica as its leader within a fraction of a second', async () => {
+  it('gets another in-sync replica as its leader', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     const subscription = clients[leader]!.subscribe('s');
@@ -13,13 +13,9 @@ describe('a partition whose leader is stopped', () => {
     const successor = await eventually(
       () => broker.leaderOf('s', 0),
       (index) => index !== leader,
-      1_000,
     );
-    const ack = await eventually(
-      () => clients[follower]!.publish('s', 'after', {}, 500).catch(() => null),
-      (answer) => answer !== null,
-    );
-    expect(ack.offset).toBe(1);
+    await clients[successor]!.leads('s');
+    expect((await clients[follower]!.publish('s', 'after')).offset).toBe(1);
     const resumed = clients[successor]!.subscribe('s');
     await resumed.count(2);
     expect(resumed.values).toEqual(['before', 'after']);
@@ -29,13 +25,14 @@ describe('a partition whose leader is stopped', () => {
   it('loses what is published until then, with DEADLINE_EXCEEDED', async () => {
     const { broker, clients, leader, follower } = await threeBrokers(
       {},
-      { settings: { 'clustering.replica.max.leader.timeout': '10s' } },
+      { settings: { 'clustering.replica.max.leader.timeout': '3h' } },
     );
     await broker.stopBroker(leader);
-    await expect(clients[follower]!.publish('s', 'lost', {}, 100)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await clients[follower]!.unacknowledged(broker.clock, 's', 'lost')).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
     expect(broker.leaderOf('s', 0)).toBe(leader);
-    await broker.clock.advance(10_100);
-    await broker.clock.advance(10_100);
+    for (let i = 0; i < 2; i++) await broker.clock.advance(3 * 3_600_000);
     expect(broker.leaderOf('s', 0)).not.toBe(leader);
     expect(broker.messages('s')).toEqual([]);
   });
@@ -47,11 +44,8 @@ describe('a partition whose leader is stopped', () => {
     await broker.clock.advance(1_000);
     expect(broker.leaderOf('s', 0)).toBe(leader);
     await broker.startBroker(leader);
-    const ack = await eventually(
-      () => clients[follower]!.publish('s', 'next', {}, 500).catch(() => null),
-      (answer) => answer !== null,
-    );
-    expect(ack.offset).toBe(1);
+    await clients[leader]!.leads('s');
+    expect((await clients[follower]!.publish('s', 'next')).offset).toBe(1);
     expect(broker.messages('s').map((message) => message.text())).toEqual(['kept', 'next']);
   });
 
@@ -67,10 +61,8 @@ describe('a partition whose leader is stopped', () => {
       () => broker.leaderOf('s', 0),
       (index) => index !== leader,
     );
-    await eventually(
-      () => clients[successor]!.publish('s', 'instead', {}, 500).catch(() => null),
-      (answer) => answer?.offset === 1,
-    );
+    await clients[successor]!.leads('s');
+    expect((await clients[successor]!.publish('s', 'instead')).offset).toBe(1);
     await broker.startBroker(leader);
     await eventually(
       () => clients[successor]!.partition('s'),
@@ -95,6 +87,7 @@ describe('a leader that the others cannot reach', () => {
       () => broker.leaderOf('s', 0),
       (index) => index !== leader,
     );
+    await clients[successor]!.leads('s');
     const acks = [await clients[successor]!.publish('s', 'both'), await clients[successor]!.publish('s', 'both again')];
     expect(acks.map(({ stream }) => stream)).toEqual(['s', 's']);
     expect((await clients[leader]!.partition('s')).newestOffset).toBe(3);

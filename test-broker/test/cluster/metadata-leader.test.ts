@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { freezeClock } from '../broker-fixture.js';
 import { type Answer, type ApiClient, eventually } from './clients.js';
 import { running } from './running.js';
 
@@ -14,6 +15,7 @@ function created(client: ApiClient, stream: string): Promise<boolean> {
 describe('the metadata leader', () => {
   it('is missed at once by those who still believe in it', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    freezeClock();
     await broker.stopBroker(0);
     await expect(clients[1]!.createStream('s')).rejects.toEqual({
       code: 'INTERNAL',
@@ -23,6 +25,7 @@ describe('the metadata leader', () => {
 
   it('is unknown until another one is elected: refused without a deadline, waited for with one', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    const clock = freezeClock();
     await broker.stopBroker(0);
     await broker.clock.advance(600);
     await expect(clients[1]!.call('createStream', { name: 's', subject: 's' }, null)).rejects.toEqual({
@@ -30,7 +33,9 @@ describe('the metadata leader', () => {
       details: 'no known metadata leader',
     });
     const waiting = clients[1]!.createStream('s');
+    await clients[1]!.arrived();
     await broker.clock.advance(500);
+    clock.thaw();
     await waiting;
     await expect(clients[2]!.createStream('s')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
@@ -76,7 +81,7 @@ describe('the metadata leader', () => {
       code: 'NOT_FOUND',
       details: 'stream not found',
     });
-    const lost = await client.createStream('t').catch((error: unknown) => error);
+    const lost = await client.createStream('t', {}, 5_000).catch((error: unknown) => error);
     expect(lost).toSatisfy(
       ({ code, details }) =>
         details === 'Failed to replicate partition: leadership lost while committing log' ||
@@ -103,12 +108,13 @@ describe('the metadata leader', () => {
 
   it('steps down with what it could not commit when it loses its majority', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    const clock = freezeClock();
     broker.faults.partition(0, 1);
     broker.faults.partition(0, 2);
     const pending = clients[0]!.createStream('s').catch((error: unknown) => error);
-    // The call has to be in before the time moves.
-    await clients[0]!.call('fetchMetadata', {}, 50).catch(() => {});
+    await clients[0]!.arrived();
     await broker.clock.advance(1_100);
+    clock.thaw();
     expect(await pending).toEqual({
       code: 'INTERNAL',
       details: 'Failed to replicate partition: leadership lost while committing log',

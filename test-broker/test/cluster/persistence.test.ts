@@ -1,26 +1,16 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { TestBroker } from '../../src/index.js';
+import { closing } from '../broker-fixture.js';
+import { temporaryDirectory } from '../temporary-directory.js';
 import { type Answer, ApiClient, eventually } from './clients.js';
 import { known, running } from './running.js';
 
 const SERVE = fileURLToPath(new URL('serve-until-killed.ts', import.meta.url));
-const directories: string[] = [];
-
-afterEach(() => {
-  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
-});
-
-function dataDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'test-broker-'));
-  directories.push(directory);
-  return directory;
-}
 
 /** Publishes without a pause on one stream of acks until the connection breaks; answers what was acknowledged. */
 function publishUntilCut(
@@ -47,7 +37,7 @@ function publishUntilCut(
 
 describe('a broker with a dataDir', () => {
   it('comes back with its streams, messages, groups and cursors', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const options = { dataDir, cursorsPartitions: 2, activityStream: true };
     const first = await running(options);
     await first.client.createStream('s', { partitions: 2, subject: 'some.subject' });
@@ -75,7 +65,7 @@ describe('a broker with a dataDir', () => {
   });
 
   it('keeps what is paused and readonly, with the times of the restart, and forgets when messages came', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     await first.client.createStream('s', { partitions: 2 });
     await first.client.publish('s', 'x');
@@ -94,7 +84,7 @@ describe('a broker with a dataDir', () => {
   });
 
   it('begins at offset 0 with a stream that was deleted and created anew', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     for (const value of ['old', 'new']) {
       await first.client.createStream('s');
@@ -107,7 +97,7 @@ describe('a broker with a dataDir', () => {
   });
 
   it('brings a whole cluster back', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const first = await running({ dataDir, brokers: 3 });
     await first.client.createStream('s', { replicationFactor: 3 });
     await first.client.publish('s', 'a', { ackPolicy: 'ALL' });
@@ -121,31 +111,32 @@ describe('a broker with a dataDir', () => {
   });
 
   it('refuses to serve the data of more brokers than there are', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     await (await TestBroker.start({ dataDir, brokers: 2 })).close();
     await expect(TestBroker.start({ dataDir })).rejects.toThrow('was written by 2 brokers, got brokers: 1');
   });
 
   it('does not start on a damaged list of brokers, and says which file it is', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     await (await TestBroker.start({ dataDir })).close();
     writeFileSync(join(dataDir, 'cluster.json'), '{"brok');
     await expect(TestBroker.start({ dataDir })).rejects.toThrow(/^cannot read ".*cluster\.json": .*JSON/);
   });
 
   it('has the directory for itself', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     await running({ dataDir });
     await expect(TestBroker.start({ dataDir })).rejects.toMatchObject({
       name: 'BrokerOptionError',
       message: expect.stringContaining(`is in use by process ${process.pid}`),
     });
-    writeFileSync(join(dataDirectory(), 'file'), '');
-    await expect(TestBroker.start({ dataDir: join(directories[1]!, 'file') })).rejects.toThrow('cannot use dataDir');
+    const file = join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    await expect(TestBroker.start({ dataDir: file })).rejects.toThrow('cannot use dataDir');
   });
 
   it('cuts off an operation that is torn, and says so', async () => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     await first.client.createStream('whole');
     await first.client.createStream('torn');
@@ -156,12 +147,12 @@ describe('a broker with a dataDir', () => {
     const warnings: string[] = [];
     const listen = (warning: Error) => warnings.push(warning.message);
     process.on('warning', listen);
+    closing({ close: () => process.off('warning', listen) });
     const second = await running({ dataDir });
     await eventually(
       () => warnings.length,
       (count) => count > 0,
     );
-    process.off('warning', listen);
     expect(warnings[0]).toContain('they are not a whole operation');
     const names = (await second.client.call('fetchMetadata')).streamMetadata.map(({ name }: Answer) => name);
     expect(names).toEqual(['whole']);
@@ -175,10 +166,11 @@ describe('a broker with a dataDir', () => {
 
 describe('a broker that is killed under load', () => {
   it.each([1, 3])('has lost nothing that was acknowledged (brokers: %i)', async (brokers) => {
-    const dataDir = dataDirectory();
+    const dataDir = temporaryDirectory();
     const child = fork(SERVE, [dataDir, String(brokers)], { execArgv: ['--import', 'tsx'] });
+    closing({ close: () => child.kill('SIGKILL') });
     const [addresses] = (await once(child, 'message')) as [string[]];
-    const clients = addresses.map((address) => new ApiClient(address));
+    const clients = addresses.map((address) => closing(new ApiClient(address)));
     const streams = ['s0', 's1', 's2'];
     for (const name of streams) await clients[0]!.createStream(name, { replicationFactor: brokers });
     for (const name of streams) await known(name, clients);
@@ -193,11 +185,9 @@ describe('a broker that is killed under load', () => {
     await eventually(
       () => created.length > 10 && publishers.every(({ acked }) => acked.size > 200),
       (enough) => enough,
-      15_000,
     );
     child.kill('SIGKILL');
     await Promise.all([creating, once(child, 'exit'), ...publishers.map(({ ended }) => ended)]);
-    for (const client of clients) client.close();
     const { broker } = await running({ dataDir, brokers });
     for (const name of created) expect(broker.leaderOf(name)).toBeGreaterThanOrEqual(0);
     for (const [i, stream] of streams.entries()) {

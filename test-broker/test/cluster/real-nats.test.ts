@@ -1,5 +1,6 @@
 import { connect } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { closing } from '../broker-fixture.js';
 import { NATS_SERVER, RealNatsServer } from '../nats/nats-server.js';
 import { eventually } from './clients.js';
 import { known, running } from './running.js';
@@ -22,13 +23,12 @@ describe.skipIf(NATS_SERVER === null)(
       await clients[0]!.publish('s', '0', { ackPolicy: 'ALL' });
       await known('s', clients);
       for (const [i, client] of clients.entries()) await client.publish('s', String(i + 1), { ackPolicy: 'ALL' });
-      const connection = await connect({ servers: nats.url });
+      const connection = closing(await connect({ servers: nats.url }));
       connection.publish('real.subject', Buffer.from('raw'));
       await eventually(
         () => broker.messages('s').map((message) => message.text()),
         (values) => values.join() === '0,1,2,3,raw',
       );
-      await connection.close();
     });
 
     it('has the new leader listen once moveLeader has resolved', async () => {

@@ -1,20 +1,12 @@
-import { afterEach } from 'vitest';
 import { TestBroker } from '../../src/broker.js';
 import type { TestBrokerOptions } from '../../src/options.js';
+import { closing } from '../broker-fixture.js';
 import { ApiClient, eventually } from './clients.js';
-
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const each of open.splice(0).reverse()) await each.close();
-});
 
 /** A broker or a cluster for one test, and a client of each of its brokers. */
 export async function running(options: TestBrokerOptions = {}) {
-  const broker = await TestBroker.start(options);
-  open.push(broker);
-  const clients = broker.addresses.map((address) => new ApiClient(address));
-  open.push(...clients);
+  const broker = closing(await TestBroker.start(options));
+  const clients = broker.addresses.map((address) => closing(new ApiClient(address)));
   return { broker, clients, client: clients[0]! };
 }
 

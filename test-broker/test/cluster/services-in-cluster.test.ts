@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { type Answer, eventually } from './clients.js';
 import { known, running, threeBrokers } from './running.js';
 
+// Far longer than a test takes.
+const PATIENT = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
 const GROUP = { groupId: 'g', streams: ['s'] };
 
 describe('consumer groups in a cluster', () => {
@@ -29,7 +31,7 @@ describe('consumer groups in a cluster', () => {
   });
 
   it('get another coordinator when most members report theirs, and a new epoch with it', async () => {
-    const { broker, clients } = await threeBrokers();
+    const { broker, clients } = await threeBrokers({}, { groups: PATIENT });
     for (const consumerId of ['c1', 'c2', 'c3']) await clients[1]!.call('joinConsumerGroup', { ...GROUP, consumerId });
     const groupOn = async (index: number): Promise<Answer> =>
       (await clients[index]!.call('fetchMetadata', { streams: ['s'], groups: ['g'] })).groupMetadata[0];
