@@ -109,6 +109,13 @@ export const STATUS_RULES: readonly StatusRule[] = [
     advice: 'Check that the broker runs and is reachable, then try again.',
   },
   {
+    // The caller's own cancellation is never looked up here: it rejects with the reason of its signal.
+    status: 'CANCELLED',
+    meaning: 'unavailable',
+    build: unavailable,
+    advice: 'The broker or a proxy cancelled the call without being asked: try again.',
+  },
+  {
     status: 'RESOURCE_EXHAUSTED',
     text: /larger than (the )?max/,
     meaning: 'final',

@@ -15,6 +15,8 @@ import {
   transportEnd,
 } from './stream-end.js';
 
+const LATE = 'deadline exceeded';
+
 /** What a stream asks of its session. */
 export interface StreamOwner {
   /** The end that the connection gave this stream, or undefined when the connection is well. */
@@ -134,7 +136,7 @@ export class DuplexStream {
     const expire = () => {
       // A timer holds 31 bits; a longer deadline takes several.
       if (deadline > monotonicNow()) this.#startDeadline(deadline);
-      else this.#abandon(Status.DEADLINE_EXCEEDED, 'deadline exceeded');
+      else this.#abandon(Status.DEADLINE_EXCEEDED, LATE);
     };
     if (left <= 0) {
       expire();
@@ -212,7 +214,7 @@ export class DuplexStream {
 
   #finish(): void {
     if (this.#settled) return;
-    const end = this.#hasStatus ? serverEnd(this.#received) : this.#endWithoutStatus();
+    const end = this.#hasStatus ? this.#orLate(serverEnd(this.#received)) : this.#endWithoutStatus();
     try {
       if (end.code === Status.OK) this.#splitter.finish();
       this.#finishWith(end);
@@ -233,7 +235,16 @@ export class DuplexStream {
     const lost = this.#owner.connectionEnd(this.#stream?.id, this.#received);
     if (lost !== undefined) return lost;
     const code = this.#stream?.rstCode ?? 0;
-    return code === 0 ? serverEnd(this.#received) : resetEnd(code, this.#received);
+    return code === 0 ? serverEnd(this.#received) : this.#orLate(resetEnd(code, this.#received));
+  }
+
+  /**
+   * A server that cancels a call because its deadline has passed may be heard before the timer of this side: then CANCELLED,
+   * as a status or as a reset, means the deadline. A cancellation by this side never comes here.
+   */
+  #orLate(end: StreamEnd): StreamEnd {
+    const late = end.code === Status.CANCELLED && this.#deadline !== undefined && monotonicNow() >= this.#deadline;
+    return late ? transportEnd(Status.DEADLINE_EXCEEDED, LATE, true, this.#received) : end;
   }
 
   #closed(): void {

@@ -131,6 +131,7 @@ const STATUSES: readonly StatusCase[] = [
   ['FetchPartitionMetadata', 'FAILED_PRECONDITION', 'The request should be sent', 'CONNECTION', 'not-leader'],
   ['FetchMetadata', 'UNAVAILABLE', 'connection refused', 'CONNECTION', 'unavailable'],
   ['FetchMetadata', 'DEADLINE_EXCEEDED', 'context deadline exceeded', 'TIMEOUT', 'timeout'],
+  ['SetCursor', 'CANCELLED', 'stream reset by the server: CANCEL', 'CONNECTION', 'unavailable'],
   [
     'FetchMetadata',
     'UNKNOWN',

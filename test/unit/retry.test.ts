@@ -14,6 +14,8 @@ const CASES: readonly (readonly [Operation, string, unknown, Advice])[] = [
   ['FetchMetadata', 'wrong CA', new RpcFailure(14, '', { sent: false, connection: 'tls-untrusted' }), 'fail'],
   ['FetchMetadata', 'closed', new RpcFailure(14, '', { sent: false, connection: 'closed' }), 'fail'],
   ['FetchMetadata', 'out of time', failure('DEADLINE_EXCEEDED'), 'retry'],
+  ['SetCursor', 'an unasked cancellation', failure('CANCELLED'), 'retry'],
+  ['PublishToSubject', 'an unasked cancellation', failure('CANCELLED'), 'fail'],
   ['CreateStream', 'election', failure('INTERNAL', 'no known metadata leader'), 'retry'],
   ['CreateStream', 'election', failure('INTERNAL', 'nats: no responders available for request'), 'retry'],
   ['CreateStream', 'internal', failure('INTERNAL', 'disk full'), 'fail'],
@@ -48,6 +50,7 @@ describe('isAmbiguous', () => {
   it.each([
     [failure('UNAVAILABLE'), true],
     [failure('DEADLINE_EXCEEDED'), true],
+    [failure('CANCELLED'), true],
     [failure('INTERNAL', 'raft operation timed out'), true],
     [failure('UNAVAILABLE', '', false), false],
     [failure('INTERNAL', 'no known metadata leader'), false],
