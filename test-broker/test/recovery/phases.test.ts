@@ -217,7 +217,10 @@ describe('the replay of a restarted broker', () => {
     const { broker, client } = await running();
     for (let i = 0; i < 16; i++) await client.createStream(`s${i}`);
     await broker.stopBroker(0);
-    const recovery = await broker.startBroker(0, { recoveryTime: 1_000_000, hold: 'empty' });
+    const started = broker.startBroker(0, { recoveryTime: 1_000_000, hold: 'empty' });
+    // Connections are refused for the first tenth.
+    await broker.clock.advance(100_000);
+    const recovery = await started;
     await reconnected(client);
     const counts = new Set<number>();
     void recovery.release();
