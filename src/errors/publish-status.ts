@@ -12,6 +12,7 @@ interface Refusal {
   /** Absent: ServerError. */
   readonly error?: PlainError;
   readonly advice: string;
+  readonly retryable?: boolean;
 }
 
 const UNKNOWN: Refusal = { name: 'UNKNOWN', advice: 'See the log of the broker.' };
@@ -68,8 +69,24 @@ const NO_SUCH_STREAM: Refusal = {
   advice: 'Create the stream first, or check the name.',
 };
 
+const WITHOUT_NATS: Refusal = {
+  name: 'INTERNAL',
+  advice: 'The broker has no connection to NATS at the moment, and nothing was stored: try again in a moment.',
+  retryable: true,
+};
+const NO_RESUME: Refusal = {
+  name: 'INTERNAL',
+  advice: 'The cluster cannot resume the partition at the moment, and nothing was stored: try again in a moment.',
+  retryable: true,
+};
+
 /** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
 const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
+/** What a broker says while its connection to NATS is broken, or closed for good. */
+const WITHOUT_NATS_TEXT = /failed to publish to NATS: nats: (?:outbound buffer limit exceeded|connection )/;
+/** A publish to a paused partition resumes it first, which needs a metadata leader. */
+const NO_RESUME_TEXT =
+  /failed to resume stream: .*(?:no known metadata leader|no responders|outbound buffer limit|not the leader|leadership lost|timed? ?out|deadline)/;
 
 /** The error for a message that a PublishAsync call refused: `code` and `message` of its PublishAsyncError. */
 export function errorFromAsyncError(
@@ -81,6 +98,8 @@ export function errorFromAsyncError(
 
 function refusalOf({ code, message }: { readonly code: number; readonly message: string }): Refusal {
   if (TOO_LARGE_TEXT.test(message)) return TOO_LARGE;
+  if (WITHOUT_NATS_TEXT.test(message)) return WITHOUT_NATS;
+  if (NO_RESUME_TEXT.test(message)) return NO_RESUME;
   const refusal = ASYNC_ERRORS[code] ?? UNKNOWN;
   return refusal.name === 'NOT_FOUND' && message.startsWith('no such stream') ? NO_SUCH_STREAM : refusal;
 }
@@ -95,5 +114,5 @@ export function errorFromAckError(ackError: number, context: ErrorContext = {}):
 function build(refusal: Refusal, text: string, context: ErrorContext): LiftbridgeError {
   const message = `${attempt('Publish', context)} failed: ${text || 'no details'} (${refusal.name}). ${refusal.advice}`;
   if (refusal.error !== undefined) return new refusal.error(message, context);
-  return new ServerError(message, { ...context, status: refusal.name, text });
+  return new ServerError(message, { ...context, status: refusal.name, text, retryable: refusal.retryable });
 }

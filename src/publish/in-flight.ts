@@ -46,14 +46,31 @@ export class InFlight implements TextSource {
     this.#count--;
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#count + this.#named.size;
+  }
+
+  /** Takes those out that pass the test, in the order in which they were published. */
+  take(test: (pending: Pending) => boolean): Pending[] {
+    const taken = this.#all().filter(test);
+    for (const pending of taken) this.delete(pending);
+    return taken;
+  }
+
   /** Takes all out, in the order in which they were published. */
   clear(): Pending[] {
-    const slotted = this.#slots.filter((pending) => pending !== null);
-    const all = [...slotted, ...this.#overtaken.values(), ...this.#named.values()];
+    const all = this.#all();
     this.#slots = new Array(FEWEST_SLOTS).fill(null);
     this.#count = 0;
     this.#overtaken.clear();
     this.#named.clear();
+    return all;
+  }
+
+  #all(): Pending[] {
+    const slotted = this.#slots.filter((pending) => pending !== null);
+    const all = [...slotted, ...this.#overtaken.values(), ...this.#named.values()];
     return all.sort((a, b) => a.number - b.number);
   }
 

@@ -3,12 +3,14 @@ import { sleep } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 import type { PartitionLane } from './lanes.js';
 
-/** A failover takes a moment: so often is the metadata fetched anew. */
-const PAUSE = 100;
+/** A failover takes a moment: milliseconds between two looks, at first and in the end. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 500;
+const PAUSE_GROWTH = 1.1;
 
 /**
- * Refreshes the metadata of streams whose broker was lost, until nothing waits any more or `LEADER_GRACE` is over. One
- * search at a time serves all lanes.
+ * Refreshes the metadata of streams whose broker was lost or does not acknowledge, for as long as publishes wait and the
+ * trouble lasts. One search at a time serves all lanes.
  */
 export class LeaderSearch {
   readonly #cluster: Cluster;
@@ -27,7 +29,7 @@ export class LeaderSearch {
     this.#pump = pump;
   }
 
-  /** Looks for the leaders of these lanes. */
+  /** Looks for the leaders of these lanes: for the grace at least, and while they are in trouble. */
   start(lanes: Iterable<PartitionLane>): void {
     const until = monotonicNow() + this.#grace;
     for (const lane of lanes) this.#lanes.set(lane, until);
@@ -37,15 +39,18 @@ export class LeaderSearch {
   }
 
   async #run(): Promise<void> {
+    let pause = FIRST_PAUSE;
     while (this.#lanes.size > 0 && !this.#signal.aborted) {
       await this.#refresh();
       const now = monotonicNow();
       for (const [lane, until] of this.#lanes) {
         this.#pump(lane);
-        if (lane.waiting.empty || now >= until) this.#lanes.delete(lane);
+        const idle = lane.waiting.empty && lane.unsettled === 0;
+        if (idle || (now >= until && lane.trouble === null)) this.#lanes.delete(lane);
       }
       // An abort ends the pause early; the loop looks at the signal itself.
-      if (this.#lanes.size > 0) await sleep(PAUSE, this.#signal).catch(() => undefined);
+      if (this.#lanes.size > 0) await sleep(pause, this.#signal).catch(() => undefined);
+      pause = Math.min(LONGEST_PAUSE, pause * PAUSE_GROWTH);
     }
     this.#running = false;
   }

@@ -1,10 +1,9 @@
 import { sleep } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
+import { untilCertain } from '../cluster/existence.js';
 
-/** A stream that so many fresh looks in a row do not find is unknown: one broker may lag behind the others. */
-const MISSES = 5;
-const PAUSE = 50;
-const LONGEST_PAUSE = 1_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
 
 /** For whom a stream is looked up. */
 export interface LookupWaiters {
@@ -17,23 +16,33 @@ export interface LookupWaiters {
 }
 
 /**
- * Looks a stream up until the cluster knows it or has said often enough that it does not. While no broker answers it
- * goes on for as long as anybody waits.
+ * Looks a stream up until the cluster knows it, or it certainly does not exist. While that is not certain it goes on for as
+ * long as anybody waits.
  */
 export async function lookUpStream(cluster: Cluster, stream: string, waiters: LookupWaiters): Promise<void> {
   const { signal } = waiters;
-  let misses = 0;
-  let pause = PAUSE;
+  let pause = FIRST_PAUSE_MS;
   while (waiters.wanted() && !signal.aborted) {
     try {
       await cluster.refresh([stream], { signal });
-      if (cluster.partitionCount(stream) > 0 || ++misses >= MISSES) return;
-      pause = PAUSE;
+      if (cluster.partitionCount(stream) > 0) return;
+      if ((await cluster.existence({ stream }, { signal })) === 'gone' || cluster.partitionCount(stream) > 0) return;
+      pause = FIRST_PAUSE_MS;
     } catch (error) {
       waiters.failed(error);
-      pause = Math.min(LONGEST_PAUSE, pause * 2);
+      pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
     }
     // An abort ends the pause early; the loop looks at the signal itself.
     await sleep(pause, signal).catch(() => undefined);
+  }
+}
+
+/** Whether a stream that a broker called unknown is gone, and not only unknown to a broker that recovers. */
+export async function streamIsGone(cluster: Cluster, stream: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await untilCertain(cluster, { stream }, { signal })) === 'gone';
+  } catch (error) {
+    if (!signal.aborted) cluster.logger.debug({ error, stream }, 'it is not known whether the stream exists');
+    return false;
   }
 }

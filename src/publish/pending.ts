@@ -25,6 +25,8 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
   sent = false;
   /** How often it was sent and may have been stored. */
   attempts = 0;
+  /** Responses that its partition had had when it was sent. */
+  responsesBefore = 0;
   /** Whether the room in the window is taken. */
   admitted = false;
   partition = 0;

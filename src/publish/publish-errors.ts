@@ -83,3 +83,34 @@ export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending
     },
   );
 }
+
+/** The error for a publish that was given up because the leader of its partition changed, or has acknowledged later ones. */
+export function deposedError(pending: Pending): ConnectionError {
+  return new ConnectionError(
+    `Publish to stream "${pending.stream}", partition ${pending.partition} was not acknowledged before the leader of the partition changed. Whether the message was stored is not known.`,
+    { ...contextOf(pending), reason: 'no-leader', outcome: 'unknown', cause: pending.lastError ?? undefined },
+  );
+}
+
+/** The error for a publish that a recovering broker refused, and that cannot be sent again without breaking the order. */
+export function overtakenError(pending: Pending): ConnectionError {
+  return new ConnectionError(
+    `Publish to stream "${pending.stream}", partition ${pending.partition} was refused by a broker that recovers, while later publishes to the partition were stored. Nothing was stored of this one: publish it again.`,
+    { ...contextOf(pending), reason: 'unavailable', outcome: 'not-sent', cause: pending.lastError ?? undefined },
+  );
+}
+
+/** The error for a publish to a broker that refuses connections of this client for good. */
+export function refusedError(pending: Pending, refusal: LiftbridgeError): LiftbridgeError {
+  if (!(refusal instanceof ConnectionError)) return refusal;
+  return new ConnectionError(
+    `Publish to stream "${pending.stream}", partition ${pending.partition} failed: ${refusal.message} Nothing was sent.`,
+    {
+      ...contextOf(pending),
+      broker: refusal.broker,
+      reason: refusal.reason,
+      outcome: pending.attempts > 0 ? 'unknown' : 'not-sent',
+      cause: refusal,
+    },
+  );
+}

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { monotonicNow } from '../async/clock.js';
 import { Deadlines } from '../async/deadlines.js';
+import { SlicedQueue } from '../async/sliced-queue.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
@@ -18,6 +19,7 @@ import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { Dispatcher } from './dispatcher.js';
 import { numberText } from './in-flight.js';
+import { hasTime } from './lane-traffic.js';
 import { type Generation, Pending, type Settle } from './pending.js';
 import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
 import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
@@ -43,6 +45,10 @@ export class Publisher {
   readonly #cluster: Cluster;
   readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
+  /** Publishes that have ended and whose callers are to be told. */
+  readonly #endings = new SlicedQueue<Ending>(({ pending, errorOf }) =>
+    this.#conclude(pending, errorOf(pending), null),
+  );
   readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
   /** Short, so that ids are cheap to make: they have to differ among what one session has in flight. */
   readonly #prefix = randomBytes(4).toString('base64url');
@@ -66,10 +72,16 @@ export class Publisher {
     this.#dispatcher = new Dispatcher(cluster, {
       routes: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#prefix },
       settle: (pending, error) => this.#settle(pending, error, null),
+      settleAll: (pendings, errorOf) => this.#settleAll(pendings, errorOf),
       response: (route, response, pending) => this.#response(route, response, pending),
       mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
     });
-    this.window = new Window(options.maxInFlight, (pending) => this.#admit(pending));
+    this.window = new Window(
+      options.maxInFlight,
+      (pending) => this.#admit(pending),
+      // What cannot be acknowledged in time any more is not sent: it expires where it waits.
+      (pending) => hasTime(pending, monotonicNow()),
+    );
   }
 
   /** Publishes and waits for the ack; null with ackPolicy 'none', once it is written. */
@@ -121,8 +133,9 @@ export class Publisher {
     this.#closed = true;
     await this.#flushUntil(deadline);
     this.#stopped = true;
-    for (const pending of this.#deadlines.entries()) this.#settle(pending, closedError(pending), null);
+    this.#settleAll(this.#deadlines.entries(), closedError);
     this.#deadlines.clear();
+    await this.#endings.idle();
     await this.#dispatcher.close(deadline);
   }
 
@@ -153,7 +166,7 @@ export class Publisher {
     if (pending === null) return;
     this.#generation.open++;
     this.#deadlines.add(pending);
-    if (signal) pending.release = onAbort(signal, () => this.#settle(pending, signal.reason, null));
+    if (signal) pending.release = onAbort(signal, () => this.#settleAll([pending], () => signal.reason));
     this.window.enter(pending);
   }
 
@@ -222,7 +235,8 @@ export class Publisher {
     const { ack, asyncError } = response;
     if (pending === null) {
       if (asyncError) this.#refusedUnawaited(route, asyncError, response.correlationId);
-    } else if (asyncError) this.#refused(pending, errorFromAsyncError(asyncError, contextOf(pending)));
+    } else if (pending.settled) return;
+    else if (asyncError) this.#refusedAtOnce(pending, errorFromAsyncError(asyncError, contextOf(pending)));
     else if (ack!.stream === pending.stream) this.#acknowledged(pending, ack!);
     else {
       pending.otherAcks ??= [];
@@ -232,11 +246,21 @@ export class Publisher {
 
   #acknowledged(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
     const error = errorFromAckError(ack.ackError, contextOf(pending));
-    if (error !== null) this.#refused(pending, error);
-    else this.#settle(pending, null, toAck(ack));
+    if (error !== null) {
+      this.#refused(pending, error);
+      return;
+    }
+    this.#dispatcher.answered(pending, true);
+    this.#settle(pending, null, toAck(ack));
+  }
+
+  /** The broker refused it before it reached NATS: it is certainly not stored. */
+  #refusedAtOnce(pending: Pending, error: LiftbridgeError): void {
+    if (!this.#dispatcher.takeBack(pending, error)) this.#refused(pending, error);
   }
 
   #refused(pending: Pending, error: LiftbridgeError): void {
+    this.#dispatcher.answered(pending, false);
     if (isUnknownPlace(error)) this.#refresh(pending.stream);
     if (error.code !== 'INCORRECT_OFFSET') {
       this.#settle(pending, error, null);
@@ -256,6 +280,8 @@ export class Publisher {
   }
 
   #expire(pending: Pending): void {
+    if (pending.settled) return;
+    this.#dispatcher.expired(pending);
     this.#settle(pending, timeoutError(pending), null);
     // The leader may have moved: publishes are only stored where it is.
     this.#refresh(pending.stream);
@@ -276,6 +302,17 @@ export class Publisher {
   #settle(pending: Pending, error: unknown, ack: Ack | null): void {
     if (pending.settled) return;
     pending.settled = true;
+    this.#conclude(pending, error, ack);
+  }
+
+  /** Ends publishes at once, and tells their callers as fast as that does not block the event loop. */
+  #settleAll(pendings: readonly Pending[], errorOf: (pending: Pending) => unknown): void {
+    const open = pendings.filter(({ settled }) => !settled);
+    for (const pending of open) pending.settled = true;
+    for (const pending of open) this.#endings.push({ pending, errorOf });
+  }
+
+  #conclude(pending: Pending, error: unknown, ack: Ack | null): void {
     this.#deadlines.remove(pending);
     pending.release?.();
     if (this.#chosenIds.size > 0) this.#chosenIds.delete(pending.correlationId);
@@ -290,6 +327,12 @@ export class Publisher {
     this.#cluster.logger.error({ error }, error.message);
     this.#cluster.emit('asyncError', error);
   }
+}
+
+/** A publish that has ended, and the error that its caller is told. */
+interface Ending {
+  readonly pending: Pending;
+  readonly errorOf: (pending: Pending) => unknown;
 }
 
 function newGeneration(): Generation {

@@ -1,11 +1,11 @@
 import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { type LiftbridgeError, MessageTooLargeError } from '../errors.js';
+import { ConnectionError, type LiftbridgeError, MessageTooLargeError } from '../errors.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import { encodePublishRequest } from '../protocol/publish-request.js';
 import { decodePublishResponse } from '../protocol/publish-response.js';
-import type { DuplexStream } from '../transport/duplex.js';
+import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { InFlight } from './in-flight.js';
 import type { PartitionLane } from './lanes.js';
@@ -16,6 +16,8 @@ const FIRST_BACKOFF = 50;
 const LONGEST_BACKOFF = 1_000;
 /** A stream that stood for so long was well: what ends it is a new trouble. */
 const WELL_AFTER = 1_000;
+/** Least time between two checks of the same broker, in milliseconds. */
+const CHECK_PAUSE = 500;
 
 /** What a route tells its owner. */
 export interface RouteEvents {
@@ -46,7 +48,11 @@ export class Route {
   blockedUntil = 0;
   /** Why it could not be opened last. */
   lastError: unknown = null;
+  /** The error of a broker that refuses this client for good; null once a connection was made again. */
+  refusal: LiftbridgeError | null = null;
+  #session: DataSession | null = null;
   #stream: DuplexStream | null = null;
+  #checkedAt = Number.NEGATIVE_INFINITY;
   #triedAt = 0;
   #openedAt = 0;
   #opening = false;
@@ -100,6 +106,14 @@ export class Route {
     );
   }
 
+  /** Finds out whether the broker is still there: acks are overdue. A connection that is dead is closed, which ends the stream. */
+  checkLiveness(): void {
+    const now = monotonicNow();
+    if (this.#session === null || this.#stream === null || now - this.#checkedAt < CHECK_PAUSE) return;
+    this.#checkedAt = now;
+    void (this.#session as unknown as { checkLiveness?: () => Promise<boolean> }).checkLiveness?.();
+  }
+
   /** Adds a publish to the stream. Throws MessageTooLargeError, with nothing added. */
   write(pending: Pending): void {
     this.#current = pending;
@@ -138,6 +152,7 @@ export class Route {
     const session = await this.cluster.session(this.target);
     if (this.#retired) return;
     const stream = session.open('/proto.API/PublishAsync');
+    this.#session = session;
     this.#stream = stream;
     this.#openedAt = monotonicNow();
     const forget = session.onClose(() => this.retire());
@@ -157,12 +172,14 @@ export class Route {
 
   #opened(): void {
     this.#opening = false;
+    this.refusal = null;
     this.events.settled(this);
   }
 
   #failed(error: unknown): void {
     this.#opening = false;
     this.lastError = error;
+    this.refusal = isFinal(error) ? error : null;
     this.#block();
     this.events.settled(this);
   }
@@ -187,6 +204,7 @@ export class Route {
 
   #ended(end: StreamEnd): void {
     this.#stream = null;
+    this.#session = null;
     if (monotonicNow() - this.#openedAt >= WELL_AFTER) this.#well();
     if (!this.#retired) this.#block();
     const unwritten = this.#unwritten;
@@ -220,6 +238,11 @@ export class Route {
     const { maxMessageBytes } = this.settings;
     if (size > maxMessageBytes) throw tooLarge(pending.stream, size, maxMessageBytes);
   }
+}
+
+/** Whether the broker refuses this client, and will refuse it again. */
+function isFinal(error: unknown): error is LiftbridgeError {
+  return error instanceof ConnectionError && error.reason.startsWith('tls-') && !error.retryable;
 }
 
 /** The error for a message above the client's own limit. */

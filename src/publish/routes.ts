@@ -31,6 +31,12 @@ export class Routes {
     return route;
   }
 
+  /** A route that can be written to now, to a broker whose address is not in `except`. */
+  anyUsable(except: ReadonlySet<string>): Route | null {
+    for (const [address, route] of this.#current) if (route.usable && !except.has(address)) return route;
+    return null;
+  }
+
   /** Forgets a retired route whose stream has ended. */
   ended(route: Route): void {
     this.#retiring.delete(route);

@@ -12,6 +12,9 @@ export interface Entry {
   readonly settled: boolean;
 }
 
+/** Whether an entry that waited may still be admitted; asked when its turn comes. */
+export type Admissible<T> = (entry: T) => boolean;
+
 const COMPACT_AT = 1024;
 
 /**
@@ -21,16 +24,18 @@ const COMPACT_AT = 1024;
 export class Window<T extends Entry> {
   readonly #limits: WindowLimits;
   readonly #admit: (entry: T) => void;
+  readonly #admissible: Admissible<T>;
   #messages = 0;
   #bytes = 0;
   #waiting: T[] = [];
   #head = 0;
   #admitting = false;
 
-  /** `admit` is called for each entry when it has its room. */
-  constructor(limits: WindowLimits, admit: (entry: T) => void) {
+  /** `admit` is called for each entry when it has its room. What waited and is not `admissible` any more is passed over. */
+  constructor(limits: WindowLimits, admit: (entry: T) => void, admissible: Admissible<T> = () => true) {
     this.#limits = limits;
     this.#admit = admit;
+    this.#admissible = admissible;
   }
 
   /** Entries that have room now. */
@@ -78,9 +83,10 @@ export class Window<T extends Entry> {
     this.#admitting = true;
     while (this.#head < this.#waiting.length) {
       const entry = this.#waiting[this.#head]!;
-      if (!entry.settled && !this.#fits(entry)) break;
+      const wanted = !entry.settled && this.#admissible(entry);
+      if (wanted && !this.#fits(entry)) break;
       this.#head++;
-      if (!entry.settled) this.#take(entry);
+      if (wanted) this.#take(entry);
     }
     this.#admitting = false;
     this.#compact();
