@@ -1,12 +1,8 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
-import { afterAll, afterEach, vi } from 'vitest';
+import { vi } from 'vitest';
+import { type Closable, closing, closingWithFile } from '../../test/support/closing.js';
 import { ApiClient, type RequestOf, type UnaryName } from './api/api-client.js';
-
-/** Something that a test opens and has to close. */
-interface Closable {
-  close(): unknown;
-}
 
 /** A broker and a client of it. */
 interface SingleBroker {
@@ -14,45 +10,20 @@ interface SingleBroker {
   readonly api: ApiClient;
 }
 
-const ofTest: Closable[] = [];
-const ofFile: Closable[] = [];
-
-afterEach(() => closeAll(ofTest));
-afterAll(() => closeAll(ofFile));
-
-/** Closes in reverse order. One that cannot be closed does not keep the others open. */
-async function closeAll(opened: Closable[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const each of opened.splice(0).reverse()) {
-    try {
-      await each.close();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw new AggregateError(failures, 'teardown failed');
-}
-
-/** Closes something when the test is over, passed or not. */
-export function closing<T extends Closable>(opened: T): T {
-  ofTest.push(opened);
-  return opened;
-}
-
 /** A broker or a cluster for the test at hand, and a client of each of its brokers. */
 export async function openBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
-  return withClients(await TestBroker.start(options), ofTest, security);
+  return withClients(await TestBroker.start(options), closing, security);
 }
 
 /** The same for all tests of a file, to be called in `beforeAll`. */
 export async function shareBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
-  return withClients(await TestBroker.start(options), ofFile, security);
+  return withClients(await TestBroker.start(options), closingWithFile, security);
 }
 
-function withClients(broker: TestBroker, opened: Closable[], security?: ChannelCredentials) {
-  opened.push(broker);
+function withClients(broker: TestBroker, close: (opened: Closable) => Closable, security?: ChannelCredentials) {
+  close(broker);
   const apis = broker.addresses.map((address) => new ApiClient(address, security));
-  opened.push(...apis);
+  for (const api of apis) close(api);
   return { broker, apis, api: apis[0]! };
 }
 

@@ -1,13 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.js';
 import { parseCommandLine, USAGE } from '../src/cli-options.js';
 import { resolveOptions } from '../src/options.js';
 import { BrokerOptionError } from '../src/settings.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'cli-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryDirectory();
 
 function file(name: string, content: string): string {
   const path = join(folder, name);

@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { closing } from '../../test/support/closing.js';
+import { temporaryDirectory } from '../../test/support/temporary-directory.js';
 import { certificates } from './grpc/certificates.js';
 import { foreignClient, unary } from './grpc/fixture.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'cli-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryDirectory();
 
 const running = new Set<ChildProcess>();
 afterEach(() => {
@@ -66,39 +66,36 @@ describe('liftbridge-test-broker', () => {
     const match = /^ready grpc=(127\.0\.0\.1:\d+),(127\.0\.0\.1:\d+) nats=(nats:\/\/127\.0\.0\.1:\d+)\n$/.exec(line);
     expect(match).not.toBeNull();
     for (const address of [match![1]!, match![2]!]) {
-      const client = foreignClient(address);
+      const client = closing(foreignClient(address));
       const metadata = await unary(client, 'FetchMetadata', {});
       expect(metadata.brokers).toHaveLength(2);
-      client.close();
     }
     broker.child.kill(signal);
     expect(await broker.ended).toEqual({ code: 0, signal: null });
     expect(broker.stderr).toBe('');
   });
 
-  test('ends in time with a subscription open', async () => {
+  test('ends although a subscription is open', async () => {
     const broker = run('--port', '0', '--activity', '--cursors-partitions', '1');
     const line = await ready(broker);
-    const client = foreignClient(/grpc=(\S+)/.exec(line)![1]!);
+    const client = closing(foreignClient(/grpc=(\S+)/.exec(line)![1]!));
     await unary(client, 'CreateStream', { name: 's', subject: 's' });
     const subscription = client.Subscribe({ stream: 's' });
     const lost = new Promise((resolve) => subscription.on('error', resolve));
     await new Promise((resolve) => subscription.once('data', resolve));
     broker.child.kill('SIGTERM');
     expect(await lost).toMatchObject({ code: 14 });
-    client.close();
     expect(await broker.ended).toEqual({ code: 0, signal: null });
   });
 
   test('a port that is taken is one line and exit code 2', async () => {
-    const holder = createServer();
+    const holder = closing(createServer());
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const { port } = holder.address() as { port: number };
     expect(await failed('--port', String(port))).toBe(`liftbridge-test-broker: port ${port} of 127.0.0.1 is in use\n`);
     expect(await failed('--port', '0', '--nats-port', String(port))).toBe(
       `liftbridge-test-broker: port ${port} of 127.0.0.1 is in use\n`,
     );
-    await new Promise((resolve) => holder.close(resolve));
   });
 
   test('what cannot be understood or read is one line and exit code 2', async () => {

@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.js';
 import { resolveOptions, type TestBrokerOptions } from '../src/options.js';
 import { BrokerOptionError } from '../src/settings.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'options-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryDirectory();
 const PEM = '-----BEGIN CERTIFICATE-----\n';
 
 describe('resolveOptions', () => {

@@ -10,8 +10,9 @@ import {
 import { natsPublisher } from 'liftbridge-client/nats';
 import { TestBroker } from 'liftbridge-test-broker';
 import { connect as connectNats } from 'nats';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uniqueName } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 
 const given = process.env.LIFTBRIDGE_ADDRESSES?.split(',').filter((address) => address !== '') ?? [];
 const isReal = given.length > 0;
@@ -69,11 +70,13 @@ describe(`a client on a cluster (${where})`, () => {
     await client.createStream(`${stream}.subject`, stream, { partitions: 2, replicationFactor: 'max' });
     await expect(client.createStream(`${stream}.subject`, stream)).rejects.toMatchObject({ code: 'STREAM_EXISTS' });
     // Any broker may answer, and learns of the stream a little later than the one that created it.
-    const info = await vi.waitUntil(async () => (await client.fetchMetadata()).streams.get(stream));
+    const info = await eventually('the stream is known', async () =>
+      (await client.fetchMetadata()).streams.get(stream),
+    );
     expect([info.subject, info.partitions.size]).toEqual([`${stream}.subject`, 2]);
     for (const partition of info.partitions.values()) expect(partition.replicas).toHaveLength(replicas);
     await client.deleteStream(stream);
-    await vi.waitUntil(async () => !(await client.fetchMetadata()).streams.has(stream));
+    await eventually('the stream is gone', async () => !(await client.fetchMetadata()).streams.has(stream));
     await expect(client.publish(stream, 'x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
   });
 
@@ -139,7 +142,9 @@ describe(`a client on a cluster (${where})`, () => {
     const group = uniqueName('group');
     const first = client.createConsumer(group, { autoOffset: 'earliest' });
     expect(await consume(first, stream, 2)).toEqual(['first 0', 'first 1']);
-    await vi.waitUntil(async () => (await client.fetchMetadata({ groups: [group] })).groups.has(group));
+    await eventually('the group is known', async () =>
+      (await client.fetchMetadata({ groups: [group] })).groups.has(group),
+    );
     await first.close();
     for (const partition of [0, 1]) await client.publish(stream, `then ${partition}`, { partition, ackPolicy: 'all' });
     const second = client.createConsumer(group, { autoOffset: 'earliest' });

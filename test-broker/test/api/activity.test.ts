@@ -1,8 +1,8 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { openBroker } from '../broker-fixture.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 
 const { CREATE_STREAM, DELETE_STREAM, PAUSE_STREAM, RESUME_STREAM, SET_STREAM_READONLY } = wire.ActivityStreamOp;
 const { JOIN_CONSUMER_GROUP, LEAVE_CONSUMER_GROUP } = wire.ActivityStreamOp;

@@ -1,9 +1,9 @@
 import { createServer } from 'node:net';
 import { connect } from 'nats';
 import { describe, expect, it } from 'vitest';
+import { closing } from '../../../test/support/closing.js';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { TestBroker } from '../../src/index.js';
-import { closing } from '../broker-fixture.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 import { ApiClient, eventually } from './clients.js';
 import { known, running } from './running.js';
 

@@ -4,9 +4,9 @@ import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { closing } from '../../../test/support/closing.js';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { TestBroker } from '../../src/index.js';
-import { closing } from '../broker-fixture.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 import { type Answer, ApiClient, eventually } from './clients.js';
 import { known, running } from './running.js';
 

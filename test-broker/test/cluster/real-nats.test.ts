@@ -1,6 +1,6 @@
 import { connect } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closing } from '../broker-fixture.js';
+import { closing } from '../../../test/support/closing.js';
 import { NATS_SERVER, RealNatsServer } from '../nats/nats-server.js';
 import { eventually } from './clients.js';
 import { known, running } from './running.js';

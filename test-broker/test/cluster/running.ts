@@ -1,6 +1,6 @@
+import { closing } from '../../../test/support/closing.js';
 import { TestBroker } from '../../src/broker.js';
 import type { TestBrokerOptions } from '../../src/options.js';
-import { closing } from '../broker-fixture.js';
 import { ApiClient, eventually } from './clients.js';
 
 /** A broker or a cluster for one test, and a client of each of its brokers. */

@@ -1,6 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { frame } from 'liftbridge-client/protocol';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { turns } from '../../../test/support/turns.js';
 import { Faults } from '../../src/faults.js';
 import type { GrpcServer } from '../../src/grpc/server.js';
 import type { Method } from '../../src/grpc/service.js';
@@ -139,7 +140,7 @@ describe('cutMidFrame', () => {
     expect(Buffer.concat(chunks)).toEqual(
       Buffer.concat([frame(Buffer.alloc(0)), frame(Buffer.alloc(100, 1)), frame(Buffer.alloc(100, 2)).subarray(0, 53)]),
     );
-    await vi.waitFor(() => expect(server.connectionCount).toBe(0));
+    await expect.poll(() => server.connectionCount).toBe(0);
   });
 });
 
@@ -169,7 +170,7 @@ describe('goAway', () => {
     const { messages, trailers } = await answer;
     expect(messages).toHaveLength(2);
     expect(trailers['grpc-status']).toBe('0');
-    await vi.waitFor(() => expect(session.closed).toBe(true));
+    await expect.poll(() => session.closed).toBe(true);
     await expect(unary(client(server), 'FetchMetadata', {})).resolves.toBeTruthy();
   });
 });
@@ -195,7 +196,7 @@ describe('silence', () => {
       cleanups.push(() => late.destroy());
       return new Promise((resolve) => late.ping(resolve));
     });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await turns();
     expect(seen).toEqual([]);
     end();
     await pong;
@@ -232,7 +233,7 @@ describe('silence', () => {
     const second = faults.silence();
     write();
     first();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await turns();
     expect(stream.readableLength).toBe(0);
     second();
     expect((await answer).messages.map(String)).toEqual(['late']);

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import * as http2 from 'node:http2';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
+import { turns } from '../../../test/support/turns.js';
 import { Faults } from '../../src/faults.js';
 import { type Authorize, allowAll, authorizeBy, createAuthorize } from '../../src/grpc/authorization.js';
 import type { GrpcServer } from '../../src/grpc/server.js';
@@ -43,7 +44,7 @@ async function serve(tls: BrokerTlsOptions, method: Method): Promise<GrpcServer>
 async function publish(server: GrpcServer, credentials: grpc.ChannelCredentials): Promise<unknown> {
   const client = foreignClient(server.address, credentials);
   try {
-    return await unary(client, 'Publish', {}, { deadline: Date.now() + 5_000 });
+    return await unary(client, 'Publish', {}, { deadline: Date.now() + 60_000 });
   } finally {
     client.close();
   }
@@ -109,7 +110,7 @@ describe('TLS', () => {
         resolve();
       });
     });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await turns();
     expect(answered).toBe(false);
     end();
     await Promise.all([pong, connected]);
@@ -119,7 +120,7 @@ describe('TLS', () => {
     const server = await serve(pems.server, whoAmI([]));
     const socket = connect(server.port, '127.0.0.1');
     await new Promise((resolve) => socket.once('connect', resolve));
-    await vi.waitFor(() => expect(server.connectionCount).toBe(1));
+    await expect.poll(() => server.connectionCount).toBe(1);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     await server.stop();
     await closed;
@@ -141,8 +142,7 @@ describe('TLS', () => {
 });
 
 describe('createAuthorize', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'policy-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryDirectory();
   const enabled = (policy: unknown) =>
     createAuthorize(resolveSettings({ 'tls.client.authz.enabled': true, 'tls.client.authz.policy': policy }));
   const alice = { identity: 'alice' };

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { PartitionStorage } from '../../src/log/storage.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 import { type Fixture, held, openLog } from './log-fixture.js';
 
 /** File operations that are left before the process "dies": from then on every one fails. */

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import type { Clock } from '../../src/clock.js';
 import { PartitionLog } from '../../src/log/partition-log.js';
 import { PartitionStorage } from '../../src/log/storage.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 import { messages, SUBJECT } from './log-fixture.js';
 import { LogModel, type ModelConfig } from './log-model.js';
 

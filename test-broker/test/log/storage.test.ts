@@ -12,11 +12,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import type { LogConfig } from '../../src/log/log-config.js';
 import { OpenFiles } from '../../src/log/open-files.js';
 import { HEADER_BYTES } from '../../src/log/segment-file.js';
 import { PartitionStorage, partitionDirectory } from '../../src/log/storage.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 import { type Fixture, held, openLog, range } from './log-fixture.js';
 
 interface Options {

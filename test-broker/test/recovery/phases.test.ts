@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { type Answer, type ApiClient, eventually } from '../cluster/clients.js';
 import { known, running, threeBrokers } from '../cluster/running.js';
-import { temporaryDirectory } from '../temporary-directory.js';
 
 const NOBODY = { streams: ['s'], groups: ['g'] };
 
