@@ -122,7 +122,7 @@ const READONLY_SHAPE = {
 
 const RESERVED = ['__cursors', '__activity'];
 const notReserved: Rule = {
-  expected: `another name than ${RESERVED.join(' and ')}, which the server keeps for itself`,
+  expected: `a non-empty string other than ${RESERVED.join(' and ')}, which the server keeps for itself`,
   accepts: (value) => !RESERVED.includes(value as string),
 };
 

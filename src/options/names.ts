@@ -113,14 +113,14 @@ function textRule(expected: string, find: (text: string) => string | null): Rule
   };
 }
 
-const STREAM_NAME_GRAMMAR = `a stream name: 1 to ${LONGEST_STREAM_NAME} bytes without space, tab, line ends and NUL, no empty part between dots`;
+const STREAM_NAME_GRAMMAR = `a non-empty string of at most ${LONGEST_STREAM_NAME} bytes without space, tab, line end, NUL and empty part between dots`;
 
 /** The name of a stream that exists, or may exist. */
 export const streamName: Rule = textRule(STREAM_NAME_GRAMMAR, streamNameFault);
 
 /** The name of a stream that is to be created. */
 export const newStreamName: Rule = textRule(
-  `${STREAM_NAME_GRAMMAR}, no slash, and no part that is "*" or ">"`,
+  `${STREAM_NAME_GRAMMAR}, without slash and without a part that is "*" or ">"`,
   newStreamNameFault,
 );
 
