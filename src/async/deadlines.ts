@@ -47,8 +47,10 @@ export class Deadlines<T extends Due<T>> {
       this.#lanes.set(entry.timeout, lane);
     }
     entry.earlier = lane.last;
-    if (lane.last === null) lane.first = entry;
-    else lane.last.later = entry;
+    if (lane.last === null) {
+      lane.first = entry;
+      lane.timer?.ref();
+    } else lane.last.later = entry;
     lane.last = entry;
     if (lane.timer === null && !this.#due.has(lane)) this.#arm(lane);
   }
@@ -63,6 +65,8 @@ export class Deadlines<T extends Due<T>> {
     else entry.later.earlier = entry.earlier;
     entry.earlier = null;
     entry.later = null;
+    // A timer that has nothing to do must not keep the process alive.
+    if (lane.first === null) lane.timer?.unref();
   }
 
   /** All that are in, as of now. */

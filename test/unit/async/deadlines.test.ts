@@ -71,6 +71,20 @@ describe('Deadlines', () => {
     expect(deadlines.entries()).toEqual([]);
   });
 
+  it('keeps the process alive while there are entries, and no longer', () => {
+    const timer = vi.spyOn(globalThis, 'setTimeout');
+    const deadlines = new Deadlines<Timed>(() => undefined);
+    const entry = new Timed(50);
+    deadlines.add(entry);
+    const { value } = timer.mock.results[0] as { value: NodeJS.Timeout };
+    expect(value.hasRef()).toBe(true);
+    deadlines.remove(entry);
+    expect(value.hasRef()).toBe(false);
+    deadlines.add(entry);
+    expect(value.hasRef()).toBe(true);
+    timer.mockRestore();
+  });
+
   describe('when the work of one turn takes long', () => {
     const EACH = 1;
     let now: number;
