@@ -8,11 +8,10 @@ export class AckTimeoutError extends LiftbridgeError {
   override readonly name = 'AckTimeoutError';
   readonly code = 'ACK_TIMEOUT';
   /** Acks of other streams that carried the same correlation id, in order of arrival. */
-  readonly otherAcks: readonly object[];
+  declare readonly otherAcks: readonly object[];
 
-  constructor(message: string, details: ErrorDetails & { readonly otherAcks?: readonly object[] } = {}) {
-    super(message, { retryable: true, ...details });
-    this.otherAcks = details.otherAcks ?? [];
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { retryable: true, ...details, otherAcks: details.otherAcks ?? [] });
   }
 }
 

@@ -105,13 +105,13 @@ function refusalOf({ code, message }: { readonly code: number; readonly message:
 }
 
 /** The error for the `ackError` number of an ack whose message was not stored; null for an ack without error. */
-export function errorFromAckError(ackError: number, context: ErrorContext = {}): LiftbridgeError | null {
+export function errorFromAckError(ackError: number, context: ErrorDetails = {}): LiftbridgeError | null {
   if (ackError === 0) return null;
   const text = ACK_TEXTS[ackError] ?? `unknown error ${ackError}`;
   return build(ACK_ERRORS[ackError] ?? UNKNOWN, text, { operation: 'Publish', ...context });
 }
 
-function build(refusal: Refusal, text: string, context: ErrorContext): LiftbridgeError {
+function build(refusal: Refusal, text: string, context: ErrorDetails): LiftbridgeError {
   const message = `${attempt('Publish', context)} failed: ${text || 'no details'} (${refusal.name}). ${refusal.advice}`;
   if (refusal.error !== undefined) return new refusal.error(message, context);
   return new ServerError(message, { ...context, status: refusal.name, text, retryable: refusal.retryable });

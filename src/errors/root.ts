@@ -45,6 +45,8 @@ export interface ErrorDetails extends ErrorContext {
   readonly cause?: unknown;
   /** Overrides what the class says of itself, see `LiftbridgeError.retryable`. */
   readonly retryable?: boolean | undefined;
+  /** Acks of other streams on the subject of a publish that failed. */
+  readonly otherAcks?: readonly object[] | undefined;
 }
 
 const BRAND = Symbol.for('liftbridge-client.error');
@@ -65,6 +67,8 @@ export abstract class LiftbridgeError extends Error {
   declare readonly broker?: string;
   /** The RPC or method that failed. */
   declare readonly operation?: string;
+  /** Of a publish to a subject of several streams: the acks of those that stored it, in order of arrival. */
+  declare readonly otherAcks?: readonly object[];
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -73,6 +77,7 @@ export abstract class LiftbridgeError extends Error {
     if (details.partition !== undefined) this.partition = details.partition;
     if (details.broker !== undefined) this.broker = details.broker;
     if (details.operation !== undefined) this.operation = details.operation;
+    if (details.otherAcks !== undefined) this.otherAcks = details.otherAcks;
     Object.defineProperty(this, BRAND, { value: true });
   }
 

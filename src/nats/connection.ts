@@ -42,6 +42,8 @@ export interface NatsConnection {
   closed(): Promise<void | Error>;
   /** Whether it is closed for good. */
   isClosed(): boolean;
+  /** Whether it takes nothing more and will be closed. */
+  isDraining?(): boolean;
   /** What happens to it, as it happens. */
   status(): AsyncIterable<NatsStatus>;
 }

@@ -1,52 +1,85 @@
+import { ackFailure } from '../envelope/ack-failure.js';
 import {
   AckTimeoutError,
   ConnectionError,
+  type LiftbridgeError,
   MessageTooLargeError,
   PermissionDeniedError,
   TimeoutError,
 } from '../errors.js';
-import type { PendingPublish } from './pending-publish.js';
+import type { PendingPublish, Wait } from './pending-publish.js';
 
-const UNSENT = 'the connection was broken or what was published before it filled maxInFlight';
 const context = { operation: 'publish' } as const;
 
+/** Why a publish was not sent in time. */
+const WAITED: Readonly<Record<Wait, string>> = {
+  window: 'what was published before it filled maxInFlight',
+  connection: 'there was no connection to the NATS server',
+  silence: 'what was sent to its subject before it was not acknowledged either',
+  late: 'when its turn came, too little of its timeout was left for an ack to come',
+};
+
+/** What keeps a broker from answering. */
+const ADVICE =
+  'Is there a stream on the subject, and a leader of its partition? A paused or readonly partition acknowledges nothing, ' +
+  'and a publish over NATS does not resume a paused one.';
+
 /** The error of a publish that did not end in time, by how far it came. */
-export function expired(publish: PendingPublish): AckTimeoutError | TimeoutError {
-  const { subject, timeout, wanted, acks } = publish;
-  const attempted = `publish to ${JSON.stringify(subject)} did not end within ${timeout} ms`;
-  if (!publish.sent) return new TimeoutError(`${attempted}: it was not sent, ${UNSENT}`, context);
+export function expired(publish: PendingPublish): LiftbridgeError {
+  const { timeout, wanted, acks } = publish;
+  if (publish.refusal !== null) return refused(publish);
+  const attempted = `publish to ${quoted(publish)} did not end within ${timeout} ms`;
+  if (!publish.sent) {
+    const advice = publish.wait === 'silence' ? ` ${ADVICE}` : '';
+    return new TimeoutError(`${attempted}: it was not sent, ${WAITED[publish.wait]}.${advice}`, context);
+  }
   if (wanted === 0) return new TimeoutError(`${attempted}: the NATS server has not confirmed that it took it`, context);
   const came = acks.length === 0 ? 'no ack came' : `${acks.length} of ${wanted} acks came`;
-  const advice = 'Nobody knows whether it was stored. Is there a stream on the subject, and a leader?';
-  return new AckTimeoutError(`${attempted}: ${came}. ${advice}`, { ...context, otherAcks: [...acks] });
+  const text = `${attempted}: ${came}. Whether it was stored is not known. ${ADVICE}`;
+  return new AckTimeoutError(text, { ...context, otherAcks: acks });
 }
 
-/** The error of a publish whose connection broke or was closed. */
-export function connectionLost(publish: PendingPublish, how: string, cause?: unknown): ConnectionError {
-  const outcome = publish.sent ? 'unknown' : 'not-sent';
-  const told = publish.sent ? 'nobody knows whether it was stored' : 'it was not sent';
-  return new ConnectionError(
-    `publish to ${JSON.stringify(publish.subject)} failed: the NATS connection ${how}; ${told}`,
-    {
-      ...context,
-      reason: 'lost',
-      outcome,
-      cause,
-    },
-  );
+/** The error of a publish that a stream refused; the acks of the others are on it. */
+export function refused({ refusal, acks }: PendingPublish): LiftbridgeError {
+  return ackFailure(refusal!, 'publish', acks)!;
 }
 
-/** The error of a publish that the connection did not take. */
-export function notTaken(publish: PendingPublish, cause: unknown): ConnectionError {
-  const text = cause instanceof Error ? cause.message : String(cause);
+/** The error of a publish whose connection broke. */
+export function connectionBroke(publish: PendingPublish, cause?: unknown): LiftbridgeError {
+  return connectionLost(publish, 'broke', true, cause);
+}
+
+/** The error of a publish whose connection was closed for good. */
+export function connectionClosed(publish: PendingPublish, cause: unknown): LiftbridgeError {
+  return connectionLost(publish, 'is closed', false, cause);
+}
+
+function quoted({ subject }: PendingPublish): string {
+  return JSON.stringify(subject);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function connectionLost(publish: PendingPublish, how: string, retryable: boolean, cause: unknown): LiftbridgeError {
+  if (publish.refusal !== null) return refused(publish);
+  const told = publish.sent ? 'whether it was stored is not known' : 'it was not sent';
+  return new ConnectionError(`publish to ${quoted(publish)} failed: the NATS connection ${how}; ${told}`, {
+    ...context,
+    reason: 'lost',
+    outcome: publish.sent ? 'unknown' : 'not-sent',
+    retryable,
+    cause,
+    ...(publish.acks.length > 0 && { otherAcks: publish.acks }),
+  });
+}
+
+/** The error of a publish that the connection did not take; `final` when it will take no other one either. */
+export function notTaken(publish: PendingPublish, cause: unknown, final: boolean): ConnectionError {
   return new ConnectionError(
-    `publish to ${JSON.stringify(publish.subject)} failed: the NATS connection refused it: ${text}`,
-    {
-      ...context,
-      reason: 'lost',
-      outcome: 'not-sent',
-      cause,
-    },
+    `publish to ${quoted(publish)} failed: the NATS connection refused it: ${messageOf(cause)}`,
+    { ...context, reason: 'lost', outcome: 'not-sent', retryable: !final, cause },
   );
 }
 
@@ -62,7 +95,7 @@ export function publishDenied(subject: string, cause: unknown): PermissionDenied
 export function inboxClosed(inbox: string, cause: Error): PermissionDeniedError | ConnectionError {
   const text = `acks cannot arrive: the subscription to ${inbox} was ended by the NATS server: ${cause.message}`;
   if (!/permission/i.test(cause.message) && !/permission/i.test(cause.name))
-    return new ConnectionError(text, { ...context, reason: 'lost', cause });
+    return new ConnectionError(text, { ...context, reason: 'lost', retryable: false, cause });
   return new PermissionDeniedError(`${text}. Set inboxPrefix to a subject that this user may subscribe to.`, {
     ...context,
     cause,

@@ -1,16 +1,24 @@
+import { forEachInSlices } from '../async/slices.js';
 import { nextTurn } from '../async/timers.js';
 import type { NatsConnection } from './connection.js';
 import type { PendingPublish } from './pending-publish.js';
 
-/** Settles publishes that want no ack once the NATS server has taken them: one flush for all of a tick. */
+/** What the flusher tells of a publish. */
+export interface FlushEvents {
+  /** The NATS server has taken it. */
+  taken(publish: PendingPublish): void;
+  failed(publish: PendingPublish, cause: unknown): void;
+}
+
+/** Confirms publishes that want no ack once the NATS server has taken them: one flush for all of a tick. */
 export class Flusher {
   readonly #connection: NatsConnection;
-  readonly #onFailed: (publish: PendingPublish, cause: unknown) => void;
+  readonly #events: FlushEvents;
   #batch: PendingPublish[] = [];
 
-  constructor(connection: NatsConnection, onFailed: (publish: PendingPublish, cause: unknown) => void) {
+  constructor(connection: NatsConnection, events: FlushEvents) {
     this.#connection = connection;
-    this.#onFailed = onFailed;
+    this.#events = events;
   }
 
   /** To be called with what was just given to the connection. */
@@ -24,11 +32,12 @@ export class Flusher {
     this.#batch = [];
     try {
       await this.#connection.flush();
-      // A refusal by the server arrives before the answer to the flush, but is reported over more promises than it.
-      await nextTurn();
-      for (const publish of batch) publish.resolve();
     } catch (cause) {
-      for (const publish of batch) this.#onFailed(publish, cause);
+      await forEachInSlices(batch, (publish) => this.#events.failed(publish, cause));
+      return;
     }
+    // A refusal by the server arrives before the answer to the flush, but is reported over more promises than it.
+    await nextTurn();
+    await forEachInSlices(batch, (publish) => this.#events.taken(publish));
   }
 }

@@ -1,12 +1,14 @@
-import { clearTimeout, setTimeout } from '../async/timers.js';
+import type { Due } from '../async/deadlines.js';
 import type { Ack } from '../envelope.js';
+import type { Destination } from './destinations.js';
+import type { PublishQueue } from './publish-queue.js';
 
 /** What a publish is made of. */
 export interface PublishParts {
   readonly subject: string;
   /** The envelope. */
   readonly data: Buffer;
-  /** Acks to wait for; 0 when it is done once written. */
+  /** Answers to wait for; 0 when it is done once written. */
   readonly wanted: number;
   /** Under which its acks come back; unused when none is wanted. */
   readonly correlationId: string;
@@ -15,30 +17,50 @@ export interface PublishParts {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Why a publish that has not been sent waits. */
+export type Wait =
+  /** What was published before it fills the window. */
+  | 'window'
+  /** There is no connection. */
+  | 'connection'
+  /** Its subject does not answer. */
+  | 'silence'
+  /** It waited for its turn until an ack could not come in time any more. */
+  | 'late';
+
 /** One publish from the call to its end, which comes exactly once. */
-export class PendingPublish {
+export class PendingPublish implements Due<PendingPublish> {
   readonly subject: string;
   readonly wanted: number;
   readonly correlationId: string;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   readonly size: number;
+  /** Those that say that it was stored, one a stream, in the order of their arrival. */
   readonly acks: Ack[] = [];
+  /** The answer of the first stream that refused it. */
+  refusal: Ack | null = null;
   data: Buffer | null;
   sent = false;
+  /** When it was sent, in milliseconds of `monotonicNow()`. */
+  sentAt = 0;
+  /** Why it was not sent at the last look. */
+  wait: Wait = 'window';
+  waitsIn: PublishQueue | null = null;
+  destination: Destination | null = null;
   settled = false;
+  deadline = 0;
+  earlier: PendingPublish | null = null;
+  later: PendingPublish | null = null;
   readonly promise: Promise<Ack[]>;
   #resolve!: (acks: Ack[]) => void;
   #reject!: (reason: unknown) => void;
-  readonly #timer: NodeJS.Timeout;
   readonly #onSettled: (publish: PendingPublish) => void;
+  /** Streams that answered; few enough to look through. */
+  readonly #answered: string[] = [];
 
-  /** `onExpired` is to settle it; `onSettled` is called once, before its promise tells anybody. */
-  constructor(
-    parts: PublishParts,
-    onExpired: (publish: PendingPublish) => void,
-    onSettled: (publish: PendingPublish) => void,
-  ) {
+  /** `onSettled` is called once, before its promise tells anybody. */
+  constructor(parts: PublishParts, onSettled: (publish: PendingPublish) => void) {
     this.subject = parts.subject;
     this.data = parts.data;
     this.size = parts.data.length;
@@ -51,13 +73,22 @@ export class PendingPublish {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#timer = setTimeout(onExpired, parts.timeout, this);
   }
 
-  /** Takes an ack in; the last one wanted resolves. */
-  acknowledge(ack: Ack): void {
-    this.acks.push(ack);
-    if (this.acks.length >= this.wanted) this.resolve();
+  /** Takes the answer of a stream in. False for a further one of the same stream, which is left out. */
+  take(ack: Ack): boolean {
+    // No subject has a blank in it.
+    const stream = `${ack.partitionSubject} ${ack.stream}`;
+    if (this.#answered.includes(stream)) return false;
+    this.#answered.push(stream);
+    if (ack.error === 'ok') this.acks.push(ack);
+    else this.refusal ??= ack;
+    return true;
+  }
+
+  /** Whether all answers that it waits for are there. */
+  get complete(): boolean {
+    return this.#answered.length >= this.wanted;
   }
 
   resolve(): void {
@@ -72,7 +103,6 @@ export class PendingPublish {
     if (this.settled) return false;
     this.settled = true;
     this.data = null;
-    clearTimeout(this.#timer);
     this.#onSettled(this);
     return true;
   }

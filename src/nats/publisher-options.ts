@@ -41,9 +41,23 @@ export interface ResolvedPublisherOptions {
 
 /** Options of one publish. */
 export interface NatsPublishOptions extends EnvelopeOptions, CallOptions {
-  /** How many acks to wait for: one comes from every stream that stores the message. Default 1. */
+  /**
+   * How many streams to wait for, 1 to 1_000: each that listens on the subject acknowledges the message or refuses it, and
+   * counts once. When one refuses it, the publish rejects after all have answered; the error has the other acks. Default 1.
+   */
   readonly acks?: number | undefined;
 }
+
+/** What `natsPublisher` takes for a connection. */
+export const natsConnection: Rule = {
+  expected: 'an open connection of nats 2.x or @nats-io/nats-core 3.x',
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    ['publish', 'subscribe', 'flush', 'closed', 'isClosed', 'status'].every(
+      (name) => typeof Reflect.get(value, name) === 'function',
+    ),
+};
 
 const loggerRule: Rule = {
   expected: 'a logger with debug and warn',
@@ -58,10 +72,13 @@ const PUBLISHER_SHAPE = {
   logger: loggerRule,
 } satisfies Shape<NatsPublisherOptions>;
 
+/** More streams than that on one subject are not to be expected; it bounds what a publish keeps. */
+const MOST_ACKS = 1_000;
+
 const PUBLISH_SHAPE = {
   ...ENVELOPE_SHAPE,
   ...CALL_SHAPE,
-  acks: integer(1),
+  acks: integer(1, MOST_ACKS),
 } satisfies Shape<NatsPublishOptions>;
 
 /** Checks the options of `natsPublisher` and fills the defaults in. Throws InvalidArgumentError. */

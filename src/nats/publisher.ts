@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { Deadlines } from '../async/deadlines.js';
+import { forEachInSlices } from '../async/slices.js';
+import { nextTurn } from '../async/timers.js';
 import { decodeAck } from '../envelope/ack-envelope.js';
-import { ackFailure } from '../envelope/ack-failure.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
 import {
@@ -11,7 +13,7 @@ import {
   type LiftbridgeError,
   MessageTooLargeError,
 } from '../errors.js';
-import { checkValue, type Logger, payload, type Rule } from '../options.js';
+import { checkValue, type Logger, payload } from '../options.js';
 import {
   type ConnectionEvent,
   type NatsConnection,
@@ -19,13 +21,23 @@ import {
   type NatsSubscription,
   watchConnection,
 } from './connection.js';
-import { connectionLost, expired, inboxClosed, notTaken, publishDenied, tooLarge } from './failures.js';
+import {
+  connectionBroke,
+  connectionClosed,
+  expired,
+  inboxClosed,
+  notTaken,
+  publishDenied,
+  refused,
+  tooLarge,
+} from './failures.js';
 import { Flusher } from './flusher.js';
 import { PendingPublish } from './pending-publish.js';
 import {
   checkPublishOptions,
   type NatsPublisherOptions,
   type NatsPublishOptions,
+  natsConnection,
   type ResolvedPublisherOptions,
   resolvePublisherOptions,
 } from './publisher-options.js';
@@ -43,6 +55,7 @@ export class NatsPublisher {
   #lastId = 0;
   readonly #awaited = new Map<string, PendingPublish>();
   readonly #signals = new Signals();
+  readonly #deadlines = new Deadlines<PendingPublish>((publish) => this.#expire(publish));
   readonly #window: Window;
   readonly #flusher: Flusher;
   readonly #subscription: NatsSubscription;
@@ -58,9 +71,13 @@ export class NatsPublisher {
     this.#logger = options.logger;
     this.#inbox = `${options.inboxPrefix}.${randomUUID().replaceAll('-', '')}`;
     this.#window = new Window(options.maxInFlight, (publish) => this.#send(publish));
-    this.#flusher = new Flusher(connection, (publish, cause) =>
-      publish.reject(connectionLost(publish, 'broke', cause)),
-    );
+    this.#flusher = new Flusher(connection, {
+      taken: (publish) => {
+        this.#window.answered(publish);
+        publish.resolve();
+      },
+      failed: (publish, cause) => publish.reject(this.#connectionLost(publish, cause)),
+    });
     this.#subscription = connection.subscribe(this.#inbox, {
       callback: (error, message) => (error === null ? this.#receive(message) : this.#inboxEnded(error)),
     });
@@ -132,7 +149,8 @@ export class NatsPublisher {
     this.#checkSize(subject, data);
     const timeout = options.timeout ?? this.#timeout;
     const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
-    const publish = new PendingPublish(parts, expire, (settled) => this.#settled(settled));
+    const publish = new PendingPublish(parts, (settled) => this.#settled(settled));
+    this.#deadlines.add(publish);
     if (wanted > 0) this.#awaited.set(correlationId, publish);
     if (options.signal) this.#signals.add(options.signal, publish);
     return publish;
@@ -155,7 +173,8 @@ export class NatsPublisher {
       this.#checkSize(subject, data);
       this.#connection.publish(subject, data);
     } catch (cause) {
-      publish.reject(cause instanceof MessageTooLargeError ? cause : notTaken(publish, cause));
+      const final = this.#connection.isClosed() || this.#connection.isDraining?.() === true;
+      publish.reject(cause instanceof MessageTooLargeError ? cause : notTaken(publish, cause, final));
       return;
     }
     publish.sent = true;
@@ -167,12 +186,15 @@ export class NatsPublisher {
     const ack = this.#read(message.data);
     if (ack === null) return;
     const publish = this.#awaited.get(ack.correlationId);
-    if (publish === undefined) this.#logger.debug({ ack }, 'an ack that no publish waits for any more');
-    else {
-      const failure = ackFailure(ack, 'publish');
-      if (failure === null) publish.acknowledge(ack);
-      else publish.reject(failure);
+    if (publish === undefined) {
+      this.#logger.debug({ ack }, 'an ack that no publish waits for any more');
+      this.#window.answeredLate(ack.messageSubject);
+      return;
     }
+    this.#window.answered(publish);
+    if (!publish.take(ack)) this.#logger.debug({ ack }, 'a further ack of a stream that has answered already');
+    else if (publish.complete && publish.refusal === null) publish.resolve();
+    else if (publish.complete) publish.reject(refused(publish));
   }
 
   #read(data: Uint8Array): Ack | null {
@@ -186,33 +208,58 @@ export class NatsPublisher {
   }
 
   #inboxEnded(cause: Error): void {
-    this.#inboxError = inboxClosed(this.#inbox, cause);
-    for (const publish of [...this.#awaited.values()]) publish.reject(this.#inboxError);
+    const error = inboxClosed(this.#inbox, cause);
+    this.#inboxError = error;
+    this.#rejectAll([...this.#awaited.values()], () => error);
   }
 
   #react(event: ConnectionEvent): void {
     switch (event.kind) {
-      case 'publish-denied':
-        for (const publish of this.#window.sent())
-          if (publish.subject === event.subject) publish.reject(publishDenied(event.subject, event.cause));
+      case 'publish-denied': {
+        const denied = this.#window.sent().filter(({ subject }) => subject === event.subject);
+        this.#rejectAll(denied, () => publishDenied(event.subject, event.cause));
         return;
+      }
       case 'disconnect':
         // The NATS packages throw away what they are given while they dial: it waits here instead, unsent.
         this.#window.pause();
-        for (const publish of this.#window.sent()) publish.reject(connectionLost(publish, 'broke'));
+        void this.#disconnected(this.#window.sent());
         return;
       case 'reconnect':
         this.#window.resume();
         return;
       case 'closed':
         this.#window.pause();
-        for (const publish of [...this.#window.sent(), ...this.#window.waiting()])
-          publish.reject(connectionLost(publish, 'is closed', event.cause));
+        this.#rejectAll([...this.#window.sent(), ...this.#window.waiting()], (publish) =>
+          connectionClosed(publish, event.cause),
+        );
         this.#stopWatching();
     }
   }
 
+  async #disconnected(sent: readonly PendingPublish[]): Promise<void> {
+    // A connection that is closed at once, because it must not connect again, is known to be so by then.
+    await nextTurn();
+    this.#rejectAll(sent, (publish) => this.#connectionLost(publish));
+  }
+
+  #connectionLost(publish: PendingPublish, cause?: unknown): LiftbridgeError {
+    return this.#connection.isClosed() ? connectionClosed(publish, cause) : connectionBroke(publish, cause);
+  }
+
+  #rejectAll(publishes: readonly PendingPublish[], errorFor: (publish: PendingPublish) => LiftbridgeError): void {
+    void forEachInSlices(publishes, (publish) => {
+      if (!publish.settled) publish.reject(errorFor(publish));
+    });
+  }
+
+  #expire(publish: PendingPublish): void {
+    this.#window.expired(publish);
+    publish.reject(expired(publish));
+  }
+
   #settled(publish: PendingPublish): void {
+    this.#deadlines.remove(publish);
     if (publish.wanted > 0) this.#awaited.delete(publish.correlationId);
     if (publish.signal) this.#signals.remove(publish.signal, publish);
     this.#window.release(publish);
@@ -225,23 +272,10 @@ export class NatsPublisher {
         this.#onDrained = resolve;
       });
     }
+    this.#deadlines.clear();
     this.#stopWatching();
     this.#subscription.unsubscribe();
   }
-}
-
-const natsConnection: Rule = {
-  expected: 'an open connection of nats 2.x or @nats-io/nats-core 3.x',
-  accepts: (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    ['publish', 'subscribe', 'flush', 'closed', 'isClosed', 'status'].every(
-      (name) => typeof Reflect.get(value, name) === 'function',
-    ),
-};
-
-function expire(publish: PendingPublish): void {
-  publish.reject(expired(publish));
 }
 
 function duplicate(correlationId: string): InvalidArgumentError {

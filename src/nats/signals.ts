@@ -1,3 +1,4 @@
+import { forEachInSlices } from '../async/slices.js';
 import type { PendingPublish } from './pending-publish.js';
 
 /**
@@ -16,7 +17,7 @@ export class Signals {
   #watch(signal: AbortSignal): { readonly publishes: Set<PendingPublish>; readonly stop: () => void } {
     const publishes = new Set<PendingPublish>();
     const onAbort = (): void => {
-      for (const publish of [...publishes]) publish.reject(signal.reason);
+      void forEachInSlices([...publishes], (publish) => publish.reject(signal.reason));
     };
     const watched = { publishes, stop: () => signal.removeEventListener('abort', onAbort) };
     signal.addEventListener('abort', onAbort, { once: true });

@@ -1,19 +1,31 @@
+import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
+import { type Destination, Destinations } from './destinations.js';
 import type { PendingPublish } from './pending-publish.js';
+import { PublishQueue } from './publish-queue.js';
 
-/** Front of the queue that may be settled already before it is cut off. */
-const SLACK = 1024;
+/** Publishes that are passed over, held back or too late, before the event loop gets a turn. */
+const PASSED_OVER = 256;
 
-/** Keeps what is under way within bounds, and what comes beyond in order. */
+/**
+ * Keeps what is under way within bounds, and what comes beyond in order. A publish that has waited for its turn is sent
+ * only when there is time for its answer: sent in its last milliseconds it would be stored and reported as unknown.
+ */
 export class Window {
   readonly #limit: { readonly messages: number; readonly bytes: number };
   readonly #send: (publish: PendingPublish) => void;
   readonly #inFlight = new Set<PendingPublish>();
+  readonly #queue = new PublishQueue();
+  readonly #destinations = new Destinations();
+  /** Those that are not sent any more and wait for their deadline. */
+  readonly #late = new Set<PendingPublish>();
   #bytes = 0;
-  #queue: PendingPublish[] = [];
-  #head = 0;
-  #queued = 0;
+  #unsent = 0;
   #pumping = false;
+  #pumpsLater = false;
   #paused = false;
+  #nextLook: NodeJS.Timeout | null = null;
+  #nextLookAt = 0;
 
   constructor(limit: { readonly messages: number; readonly bytes: number }, send: (publish: PendingPublish) => void) {
     this.#limit = limit;
@@ -22,7 +34,7 @@ export class Window {
 
   /** Publishes that have not settled. */
   get size(): number {
-    return this.#inFlight.size + this.#queued;
+    return this.#inFlight.size + this.#unsent;
   }
 
   /** What has been sent and not settled, in order. */
@@ -30,21 +42,24 @@ export class Window {
     return [...this.#inFlight];
   }
 
-  /** What has not been sent, in order. */
+  /** What has not been sent, in order for each subject. */
   waiting(): PendingPublish[] {
-    return this.#queue.slice(this.#head).filter((publish) => !publish.settled);
+    const held = this.#destinations.holding().flatMap((destination) => destination.held.pending());
+    return [...this.#late, ...held, ...this.#queue.pending()];
   }
 
   /** Sends it as soon as everything before it was sent and there is room. */
   add(publish: PendingPublish): void {
+    publish.destination = this.#destinations.of(publish);
+    this.#unsent++;
     this.#queue.push(publish);
-    this.#queued++;
     this.#pump();
   }
 
   /** Sends nothing until `resume`. */
   pause(): void {
     this.#paused = true;
+    this.#requeue(this.#destinations.wake());
   }
 
   resume(): void {
@@ -52,48 +67,142 @@ export class Window {
     this.#pump();
   }
 
+  /** To be called for every answer to a publish, before it settles. */
+  answered({ destination, sentAt }: PendingPublish): void {
+    destination!.answered(sentAt);
+    this.#wake(destination!);
+  }
+
+  /** To be called for an answer that no publish waits for any more. */
+  answeredLate(subject: string): void {
+    const destination = this.#destinations.known(subject);
+    if (destination === undefined) return;
+    destination.answeredLate();
+    this.#wake(destination);
+  }
+
+  /** To be called for a publish that expires, before it settles. */
+  expired(publish: PendingPublish): void {
+    if (publish.sent) publish.destination!.unanswered(publish.sentAt);
+    else if (this.#paused) publish.wait = 'connection';
+  }
+
   /** To be called when a publish settles. */
   release(publish: PendingPublish): void {
-    if (this.#inFlight.delete(publish)) this.#bytes -= publish.size;
-    else this.#queued--;
+    const destination = publish.destination!;
+    if (this.#inFlight.delete(publish)) {
+      this.#bytes -= publish.size;
+      destination.underWay--;
+    } else {
+      this.#unsent--;
+      publish.waitsIn?.forget();
+      this.#late.delete(publish);
+    }
+    if (destination.scout === publish) destination.scout = null;
+    this.#look(destination);
+    this.#destinations.leave(destination);
+    if (this.size === 0) this.#stopLooking();
     this.#pump();
   }
 
   #pump(): void {
     // A send that fails settles its publish at once, which comes back here.
-    if (this.#pumping || this.#paused) return;
+    if (this.#pumping || this.#pumpsLater || this.#paused) return;
     this.#pumping = true;
     try {
-      for (let next = this.#first(); next !== undefined && this.#fits(next); next = this.#first()) this.#start(next);
+      let passedOver = 0;
+      for (let next = this.#queue.first(); next !== undefined && this.#fits(next); next = this.#queue.first()) {
+        if (passedOver === PASSED_OVER) {
+          this.#pumpLater();
+          return;
+        }
+        this.#queue.shift();
+        if (!this.#start(next)) passedOver++;
+      }
     } finally {
       this.#pumping = false;
     }
   }
 
-  #start(publish: PendingPublish): void {
-    this.#head++;
-    this.#queued--;
-    this.#inFlight.add(publish);
-    this.#bytes += publish.size;
-    this.#send(publish);
+  #pumpLater(): void {
+    this.#pumpsLater = true;
+    setImmediate(() => {
+      this.#pumpsLater = false;
+      this.#pump();
+    });
   }
 
-  /** The first that still waits; what was aborted or timed out while it waited is passed over. */
-  #first(): PendingPublish | undefined {
-    while (this.#queue[this.#head]?.settled) this.#head++;
-    if (this.#head === this.#queue.length) {
-      this.#queue.length = 0;
-      this.#head = 0;
-    } else if (this.#head > SLACK && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
+  /** Sends a publish whose turn has come; false when it has to wait on, or is too late. */
+  #start(publish: PendingPublish): boolean {
+    const destination = publish.destination!;
+    const now = monotonicNow();
+    if (destination.holds(publish, now)) {
+      publish.wait = 'silence';
+      destination.held.push(publish);
+      this.#look(destination);
+      return false;
     }
-    return this.#queue[this.#head];
+    if (publish.signal?.aborted || !destination.hasTime(publish, now)) {
+      publish.wait = 'late';
+      this.#late.add(publish);
+      return false;
+    }
+    this.#unsent--;
+    this.#inFlight.add(publish);
+    this.#bytes += publish.size;
+    publish.sentAt = now;
+    destination.asked(publish, now);
+    this.#send(publish);
+    return true;
   }
 
   #fits(publish: PendingPublish): boolean {
     const messages = this.#inFlight.size;
     if (messages === 0) return true;
     return messages < this.#limit.messages && this.#bytes + publish.size <= this.#limit.bytes;
+  }
+
+  #requeue(publishes: readonly PendingPublish[]): void {
+    if (publishes.length === 0) return;
+    for (const publish of publishes) publish.wait = 'window';
+    this.#queue.unshift(publishes);
+  }
+
+  #wake(destination: Destination): void {
+    if (!destination.silent) return;
+    this.#requeue(destination.wake());
+    this.#pump();
+  }
+
+  /** Lets the first that a silent destination holds back go, now or when its time has come. */
+  #look(destination: Destination): void {
+    if (!destination.silent || destination.scout !== null || destination.underWay > 0) return;
+    const first = destination.held.first();
+    if (first === undefined) return;
+    const now = monotonicNow();
+    const pause = destination.pauseFor(first, now);
+    if (pause > 0) {
+      this.#lookAt(now, pause);
+      return;
+    }
+    destination.held.shift();
+    destination.scout = first;
+    this.#requeue([first]);
+    this.#pump();
+  }
+
+  #lookAt(now: number, pause: number): void {
+    if (this.#nextLook !== null && this.#nextLookAt <= now + pause) return;
+    this.#stopLooking();
+    this.#nextLookAt = now + pause;
+    this.#nextLook = setTimeout(() => {
+      this.#nextLook = null;
+      for (const destination of this.#destinations.holding()) this.#look(destination);
+    }, pause);
+  }
+
+  #stopLooking(): void {
+    if (this.#nextLook !== null) clearTimeout(this.#nextLook);
+    this.#nextLook = null;
   }
 }

@@ -157,6 +157,47 @@ const rows: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await publisher.close();
   },
 
+  'by natsPublisher, refused by one of two streams': async ({ client, nats, name, take }) => {
+    const [subject, strict, other] = [name(), name(), name()];
+    await client.createStream(subject, strict, { optimisticConcurrencyControl: true });
+    await client.createStream(subject, other);
+    const publisher = natsPublisher(nats);
+    const refused = publisher.publish(subject, 'value', { ...options, expectedOffset: 7, acks: 2 });
+    await expect(refused).rejects.toMatchObject({
+      code: 'INCORRECT_OFFSET',
+      stream: strict,
+      otherAcks: [{ stream: other, error: 'ok', offset: 0n }],
+    });
+    expect((await take(other, 1))[0]).toMatchObject(enveloped(subject));
+    await publisher.close();
+  },
+
+  'by natsPublisher, to a paused partition': async ({ client, nats, stream, take }) => {
+    const name = await stream();
+    await client.pauseStream(name);
+    const publisher = natsPublisher(nats, { timeout: 300 });
+    await expect(publisher.publish(name, 'lost')).rejects.toMatchObject({
+      code: 'ACK_TIMEOUT',
+      message: expect.stringContaining('does not resume a paused one'),
+    });
+    // Only a publish through the API resumes the partition.
+    expect(await client.publish(name, 'value', options)).toMatchObject({ offset: 0n });
+    expect(await publisher.publish(name, 'next', { timeout: 10_000 })).toMatchObject([{ offset: 1n }]);
+    expect(await take(name, 2)).toMatchObject([enveloped(name), { value: 'next' }]);
+    await publisher.close();
+  },
+
+  'by natsPublisher, to a readonly partition': async ({ client, nats, stream, take }) => {
+    const name = await stream();
+    await client.setStreamReadonly(name);
+    const publisher = natsPublisher(nats, { timeout: 300 });
+    await expect(publisher.publish(name, 'lost')).rejects.toMatchObject({ code: 'ACK_TIMEOUT', otherAcks: [] });
+    await client.setStreamReadonly(name, { readonly: false });
+    expect(await publisher.publish(name, 'value', { ...options, timeout: 10_000 })).toMatchObject([{ offset: 0n }]);
+    expect((await take(name, 1))[0]).toMatchObject(enveloped(name));
+    await publisher.close();
+  },
+
   'by API': async ({ client, stream, take }) => {
     const name = await stream();
     const ack = await client.publish(name, 'value', options);

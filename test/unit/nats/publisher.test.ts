@@ -64,6 +64,57 @@ describe('publish', () => {
     expect((await publish).map((ack) => ack.stream)).toEqual(['b', 'a']);
   });
 
+  it('counts each stream once, however often it answers', async () => {
+    const publisher = natsPublisher(connection);
+    const publish = publisher.publish('s', 'v', { acks: 2 });
+    connection.acknowledge(0, { stream: 'a' });
+    connection.acknowledge(0, { stream: 'a' });
+    // A leader that was frozen and the one that took over may both store it.
+    connection.acknowledge(0, { stream: 'a', offset: 7n });
+    connection.acknowledge(0, { stream: 'b' });
+    expect(await publish).toMatchObject([{ stream: 'a', offset: 0n }, { stream: 'b' }]);
+  });
+
+  it('tells streams of one name apart by their subjects', async () => {
+    const publisher = natsPublisher(connection);
+    const publish = publisher.publish('s', 'v', { acks: 2 });
+    connection.acknowledge(0, { stream: 'a', partitionSubject: 's' });
+    connection.acknowledge(0, { stream: 'a', partitionSubject: '*' });
+    expect(await publish).toHaveLength(2);
+  });
+
+  it.each([
+    ['last', ['ok', 'incorrect-offset']],
+    ['first', ['incorrect-offset', 'ok']],
+  ] as const)(
+    'when one stream refuses it %s, rejects with the acks of the others on the error',
+    async (_when, errors) => {
+      const publisher = natsPublisher(connection);
+      const publish = failure(publisher.publish('s', 'v', { acks: 2 }));
+      for (const error of errors) connection.acknowledge(0, { stream: error === 'ok' ? 'a' : 'b', error });
+      const error = await publish;
+      expect(error).toBeInstanceOf(IncorrectOffsetError);
+      expect(error).toMatchObject({ stream: 'b', retryable: false, otherAcks: [{ stream: 'a', error: 'ok' }] });
+    },
+  );
+
+  it('rejects with the refusal when others have not answered in time', async () => {
+    const publisher = natsPublisher(connection);
+    const publish = failure(publisher.publish('s', 'v', { acks: 3, timeout: 20 }));
+    connection.acknowledge(0, { stream: 'a' });
+    connection.acknowledge(0, { stream: 'b', error: 'too-large' });
+    expect(await publish).toBeInstanceOf(MessageTooLargeError);
+    expect(await publish).toMatchObject({ stream: 'b', otherAcks: [{ stream: 'a' }] });
+  });
+
+  it('names what keeps a broker from answering', async () => {
+    const error = await failure(natsPublisher(connection).publish('s', 'v', { timeout: 1 }));
+    expect(error).toMatchObject({
+      code: 'ACK_TIMEOUT',
+      message: expect.stringContaining('A paused or readonly partition'),
+    });
+  });
+
   it('rejects with ACK_TIMEOUT and the acks that came', async () => {
     const publisher = natsPublisher(connection);
     const publish = failure(publisher.publish('s', 'v', { acks: 3, timeout: 20 }));
@@ -137,6 +188,7 @@ describe('publish', () => {
 
   it.each([
     [{ acks: 0 }, 'acks'],
+    [{ acks: 1_001 }, 'acks'],
     [{ acks: 2, ackPolicy: 'none' }, 'acks contradicts'],
     [{ acks: 2, ackInbox: 'x' }, 'acks contradicts'],
     [{ timeout: -1 }, 'timeout'],
@@ -254,6 +306,35 @@ describe('a connection that ends', () => {
     expect(waiting).toMatchObject({ code: 'CONNECTION', outcome: 'not-sent' });
     expect(connection.published).toHaveLength(1);
     expect(await failure(publisher.publish('s', 'c'))).toMatchObject({ code: 'CONNECTION', outcome: 'not-sent' });
+  });
+
+  it('says of every publish that it is not to be tried again, when it is closed for good', async () => {
+    const publisher = natsPublisher(connection, { maxInFlight: { messages: 1 } });
+    const outcomes = [failure(publisher.publish('s', 'a', { acks: 2 })), failure(publisher.publish('s', 'b'))];
+    connection.acknowledge(0);
+    // A connection that must not connect again reports that it broke, and then is closed.
+    connection.report({ type: 'disconnect' });
+    for (let n = 0; n < 10; n++) await Promise.resolve();
+    connection.end();
+    outcomes.push(failure(publisher.publish('s', 'c')));
+    const errors = await Promise.all(outcomes);
+    expect(errors).toMatchObject(new Array(3).fill({ code: 'CONNECTION', retryable: false }));
+    expect(errors[0]).toMatchObject({ otherAcks: [{ stream: 's' }] });
+  });
+
+  it('says so when the connection is draining', async () => {
+    const publisher = natsPublisher(connection);
+    connection.refusal = new Error('CONNECTION_DRAINING');
+    expect(await failure(publisher.publish('s', 'v'))).toMatchObject({ retryable: true });
+    Object.assign(connection, { isDraining: () => true });
+    expect(await failure(publisher.publish('s', 'v'))).toMatchObject({ code: 'CONNECTION', retryable: false });
+  });
+
+  it('says that it may be tried again when it only broke', async () => {
+    const publisher = natsPublisher(connection);
+    const lost = failure(publisher.publish('s', 'v'));
+    connection.report({ type: 'disconnect' });
+    expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown', retryable: true });
   });
 
   it('settles what was sent when it breaks, holds back what comes then, and goes on once it is back', async () => {

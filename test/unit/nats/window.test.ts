@@ -1,0 +1,25 @@
+import { describe, expect, it, vi } from 'vitest';
+import { PendingPublish } from '../../../src/nats/pending-publish.js';
+import { Window } from '../../../src/nats/window.js';
+
+describe('Window', () => {
+  it('passes over thousands that are not to be sent any more without blocking the event loop', async () => {
+    const sent: PendingPublish[] = [];
+    const window = new Window({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
+    const publish = (signal?: AbortSignal): PendingPublish => {
+      const parts = { subject: 's', data: Buffer.alloc(1), wanted: 1, correlationId: '', timeout: 60_000, signal };
+      const pending = new PendingPublish(parts, (settled) => window.release(settled));
+      pending.deadline = Number.POSITIVE_INFINITY;
+      window.add(pending);
+      return pending;
+    };
+    const first = publish();
+    const aborted = AbortSignal.abort();
+    for (let n = 0; n < 2_000; n++) publish(aborted);
+    const last = publish();
+    first.resolve();
+    expect(sent).toEqual([first]);
+    await vi.waitFor(() => expect(sent).toEqual([first, last]), { timeout: 10_000 });
+    expect(window.size).toBe(2_001);
+  });
+});
