@@ -1,11 +1,13 @@
 import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { Bounds } from './bounds.js';
 import { noLeader, noSuchPartition, noSuchStream } from './errors.js';
+
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
@@ -20,6 +22,7 @@ import {
 } from './reader-errors.js';
 import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
 import { SilenceWatch } from './silence-watch.js';
+import { lookUpPartition } from './stream-lookup.js';
 import { openSubscribeCall } from './subscribe-call.js';
 import { findTime } from './time-start.js';
 
@@ -29,11 +32,6 @@ const FIRST_DELAY = 10;
 const LONGEST_DELAY = 1_000;
 /** One attempt has so long, so that a broker that says nothing leaves time for its successor. */
 const ATTEMPT = 3_000;
-/** A stream that so many fresh looks in a row do not find is gone: one broker may lag behind the others. */
-const MISSES = 5;
-const MISS_PAUSE = 50;
-/** A broker that comes back may not know its streams yet: a stream that was being read has to be missing for so long. */
-const MISSING_FOR = 1_000;
 /** A leader that has resumed a partition tells its ends from then on; one that refuses to will do so again. */
 const BLIND_CALLS = 3;
 /** So many looks without any answer, and what they were for is taken for gone. */
@@ -101,7 +99,7 @@ export class PartitionReader {
     const deadline = monotonicNow() + timeout;
     const bounded = boundsUntil(deadline, waiting.signal);
     try {
-      await this.#lookUp(bounded);
+      await lookUpPartition(this.#cluster, this.stream, this.partition, bounded());
       this.#createdAt = this.#cluster.createdAt(this.stream);
       await this.#resolveCursor(bounded());
       const last = await this.#persist(deadline, bounded);
@@ -146,16 +144,6 @@ export class PartitionReader {
     void this.#recover(noLeader(this.stream, this.partition, `it is served by broker ${to} now`));
   }
 
-  async #lookUp(bounded: Bounded): Promise<void> {
-    for (let misses = 0; this.#cluster.partitionCount(this.stream) <= this.partition; misses++) {
-      if (misses > 0) await pause(MISS_PAUSE, bounded().signal);
-      await this.#cluster.refresh([this.stream], bounded());
-      const count = this.#cluster.partitionCount(this.stream);
-      if (count > 0 && count <= this.partition) throw noSuchPartition(this.stream, this.partition, count);
-      if (misses >= MISSES) throw noSuchStream(this.stream);
-    }
-  }
-
   async #resolveCursor(waiting: Waiting): Promise<void> {
     const { start } = this.#plan;
     if (start.at !== 'cursor') return;
@@ -165,8 +153,7 @@ export class PartitionReader {
 
   /** Tries until a call stands, or there is nothing to read. Answers the last error when the time is up. */
   async #persist(deadline: number, bounded: Bounded): Promise<unknown> {
-    let missingSince: number | null = null;
-    for (let attempt = 1, misses = 0; ; attempt++) {
+    for (let attempt = 1; ; attempt++) {
       const remedy = await this.#attempt(bounded);
       if (remedy === null || this.#over) return undefined;
       if (remedy === 'done') {
@@ -174,10 +161,8 @@ export class PartitionReader {
         return undefined;
       }
       if ('give' in remedy) throw remedy.give;
+      if ('missing' in remedy) await this.#checkExistence(remedy.missing, bounded);
       const error = 'missing' in remedy ? remedy.missing : remedy.retry;
-      misses = 'missing' in remedy ? misses + 1 : 0;
-      missingSince = misses === 0 ? null : (missingSince ?? monotonicNow());
-      if (misses >= MISSES && monotonicNow() - missingSince! >= (this.#openedAt === 0 ? 0 : MISSING_FOR)) throw error;
       const delay = this.#delay;
       this.#delay = Math.min(LONGEST_DELAY, delay * 2);
       if (monotonicNow() + delay >= deadline) return error;
@@ -187,8 +172,25 @@ export class PartitionReader {
     }
   }
 
+  /** Throws when the stream, or the partition, that a broker called unknown certainly does not exist. */
+  async #checkExistence(missing: LiftbridgeError, bounded: Bounded): Promise<void> {
+    const { stream, partition } = this;
+    switch (await this.#cluster.existence({ stream, createdAt: this.#createdAt }, bounded(ATTEMPT))) {
+      case 'gone':
+        throw missing;
+      case 'replaced':
+        if (this.#openedAt > 0) throw streamDeleted(this.#place);
+        break;
+      case 'present': {
+        const count = this.#cluster.partitionCount(stream);
+        if (count > 0 && count <= partition) throw noSuchPartition(stream, partition, count);
+      }
+    }
+  }
+
   async #attempt(bounded: Bounded): Promise<Exclude<Remedy, 'empty' | 'no-time-index'> | null> {
     try {
+      if (this.#openedAt === 0) this.#createdAt = this.#cluster.createdAt(this.stream);
       if (this.#replaced) return { give: streamDeleted(this.#place) };
       if (this.#cluster.partitionCount(this.stream) === 0) return { missing: noSuchStream(this.stream) };
       if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnEnds(bounded);
@@ -344,6 +346,10 @@ export class PartitionReader {
       return;
     }
     const error = errorOfEnd('Subscription', end, this.#place);
+    if (LiftbridgeError.is(error, 'STREAM_DELETED')) {
+      void this.#deleted(error);
+      return;
+    }
     switch (meaningOfEnd('Subscription', end)) {
       case 'unavailable':
       case 'not-leader':
@@ -360,6 +366,20 @@ export class PartitionReader {
         return;
       default:
         this.#fail(error);
+    }
+  }
+
+  /** A broker that recovers goes through the past: what it deletes may be an earlier stream of that name. */
+  async #deleted(error: LiftbridgeError): Promise<void> {
+    const { stream } = this;
+    const sought = { stream, createdAt: this.#createdAt, deletedBy: this.#target?.id };
+    try {
+      const existence = await this.#cluster.existence(sought, { signal: this.#cancelled.signal, timeout: ATTEMPT });
+      if (existence === 'gone' || existence === 'replaced') this.#fail(error);
+      else await this.#recover(error);
+    } catch (failure) {
+      // Only when the subscription or the client is closed, which ends the reader in any case.
+      this.#fail(failure);
     }
   }
 
@@ -386,7 +406,8 @@ export class PartitionReader {
         this.#newestKnown = false;
         await this.#refresh(bounded(ATTEMPT));
       }
-      if ((await this.#persist(deadline, bounded)) !== undefined) throw error;
+      const last = await this.#persist(deadline, bounded);
+      if (last !== undefined) throw isGone(last) ? last : error;
       if (broken) this.#recovered(error);
     } catch (failure) {
       this.#fail(isGone(failure) ? streamDeleted(this.#place, failure) : failure);

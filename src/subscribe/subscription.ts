@@ -5,10 +5,10 @@ import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
-import { noSuchStream } from './errors.js';
 import { PartitionReader, type ReaderEvents, type ReaderOptions } from './partition-reader.js';
 import { planRead, type ReadPlan, type SubscribeOptions } from './positions.js';
 import { MessageQueue } from './queue.js';
+import { lookUpStream } from './stream-lookup.js';
 
 /** Silence after which it is checked whether the leader is still the leader, in milliseconds. */
 const IDLE_CHECK = 15_000;
@@ -28,7 +28,7 @@ export async function openSubscription(
 ): Promise<Subscription> {
   const plan = planRead(stream, options);
   options.signal?.throwIfAborted();
-  const waiting: Waiting = { signal: options.signal, timeout: options.timeout ?? context.requestTimeout };
+  const waiting = { signal: options.signal, timeout: options.timeout ?? context.requestTimeout };
   const which = options.partition ?? 0;
   const partitions = which === 'all' ? await allPartitions(context.cluster, stream, waiting) : [which];
   const subscription = new Subscription(context, stream, which, partitions, plan, options.signal);
@@ -36,11 +36,13 @@ export async function openSubscription(
   return subscription;
 }
 
-async function allPartitions(cluster: Cluster, stream: string, waiting: Waiting): Promise<number[]> {
-  await cluster.refresh([stream], waiting);
-  const count = cluster.partitionCount(stream);
-  if (count === 0) throw noSuchStream(stream);
-  return Array.from({ length: count }, (_, partition) => partition);
+async function allPartitions(
+  cluster: Cluster,
+  stream: string,
+  waiting: Waiting & { readonly timeout: number },
+): Promise<number[]> {
+  await lookUpStream(cluster, stream, waiting);
+  return Array.from({ length: cluster.partitionCount(stream) }, (_, partition) => partition);
 }
 
 /**
