@@ -1,17 +1,27 @@
-import { type ErrorContext, errorFromStatus, type LiftbridgeError, type Operation, statusName } from '../errors.js';
+import {
+  attempt,
+  ConnectionError,
+  type ErrorContext,
+  errorFromStatus,
+  type LiftbridgeError,
+  type Operation,
+  statusName,
+} from '../errors.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Waiting } from './contract.js';
 import { aboutRequest, toError } from './failures.js';
 import { LookupMiss } from './lookup.js';
-import { isAmbiguous, isRepeatable, withRetries } from './retry.js';
+import { isAmbiguous, isNotFound, isRepeatable, withRetries } from './retry.js';
 import { type Deadline, withDeadline } from './waiting.js';
 
 /** Bounds of a call, and a place to note what became of its attempts. */
 export interface CallBounds extends Waiting {
   /** `ambiguous` is set when an attempt failed that may have been carried out all the same. */
   readonly trace?: { ambiguous: boolean } | undefined;
+  /** The stream that the call is about: whether it exists decides about a broker that does not know it. */
+  readonly about?: string | undefined;
 }
 
 /** One unary call, whoever it goes to. */
@@ -21,7 +31,12 @@ export interface Call<Request, Response> {
   readonly request: Request;
   readonly bounds: CallBounds;
   /** Whom an attempt goes to; `last` is what the one before failed of. Throws LookupMiss when nobody is known. */
-  target(attempt: number, tried: ReadonlySet<string>, last: unknown): Promise<BrokerConnection>;
+  target(attempt: number, tried: ReadonlySet<string>, last: unknown, deadline: Deadline): Promise<BrokerConnection>;
+  /**
+   * Waits, after a broker that did not know what the call is about, until another attempt makes sense. Throws LookupMiss
+   * when it certainly does not exist.
+   */
+  readonly unknown?: (failure: RpcFailure, deadline: Deadline) => Promise<void>;
 }
 
 /** Share of the whole time that one attempt of a repeatable call has, so that a silent broker leaves time for another. */
@@ -58,11 +73,17 @@ export class Caller {
     const late = (timeout: number): Error => outOfTime(operation, timeout, state.last, context());
     const retry = { ...options.retry, attempts };
     try {
-      return await this.bounded(bounds, late, (deadline) =>
-        withRetries({ operation, retry, signal: deadline.signal, hub }, (number) =>
-          tryOnce(call, state, number, deadline, attempts),
-        ),
-      );
+      return await this.bounded(bounds, late, async (deadline) => {
+        const counts = (failure: unknown): boolean => call.unknown === undefined || !isNotFound(operation, failure);
+        const run = { operation, retry, signal: deadline.signal, hub, counts };
+        try {
+          return await withRetries(run, (number) => tryOnce(call, state, number, deadline, attempts));
+        } catch (error) {
+          if (call.unknown === undefined || !isNotFound(operation, error)) throw error;
+          await call.unknown(error, deadline);
+          throw notKnownYet(operation, error, context());
+        }
+      });
     } catch (error) {
       throw error instanceof LookupMiss ? error.error : toError(operation, error, context());
     }
@@ -86,7 +107,8 @@ async function tryOnce<Request, Response>(
   const { operation, method, request, bounds } = call;
   let connection: BrokerConnection | undefined;
   try {
-    connection = await call.target(number, state.tried, state.last);
+    if (call.unknown !== undefined && isNotFound(operation, state.last)) await call.unknown(state.last, deadline);
+    connection = await call.target(number, state.tried, state.last, deadline);
     state.broker = connection.id;
     state.tried.add(connection.address);
     const timeout = attemptTime(operation, deadline, attempts);
@@ -108,6 +130,18 @@ function attemptTime(operation: Operation, deadline: Deadline, attempts: number)
   const { remaining } = deadline;
   if (attempts === 1 || !isRepeatable(operation)) return remaining;
   return Math.min(remaining, Math.max(SHORTEST_ATTEMPT, deadline.timeout * ATTEMPT_SHARE));
+}
+
+/** The error where no attempt is left and the stream exists all the same. */
+function notKnownYet(operation: Operation, failure: RpcFailure, context: ErrorContext): ConnectionError {
+  const text = `${attempt(operation, context)} failed: the broker does not know what another broker knows: ${failure.details}. It may have just started: try again.`;
+  return new ConnectionError(text, {
+    ...context,
+    operation,
+    cause: failure,
+    reason: 'unavailable',
+    outcome: 'not-sent',
+  });
 }
 
 /** What the last attempt failed of, without the advice of its error; an attempt that ran out of time itself says nothing new. */

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { monotonicNow } from '../async/clock.js';
 import { CursorsDisabledError } from '../errors.js';
 import {
   CALL_SHAPE,
@@ -10,6 +11,8 @@ import {
   partitionId,
   streamName,
 } from '../options.js';
+import { untilCertain } from './existence.js';
+import { unknownYet } from './lookup.js';
 import type { Router } from './router.js';
 
 /** The stream that the server keeps cursors in. */
@@ -65,11 +68,23 @@ async function locate(
   partition: number,
   options: CallOptions,
 ): Promise<number> {
-  if (router.partitionCount(CURSORS) === 0) await router.refresh([CURSORS], options);
-  const partitions = router.partitionCount(CURSORS);
+  const partitions = await cursorPartitions(router, options);
   if (partitions > 0) return cursorPartition(cursorId, stream, partition, partitions);
+  const context = { operation, stream, partition };
+  if (partitions < 0) throw unknownYet(`${operation} of cursor "${cursorId}"`, 'the stream of cursors', context);
   throw new CursorsDisabledError(
     `${operation} of cursor "${cursorId}" failed: the server keeps no cursors. Set cursors.stream.partitions above 0 on the server.`,
-    { operation, stream, partition },
+    context,
   );
+}
+
+/** Number of partitions of the cursors stream; 0 when it is certain that there is none, -1 while that is not certain. */
+async function cursorPartitions(router: Router, options: CallOptions): Promise<number> {
+  if (router.partitionCount(CURSORS) > 0) return router.partitionCount(CURSORS);
+  const deadline = monotonicNow() + (options.timeout ?? router.options.requestTimeout);
+  const left = () => ({ signal: options.signal, timeout: Math.max(1, deadline - monotonicNow()) });
+  await router.refresh([CURSORS], left());
+  if (router.partitionCount(CURSORS) > 0) return router.partitionCount(CURSORS);
+  const existence = await untilCertain(router, { stream: CURSORS }, left());
+  return existence === 'gone' ? 0 : router.partitionCount(CURSORS) || -1;
 }

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import { BRIEF } from './brief-question.js';
 import type { Waiting } from './contract.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import type { Sightings, Sought } from './sightings.js';
@@ -49,8 +50,6 @@ const LOOK = 1_500;
 const GRACE = 300;
 /** The least patience; recoveries are shorter. */
 const LEAST_PATIENCE = 10_000;
-/** No stream at all would mean all of them. */
-const BRIEF = ['__cursors'];
 /** Pauses of those who wait for certainty. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1_000;

@@ -1,11 +1,13 @@
 import {
   ConnectionError,
+  type ErrorContext,
   type LiftbridgeError,
   NoSuchPartitionError,
   NoSuchStreamError,
   type Operation,
   PartitionPausedError,
   statusMeaning,
+  TimeoutError,
 } from '../errors.js';
 import { RpcFailure } from '../transport/status.js';
 import type { BrokerInfo, Metadata } from './metadata.js';
@@ -18,6 +20,12 @@ export class LookupMiss extends Error {
   constructor(readonly error: LiftbridgeError) {
     super(error.message);
   }
+}
+
+/** The error for something ('stream "orders"') that no broker knew in time, where it is not certain that it does not exist. */
+export function unknownYet(attempted: string, what: string, context: ErrorContext): TimeoutError {
+  const message = `${attempted} failed: no broker knew ${what} in time, and brokers that have just started may not know it yet. Try again.`;
+  return new TimeoutError(message, { operation: attempted, ...context });
 }
 
 /** The leader of a partition. Throws LookupMiss when the stream, the partition or a leader is not known. */

@@ -1,5 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { RpcFailure, Status } from '../transport/status.js';
+import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import { ATTEMPT_SHARE, type Caller } from './caller.js';
 import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
@@ -14,6 +16,8 @@ const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffe
 
 const LAST_WORD = 200;
 
+/** Milliseconds that brokers have to name one that a list lacks. */
+const SEARCH = 1_000;
 /** Brokers asked at the same time for what one of them does not know. */
 const WITNESSES = 8;
 
@@ -51,7 +55,11 @@ export class MetadataCalls {
         return asked;
       },
     });
-    return this.#learn(bytes, { witness: asked!, since: asked!.connectedSince });
+    const from = { witness: asked!, since: asked!.connectedSince };
+    const answer = await this.#learn(bytes, from);
+    if (answer.strangers.size === 0) return answer;
+    await this.#lookFor(answer.strangers);
+    return await this.#read(bytes, from);
   }
 
   /**
@@ -105,8 +113,26 @@ export class MetadataCalls {
     return await this.#learn(bytes, { witness: connection, since: connection.connectedSince });
   }
 
+  /** Brokers keep lists that lack one which did not answer them in time: asks the others, and the seeds, for these ids. */
+  async #lookFor(ids: ReadonlySet<string>): Promise<void> {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), SEARCH);
+    const heard = (): void => {
+      if ([...ids].every((id) => this.#pool.known(id) !== undefined)) stop.abort();
+    };
+    try {
+      await this.poll(BRIEF, [], heard, stop.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {
+    return inSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));
+  }
+
   async #learn(bytes: Buffer, from: Testimony & { readonly witness: BrokerConnection }): Promise<MetadataAnswer> {
-    const answer = await inSlices(readMetadata(bytes, from));
+    const answer = await this.#read(bytes, from);
     this.#sightings.note(answer);
     if (answer.answeredBy !== null) await this.#pool.identify(from.witness, answer.answeredBy);
     await this.#pool.update(answer.brokers);

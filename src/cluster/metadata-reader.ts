@@ -11,10 +11,15 @@ import { formatAddress } from './addresses.js';
 import type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
 import type { Testimony } from './sightings.js';
 
+/** Looks a broker up by its id. */
+export type FindBroker = (id: string) => BrokerInfo | undefined;
+
 /** One answer to FetchMetadata. */
 export interface MetadataAnswer extends Metadata {
   /** Id of the broker that answered: it names itself first. Null where it named nobody. */
   readonly answeredBy: string | null;
+  /** Ids of leaders and coordinators that no known broker has. */
+  readonly strangers: ReadonlySet<string>;
   /** Whose answer it is, and on which connection; null where that does not matter. */
   readonly from: Testimony | null;
 }
@@ -26,10 +31,21 @@ const GROUP = 0x1a;
 /**
  * Reads a FetchMetadataResponse out of its bytes, step by step: one `next()` reads one stream, partition or group at
  * most, so that whoever runs it can let others in between. The generated decoder would read thousands of partitions
- * at one go.
+ * at one go. The list of brokers may lack one that leads partitions: `remembered` finds those of earlier lists.
  */
-export function* readMetadata(bytes: Buffer, from: Testimony | null = null): Generator<undefined, MetadataAnswer> {
+export function* readMetadata(
+  bytes: Buffer,
+  from: Testimony | null = null,
+  remembered: FindBroker = () => undefined,
+): Generator<undefined, MetadataAnswer> {
   const brokers = new Map<string, BrokerInfo>();
+  const strangers = new Set<string>();
+  const find: FindBroker = (id) => brokers.get(id) ?? remembered(id);
+  const findLeader: FindBroker = (id) => {
+    const leader = find(id);
+    if (leader === undefined && id !== '') strangers.add(id);
+    return leader;
+  };
   const streams = new Map<string, StreamInfo>();
   const groups = new Map<string, GroupInfo>();
   // Streams name brokers by id, and protobuf does not promise that brokers come first.
@@ -38,15 +54,15 @@ export function* readMetadata(bytes: Buffer, from: Testimony | null = null): Gen
     brokers.set(broker.id, broker);
   }
   for (const part of fields(bytes, STREAM)) {
-    const stream = yield* readStream(part, brokers);
+    const stream = yield* readStream(part, find, findLeader);
     if (stream !== null) streams.set(stream.name, stream);
   }
   for (const part of fields(bytes, GROUP)) {
     const group = ConsumerGroupMetadata.decode(part);
-    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, brokers));
+    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, findLeader));
   }
   const answeredBy = brokers.keys().next().value ?? null;
-  return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy, from });
+  return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy, strangers, from });
 }
 
 /** The bytes of every field with that tag, which must be length-delimited. */
@@ -60,7 +76,7 @@ function* fields(bytes: Buffer, wanted: number): Generator<Buffer> {
 }
 
 /** Null when the cluster does not know the stream. */
-function* readStream(bytes: Buffer, brokers: ReadonlyMap<string, BrokerInfo>): Generator<undefined, StreamInfo | null> {
+function* readStream(bytes: Buffer, find: FindBroker, findLeader: FindBroker): Generator<undefined, StreamInfo | null> {
   const reader = new WireReader();
   reader.open(bytes, 0, bytes.length);
   const partitions: PartitionInfo[] = [];
@@ -75,7 +91,7 @@ function* readStream(bytes: Buffer, brokers: ReadonlyMap<string, BrokerInfo>): G
     else if (tag === 0x28) created = reader.int64();
     else if (tag === 0x22) {
       const value = entryValue(reader.bytes());
-      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), brokers));
+      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), find, findLeader));
       yield;
     } else reader.skip(tag);
   }
@@ -102,13 +118,17 @@ function toBrokerInfo({ id, host, port, leaderCount, partitionCount }: Broker): 
   return Object.freeze({ id, host, port, address: formatAddress({ host, port }), leaderCount, partitionCount });
 }
 
-/** A partition with its broker ids looked up; ids that nobody knows are left out. */
-export function toPartitionInfo(wire: PartitionMetadata, brokers: ReadonlyMap<string, BrokerInfo>): PartitionInfo {
+/** A partition with its broker ids looked up; ids of unknown brokers are left out. */
+export function toPartitionInfo(
+  wire: PartitionMetadata,
+  find: FindBroker,
+  findLeader: FindBroker = find,
+): PartitionInfo {
   return Object.freeze({
     id: wire.id,
-    leader: brokers.get(wire.leader) ?? null,
-    replicas: known(wire.replicas, brokers),
-    isr: known(wire.isr, brokers),
+    leader: findLeader(wire.leader) ?? null,
+    replicas: known(wire.replicas, find),
+    isr: known(wire.isr, find),
     highWatermark: wire.highWatermark,
     newestOffset: wire.newestOffset,
     paused: wire.paused,
@@ -119,19 +139,19 @@ export function toPartitionInfo(wire: PartitionMetadata, brokers: ReadonlyMap<st
   });
 }
 
-function known(ids: readonly string[], brokers: ReadonlyMap<string, BrokerInfo>): readonly BrokerInfo[] {
+function known(ids: readonly string[], find: FindBroker): readonly BrokerInfo[] {
   const found: BrokerInfo[] = [];
   for (const id of ids) {
-    const broker = brokers.get(id);
+    const broker = find(id);
     if (broker !== undefined) found.push(broker);
   }
   return Object.freeze(found);
 }
 
-function toGroupInfo(group: ConsumerGroupMetadata, brokers: ReadonlyMap<string, BrokerInfo>): GroupInfo {
+function toGroupInfo(group: ConsumerGroupMetadata, find: FindBroker): GroupInfo {
   return Object.freeze({
     id: group.groupId,
-    coordinator: brokers.get(group.coordinator) ?? null,
+    coordinator: find(group.coordinator) ?? null,
     epoch: group.epoch,
   });
 }

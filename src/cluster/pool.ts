@@ -1,10 +1,22 @@
 import { lookup } from 'node:dns/promises';
+import { monotonicNow } from '../async/clock.js';
 import { ConnectionError, HandlerError } from '../errors.js';
 import { type Address, formatAddress, parseAddress } from './addresses.js';
 import { BrokerConnection, type ConnectionSettings } from './broker-connection.js';
 import type { BrokerTarget } from './contract.js';
 import type { BrokerInfo } from './metadata.js';
 import { chooseBroker } from './selection.js';
+
+/** Milliseconds for which brokers keep a list that lacks one which did not answer in time, and some more. */
+const OMITTED_FOR = 150_000;
+
+interface KnownBroker {
+  readonly info: BrokerInfo;
+  /** Where it is reached, by `resolveBroker`. */
+  readonly address: Address;
+  /** When a list named it last, as of `monotonicNow()`. */
+  readonly listedAt: number;
+}
 
 /**
  * The brokers that the client can talk to: the seeds, and whatever the cluster advertises. One connection a broker,
@@ -20,11 +32,14 @@ export class Pool {
   #routes = new Map<string, BrokerConnection>();
   /** Advertised addresses that lead to a seed's connection. */
   readonly #aliases = new Map<string, BrokerConnection>();
+  /** Brokers that were ever advertised, by id: a list may lack one that works. */
+  readonly #known = new Map<string, KnownBroker>();
   /** Seeds that said who they are. */
   readonly #identities = new Map<BrokerConnection, string>();
   /** Connections to brokers that left, until they are closed. */
   readonly #departing = new Set<Promise<void>>();
   #updating: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   /** `onDown` is told of each broker that stops answering. */
   constructor(seeds: readonly Address[], settings: ConnectionSettings, onDown: (connection: BrokerConnection) => void) {
@@ -65,9 +80,14 @@ export class Pool {
     throw new ConnectionError('No broker is known.', { reason: 'no-broker', outcome: 'not-sent' });
   }
 
+  /** A broker that was ever advertised. */
+  known(id: string): BrokerInfo | undefined {
+    return this.#known.get(id)?.info;
+  }
+
   /** Brokers to compare the answers of: those that are connected first, those that do not answer only where no other is left. */
   witnesses(most: number): readonly BrokerConnection[] {
-    const all = [...new Set([...this.candidates(), ...this.#seeds])];
+    const all = [...new Set([...this.candidates(), ...this.#members.values()])];
     const connected = all.filter(({ up }) => up === true);
     const untried = all.filter(({ up }) => up === null);
     const chosen = [...connected, ...untried];
@@ -76,7 +96,7 @@ export class Pool {
 
   /** The connection to a broker by its id: to where it is advertised, or to the seed that it is, where only that answers. */
   route(id: string): BrokerConnection | undefined {
-    const route = this.#routes.get(id);
+    const route = this.#routes.get(id) ?? this.#recall(id);
     if (route?.up !== false) return route;
     return this.#seeds.find((seed) => this.#identities.get(seed) === id && seed.up !== false) ?? route;
   }
@@ -106,6 +126,7 @@ export class Pool {
 
   /** Closes every connection. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const closing = [...this.#members.values()].map((connection) => connection.close());
     this.#members.clear();
     await Promise.all([...closing, ...this.#departing]);
@@ -113,8 +134,10 @@ export class Pool {
 
   async #replace(brokers: ReadonlyMap<string, BrokerInfo>): Promise<void> {
     const routes = new Map<string, BrokerConnection>();
+    const now = monotonicNow();
     for (const broker of brokers.values()) {
       const address = this.#translate(broker);
+      this.#known.set(broker.id, { info: broker, address, listedAt: now });
       const connection = (await this.#existing(broker.id, address)) ?? this.#add(address);
       connection.load = broker.leaderCount + broker.partitionCount;
       connection.id = broker.id;
@@ -124,11 +147,28 @@ export class Pool {
     const kept = new Set([...this.#seeds, ...routes.values()]);
     for (const [address, connection] of this.#members) {
       // A broker may be missing from the list of one that cannot reach it: what works with it goes on.
-      if (kept.has(connection) || (connection.up === true && !connection.idle)) continue;
+      if (kept.has(connection) || (connection.up === true && (!connection.idle || this.#isOmitted(connection, now))))
+        continue;
       this.#members.delete(address);
       const closing: Promise<void> = connection.close().finally(() => this.#departing.delete(closing));
       this.#departing.add(closing);
     }
+  }
+
+  /** Whether a list named it a moment ago: one that lacks it now says little. */
+  #isOmitted({ id }: BrokerConnection, now: number): boolean {
+    const known = this.#known.get(id);
+    return known !== undefined && now - known.listedAt < OMITTED_FOR;
+  }
+
+  /** The connection to a broker that the newest list lacks, as the leaders of partitions may. */
+  #recall(id: string): BrokerConnection | undefined {
+    const known = this.#known.get(id);
+    if (known === undefined || this.#isClosed) return undefined;
+    const name = formatAddress(known.address);
+    const connection = this.#members.get(name) ?? this.#aliases.get(name) ?? this.#add(known.address);
+    connection.id = id;
+    return connection;
   }
 
   async #existing(id: string, address: Address): Promise<BrokerConnection | undefined> {

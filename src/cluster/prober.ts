@@ -1,12 +1,11 @@
 import { clearInterval, setInterval, sleep } from '../async/timers.js';
+import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Pool } from './pool.js';
 
 /** Asks one broker for metadata of the streams and measures the round trip. Rejects with RpcFailure. */
 export type Ask = (connection: BrokerConnection, streams: readonly string[]) => Promise<void>;
 
-/** A question that every broker answers briefly, whether it knows that stream or not. */
-const BRIEF = ['__cursors'];
 /** Milliseconds between measurements, for the selections that go by them. */
 const MEASURE_EVERY = 10_000;
 const SHORTEST_PAUSE = 50;

@@ -1,4 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
+import { sleep } from '../async/timers.js';
 import { ServerError, TimeoutError } from '../errors.js';
 import {
   arrayOf,
@@ -11,6 +12,10 @@ import {
   type Shape,
   streamName,
 } from '../options.js';
+import { BRIEF } from './brief-question.js';
+import type { Sought, Waiting } from './contract.js';
+import { untilCertain } from './existence.js';
+import { unknownYet } from './lookup.js';
 import type { Metadata, PartitionInfo } from './metadata.js';
 import { toPartitionInfo } from './metadata-reader.js';
 import type { Router } from './router.js';
@@ -29,18 +34,53 @@ const FETCH_SHAPE = {
   groups: arrayOf(identifier),
 } satisfies Shape<FetchMetadataOptions>;
 
-/** Every broker answers it briefly, whether it knows the stream or not. */
-const BRIEF = { streams: ['__cursors'], groups: [] };
+/** Milliseconds between two answers where one was not believed. */
+const FIRST_PAUSE = 20;
+const LONGEST_PAUSE = 500;
 
-/** Asks for metadata and answers just what was asked for. */
+/**
+ * Asks for metadata and answers just what was asked for. An answer without a stream or group that this client has seen
+ * counts only when it is certain that it is gone: it asks again until then, or until the time is up.
+ */
 export async function fetchMetadata(router: Router, options: FetchMetadataOptions): Promise<Metadata> {
   checkOptions('fetchMetadata', options, FETCH_SHAPE);
-  const { updatedAt, brokers, streams, groups } = await router.fetch(
-    options.streams ?? [],
-    options.groups ?? [],
-    options,
-  );
-  return Object.freeze({ updatedAt, brokers, streams, groups });
+  const { streams: named = [], groups: ids = [], signal } = options;
+  const deadline = monotonicNow() + (options.timeout ?? router.options.requestTimeout);
+  const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
+  for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
+    const { updatedAt, brokers, streams, groups } = await router.fetch(named, ids, left());
+    const answer = Object.freeze({ updatedAt, brokers, streams, groups });
+    const isCertain = await Promise.all(
+      missingFrom(router, answer, named, ids).map((sought) => isGone(router, sought, left())),
+    );
+    if (isCertain.every(Boolean)) return answer;
+    await sleep(Math.min(pause, left().timeout), signal);
+  }
+}
+
+/** What the client has seen and the answer does not name. Of all streams one is enough: a broker that knows none has just started. */
+function missingFrom(
+  router: Router,
+  { streams, groups }: Metadata,
+  named: readonly string[],
+  ids: readonly string[],
+): readonly Sought[] {
+  const known = router.metadata.streams.keys().next().value;
+  const missing: Sought[] = [
+    ...(named.length > 0 || known === undefined || streams.size > 0 ? named : [known])
+      .filter((name) => !streams.has(name))
+      .map((stream) => ({ stream })),
+    ...ids.filter((id) => !groups.has(id)).map((group) => ({ group })),
+  ];
+  return missing.filter((sought) => router.hasSeen(sought));
+}
+
+/** Whether it is certain that it is gone. Rejects with TIMEOUT when the time is up. */
+async function isGone(router: Router, sought: Sought, waiting: Waiting): Promise<boolean> {
+  const existence = await untilCertain(router, sought, waiting);
+  if (existence !== 'unsure') return existence === 'gone';
+  const what = 'stream' in sought ? `stream "${sought.stream}"` : `consumer group "${sought.group}"`;
+  throw unknownYet('FetchMetadata', what, 'stream' in sought ? { stream: sought.stream } : {});
 }
 
 /** Asks the leader of a partition for its exact state. */
@@ -66,14 +106,14 @@ export async function fetchPartitionMetadata(
         text: '',
       },
     );
-  return toPartitionInfo(metadata, router.metadata.brokers);
+  return toPartitionInfo(metadata, (id) => router.broker(id));
 }
 
 /** Milliseconds that a real call to some broker and back takes. */
 export async function ping(router: Router, options: CallOptions): Promise<number> {
   checkOptions('ping', options, CALL_SHAPE);
   const started = monotonicNow();
-  await router.callAny('fetchMetadata', BRIEF, options);
+  await router.callAny('fetchMetadata', { streams: [...BRIEF], groups: [] }, options);
   return monotonicNow() - started;
 }
 

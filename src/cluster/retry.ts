@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import { ConnectionError, type Operation, PartitionPausedError, statusMeaning } from '../errors.js';
+import { ConnectionError, NoSuchPartitionError, type Operation, statusMeaning } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
 import type { EventHub } from './events.js';
@@ -15,8 +15,8 @@ const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['Publish', 'PublishToSub
 /** Refusals of a cluster without metadata leader that certainly did nothing. */
 const NOTHING_DONE = /no known metadata leader|no responders available/;
 
-/** A stream that was created a moment ago may not be known to every broker yet: so often is it looked up again. */
-const LOOKUPS_OF_UNKNOWN = 3;
+/** Partitions may not be known to every broker a moment after a stream was created again: so often they are looked up. */
+const LOOKUPS_OF_PARTITION = 3;
 
 /** Whether carrying the call out twice comes to the same as once. */
 export function isRepeatable(operation: Operation): boolean {
@@ -31,17 +31,22 @@ export function isAmbiguous(operation: Operation, failure: unknown): boolean {
   return meaning === 'unavailable' || meaning === 'timeout';
 }
 
+/** Whether the broker did not know what the call is about: it may have been started a moment ago. */
+export function isNotFound(operation: Operation, failure: unknown): failure is RpcFailure {
+  if (!(failure instanceof RpcFailure) || failure.connection !== undefined) return false;
+  return statusMeaning(operation, failure) === 'not-found';
+}
+
 /** Decides about a failed attempt, from 1; delays are not its business. */
 export function advise(operation: Operation, failure: unknown, attempt: number): Advice {
   if (failure instanceof LookupMiss) {
     if (failure.error instanceof ConnectionError) return 'refresh';
-    if (failure.error instanceof PartitionPausedError) return 'fail';
-    return attempt < LOOKUPS_OF_UNKNOWN ? 'refresh' : 'fail';
+    return failure.error instanceof NoSuchPartitionError && attempt < LOOKUPS_OF_PARTITION ? 'refresh' : 'fail';
   }
   if (!(failure instanceof RpcFailure)) return 'fail';
   if (failure.connection?.startsWith('tls-') === true || failure.connection === 'closed') return 'fail';
   const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
-  if (meaning === 'not-leader') return 'refresh';
+  if (meaning === 'not-leader' || meaning === 'not-found') return 'refresh';
   if (meaning !== 'unavailable' && meaning !== 'election' && meaning !== 'timeout') return 'fail';
   return isRepeatable(operation) || !isAmbiguous(operation, failure) ? 'retry' : 'fail';
 }
@@ -52,8 +57,8 @@ export interface RetryRun {
   readonly retry: ResolvedClientOptions['retry'];
   readonly signal: AbortSignal;
   readonly hub: EventHub;
-  /** Told of every failed attempt that will be followed by another. */
-  onRetry?(failure: unknown): void;
+  /** Whether another attempt counts. One that waits for certainty by itself, until the time is up, need not. */
+  readonly counts?: (failure: unknown) => boolean;
 }
 
 /** Runs attempts, numbered from 1, until one succeeds, the decision says no, attempts run out or the signal aborts. */
@@ -65,9 +70,9 @@ export function withRetries<Result>(run: RetryRun, attempt: (number: number) => 
     maxTimeout: Math.max(retry.minDelay, retry.maxDelay),
     factor: 2,
     signal,
+    shouldConsumeRetry: ({ error }) => run.counts?.(error) ?? true,
     shouldRetry: ({ error, attemptNumber }) => {
       if (advise(operation, error, attemptNumber) === 'fail') return false;
-      run.onRetry?.(error);
       const delay = Math.min(Math.max(retry.minDelay, retry.maxDelay), retry.minDelay * 2 ** (attemptNumber - 1));
       hub.emit('retry', { operation, attempt: attemptNumber, delay, error: toError(operation, error, {}) });
       return true;

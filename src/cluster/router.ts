@@ -1,22 +1,28 @@
-import { ClosedError, ConnectionError, type LiftbridgeError } from '../errors.js';
+import { sleep } from '../async/timers.js';
+import { ClosedError, ConnectionError, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { Address } from './addresses.js';
-import { type CallBounds, Caller, outOfTime } from './caller.js';
+import { type Call, type CallBounds, Caller, outOfTime } from './caller.js';
+import { ClusterView } from './cluster-view.js';
 import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
-import { type Existence, ExistenceCheck } from './existence.js';
+import { type Existence, untilCertain } from './existence.js';
+import { aboutRequest } from './failures.js';
 import { firstContact } from './first-contact.js';
-import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
-import type { Metadata } from './metadata.js';
-import { type Belief, MetadataCache } from './metadata-cache.js';
+import { LookupMiss, leaderIn, refusePaused, unknownYet } from './lookup.js';
+import type { BrokerInfo, Metadata } from './metadata.js';
 import { MetadataCalls } from './metadata-calls.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import { Pool } from './pool.js';
 import { Prober } from './prober.js';
-import { Sightings, type Testimony } from './sightings.js';
+import { Sightings } from './sightings.js';
 import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
 import { type Deadline, withDeadline } from './waiting.js';
+
+/** Milliseconds between attempts at a broker that does not know yet what others know. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1_000;
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
 export class Router implements Cluster {
@@ -25,28 +31,19 @@ export class Router implements Cluster {
   readonly #closing = new AbortController();
   readonly #caller: Caller;
   readonly #calls: MetadataCalls;
-  readonly #cache: MetadataCache;
+  readonly #view: ClusterView;
   readonly #pool: Pool;
   readonly #prober: Prober;
-  readonly #sightings = new Sightings();
-  readonly #existence: ExistenceCheck;
 
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
     this.#caller = new Caller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
-    this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, this.#sightings);
-    this.#cache = new MetadataCache((streams, groups) => this.#calls.fetch(streams, groups), this.#belief, this.#hub);
-    this.#existence = new ExistenceCheck({
-      sightings: this.#sightings,
-      patience: options.resubscribeTimeout,
-      closed: this.closed,
-      poll: (streams, groups, heard, signal) => this.#poll(streams, groups, heard, signal),
-      createdAt: (stream) => this.createdAt(stream),
-      forget: (sought) => this.#forget(sought),
-      testimony: (brokerId) => this.#testimony(brokerId),
-    });
+    const sightings = new Sightings();
+    this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
+    const { resubscribeTimeout: patience } = options;
+    this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool, patience });
     this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 
@@ -54,7 +51,7 @@ export class Router implements Cluster {
   async connect(): Promise<void> {
     await firstContact(this.#pool.seeds, this.#prober, this.options, this.#closing.signal, (seed) => {
       this.#calls.beginWith(seed);
-      return this.#cache.refresh();
+      return this.#view.refresh();
     });
     this.#prober.start();
   }
@@ -65,11 +62,11 @@ export class Router implements Cluster {
 
   /** The cached view. */
   get metadata(): Metadata {
-    return this.#cache.snapshot;
+    return this.#view.metadata;
   }
 
   get version(): number {
-    return this.#cache.version;
+    return this.#view.version;
   }
 
   /** Aborted, with the ClosedError to reject with, when the client closes. */
@@ -82,7 +79,7 @@ export class Router implements Cluster {
   }
 
   createdAt(stream: string): number | null {
-    return this.metadata.streams.get(stream)?.createdAt.getTime() ?? null;
+    return this.#view.createdAt(stream);
   }
 
   leader(stream: string, partition: number): BrokerTarget | null {
@@ -96,7 +93,7 @@ export class Router implements Cluster {
   }
 
   streamsOnSubject(subject: string): readonly string[] {
-    return this.#cache.streamsOnSubject(subject);
+    return this.#view.streamsOnSubject(subject);
   }
 
   async refresh(streams?: readonly string[], waiting: Waiting = {}): Promise<void> {
@@ -108,26 +105,31 @@ export class Router implements Cluster {
     return this.bounded(
       waiting,
       (timeout) => outOfTime('FetchMetadata', timeout, undefined),
-      () => this.#cache.refresh(streams.length === 0 ? undefined : streams, groups),
+      () => this.#view.refresh(streams, groups),
     );
   }
 
   existence(sought: Sought, waiting: Waiting = {}): Promise<Existence> {
-    return this.#existence.decide(sought, waiting);
+    return this.#view.existence(sought, waiting);
   }
 
   hasSeen(sought: Sought): boolean {
-    return this.#sightings.hasSeen(sought);
+    return this.#view.hasSeen(sought);
   }
 
   /** Takes note of a stream that was created just now: not every broker need know it yet. */
   created(stream: string): void {
-    this.#sightings.noteCreated(stream);
+    this.#view.created(stream);
   }
 
   /** Takes a deleted stream out of the cache. */
   forget(stream: string): void {
-    this.#forget({ stream });
+    this.#view.forget({ stream });
+  }
+
+  /** A broker that the cluster advertises, or has advertised. */
+  broker(id: string): BrokerInfo | undefined {
+    return this.#pool.known(id);
   }
 
   anyBroker(except?: ReadonlySet<string>): BrokerTarget {
@@ -148,12 +150,14 @@ export class Router implements Cluster {
     request: UnaryRequest<Method>,
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
+    const operation = operationOf(method);
     return this.#caller.run({
-      operation: operationOf(method),
+      operation,
       method: definitionOf(method),
       request,
       bounds,
       target: async (_attempt, tried) => this.#pool.choose(tried),
+      ...(bounds.about === undefined ? {} : { unknown: this.#unknown(operation, bounds.about, request) }),
     });
   }
 
@@ -170,8 +174,10 @@ export class Router implements Cluster {
       method: definitionOf(method),
       request,
       bounds,
-      target: async (attempt, tried, last) => {
-        if (attempt > 1 || this.leader(stream, partition) === null) await this.#cache.refresh([stream]);
+      unknown: this.#unknown(operation, stream, request),
+      target: async (attempt, tried, last, deadline) => {
+        if (attempt > 1 || this.leader(stream, partition) === null) await this.#view.refresh([stream]);
+        if (this.partitionCount(stream) === 0) await this.#settled(operation, stream, deadline);
         const { id } = leaderIn(this.metadata, operation, stream, partition);
         const connection = this.#pool.route(id);
         if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
@@ -229,38 +235,26 @@ export class Router implements Cluster {
     this.#hub.clear();
   }
 
-  readonly #belief: Belief = {
-    isGone: ({ name: stream, createdAt }, { from }) => {
-      const sought = { stream };
-      const isGone = from !== null && this.#sightings.isCertain(sought, createdAt.getTime(), from);
-      if (isGone) this.#sightings.forget(sought);
-      return isGone;
-    },
-    isSettled: ({ from }) => from !== null && this.#sightings.isSettled(from),
-  };
-
-  #forget(sought: Sought): void {
-    this.#sightings.forget(sought);
-    if ('stream' in sought) this.#cache.forget(sought.stream);
+  /** Resolves when it is certain whether the stream exists; what is found is in the cache. Throws LookupMiss when the time is up. */
+  async #settled(operation: Operation, stream: string, { signal, remaining: timeout }: Deadline): Promise<Existence> {
+    const existence = await untilCertain(this, { stream }, { signal, timeout });
+    if (existence === 'unsure') throw new LookupMiss(unknownYet(operation, `stream "${stream}"`, { stream }));
+    return existence;
   }
 
-  #testimony(brokerId: string): Testimony | null {
-    const witness = this.#pool.route(brokerId);
-    return witness === undefined ? null : { witness, since: witness.connectedSince };
-  }
-
-  #poll(
-    streams: readonly string[],
-    groups: readonly string[],
-    heard: (answer: MetadataAnswer) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const absorb = this.#cache.absorbing();
-    const each = (answer: MetadataAnswer): void => {
-      absorb(answer);
-      heard(answer);
+  /** What to do about a broker that does not know what a call is about, see `Call.unknown`. */
+  #unknown(operation: Operation, stream: string, request: unknown): NonNullable<Call<unknown, unknown>['unknown']> {
+    const context = aboutRequest(request);
+    let delay = FIRST_PAUSE;
+    return async (failure, deadline) => {
+      const existence = await this.#settled(operation, stream, deadline);
+      const count = this.partitionCount(stream);
+      const isBeyond = count > 0 && partitionsOf(request).some((partition) => partition >= count);
+      if (existence === 'gone' || isBeyond) throw new LookupMiss(errorFromStatus(operation, failure, context));
+      // Another broker knows it: this one will, too.
+      await sleep(delay, deadline.signal);
+      delay = Math.min(LONGEST_PAUSE, delay * 2);
     };
-    return this.#calls.poll(streams, groups, each, signal);
   }
 
   #targetOf(id: string): BrokerTarget | null {
@@ -271,6 +265,17 @@ export class Router implements Cluster {
     const text = `${operation} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
     return new ConnectionError(text, { operation, broker, reason: 'no-broker', outcome: 'not-sent' });
   }
+}
+
+/** The partitions that a request names; those of `callLeader` for a cursor are of another stream. */
+function partitionsOf(request: unknown): readonly number[] {
+  const { partition, partitions, cursorId } = request as {
+    partition?: number;
+    partitions?: readonly number[];
+    cursorId?: string;
+  };
+  if (cursorId !== undefined) return [];
+  return partitions ?? (partition === undefined ? [] : [partition]);
 }
 
 function tooSlow(broker: string, timeout: number): LiftbridgeError {

@@ -1,6 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
 import { LiftbridgeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
+import { untilCertain } from './existence.js';
 import { leadersReady } from './leaders-ready.js';
 import type { Router } from './router.js';
 import {
@@ -43,8 +44,8 @@ export async function createStream(
  * and the next one was told that it exists.
  */
 async function matches(router: Router, subject: string, name: string, options: CreateStreamOptions): Promise<boolean> {
-  const { streams } = await router.fetch([name], [], { signal: options.signal });
-  const stream = streams.get(name);
+  await untilCertain(router, { stream: name }, { signal: options.signal, timeout: router.options.requestTimeout });
+  const stream = router.metadata.streams.get(name);
   if (stream === undefined || stream.subject !== subject) return false;
   const replicas = options.replicationFactor ?? 1;
   return (
@@ -70,7 +71,8 @@ export async function deleteStream(router: Router, name: string, options: CallOp
 export async function pauseStream(router: Router, name: string, options: PauseStreamOptions = {}): Promise<void> {
   checkPauseStream(name, options);
   const { partitions = [], resumeAll = false } = options;
-  await router.callAny('pauseStream', { name, partitions: [...partitions], resumeAll }, options);
+  const request = { name, partitions: [...partitions], resumeAll };
+  await router.callAny('pauseStream', request, { ...options, about: name });
 }
 
 /** Closes partitions for new messages, or opens them again. */
@@ -81,5 +83,6 @@ export async function setStreamReadonly(
 ): Promise<void> {
   checkSetStreamReadonly(name, options);
   const { partitions = [], readonly = true } = options;
-  await router.callAny('setStreamReadonly', { name, partitions: [...partitions], readonly }, options);
+  const request = { name, partitions: [...partitions], readonly };
+  await router.callAny('setStreamReadonly', request, { ...options, about: name });
 }

@@ -27,6 +27,7 @@ import {
  * - `stop-reached`, `end-of-readonly`, `empty`, `empty-range`: a read has nothing (more) to deliver
  * - `overtaken`: retention removed what was about to be read; the read goes on behind it
  * - `no-time-index`: the broker cannot find an offset for a time at the moment
+ * - `not-found`: the broker does not know the stream, the partition or the cursors, or not yet
  * - `timeout`: nobody knows what became of the call
  * - `final`: the same call would fail the same way
  */
@@ -40,6 +41,7 @@ export type StatusMeaning =
   | 'empty-range'
   | 'overtaken'
   | 'no-time-index'
+  | 'not-found'
   | 'timeout'
   | 'final';
 
@@ -174,7 +176,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
   {
     on: ['PauseStream', 'SetStreamReadonly', 'FetchPartitionMetadata', 'Subscribe', 'Publish', 'PublishAsync'],
     status: 'NOT_FOUND',
-    meaning: 'final',
+    meaning: 'not-found',
     build: plain(NoSuchPartitionError),
     advice: 'Check the name of the stream and the partition.',
   },
@@ -191,7 +193,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
     on: ['SetCursor', 'FetchCursor'],
     status: 'INTERNAL',
     text: /Cursors stream does not exist/,
-    meaning: 'final',
+    meaning: 'not-found',
     build: plain(CursorsDisabledError),
     advice: 'Set cursors.stream.partitions above 0 on the server.',
   },
@@ -336,8 +338,16 @@ export const STATUS_RULES: readonly StatusRule[] = [
   },
   {
     on: ['Subscription'],
+    status: 'UNKNOWN',
+    text: /failed to reinitialize reader/,
+    meaning: 'not-leader',
+    build: serverLater,
+    advice: 'The log of the replica was cut back to that of its leader: subscribe again.',
+  },
+  {
+    on: ['Subscription'],
     status: 'NOT_FOUND',
-    meaning: 'final',
+    meaning: 'not-found',
     build: plain(StreamDeletedError),
     advice: 'Create it again, or stop reading it.',
   },

@@ -1,15 +1,9 @@
-import { ConnectionError, NoSuchPartitionError, NoSuchStreamError, TimeoutError } from '../errors.js';
+import { ConnectionError, NoSuchPartitionError, NoSuchStreamError } from '../errors.js';
 
 /** The error for a stream that the cluster does not know. */
 export function noSuchStream(stream: string): NoSuchStreamError {
   const message = `Subscribe to stream "${stream}" failed: the cluster knows no stream of that name. Create it first, or check the name.`;
   return new NoSuchStreamError(message, { stream, operation: 'Subscribe' });
-}
-
-/** The error for a stream that no broker knew in time, where it is not certain that it does not exist. */
-export function unknownYet(stream: string, timeout: number): TimeoutError {
-  const message = `Subscribe to stream "${stream}" failed: no broker knew the stream within ${Math.round(timeout)} ms, and brokers that have just started may not know it yet. Try again.`;
-  return new TimeoutError(message, { stream, operation: 'Subscribe', cause: noSuchStream(stream) });
 }
 
 /** The error for a partition that the stream does not have. */

@@ -1,7 +1,8 @@
 import { monotonicNow } from '../async/clock.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { untilCertain } from '../cluster/existence.js';
-import { noSuchPartition, noSuchStream, unknownYet } from './errors.js';
+import { unknownYet } from '../cluster/lookup.js';
+import { noSuchPartition, noSuchStream } from './errors.js';
 import { boundsUntil } from './reader-steps.js';
 
 /** What bounds a look-up. */
@@ -18,7 +19,7 @@ export async function lookUpStream(cluster: Cluster, stream: string, waiting: Bo
   while (cluster.partitionCount(stream) === 0) {
     const existence = await untilCertain(cluster, { stream }, bounded());
     if (existence === 'gone') throw noSuchStream(stream);
-    if (existence === 'unsure') throw unknownYet(stream, timeout);
+    if (existence === 'unsure') throw unknownYet('Subscribe', `stream "${stream}"`, { stream });
     // Another answer may have replaced what was found.
     if (cluster.partitionCount(stream) === 0) await cluster.refresh([stream], bounded());
   }

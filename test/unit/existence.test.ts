@@ -40,6 +40,7 @@ class ScriptedBroker {
       streams: new Map(streams),
       groups: new Map(this.groups.map((id) => [id, { id, coordinator: null, epoch: 0n }])),
       answeredBy: this.id,
+      strangers: new Set(),
       from: this.testimony,
     };
   }

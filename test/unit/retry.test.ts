@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { EventHub } from '../../src/cluster/events.js';
 import { LookupMiss } from '../../src/cluster/lookup.js';
 import { type Advice, advise, isAmbiguous, withRetries } from '../../src/cluster/retry.js';
-import { ConnectionError, NoSuchStreamError, type Operation, PartitionPausedError } from '../../src/errors.js';
+import {
+  ConnectionError,
+  NoSuchPartitionError,
+  NoSuchStreamError,
+  type Operation,
+  PartitionPausedError,
+} from '../../src/errors.js';
 import { RpcFailure, Status, type StatusName } from '../../src/transport/status.js';
 
 const failure = (status: StatusName, details = '', sent = true): RpcFailure =>
@@ -28,9 +34,15 @@ const CASES: readonly (readonly [Operation, string, unknown, Advice])[] = [
   ['JoinConsumerGroup', 'lost election', failure('INTERNAL', 'leadership lost while committing log'), 'fail'],
   ['SetCursor', 'not the leader', failure('FAILED_PRECONDITION', 'Server not leader'), 'refresh'],
   ['SetCursor', 'a stall', failure('INTERNAL', 'context deadline exceeded'), 'retry'],
-  ['SetCursor', 'no cursors', failure('INTERNAL', 'Cursors stream does not exist'), 'fail'],
+  [
+    'SetCursor',
+    'cursors that the broker does not know',
+    failure('INTERNAL', 'Cursors stream does not exist'),
+    'refresh',
+  ],
+  ['FetchPartitionMetadata', 'a partition unknown to it', failure('NOT_FOUND', 'partition not found'), 'refresh'],
   ['SetCursor', 'no leader', new LookupMiss(new ConnectionError('', { reason: 'no-leader' })), 'refresh'],
-  ['SetCursor', 'no stream', new LookupMiss(new NoSuchStreamError('')), 'refresh'],
+  ['SetCursor', 'no stream', new LookupMiss(new NoSuchStreamError('')), 'fail'],
   ['FetchPartitionMetadata', 'paused', new LookupMiss(new PartitionPausedError('')), 'fail'],
   ['FetchMetadata', 'a defect', new TypeError('x is undefined'), 'fail'],
 ];
@@ -40,8 +52,8 @@ describe('advise', () => {
     expect(advise(operation, error, 1)).toBe(advice);
   });
 
-  it('looks an unknown stream up a few times and no more', () => {
-    const miss = new LookupMiss(new NoSuchStreamError('unknown'));
+  it('looks an unknown partition up a few times and no more', () => {
+    const miss = new LookupMiss(new NoSuchPartitionError('unknown'));
     expect([1, 2, 3].map((attempt) => advise('SetCursor', miss, attempt))).toEqual(['refresh', 'refresh', 'fail']);
   });
 });
@@ -98,6 +110,16 @@ describe('withRetries', () => {
     const { events, options } = run(1);
     await expect(withRetries(options, () => Promise.reject(failure('UNAVAILABLE', 'once')))).rejects.toThrow('once');
     expect(events).toEqual([]);
+  });
+
+  it('does not count an attempt that waits for certainty by itself', async () => {
+    const { options } = run(2);
+    const counts = (error: unknown): boolean => (error as RpcFailure).codeName !== 'NOT_FOUND';
+    const result = await withRetries({ ...options, operation: 'FetchPartitionMetadata', counts }, async (number) => {
+      if (number < 20) throw failure('NOT_FOUND', 'partition not found');
+      return number;
+    });
+    expect(result).toBe(20);
   });
 
   it('stops waiting for the next attempt when the signal aborts', async () => {

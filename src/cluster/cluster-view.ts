@@ -1,0 +1,120 @@
+import type { Sought, Waiting } from './contract.js';
+import type { EventHub } from './events.js';
+import { type Existence, ExistenceCheck } from './existence.js';
+import type { Metadata } from './metadata.js';
+import { type Belief, MetadataCache } from './metadata-cache.js';
+import type { MetadataCalls } from './metadata-calls.js';
+import type { MetadataAnswer } from './metadata-reader.js';
+import type { Pool } from './pool.js';
+import type { Sightings, Testimony } from './sightings.js';
+
+/** What the view needs of the client. */
+export interface ClusterViewContext {
+  readonly calls: MetadataCalls;
+  readonly sightings: Sightings;
+  readonly pool: Pool;
+  readonly hub: EventHub;
+  /** Milliseconds after which what is missing counts as gone. */
+  readonly patience: number;
+  /** Aborted when the client closes. */
+  readonly closed: AbortSignal;
+}
+
+/** What the client knows of the cluster: the cached metadata, and whose word about it counts. */
+export class ClusterView {
+  readonly #context: ClusterViewContext;
+  readonly #cache: MetadataCache;
+  readonly #check: ExistenceCheck;
+
+  constructor(context: ClusterViewContext) {
+    this.#context = context;
+    const { calls, sightings, hub, patience, closed } = context;
+    this.#cache = new MetadataCache((streams, groups) => calls.fetch(streams, groups), this.#belief(), hub);
+    this.#check = new ExistenceCheck({
+      sightings,
+      patience,
+      closed,
+      poll: (streams, groups, heard, signal) => this.#poll(streams, groups, heard, signal),
+      createdAt: (stream) => this.createdAt(stream),
+      forget: (sought) => this.forget(sought),
+      testimony: (brokerId) => this.#testimony(brokerId),
+    });
+  }
+
+  /** The cached metadata. */
+  get metadata(): Metadata {
+    return this.#cache.snapshot;
+  }
+
+  /** Counts the changes of the cached metadata. */
+  get version(): number {
+    return this.#cache.version;
+  }
+
+  /** Creation time of a stream, in milliseconds since the epoch; null when the cache does not know it. */
+  createdAt(stream: string): number | null {
+    return this.metadata.streams.get(stream)?.createdAt.getTime() ?? null;
+  }
+
+  /** Names of the streams on exactly that subject. */
+  streamsOnSubject(subject: string): readonly string[] {
+    return this.#cache.streamsOnSubject(subject);
+  }
+
+  /** Fetches metadata, merges it into the cache and answers it alone; no streams means all of them. */
+  refresh(streams?: readonly string[], groups: readonly string[] = []): Promise<MetadataAnswer> {
+    return this.#cache.refresh(streams === undefined || streams.length === 0 ? undefined : streams, groups);
+  }
+
+  /** Decides whether a stream or group exists that a broker called unknown. */
+  existence(sought: Sought, waiting: Waiting): Promise<Existence> {
+    return this.#check.decide(sought, waiting);
+  }
+
+  /** Whether a broker has named it, and it was not found to be gone since. */
+  hasSeen(sought: Sought): boolean {
+    return this.#context.sightings.hasSeen(sought);
+  }
+
+  /** Takes note of a stream that was created just now: not every broker need know it yet. */
+  created(stream: string): void {
+    this.#context.sightings.noteCreated(stream);
+  }
+
+  /** Forgets what is gone. */
+  forget(sought: Sought): void {
+    this.#context.sightings.forget(sought);
+    if ('stream' in sought) this.#cache.forget(sought.stream);
+  }
+
+  #belief(): Belief {
+    const { sightings } = this.#context;
+    return {
+      isGone: ({ name: stream, createdAt }, { from }) => {
+        const isGone = from !== null && sightings.isCertain({ stream }, createdAt.getTime(), from);
+        if (isGone) sightings.forget({ stream });
+        return isGone;
+      },
+      isSettled: ({ from }) => from !== null && sightings.isSettled(from),
+    };
+  }
+
+  #poll(
+    streams: readonly string[],
+    groups: readonly string[],
+    heard: (answer: MetadataAnswer) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const absorb = this.#cache.absorbing();
+    const each = (answer: MetadataAnswer): void => {
+      absorb(answer);
+      heard(answer);
+    };
+    return this.#context.calls.poll(streams, groups, each, signal);
+  }
+
+  #testimony(brokerId: string): Testimony | null {
+    const witness = this.#context.pool.route(brokerId);
+    return witness === undefined ? null : { witness, since: witness.connectedSince };
+  }
+}
