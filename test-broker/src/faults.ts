@@ -1,56 +1,20 @@
-import { constants } from 'node:http2';
-import { FaultQueue } from './fault-queue.js';
-import { RpcError, Status, type StatusName } from './grpc/status.js';
+import { Counted } from './faults/counted.js';
+import { FaultQueue } from './faults/fault-queue.js';
+import {
+  checkMilliseconds,
+  checkTimes,
+  type ResetCode,
+  RPC_NAMES,
+  type RpcName,
+  resetNumber,
+  statusName,
+} from './faults/names.js';
+import { type FaultTarget, Silences } from './faults/silences.js';
+import { RpcError, type StatusName } from './grpc/status.js';
 import { unknownName, wrongValue } from './option-error.js';
 
-/** Every RPC that a fault can be aimed at: those of `proto.API`, and those of the health service. */
-export const RPC_NAMES = [
-  'CreateStream',
-  'DeleteStream',
-  'PauseStream',
-  'SetStreamReadonly',
-  'Subscribe',
-  'FetchMetadata',
-  'FetchPartitionMetadata',
-  'Publish',
-  'PublishAsync',
-  'PublishToSubject',
-  'SetCursor',
-  'FetchCursor',
-  'JoinConsumerGroup',
-  'LeaveConsumerGroup',
-  'FetchConsumerGroupAssignments',
-  'ReportConsumerGroupCoordinator',
-  'Check',
-  'Watch',
-] as const;
-
-/** An RPC that a fault can be aimed at. */
-export type RpcName = (typeof RPC_NAMES)[number];
-
-/** Names of the error codes of HTTP/2 that a stream can be reset with. */
-export const RESET_CODES = Object.freeze({
-  NO_ERROR: constants.NGHTTP2_NO_ERROR,
-  PROTOCOL_ERROR: constants.NGHTTP2_PROTOCOL_ERROR,
-  INTERNAL_ERROR: constants.NGHTTP2_INTERNAL_ERROR,
-  FLOW_CONTROL_ERROR: constants.NGHTTP2_FLOW_CONTROL_ERROR,
-  STREAM_CLOSED: constants.NGHTTP2_STREAM_CLOSED,
-  REFUSED_STREAM: constants.NGHTTP2_REFUSED_STREAM,
-  CANCEL: constants.NGHTTP2_CANCEL,
-  ENHANCE_YOUR_CALM: constants.NGHTTP2_ENHANCE_YOUR_CALM,
-  INADEQUATE_SECURITY: constants.NGHTTP2_INADEQUATE_SECURITY,
-});
-
-/** An HTTP/2 error code that a stream can be reset with. */
-export type ResetCode = keyof typeof RESET_CODES;
-
-/** The connections of one broker, as far as faults reach into them. */
-export interface FaultTarget {
-  readonly brokerIndex: number;
-  cutConnections(): void;
-  goAway(): void;
-  setSilent(silent: boolean): void;
-}
+export type { ResetCode, RpcName } from './faults/names.js';
+export type { FaultTarget } from './faults/silences.js';
 
 /** Where a fault strikes; without a broker it is the next one that comes along. */
 export interface FaultScope {
@@ -70,10 +34,12 @@ export class Faults {
   readonly #resets = new FaultQueue<number>();
   readonly #cuts = new FaultQueue<true>();
   readonly #targets = new Set<FaultTarget>();
-  readonly #partitions = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
-  readonly #silenced = new Map<FaultTarget, number>();
-  readonly #silences = new Set<() => void>();
+  readonly #silences = new Silences();
+  readonly #partitions = new Counted<string>(() => this.#changed());
+  readonly #unlisted = new Counted<number>(() => {});
+  /** By the index of the broker; null for every other. */
+  readonly #metadataDelays = new Map<number | null, number>();
   #ackDelay = 0;
   #acksToDrop = 0;
 
@@ -117,8 +83,7 @@ export class Faults {
 
   /** Holds every ack back for so many milliseconds of the broker's clock; 0 ends it. */
   delayAcks(ms: number): void {
-    if (!(ms >= 0 && Number.isFinite(ms))) throw wrongValue('ms', 'a number of at least 0', ms);
-    this.#ackDelay = ms;
+    this.#ackDelay = checkMilliseconds(ms);
     this.#changed();
   }
 
@@ -146,16 +111,7 @@ export class Faults {
    */
   silence(ms?: number, scope: FaultScope = {}): () => void {
     if (ms !== undefined && !(ms >= 0)) throw wrongValue('ms', 'a number of at least 0', ms);
-    const targets = this.#aimedAt(scope);
-    for (const target of targets) this.#hush(target, 1);
-    const end = () => {
-      if (!this.#silences.delete(end)) return;
-      clearTimeout(timer);
-      for (const target of targets) this.#hush(target, -1);
-    };
-    this.#silences.add(end);
-    const timer = ms === undefined ? undefined : setTimeout(end, ms);
-    return end;
+    return this.#silences.begin(this.#aimedAt(scope), ms);
   }
 
   /**
@@ -166,18 +122,7 @@ export class Faults {
     this.#checkIndex('i', i);
     this.#checkIndex('j', j);
     if (i === j) throw wrongValue('j', `another broker than ${i}`, j);
-    const pair = pairOf(i, j);
-    this.#partitions.set(pair, (this.#partitions.get(pair) ?? 0) + 1);
-    this.#changed();
-    let healed = false;
-    return () => {
-      if (healed) return;
-      healed = true;
-      const left = (this.#partitions.get(pair) ?? 0) - 1;
-      if (left > 0) this.#partitions.set(pair, left);
-      else this.#partitions.delete(pair);
-      this.#changed();
-    };
+    return this.#partitions.add(pairOf(i, j));
   }
 
   /** Ends every `partition`. */
@@ -186,13 +131,35 @@ export class Faults {
     this.#changed();
   }
 
-  /** Forgets everything that is planned, and ends delays, silences and partitions. */
+  /**
+   * Every broker but the metadata leader learns so many milliseconds of the broker's clock later what has happened to
+   * streams and groups; 0 ends it. It widens the window in which a consumer has joined or left a group and the
+   * coordinator does not know: `consumer group does not exist`, or an epoch that differs.
+   */
+  delayMetadata(ms: number, scope: FaultScope = {}): void {
+    const broker = this.#brokerOf(scope);
+    if (broker === null) this.#metadataDelays.clear();
+    this.#metadataDelays.set(broker, checkMilliseconds(ms));
+    this.#changed();
+  }
+
+  /**
+   * Leaves broker `i` out of the lists of brokers that the others answer FetchMetadata with, as the server does for up
+   * to two minutes when a survey has missed it. It works, and what it leads names it. Ends with the returned function.
+   */
+  unlist(i: number): () => void {
+    return this.#unlisted.add(this.#checkIndex('i', i));
+  }
+
+  /** Forgets everything that is planned, and ends everything that goes on. */
   clear(): void {
     for (const queue of [this.#rejections, this.#resets, this.#cuts]) queue.clear();
     this.#ackDelay = 0;
     this.#acksToDrop = 0;
     this.#partitions.clear();
-    for (const end of [...this.#silences]) end();
+    this.#unlisted.clear();
+    this.#metadataDelays.clear();
+    this.#silences.clear();
     this.#changed();
   }
 
@@ -215,7 +182,17 @@ export class Faults {
 
   /** Whether brokers `i` and `j` cannot reach each other. */
   isPartitioned(i: number, j: number): boolean {
-    return this.#partitions.size > 0 && this.#partitions.has(pairOf(i, j));
+    return this.#partitions.has(pairOf(i, j));
+  }
+
+  /** Milliseconds by which broker `i` learns later of operations, unless it is the metadata leader. */
+  metadataDelay(i: number): number {
+    return this.#metadataDelays.get(i) ?? this.#metadataDelays.get(null) ?? 0;
+  }
+
+  /** Whether the other brokers leave broker `i` out of their lists. */
+  isUnlisted(i: number): boolean {
+    return this.#unlisted.has(i);
   }
 
   /** What this call fails with, if it does; uses one of `rejectNext` up. */
@@ -262,14 +239,6 @@ export class Faults {
     return what;
   }
 
-  /** Overlapping silences of a broker end with the last of them. */
-  #hush(target: FaultTarget, by: 1 | -1): void {
-    const before = this.#silenced.get(target) ?? 0;
-    if (before + by > 0) this.#silenced.set(target, before + by);
-    else this.#silenced.delete(target);
-    if (before === 0 || before + by === 0) target.setSilent(before === 0);
-  }
-
   #brokerOf({ broker }: FaultScope): number | null {
     return broker === undefined ? null : this.#checkIndex('broker', broker);
   }
@@ -288,26 +257,6 @@ export class Faults {
     this.#rearm();
     for (const listener of this.#listeners) listener();
   }
-}
-
-function checkTimes(name: string, value: number, min: number): number {
-  if (!Number.isInteger(value) || value < min) throw wrongValue(name, `an integer of at least ${min}`, value);
-  return value;
-}
-
-function statusName(code: StatusName | number): StatusName {
-  const names = Object.keys(Status) as StatusName[];
-  const name = typeof code === 'number' ? names.find((candidate) => Status[candidate] === code) : code;
-  if (name === undefined || !Object.hasOwn(Status, name) || name === 'OK')
-    throw wrongValue('code', `a gRPC status but OK (${names.slice(1).join(', ')}) or its number`, code);
-  return name;
-}
-
-function resetNumber(code: ResetCode | number): number {
-  if (typeof code === 'number') {
-    if (Number.isInteger(code) && code >= 0 && code <= 13) return code;
-  } else if (Object.hasOwn(RESET_CODES, code)) return RESET_CODES[code];
-  throw wrongValue('errorCode', `one of ${Object.keys(RESET_CODES).join(', ')} or a number from 0 to 13`, code);
 }
 
 function pairOf(i: number, j: number): string {

@@ -9,6 +9,7 @@ import type { HeldPhase } from '../recovery/phase.js';
 import type { RecoveryPlan } from '../recovery/plan.js';
 import { Recoveries } from '../recovery/recoveries.js';
 import type { ResolvedSettings } from '../settings.js';
+import { surveyTiming } from './broker-survey.js';
 import { Connectivity } from './connectivity.js';
 import type { BrokerLoad, GroupGeneration, Operation, PartitionState, StreamState } from './contract.js';
 import { Controller, type ProposeOptions } from './controller.js';
@@ -19,6 +20,7 @@ import { Member } from './member.js';
 import { type JoinGroup, Node } from './node.js';
 import { OperationLog } from './operation-log.js';
 import { ReplicationMesh } from './replication-mesh.js';
+import { clearMetadata } from './reset.js';
 import { clusterTiming } from './timing.js';
 
 /** How a {@link Cluster} is set up. */
@@ -62,6 +64,7 @@ export class Cluster {
       timing,
       connectivity,
       log: this.log,
+      delayOf: (broker) => faults.metadataDelay(this.nodes.get(broker)!.index),
       judge: new Judgement(this.nodes, clock, this.#reports),
       onLeader: () => this.#forgetReports(),
     });
@@ -171,18 +174,11 @@ export class Cluster {
     await this.#options.bus.flush();
   }
 
-  /** Deletes every group and every stream, and creates those of the server's own anew. */
+  /** Deletes every group and every stream, and creates those of the server's own again. */
   async reset(): Promise<void> {
     const leader = await this.#controller.ready();
     const node = this.nodes.get(leader)!;
-    const options = { deadline: null, failurePrefix: 'Failed to reset' };
-    // Clients may go on meanwhile, so what is there is looked up again each time.
-    for (const [group, consumer] of membersOf(node)) {
-      if (node.group(group)?.members.has(consumer))
-        await node.propose({ kind: 'leave-group', group, consumer, expired: false }, options);
-    }
-    for (const { name } of [...node.streams()])
-      if (node.stream(name)) await node.propose({ kind: 'delete-stream', name }, options);
+    await clearMetadata(node);
     this.log.restartHistory();
     await createInternalStreams(node, node.settings);
     await this.settled();
@@ -218,6 +214,7 @@ export class Cluster {
       clock,
       bus,
       settings: settings.settings,
+      survey: surveyTiming(settings),
       faults,
       warn,
       storage: (stream, partition) => this.#options.storage(id, stream, partition),
@@ -226,6 +223,7 @@ export class Cluster {
         isMetadataLeader: (broker) => this.#members.get(broker)!.leader === broker,
         propose: (broker, operation, options) => this.#propose(broker, operation, options),
         joinGroup: (broker, operation, options) => this.#joinGroup(broker, operation, options),
+        isUnlisted: (broker) => faults.isUnlisted(this.nodes.get(broker)!.index),
         askPeers: (broker) => this.#askPeers(broker),
         appended: (broker, replica) => this.#mesh.appended(broker, replica),
         committed: (broker, replica) => this.#mesh.committed(broker, replica),
@@ -315,11 +313,4 @@ export class Cluster {
       if (!(error instanceof RpcError)) throw error;
     }
   }
-}
-
-/** Every member of every group, as group and consumer. */
-function membersOf(node: Node): readonly (readonly [string, string])[] {
-  return [...node.groups()].flatMap(({ id, members }) =>
-    Array.from(members.keys(), (consumer) => [id, consumer] as const),
-  );
 }

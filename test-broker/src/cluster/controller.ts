@@ -8,6 +8,8 @@ import type { OperationLog } from './operation-log.js';
 import type { ClusterTiming } from './timing.js';
 
 const READY = 5_000;
+/** The metadata leader answers these before anybody else, such as the coordinator of the group, knows of them. */
+const ANSWERED_AT_ONCE: ReadonlySet<Operation['kind']> = new Set(['join-group', 'leave-group']);
 
 /** How an operation is proposed; see `BrokerNode.propose`. */
 export interface ProposeOptions {
@@ -45,6 +47,8 @@ export interface ControllerOptions {
   readonly connectivity: Connectivity;
   readonly log: OperationLog;
   readonly judge: Judge;
+  /** Milliseconds by which a fault delays what a broker applies. */
+  delayOf(broker: string): number;
   /** Told of a new metadata leader once it has applied everything. */
   readonly onLeader: () => void;
 }
@@ -95,7 +99,7 @@ export class Controller {
     if (!this.#answers(leader, from)) throw new RpcError('INTERNAL', 'nats: no responders available for request');
     const { index, position } = await this.#commit(leader, operation, options.failurePrefix);
     const member = this.#members.get(from)!;
-    if (!member.replaying) await member.reached(position);
+    if (!member.replaying && !ANSWERED_AT_ONCE.has(operation.kind)) await member.reached(position);
     return index;
   }
 
@@ -157,7 +161,9 @@ export class Controller {
   #spread(): void {
     const [least, most] = this.#options.timing.applyLag;
     for (const member of this.#members.values()) {
-      if (this.#hears(member.id)) member.catchUpLater(least + Math.random() * (most - least));
+      if (!this.#hears(member.id)) continue;
+      const delay = this.#options.delayOf(member.id);
+      member.catchUpLater(delay + least + Math.random() * (most - least));
     }
     this.#forget();
   }
@@ -177,7 +183,8 @@ export class Controller {
   #reconnect(): void {
     for (const member of this.#members.values()) {
       if (!this.#options.connectivity.running(member.id)) member.stop();
-      else if (!this.#hears(member.id)) member.pause();
+      // What is to be applied is planned again below, as a fault may delay it no longer.
+      else member.pause();
     }
     this.#election.evaluate();
     this.#commitPending();

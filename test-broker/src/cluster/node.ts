@@ -7,7 +7,7 @@ import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
 import type { MetadataSight } from '../recovery/replayed-metadata.js';
 import type { Settings } from '../settings.js';
-import { BrokerSurvey } from './broker-survey.js';
+import { BrokerSurvey, type SurveyTiming } from './broker-survey.js';
 import type { BrokerLoad, BrokerNode, GroupGeneration, Operation, PartitionReplica, StreamState } from './contract.js';
 import type { ProposeOptions } from './controller.js';
 import { MetadataState } from './metadata-state.js';
@@ -24,6 +24,8 @@ export interface NodeSurroundings {
   joinGroup(broker: string, operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration>;
   /** Loads as the other brokers report them, null for one that does not answer. */
   askPeers(broker: string): Iterable<BrokerLoad | null>;
+  /** Whether a fault leaves a broker out of the lists that the others answer with. */
+  isUnlisted(broker: string): boolean;
   /** A leader on this broker has appended. */
   appended(broker: string, replica: Replica): void;
   /** The high watermark of a leader on this broker has moved. */
@@ -39,6 +41,7 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly bus: Bus;
   readonly settings: Settings;
+  readonly survey: SurveyTiming;
   readonly faults: Faults;
   readonly surroundings: NodeSurroundings;
   /** Where a partition is kept; null for memory only. */
@@ -91,8 +94,9 @@ export class Node implements BrokerNode, ReplicaSetHost {
       clock: this.clock,
       askPeers: () => this.#surroundings.askPeers(this.id),
       ownLoad: () => this.load(),
+      isUnlisted: (broker: string) => this.#surroundings.isUnlisted(broker),
     };
-    this.#survey = new BrokerSurvey(host, this.settings['metadata.cache.max.age']);
+    this.#survey = new BrokerSurvey(host, options.survey);
   }
 
   get isMetadataLeader(): boolean {

@@ -138,7 +138,7 @@ describe('the load that FetchMetadata reports', () => {
   });
 
   it('is kept for as long as metadata.cache.max.age says', async () => {
-    const { broker, client } = await running();
+    const { broker, client } = await running({ settings: { 'metadata.cache.max.age': '2m' } });
     const load = async () => (await client.call('fetchMetadata')).brokers[0].partitionCount;
     expect(await load()).toBe(0);
     await client.createStream('s');

@@ -32,11 +32,18 @@ describe('consumer groups in a cluster', () => {
 
   it('get another coordinator when most members report theirs, and a new epoch with it', async () => {
     const { broker, clients } = await threeBrokers({}, { groups: PATIENT });
-    for (const consumerId of ['c1', 'c2', 'c3']) await clients[1]!.call('joinConsumerGroup', { ...GROUP, consumerId });
+    const joins: Answer[] = [];
+    for (const consumerId of ['c1', 'c2', 'c3'])
+      joins.push(await clients[1]!.call('joinConsumerGroup', { ...GROUP, consumerId }));
+    const { coordinator, epoch } = joins[2];
     const groupOn = async (index: number): Promise<Answer> =>
       (await clients[index]!.call('fetchMetadata', { streams: ['s'], groups: ['g'] })).groupMetadata[0];
-    const { coordinator, epoch } = await groupOn(1);
     expect(coordinator).toBe('broker-0');
+    // The answer to a join comes before the other brokers know of it.
+    await eventually(
+      () => groupOn(1),
+      (group) => group.epoch === epoch,
+    );
     await broker.stopBroker(0);
     const report = (consumerId: string) =>
       clients[1]!.call('reportConsumerGroupCoordinator', { groupId: 'g', consumerId, coordinator, epoch });

@@ -1,0 +1,73 @@
+import { constants } from 'node:http2';
+import { Status, type StatusName } from '../grpc/status.js';
+import { wrongValue } from '../option-error.js';
+
+/** Every RPC that a fault can be aimed at: those of `proto.API`, and those of the health service. */
+export const RPC_NAMES = [
+  'CreateStream',
+  'DeleteStream',
+  'PauseStream',
+  'SetStreamReadonly',
+  'Subscribe',
+  'FetchMetadata',
+  'FetchPartitionMetadata',
+  'Publish',
+  'PublishAsync',
+  'PublishToSubject',
+  'SetCursor',
+  'FetchCursor',
+  'JoinConsumerGroup',
+  'LeaveConsumerGroup',
+  'FetchConsumerGroupAssignments',
+  'ReportConsumerGroupCoordinator',
+  'Check',
+  'Watch',
+] as const;
+
+/** An RPC that a fault can be aimed at. */
+export type RpcName = (typeof RPC_NAMES)[number];
+
+/** Names of the error codes of HTTP/2 that a stream can be reset with. */
+export const RESET_CODES = Object.freeze({
+  NO_ERROR: constants.NGHTTP2_NO_ERROR,
+  PROTOCOL_ERROR: constants.NGHTTP2_PROTOCOL_ERROR,
+  INTERNAL_ERROR: constants.NGHTTP2_INTERNAL_ERROR,
+  FLOW_CONTROL_ERROR: constants.NGHTTP2_FLOW_CONTROL_ERROR,
+  STREAM_CLOSED: constants.NGHTTP2_STREAM_CLOSED,
+  REFUSED_STREAM: constants.NGHTTP2_REFUSED_STREAM,
+  CANCEL: constants.NGHTTP2_CANCEL,
+  ENHANCE_YOUR_CALM: constants.NGHTTP2_ENHANCE_YOUR_CALM,
+  INADEQUATE_SECURITY: constants.NGHTTP2_INADEQUATE_SECURITY,
+});
+
+/** An HTTP/2 error code that a stream can be reset with. */
+export type ResetCode = keyof typeof RESET_CODES;
+
+/** A whole number of at least `min`. Throws BrokerOptionError for anything else. */
+export function checkTimes(name: string, value: number, min: number): number {
+  if (!Number.isInteger(value) || value < min) throw wrongValue(name, `an integer of at least ${min}`, value);
+  return value;
+}
+
+/** A number of milliseconds. Throws BrokerOptionError for anything else. */
+export function checkMilliseconds(value: number): number {
+  if (!(value >= 0 && Number.isFinite(value))) throw wrongValue('ms', 'a number of at least 0', value);
+  return value;
+}
+
+/** The status that a name or a number stands for. Throws BrokerOptionError for OK and what is no status. */
+export function statusName(code: StatusName | number): StatusName {
+  const names = Object.keys(Status) as StatusName[];
+  const name = typeof code === 'number' ? names.find((candidate) => Status[candidate] === code) : code;
+  if (name === undefined || !Object.hasOwn(Status, name) || name === 'OK')
+    throw wrongValue('code', `a gRPC status but OK (${names.slice(1).join(', ')}) or its number`, code);
+  return name;
+}
+
+/** The number of an HTTP/2 error code. Throws BrokerOptionError for what is none. */
+export function resetNumber(code: ResetCode | number): number {
+  if (typeof code === 'number') {
+    if (Number.isInteger(code) && code >= 0 && code <= 13) return code;
+  } else if (Object.hasOwn(RESET_CODES, code)) return RESET_CODES[code];
+  throw wrongValue('errorCode', `one of ${Object.keys(RESET_CODES).join(', ')} or a number from 0 to 13`, code);
+}

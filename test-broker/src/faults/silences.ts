@@ -1,0 +1,38 @@
+/** The connections of one broker, as far as faults reach into them. */
+export interface FaultTarget {
+  readonly brokerIndex: number;
+  cutConnections(): void;
+  goAway(): void;
+  setSilent(silent: boolean): void;
+}
+
+/** Silences that go on, each of one or more brokers. Those of a broker that overlap end with the last of them. */
+export class Silences {
+  readonly #depths = new Map<FaultTarget, number>();
+  readonly #open = new Set<() => void>();
+
+  /** Silences some brokers for a time, or until the returned function is called. */
+  begin(targets: readonly FaultTarget[], ms?: number): () => void {
+    for (const target of targets) this.#change(target, 1);
+    const end = () => {
+      if (!this.#open.delete(end)) return;
+      clearTimeout(timer);
+      for (const target of targets) this.#change(target, -1);
+    };
+    this.#open.add(end);
+    const timer = ms === undefined ? undefined : setTimeout(end, ms);
+    return end;
+  }
+
+  /** Ends all of them. */
+  clear(): void {
+    for (const end of [...this.#open]) end();
+  }
+
+  #change(target: FaultTarget, by: 1 | -1): void {
+    const before = this.#depths.get(target) ?? 0;
+    if (before + by > 0) this.#depths.set(target, before + by);
+    else this.#depths.delete(target);
+    if (before === 0 || before + by === 0) target.setSilent(before === 0);
+  }
+}

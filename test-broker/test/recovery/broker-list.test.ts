@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { type Answer, type ApiClient, eventually } from '../cluster/clients.js';
+import { running, threeBrokers } from '../cluster/running.js';
+
+async function list(client: ApiClient, deadline = 10_000): Promise<string[]> {
+  const { brokers } = await client.call('fetchMetadata', {}, deadline);
+  return brokers.map(({ id }: Answer) => id);
+}
+
+describe('the list of brokers in FetchMetadata', () => {
+  it('lacks a broker that was restarted until the list is asked for again, while that broker leads', async () => {
+    const { broker, clients } = await running({ brokers: 3, settings: { 'metadata.cache.max.age': '2m' } });
+    await clients[0]!.createStream('a');
+    await clients[0]!.createStream('s');
+    expect(broker.leaderOf('s')).toBe(1);
+    await broker.stopBroker(1);
+    // The survey waits for the broker until the deadline, and what it has found by then is kept.
+    await expect(list(clients[0]!, 200)).rejects.toMatchObject({ code: expect.stringMatching(/DEADLINE_EXCEEDED/) });
+    await broker.startBroker(1);
+    const answer = await eventually(
+      () => clients[0]!.call('fetchMetadata', { streams: ['s'] }, 200).catch(() => null),
+      (found) => found !== null,
+    );
+    expect(answer.brokers.map(({ id }: Answer) => id)).toEqual(['broker-0', 'broker-2']);
+    expect(answer.streamMetadata[0].partitions[0].leader).toBe('broker-1');
+    await eventually(
+      () => list(clients[1]!).catch(() => []),
+      (ids) => ids.length === 3,
+    );
+    await broker.clock.advance(119_000);
+    expect(await list(clients[0]!)).toHaveLength(2);
+    await broker.clock.advance(1_500);
+    expect(await list(clients[0]!)).toHaveLength(3);
+  });
+
+  it('is kept for a second by default, and a dead broker is waited for only once', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    expect(await list(clients[0]!)).toHaveLength(3);
+    await broker.stopBroker(2);
+    // A dead broker stays in the list as long as the list is kept.
+    expect(await list(clients[0]!)).toHaveLength(3);
+    await broker.clock.advance(1_001);
+    await expect(list(clients[0]!, 200)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await eventually(
+      () => list(clients[0]!, 200).catch(() => []),
+      (ids) => ids.length === 2,
+    );
+    await broker.clock.advance(1_001);
+    expect(await list(clients[0]!, 60_000)).toEqual(['broker-0', 'broker-1']);
+    await broker.startBroker(2);
+    await broker.clock.advance(1_001);
+    expect(await list(clients[0]!)).toHaveLength(3);
+  });
+
+  it('leaves out a broker as long as a test wants, but not from its own list', async () => {
+    const { broker, clients, leader, follower, other } = await threeBrokers();
+    const end = broker.faults.unlist(leader);
+    expect(await list(clients[follower]!)).toEqual([`broker-${follower}`, `broker-${other}`]);
+    expect(await list(clients[leader]!)).toHaveLength(3);
+    const { streamMetadata } = await clients[follower]!.call('fetchMetadata', { streams: ['s'] });
+    expect(streamMetadata[0].partitions[0].leader).toBe(`broker-${leader}`);
+    end();
+    expect(await list(clients[follower]!)).toHaveLength(3);
+    broker.faults.unlist(leader);
+    broker.faults.clear();
+    expect(await list(clients[follower]!)).toHaveLength(3);
+    expect(() => broker.faults.unlist(3)).toThrow('the index of a broker, an integer from 0 to 2');
+  });
+});

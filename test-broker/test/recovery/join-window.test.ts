@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import type { Answer } from '../cluster/clients.js';
+import { known, running } from '../cluster/running.js';
+
+const MINUTE = 60_000;
+
+/** A cluster with a group whose coordinator is not the metadata leader, which learns of everything a minute later. */
+async function delayed() {
+  const cluster = await running({ brokers: 3, groups: { consumerTimeout: 60 * MINUTE } });
+  const [leader, coordinator] = cluster.clients as [Answer, Answer];
+  await leader.createStream('s');
+  await known('s', cluster.clients);
+  await leader.call('joinConsumerGroup', { groupId: 'other', consumerId: 'c', streams: ['s'] });
+  cluster.broker.faults.delayMetadata(MINUTE);
+  const join = (consumerId: string, groupId = 'g') =>
+    leader.call('joinConsumerGroup', { groupId, consumerId, streams: ['s'] });
+  const leave = (consumerId: string) => leader.call('leaveConsumerGroup', { groupId: 'g', consumerId });
+  const fetch = (consumerId: string, epoch: number) =>
+    coordinator.call('fetchConsumerGroupAssignments', { groupId: 'g', consumerId, epoch });
+  return { ...cluster, leader, coordinator, join, leave, fetch };
+}
+
+const UNKNOWN = { code: 'NOT_FOUND', details: 'consumer group does not exist' };
+const DIFFERS = {
+  code: 'FAILED_PRECONDITION',
+  details: 'client-provided group epoch differs from broker group epoch',
+};
+
+describe('the time between the answer to a join and the knowledge of the coordinator', () => {
+  it('shows no group to its first member, and the old epoch to its second', async () => {
+    const { broker, join, fetch } = await delayed();
+    const first = await join('c1');
+    expect(first).toMatchObject({ coordinator: 'broker-1', epoch: 0 });
+    await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
+    await broker.clock.advance(MINUTE + 10);
+    expect((await fetch('c1', 0)).assignments).toEqual([{ stream: 's', partitions: [0] }]);
+    const second = await join('c2');
+    expect(second.epoch).toBeGreaterThan(0);
+    await expect(fetch('c2', second.epoch)).rejects.toEqual(DIFFERS);
+    expect((await fetch('c1', 0)).epoch).toBe(0);
+    await broker.clock.advance(MINUTE + 10);
+    expect((await fetch('c2', second.epoch)).epoch).toBe(second.epoch);
+    await expect(fetch('c1', 0)).rejects.toEqual(DIFFERS);
+  });
+
+  it('is there after a leave too, and brokers tell different epochs in it', async () => {
+    const { broker, leader, coordinator, join, leave, fetch } = await delayed();
+    await join('c1');
+    await join('c2');
+    await broker.clock.advance(MINUTE + 10);
+    await leave('c2');
+    const groupOn = async (client: Answer) => (await client.call('fetchMetadata', { groups: ['g'] })).groupMetadata[0];
+    expect((await groupOn(leader)).epoch).toBeGreaterThan((await groupOn(coordinator)).epoch);
+    await leave('c1');
+    expect((await groupOn(leader)).error).toBe('UNKNOWN_GROUP');
+    await expect(fetch('c1', 0)).rejects.toEqual(DIFFERS);
+    await broker.clock.advance(MINUTE + 10);
+    await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
+  });
+
+  it('ends with the fault', async () => {
+    const { broker, join, fetch } = await delayed();
+    await join('c1');
+    await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
+    broker.faults.delayMetadata(0);
+    await broker.clock.advance(10);
+    expect((await fetch('c1', 0)).epoch).toBe(0);
+    expect(() => broker.faults.delayMetadata(-1)).toThrow('expected ms to be a number of at least 0, got -1');
+  });
+});
+
+describe('a single broker', () => {
+  it('knows of a join when it answers', async () => {
+    const { broker, client } = await running();
+    await client.createStream('s');
+    broker.faults.delayMetadata(MINUTE);
+    const { epoch } = await client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
+    const { assignments } = await client.call('fetchConsumerGroupAssignments', {
+      groupId: 'g',
+      consumerId: 'c',
+      epoch,
+    });
+    expect(assignments).toEqual([{ stream: 's', partitions: [0] }]);
+  });
+});
