@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { runNode } from '../support/child-process.js';
 import { type CodeBlock, codeBlocks, documents } from './code-blocks.js';
 import { problems, programOf } from './type-check.js';
 
@@ -35,31 +35,13 @@ describe('the code in README.md and docs/', () => {
     const program = programOf(new Map([...files, ['given.ts', GIVEN]]), { noUncheckedIndexedAccess: false });
     expect(blocks.length).toBeGreaterThan(10);
     expect(problems(program, ['given.ts', ...files.keys()])).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("the README's first program", () => {
   it('prints what it published, and ends', async () => {
     const [first] = codeBlocks('README.md');
-    const { code, out, error } = await run(first!.code);
-    expect({ code, out, error }).toEqual({ code: 0, out: '0n hello\n', error: '' });
-  }, 30_000);
-});
-
-/** Runs a program as a file of this repository would run. */
-function run(program: string): Promise<{ code: number | null; out: string; error: string }> {
-  return new Promise((resolve, reject) => {
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', program];
-    const child = spawn(process.execPath, args, { timeout: 25_000, stdio: ['ignore', 'pipe', 'pipe'] });
-    let out = '';
-    let error = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk;
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      error += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, out, error }));
+    const ended = await runNode(['--import', 'tsx', '--input-type=module', '--eval', first!.code]);
+    expect(ended).toEqual({ code: 0, out: '0n hello\n', error: '' });
   });
-}
+});

@@ -23,5 +23,5 @@ describe.skipIf(!HAS_STUBS)('the Python stubs of protoc (skipped without python3
       deadline: 'DEADLINE_EXCEEDED',
       deleted: ['NOT_FOUND', 'no such stream: raw'],
     });
-  }, 60_000);
+  });
 });

@@ -2,50 +2,47 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { connect } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { PROCESS_LIMIT_MS } from '../support/child-process.js';
 import { pythonHas, runPython, script } from './python.js';
 
 const BULK = 5_000;
 const HAS_GUFO = pythonHas('gufo.liftbridge.client');
 
 describe.skipIf(!HAS_GUFO)('gufo-liftbridge (skipped without python3 and gufo-liftbridge)', () => {
-  it.each([1, 3])(
-    'creates, publishes, subscribes, deletes and keeps cursors on brokers: %i',
-    async (brokers) => {
-      await using broker = await TestBroker.start({ brokers, cursorsPartitions: 1 });
-      const seen = await runPython('gufo_client.py', 'everything', broker.addresses.join(','), String(brokers));
-      expect(seen).toEqual({
-        streams: {
-          again: expect.stringContaining('already exists'),
-          unknown: 'stream does not exist',
-          gone: ['short-lived'],
-          subject: 'gufo.subject',
-          partitions: [0, 1],
-          replicas: brokers,
-          'leaders known': true,
-        },
-        publishes: { missing: expect.stringContaining('no such stream'), 'bulk offsets': true, 'bulk ids': true },
-        subscriptions: {
-          earliest: ['one', 'two', 'three'],
-          key: 'k',
-          headers: { color: 'red' },
-          subject: 'gufo.subject',
-          offsets: [0, 1, 2],
-          rising: true,
-          offset: ['two', 'three'],
-          time: ['three'],
-          latest: ['fresh'],
-          new: ['fresh'],
-          isr: ['one'],
-          'bulk in order': true,
-        },
-        cursors: { unset: -1, set: 1, resumed: ['two', 'three'] },
-        partition: { newest: BULK, paused: false, isr: brokers },
-      });
-      expect(broker.messages('gufo', 1)).toHaveLength(BULK + 1);
-    },
-    60_000,
-  );
+  it.each([1, 3])('creates, publishes, subscribes, deletes and keeps cursors on brokers: %i', async (brokers) => {
+    await using broker = await TestBroker.start({ brokers, cursorsPartitions: 1 });
+    const seen = await runPython('gufo_client.py', 'everything', broker.addresses.join(','), String(brokers));
+    expect(seen).toEqual({
+      streams: {
+        again: expect.stringContaining('already exists'),
+        unknown: 'stream does not exist',
+        gone: ['short-lived'],
+        subject: 'gufo.subject',
+        partitions: [0, 1],
+        replicas: brokers,
+        'leaders known': true,
+      },
+      publishes: { missing: expect.stringContaining('no such stream'), 'bulk offsets': true, 'bulk ids': true },
+      subscriptions: {
+        earliest: ['one', 'two', 'three'],
+        key: 'k',
+        headers: { color: 'red' },
+        subject: 'gufo.subject',
+        offsets: [0, 1, 2],
+        rising: true,
+        offset: ['two', 'three'],
+        time: ['three'],
+        latest: ['fresh'],
+        new: ['fresh'],
+        isr: ['one'],
+        'bulk in order': true,
+      },
+      cursors: { unset: -1, set: 1, resumed: ['two', 'three'] },
+      partition: { newest: BULK, paused: false, isr: brokers },
+    });
+    expect(broker.messages('gufo', 1)).toHaveLength(BULK + 1);
+  });
 
   it('goes on reading after the leader was stopped', async () => {
     await using broker = await TestBroker.start({ brokers: 3 });
@@ -57,8 +54,9 @@ describe.skipIf(!HAS_GUFO)('gufo-liftbridge (skipped without python3 and gufo-li
     const seed = broker.addresses[(leader + 1) % 3]!;
     const python = spawn('python3', [script('gufo_client.py'), 'follow', seed, '2'], {
       stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 50_000,
+      timeout: PROCESS_LIMIT_MS,
     });
+    onTestFinished(() => void python.kill('SIGKILL'));
     const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
     expect((await lines.next()).value).toBe('0 before');
     await broker.stopBroker(leader);
@@ -66,5 +64,5 @@ describe.skipIf(!HAS_GUFO)('gufo-liftbridge (skipped without python3 and gufo-li
     await other.publish('followed', 'after', { ackPolicy: 'all' });
     expect((await lines.next()).value).toBe('1 after');
     expect((await lines.next()).done).toBe(true);
-  }, 60_000);
+  });
 });

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 const MODULES: Readonly<Record<string, () => Promise<object>>> = {
   'liftbridge-client': () => import('liftbridge-client'),
@@ -51,11 +51,11 @@ async function run(code: string): Promise<void> {
 describe.each(['docs/testing.md', 'test-broker/README.md'])('%s', (path) => {
   it.each(programs(path))('does what it shows under "%s"', async (_heading, code) => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    onTestFinished(() => log.mockRestore());
     await run(code);
     // A comment behind a console.log is what it prints.
     const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, printed]) => printed);
     expect(log.mock.calls.map((printed) => printed.map(shown).join(' '))).toEqual(promised);
-    log.mockRestore();
   });
 });
 

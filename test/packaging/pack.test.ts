@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { connect } from 'liftbridge-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { PROCESS_LIMIT_MS, ROOT as root } from '../support/child-process.js';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A program of a user, in both module systems. */
 const PROGRAM = `
@@ -48,21 +47,21 @@ describe('the packed packages', () => {
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true }));
     const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...tarballs];
     await run('npm', install, { cwd: folder });
-  }, 240_000);
+  }, 600_000);
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('run in an ES module', async () => {
     const imports = NAMES.map(([names, from]) => `import ${names} from '${from}';`).join('\n');
     await writeFile(join(folder, 'user.mjs'), `${imports}\n${PROGRAM}`);
-    const { stdout } = await run(process.execPath, ['user.mjs'], { cwd: folder, timeout: 20_000 });
+    const { stdout } = await run(process.execPath, ['user.mjs'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
     expect(stdout).toBe('0 hello x function\n');
   });
 
   it('run in a CommonJS module', async () => {
     const requires = NAMES.map(([names, from]) => `const ${names} = require('${from}');`).join('\n');
     await writeFile(join(folder, 'user.cjs'), `${requires}\n(async () => {${PROGRAM}})();`);
-    const { stdout } = await run(process.execPath, ['user.cjs'], { cwd: folder, timeout: 20_000 });
+    const { stdout } = await run(process.execPath, ['user.cjs'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
     expect(stdout).toBe('0 hello x function\n');
   });
 
@@ -81,29 +80,33 @@ describe('the packed packages', () => {
     );
     const check = run(bin('tsc'), ['-p', '.'], { cwd: folder });
     await expect(check).resolves.toMatchObject({ stdout: '' });
-  }, 60_000);
+  });
 
   it('satisfy publint and Are The Types Wrong', async () => {
     for (const tarball of tarballs) {
       await run(bin('publint'), [tarball, '--strict'], { cwd: folder });
       await run(bin('attw'), [tarball], { cwd: folder });
     }
-  }, 60_000);
+  });
 
   it('bring a command that tells its version', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
-    const { stdout } = await run(cli, ['--version'], { cwd: folder, timeout: 20_000 });
+    const { stdout } = await run(cli, ['--version'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
     expect(stdout).toMatch(/\d+\.\d+\.\d+/);
   });
 
   it('bring a command that serves a cluster until it is told to stop', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
-    const child = spawn(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], { cwd: folder, timeout: 20_000 });
+    const child = spawn(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], {
+      cwd: folder,
+      timeout: PROCESS_LIMIT_MS,
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
     const ended = once(child, 'exit');
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const [, addresses] = /^ready grpc=(\S+) nats=nats:\/\/\S+\n$/.exec(line.toString()) ?? [];
     expect(addresses?.split(',')).toHaveLength(3);
-    const client = await connect(addresses!.split(','));
+    await using client = await connect(addresses!.split(','));
     await client.createStream('greetings', 'greetings', { replicationFactor: 3 });
     await expect(client.publish('greetings', 'hello', { ackPolicy: 'all' })).resolves.toMatchObject({ offset: 0n });
     await client.close();
@@ -113,14 +116,17 @@ describe('the packed packages', () => {
 
   it('serve the node:test recipe', async () => {
     await copyFile(recipe('node.test.mjs'), join(folder, 'node.test.mjs'));
-    const { stdout } = await run(process.execPath, ['--test', 'node.test.mjs'], { cwd: folder, timeout: 20_000 });
+    const { stdout } = await run(process.execPath, ['--test', 'node.test.mjs'], {
+      cwd: folder,
+      timeout: PROCESS_LIMIT_MS,
+    });
     expect(stdout).toMatch(/^# pass 1$/m);
   });
 
   it('serve the Jest recipe as CommonJS', async () => {
     for (const name of ['jest.test.js', 'jest-globals.cjs']) await copyFile(recipe(name), join(folder, name));
     const args = ['--require', './jest-globals.cjs', '--test', 'jest.test.js'];
-    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 20_000 });
+    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: PROCESS_LIMIT_MS });
     expect(stdout).toMatch(/^# pass 1$/m);
   });
 

@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import * as modern from '@nats-io/transport-node';
 import * as classic from 'nats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { PROCESS_LIMIT_MS } from '../../../test/support/child-process.js';
+import { closing } from '../../../test/support/closing.js';
 import { NatsListener } from '../../src/nats/listener.js';
 import { MemoryBus } from '../../src/nats/memory-bus.js';
 
@@ -116,7 +118,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
   });
 
   test('rejects a request that nobody serves, at once', async () => {
-    const failed = client.request('nobody', '', { timeout: 15_000 });
+    const failed = client.request('nobody', '', { timeout: 60_000 });
     await expect(failed).rejects.toThrow(/503|no responders/i);
   });
 
@@ -155,7 +157,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
   });
 
   test('does not hear itself with noEcho', async () => {
-    const silent = await connect({ servers: listener.url, noEcho: true });
+    const silent = closing(await connect({ servers: listener.url, noEcho: true }));
     const heard: string[] = [];
     silent.subscribe('loud', {
       callback: (_error, message) => {
@@ -169,11 +171,10 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     await other.flush();
     await silent.flush();
     expect(heard).toEqual(['other']);
-    await silent.close();
   });
 
   test('comes back by itself, subscriptions and all, when the listener was restarted', async () => {
-    const again = await connect({ servers: listener.url, reconnectTimeWait: 20 });
+    const again = closing(await connect({ servers: listener.url, reconnectTimeWait: 20 }));
     const received = take(again.subscribe('foo'), 1);
     await again.flush();
     await listener.close();
@@ -182,7 +183,6 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     await again.flush();
     bus.publish('foo', Buffer.from('v'));
     expect(await received).toEqual(['foo=v']);
-    await again.close();
   });
 });
 
@@ -190,7 +190,7 @@ describe.skipIf(!HAS_NATS_PY)('NatsListener with nats-py (skipped where Python h
   test('serves everything its script does', async () => {
     bus.subscribe('broker.service', ({ reply, data }) => bus.publish(reply, Buffer.from(`broker:${data}`)));
     const script = fileURLToPath(new URL('./nats_py_client.py', import.meta.url));
-    const { stdout } = await promisify(execFile)('python3', [script, listener.url], { timeout: 15_000 });
+    const { stdout } = await promisify(execFile)('python3', [script, listener.url], { timeout: PROCESS_LIMIT_MS });
     expect(JSON.parse(stdout)).toEqual({
       max_payload: 1_048_576,
       literal: 'one',

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { closing } from '../../../test/support/closing.js';
 import { MovableClock } from '../../src/clock.js';
 import { NatsListener } from '../../src/nats/listener.js';
 import { MemoryBus } from '../../src/nats/memory-bus.js';
@@ -60,12 +61,12 @@ describe('NatsListener', () => {
   });
 
   test('shows the name and the largest payload it was given', async () => {
-    const other = await NatsListener.start({ bus: new MemoryBus({ maxPayload: 10 }), port: 0, name: 'here' });
-    const connected = await RawClient.connect(other.port);
+    const options = { bus: new MemoryBus({ maxPayload: 10 }), port: 0, name: 'here' };
+    const other = closing(await NatsListener.start(options));
+    const connected = closing(await RawClient.connect(other.port));
     expect(connected.info).toMatchObject({ server_name: 'here', max_payload: 10 });
     connected.send('PUB a 11\r\n');
     expect(await connected.until(() => false)).toBe("-ERR 'Maximum Payload Violation'\r\n");
-    await other.close();
   });
 
   test('rejects with EADDRINUSE when the port is taken', async () => {
@@ -153,15 +154,14 @@ describe('NatsListener', () => {
   });
 
   test('listens on every address when asked to, and names one that can be reached', async () => {
-    const open = await NatsListener.start({ bus, port: 0, host: '0.0.0.0' });
+    const open = closing(await NatsListener.start({ bus, port: 0, host: '0.0.0.0' }));
     expect(open.url).toBe(`nats://127.0.0.1:${open.port}`);
     expect(await exchange(open.port, 'PING\r\n')).toBe('PONG\r\n');
-    await open.close();
   });
 
   test('drops a client that does not read, and only that one', async () => {
-    const limited = await NatsListener.start({ bus, port: 0, maxPending: 1_000_000 });
-    const lazy = await RawClient.connect(limited.port);
+    const limited = closing(await NatsListener.start({ bus, port: 0, maxPending: 1_000_000 }));
+    const lazy = closing(await RawClient.connect(limited.port));
     lazy.send('SUB flood 1\r\nPING\r\n');
     await lazy.until((text) => text.endsWith('PONG\r\n'));
     const reader = await settled('SUB flood 1\r\n');
@@ -176,13 +176,12 @@ describe('NatsListener', () => {
     expect(bus.publishMessage({ subject: 'flood', reply: '', data: payload }, undefined)).toBe(true);
     await reader.until((text) => text.length > (published + 1) * payload.length);
     expect(reader.hasEnded).toBe(false);
-    lazy.close();
-    await limited.close();
   });
 
   test('holds a fast publisher back for a slow subscriber, who misses nothing', async () => {
-    const limited = await NatsListener.start({ bus, port: 0, maxPending: 4_000_000 });
+    const limited = closing(await NatsListener.start({ bus, port: 0, maxPending: 4_000_000 }));
     const slow = connect(limited.port, '127.0.0.1');
+    closing({ close: () => slow.destroy() });
     const ready = new Promise((resolve) => bus.subscribe('ready', resolve));
     slow.write('CONNECT {"verbose":false}\r\nSUB flood 1\r\nPUB ready 0\r\n\r\n');
     const message = `MSG flood 1 1000\r\n${'x'.repeat(1000)}\r\n`;
@@ -198,13 +197,10 @@ describe('NatsListener', () => {
       });
     });
     await ready;
-    const fast = await RawClient.connect(limited.port);
+    const fast = closing(await RawClient.connect(limited.port));
     fast.send('CONNECT {"verbose":false}\r\n');
     fast.send(`PUB flood 1000\r\n${'x'.repeat(1000)}\r\n`.repeat(40_000));
     await all;
-    fast.close();
-    slow.destroy();
-    await limited.close();
   });
 
   test('takes the subscriptions of a client that has gone off the bus', async () => {
@@ -264,7 +260,7 @@ describe('NatsListener pings', () => {
   });
 
   test('reach an idle client, which stays as long as it answers', async () => {
-    const connected = await RawClient.connect(pinging.port);
+    const connected = closing(await RawClient.connect(pinging.port));
     for (let pings = 1; pings <= 5; pings++) {
       await clock.advance(75_000);
       await connected.until((text) => text.split('PING').length - 1 === pings);
@@ -277,11 +273,10 @@ describe('NatsListener pings', () => {
       });
     }
     expect(connected.hasEnded).toBe(false);
-    connected.close();
   });
 
   test('cut a client that does not answer two of them', async () => {
-    const connected = await RawClient.connect(pinging.port);
+    const connected = closing(await RawClient.connect(pinging.port));
     await clock.advance(225_000);
     await connected.ended;
     expect(connected.text).toBe("PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
@@ -289,7 +284,7 @@ describe('NatsListener pings', () => {
 });
 
 describe.skipIf(NATS_SERVER === null)('nats-server itself (skipped where it is not installed)', () => {
-  test('gives the answers that the listener is held to', { timeout: 60_000 }, async () => {
+  test('gives the answers that the listener is held to', async () => {
     const server = await RealNatsServer.start();
     try {
       for (const { name, script, answer } of EXCHANGES) {

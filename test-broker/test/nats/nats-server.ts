@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
 /** Path of the real nats-server, null where none is installed. */
@@ -13,33 +12,25 @@ function findServer(): string | null {
   return existsSync('/usr/sbin/nats-server') ? '/usr/sbin/nats-server' : null;
 }
 
-/** A free TCP port of the loopback interface. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('expected a TCP address');
-  return address.port;
-}
-
-/** A real NATS server on a free port. */
+/** A real NATS server. It chooses a free port unless it is told one. */
 export class RealNatsServer {
   readonly #process: ChildProcess;
 
-  static async start(port?: number, options: readonly string[] = []): Promise<RealNatsServer> {
+  static async start(port = -1, options: readonly string[] = []): Promise<RealNatsServer> {
     if (NATS_SERVER === null) throw new Error('nats-server is not installed');
-    const chosen = port ?? (await freePort());
-    const child = spawn(NATS_SERVER, ['-a', '127.0.0.1', '-p', String(chosen), ...options], {
+    const child = spawn(NATS_SERVER, ['-a', '127.0.0.1', '-p', String(port), ...options], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    let listening: number | null = null;
+    const said: string[] = [];
     for await (const line of createInterface({ input: child.stderr })) {
+      said.push(line);
+      listening ??= Number(/Listening for client connections on \S+:(\d+)/.exec(line)?.[1]) || null;
       if (line.includes('Server is ready')) break;
     }
-    if (child.exitCode !== null) throw new Error('nats-server did not start');
+    if (listening === null) throw new Error(`nats-server did not start: ${said.join('\n')}`);
     child.stderr.resume();
-    return new RealNatsServer(child, chosen);
+    return new RealNatsServer(child, listening);
   }
 
   private constructor(
