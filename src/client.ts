@@ -42,7 +42,8 @@ export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Na
 
 /**
  * Connects to a Liftbridge cluster. Resolves as soon as one of the servers has answered; the others are tried in the
- * background. go-liftbridge: `Connect`.
+ * background. While none answers, tries all of them again until `connectTimeout` is over, unless they refuse for good. Rejects
+ * with the reason of `signal` when that is aborted. go-liftbridge: `Connect`.
  *
  * @param servers addresses to begin with: "host", "host:port" or "[::1]:9292"; the port is 9292 by default
  * @throws ConnectionError when no server answers within `connectTimeout`, naming each and its reason
@@ -58,9 +59,10 @@ export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Na
 export async function connect(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
   const resolved = resolveClientOptions(options);
   const router = new Router(parseSeeds(servers), resolved);
+  options?.signal?.throwIfAborted();
   const client = new Client(router);
   try {
-    await router.connect();
+    await router.connect(options?.signal);
   } catch (error) {
     await client.close();
     throw error;

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { InvalidArgumentError } from '../errors.js';
 import { describe } from '../options.js';
+import { addressFault, authorityOf } from '../transport/authority.js';
 
 /** The port that Liftbridge listens on unless configured otherwise. */
 export const DEFAULT_PORT = 9292;
@@ -17,23 +18,31 @@ export interface Address {
  */
 export function parseAddress(text: unknown, where = 'connect', what = 'servers'): Address {
   if (typeof text !== 'string') throw refused(where, what, text);
-  if (isIPv6(text)) return { host: text, port: DEFAULT_PORT };
+  if (isIPv6(text)) return checked({ host: text, port: DEFAULT_PORT }, where, what, text);
   const match = /^(?:\[(?<ipv6>[^\]]+)\]|(?<name>[^\s:/[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text);
   const host = match?.groups?.ipv6 ?? match?.groups?.name;
   const port = match?.groups?.port === undefined ? DEFAULT_PORT : Number(match.groups.port);
-  if (host === undefined || port < 1 || port > 65_535) throw refused(where, what, text);
+  if (host === undefined) throw refused(where, what, text);
   if (match?.groups?.ipv6 !== undefined && !isIPv6(host)) throw refused(where, what, text);
-  return { host, port };
+  return checked({ host, port }, where, what, text);
 }
 
-function refused(where: string, what: string, text: unknown): InvalidArgumentError {
+/** The address itself, when a connection to it can be tried. */
+function checked(address: Address, where: string, what: string, text: string): Address {
+  const fault = addressFault(address.host, address.port);
+  if (fault !== null) throw refused(where, what, text, fault);
+  return address;
+}
+
+function refused(where: string, what: string, text: unknown, fault?: string): InvalidArgumentError {
+  const why = fault === undefined ? '' : `: ${fault}`;
   return new InvalidArgumentError(
-    `${where}: expected ${what} to be an address like "host", "host:9292" or "[::1]:9292", got ${describe(text)}`,
+    `${where}: expected ${what} to be an address like "host", "host:9292" or "[::1]:9292", got ${describe(text)}${why}`,
     { operation: where },
   );
 }
 
 /** The address as `host:port`, an IPv6 host in brackets. */
 export function formatAddress({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return authorityOf(host, port);
 }

@@ -7,23 +7,25 @@ import { toError } from './failures.js';
 import type { Prober } from './prober.js';
 import { withDeadline } from './waiting.js';
 
-/** A seed is tried so often before connecting is given up, unless the retry option asks for fewer. */
-const MOST_ROUNDS = 4;
+/** Milliseconds between two attempts at least, whatever the retry option says. */
+const SHORTEST_PAUSE_MS = 10;
 
 /**
- * Tries all seeds at once until one answers, then runs `learn` with it. Seeds that stay silent are tried again in the background.
- * Rejects with a ConnectionError that names every seed and its reason.
+ * Tries all seeds at once, again and again until one answers, then runs `learn` with it. Rejects with a ConnectionError that
+ * names every seed and its reason when `connectTimeout` is over, or when every seed refuses for good; with the reason of a
+ * signal when that is aborted.
  */
 export function firstContact(
   seeds: readonly BrokerConnection[],
   prober: Prober,
   options: ResolvedClientOptions,
-  closed: AbortSignal,
+  { closed, signal: abort }: { readonly closed: AbortSignal; readonly signal: AbortSignal | undefined },
   learn: (seed: BrokerConnection) => Promise<unknown>,
 ): Promise<void> {
   const failures = new Map<BrokerConnection, LiftbridgeError>();
   const late = (): Error => noSeed(seeds, failures, options.connectTimeout);
-  return withDeadline({ waiting: {}, timeout: options.connectTimeout, closed, late }, async ({ signal }) => {
+  const bounds = { waiting: { signal: abort }, timeout: options.connectTimeout, closed, late };
+  return withDeadline(bounds, async ({ signal }) => {
     const attempts = seeds.map((seed) => trySeed(seed, prober, options, failures, signal));
     const answering = await Promise.any(attempts).catch(() => {
       throw noSeed(seeds, failures);
@@ -39,6 +41,7 @@ async function trySeed(
   failures: Map<BrokerConnection, LiftbridgeError>,
   signal: AbortSignal,
 ): Promise<BrokerConnection> {
+  const { minDelay, maxDelay } = retry;
   for (let round = 1; ; round++) {
     try {
       await prober.probe(seed);
@@ -46,9 +49,10 @@ async function trySeed(
     } catch (failure) {
       const error = LiftbridgeError.from(toError('FetchMetadata', failure, { broker: seed.address }));
       failures.set(seed, error);
-      if (!error.retryable || round >= Math.min(retry.attempts, MOST_ROUNDS)) throw error;
+      if (!error.retryable) throw error;
     }
-    await sleep(retry.minDelay * 2 ** (round - 1), signal);
+    const pause = Math.min(minDelay * 2 ** Math.min(round - 1, 20), Math.max(minDelay, maxDelay));
+    await sleep(Math.max(SHORTEST_PAUSE_MS, pause), signal);
   }
 }
 

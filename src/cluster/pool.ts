@@ -233,6 +233,8 @@ async function sameHost(one: Address, other: Address): Promise<boolean> {
 }
 
 async function resolve(host: string): Promise<readonly string[]> {
+  // A broker may advertise no host at all.
+  if (host === '') return [];
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch {

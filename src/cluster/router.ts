@@ -48,8 +48,9 @@ export class Router implements Cluster {
   }
 
   /** Talks to the seeds until one answers, then learns the cluster. Rejects with a ConnectionError that names every seed. */
-  async connect(): Promise<void> {
-    await firstContact(this.#pool.seeds, this.#prober, this.options, this.#closing.signal, (seed) => {
+  async connect(signal?: AbortSignal): Promise<void> {
+    const bounds = { closed: this.#closing.signal, signal };
+    await firstContact(this.#pool.seeds, this.#prober, this.options, bounds, (seed) => {
       this.#calls.beginWith(seed);
       return this.#view.refresh();
     });

@@ -4,7 +4,7 @@ import { type ErrorDetails, LiftbridgeError } from './root.js';
 export type ConnectionErrorReason =
   /** Nothing listens at the address. */
   | 'refused'
-  /** No route to the address, or the name does not resolve. */
+  /** No route to the address, the name does not resolve, or it is no address. */
   | 'unreachable'
   /** The peer did not answer in time. */
   | 'timeout'
@@ -30,7 +30,7 @@ export type ConnectionErrorReason =
   | 'tls-not-spoken'
   /** The broker speaks TLS and this client does not. */
   | 'tls-required'
-  /** The broker refused the TLS handshake, for example for want of a client certificate. */
+  /** The broker refused the TLS handshake or the client certificate; the message says what its TLS alert asks for. */
   | 'tls-rejected'
   /** The key, certificate or passphrase of this client cannot be used. */
   | 'tls-config';

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../errors/call-errors.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { checkedMetadata } from './call-metadata.js';
-import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, text } from './rules.js';
+import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, signal, text } from './rules.js';
 import { checkOptions, type Rule, type Shape } from './validate.js';
 
 /** Where the client reports what it does. A pino logger fits as it is. */
@@ -55,8 +55,10 @@ export interface ClientOptions {
   readonly tls?: boolean | TlsOptions | undefined;
   /** Who serves calls that any broker may serve. Default 'random'. go-liftbridge: `SetConnectToLowLatencyServer`, `SetConnectToLowWorkloadServer`. */
   readonly serverSelection?: ServerSelection | undefined;
-  /** Milliseconds for the whole of `connect`. Default 10_000. */
+  /** Milliseconds for the whole of `connect`, which tries until then. Default 10_000. */
   readonly connectTimeout?: number | undefined;
+  /** Ends `connect`, which rejects with the signal's reason; no later call looks at it. */
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds for one unary call with its retries. Default 10_000. */
   readonly requestTimeout?: number | undefined;
   /** Milliseconds that `publish` waits for its ack. Default 5_000. go-liftbridge: `AckWaitTime`. */
@@ -77,7 +79,7 @@ export interface ClientOptions {
   readonly metadata?: MetadataOption | undefined;
 }
 
-/** ClientOptions with every default filled in. */
+/** ClientOptions with every default filled in, without what is of `connect` alone. */
 export interface ResolvedClientOptions {
   readonly tls: boolean | TlsOptions;
   readonly serverSelection: ServerSelection;
@@ -125,6 +127,20 @@ const TLS_SHAPE = {
   checkServerIdentity: callback,
 } satisfies Shape<TlsOptions>;
 
+/** A certificate without its key, or a key without its certificate, is ignored or refused by OpenSSL only when connecting. */
+const TLS_GROUP = group(TLS_SHAPE);
+const TLS: Rule = {
+  ...TLS_GROUP,
+  inside: (where, name, value) => {
+    TLS_GROUP.inside?.(where, name, value);
+    const { cert, key } = value as TlsOptions;
+    if ((cert === undefined) === (key === undefined)) return;
+    const [given, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
+    const message = `${where}: expected ${name}.${missing} together with ${name}.${given}: a client certificate needs both`;
+    throw new InvalidArgumentError(message, { operation: where });
+  },
+};
+
 const LOGGER: Rule = {
   expected: 'an object with the functions debug, info, warn and error',
   accepts: (value) =>
@@ -150,9 +166,10 @@ const CALL_METADATA: Rule = {
 };
 
 const CLIENT_SHAPE = {
-  tls: either(flag, group(TLS_SHAPE)),
+  tls: either(flag, TLS),
   serverSelection: oneOf('random', 'latency', 'workload'),
   connectTimeout: milliseconds(1),
+  signal,
   requestTimeout: milliseconds(1),
   ackTimeout: milliseconds(1),
   resubscribeTimeout: milliseconds(0),
@@ -167,7 +184,8 @@ const CLIENT_SHAPE = {
 /** Checks the options of `connect` and fills the defaults in. Throws InvalidArgumentError. */
 export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
   checkOptions('connect', options, CLIENT_SHAPE);
-  const given = withoutUndefined(options);
+  const { signal: _, ...lasting } = options;
+  const given = withoutUndefined(lasting);
   const resolved: ResolvedClientOptions = {
     ...CLIENT_DEFAULTS,
     ...given,

@@ -39,11 +39,31 @@ export function connectionReason(error: unknown): ConnectionReason {
   const code = errorCode(error);
   const known = reasons[code];
   if (known !== undefined) return known;
-  // The peer's own word: it understood the handshake and refused it.
-  if (/^ERR_SSL_.*ALERT/.test(code)) return 'tls-rejected';
+  if (alertName(code) !== null) return 'tls-rejected';
   if (code.startsWith('ERR_HTTP2')) return 'protocol';
   if (/^ERR_(SSL|TLS|OSSL|CRYPTO)/.test(code)) return 'tls-config';
   return 'lost';
+}
+
+/** What a TLS alert of the peer says, by the end of OpenSSL's name for it. */
+const alertHints: Readonly<Record<string, string>> = {
+  CERTIFICATE_REQUIRED: 'it wants a client certificate; give tls.cert and tls.key',
+  HANDSHAKE_FAILURE: 'it found no common TLS settings, or it wants a client certificate (tls.cert and tls.key)',
+  CERTIFICATE_EXPIRED: 'it says that the client certificate has expired or is not yet valid; renew tls.cert',
+  CERTIFICATE_REVOKED: 'it says that the client certificate was revoked; replace tls.cert and tls.key',
+  UNKNOWN_CA: 'it does not trust the CA of the client certificate; give a tls.cert that its CA has signed',
+  BAD_CERTIFICATE: 'it refused the client certificate, or wants one; check tls.cert and tls.key',
+  CERTIFICATE_UNKNOWN: 'it refused the client certificate; check tls.cert and tls.key',
+  UNSUPPORTED_CERTIFICATE: 'it does not support the kind of the client certificate; give another tls.cert and tls.key',
+  ACCESS_DENIED: 'it denies access to the client certificate',
+  UNRECOGNIZED_NAME: 'it serves no host of this name; set tls.servername',
+  PROTOCOL_VERSION: 'it speaks no TLS version that this client speaks',
+};
+
+/** The name of the TLS alert that the peer sent, from OpenSSL's code for it; null when there was no alert. */
+function alertName(code: string): string | null {
+  const match = /^ERR_SSL_(?:SSLV3|TLSV1\d?)_(?:ALERT_)?(?<name>\w+)$/.exec(code);
+  return match?.groups?.name ?? null;
 }
 
 function errorCode(error: unknown): string {
@@ -65,7 +85,7 @@ const explanations: Readonly<Record<ConnectionReason, string>> = {
   'tls-expired': 'its certificate is expired or not yet valid',
   'tls-not-spoken': 'it does not speak TLS; connect without tls',
   'tls-required': 'it speaks TLS only; connect with tls',
-  'tls-rejected': 'it refused the TLS handshake; it may want a client certificate (tls.cert and tls.key)',
+  'tls-rejected': 'it refused the TLS handshake; check the client certificate (tls.cert and tls.key)',
   'tls-config': 'the given certificate, key or passphrase cannot be used',
 };
 
@@ -77,7 +97,9 @@ export function connectionFailure(
 ): RpcFailure {
   const cause = context.cause;
   const text = context.note ?? (cause instanceof Error ? causeText(cause) : undefined);
-  const details = `${address}: ${explanations[reason]}${text ? ` (${text})` : ''}`;
+  const alert = reason === 'tls-rejected' ? alertName(errorCode(cause)) : null;
+  const explanation = alertHints[alert ?? ''] ?? explanations[reason];
+  const details = `${address}: ${explanation}${text ? ` (${text})` : ''}`;
   return new RpcFailure(Status.UNAVAILABLE, details, { sent: context.sent, connection: reason, cause });
 }
 

@@ -1,7 +1,9 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { addressFault, authorityOf } from './authority.js';
+import { closeMeansRefusal, noteAccepted } from './client-certificate.js';
 import { connectionFailure, connectionReason } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
 import { RpcFailure } from './status.js';
@@ -17,6 +19,8 @@ export interface DialTarget {
   readonly port: number;
   /** Options for `tls.connect`; undefined is plaintext. */
   readonly tls: ConnectionOptions | undefined;
+  /** The options that `tls` was made of: peers accept or refuse their client certificate. */
+  readonly identity?: object | undefined;
   /** Milliseconds for TCP, TLS and SETTINGS together. */
   readonly timeout: number;
 }
@@ -27,21 +31,19 @@ export interface Dialled {
   readonly socket: Socket;
 }
 
-/** `host:port`, with brackets round an IPv6 address. */
-export function authorityOf(host: string, port: number): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /**
  * Connects and waits for the peer's SETTINGS. Rejects with RpcFailure, whose `connection` says why; a peer that takes the
  * connection and stays silent fails after `timeout`.
  */
 export async function dial(target: DialTarget, signal?: AbortSignal): Promise<Dialled> {
+  const fault = addressFault(target.host, target.port);
+  if (fault !== null) throw failure(target, 'unreachable', undefined, fault);
   const socket = openSocket(target);
   try {
     return await handshake(target, socket, signal);
   } catch (error) {
     socket.destroy();
+    await socketClosed(socket);
     if (error instanceof RpcFailure && (await mayNeedTls(target, error))) {
       throw failure(target, 'tls-required', error.cause);
     }
@@ -49,9 +51,21 @@ export async function dial(target: DialTarget, signal?: AbortSignal): Promise<Di
   }
 }
 
-function openSocket({ host, port, tls }: DialTarget): Socket {
+/** Resolves when a socket that was destroyed, or ends, is closed. */
+export function socketClosed(socket: Socket): Promise<void> {
+  if (socket.closed) return Promise.resolve();
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+function openSocket(target: DialTarget): Socket {
+  const { host, port, tls } = target;
   const address = { host, port, noDelay: true, autoSelectFamily: true };
-  return tls === undefined ? connectTcp(address) : connectTls({ ...address, ...tls });
+  if (tls === undefined) return connectTcp(address);
+  try {
+    return connectTls({ ...address, ...tls });
+  } catch (cause) {
+    throw failure(target, 'tls-config', cause);
+  }
 }
 
 function failure(target: DialTarget, reason: ConnectionReason, cause?: unknown, note?: string): RpcFailure {
@@ -64,6 +78,7 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
   return new Promise((resolve, reject) => {
     let session: ClientHttp2Session | undefined;
     let secured = false;
+    let refusal = false;
     let settled = false;
     const settle = (finish: () => void) => {
       if (settled) return;
@@ -80,11 +95,10 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
     const onAbort = () => fail('closed', signal?.reason);
     const onError = (error: unknown) => {
       const reason = connectionReason(error);
-      fail(reason === 'lost' && secured ? 'tls-rejected' : reason, error);
+      fail(reason === 'lost' && refusal ? 'tls-rejected' : reason, error);
     };
-    // TLS 1.3 tells a client that its certificate is missing only after the handshake, and a close may overtake the alert.
     const onClose = () =>
-      fail(secured ? 'tls-rejected' : 'lost', undefined, 'it closed the connection before its SETTINGS');
+      fail(refusal ? 'tls-rejected' : 'lost', undefined, 'it closed the connection before its SETTINGS');
     const timer = setTimeout(() => fail('timeout', undefined, waitedFor(target, socket, secured)), target.timeout);
     // The listeners for errors stay: without one, a later error would end the process.
     socket.on('error', onError);
@@ -95,10 +109,14 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
         fail('protocol', undefined, 'its TLS does not offer HTTP/2 (no h2 in ALPN)');
         return;
       }
+      refusal = secured && closeMeansRefusal(socket as TLSSocket, target.identity);
       session = startHttp2(target, socket);
       session.on('error', onError);
       session.once('close', onClose);
-      session.once('remoteSettings', () => settle(() => resolve({ session: session!, socket })));
+      session.once('remoteSettings', () => {
+        noteAccepted(target.identity);
+        settle(() => resolve({ session: session!, socket }));
+      });
     });
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();

@@ -3,11 +3,12 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { authorityOf } from './authority.js';
 import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 import type { ConnectionReason } from './connection-reason.js';
 import { connectOptions, tlsOptions } from './credentials.js';
-import { authorityOf, type Dialled, dial } from './dial.js';
+import { type Dialled, dial, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
 import type { MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';
@@ -72,9 +73,10 @@ export class DataSession {
   async #connect(): Promise<void> {
     if (this.#state === 'closed') throw this.#failure;
     this.#state = 'connecting';
-    const { host, port, connectTimeout = 10_000 } = this.#options;
+    const { host, port, tls, connectTimeout = 10_000 } = this.#options;
+    const identity = typeof tls === 'object' ? tls : undefined;
     try {
-      const target = { host, port, timeout: connectTimeout, tls: this.#tls() };
+      const target = { host, port, timeout: connectTimeout, tls: this.#tls(), identity };
       this.#watch(await dial(target, this.#closing.signal));
     } catch (error) {
       const failure = error as RpcFailure;
@@ -283,9 +285,7 @@ export class DataSession {
     await this.#connecting?.catch(() => {
       // Whoever called connect() has been told.
     });
-    const socket = this.#socket;
-    if (socket === undefined || socket.closed) return;
-    await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    if (this.#socket !== undefined) await socketClosed(this.#socket);
   }
 }
 

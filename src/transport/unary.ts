@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
+import { authorityOf } from './authority.js';
 import { connectionFailure } from './connection-failure.js';
-import { authorityOf } from './dial.js';
 import { DataSession } from './duplex.js';
 import type { MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';

@@ -1,3 +1,5 @@
+import { getEventListeners } from 'node:events';
+import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -70,7 +72,7 @@ describe('connect', () => {
 
   it('rejects with the reason of the seed when it refuses', async () => {
     const address = `127.0.0.1:${await freePort()}`;
-    const attempt = connect(address, { retry: { minDelay: 1 } });
+    const attempt = connect(address, { connectTimeout: 200, retry: { minDelay: 1 } });
     await expect(attempt).rejects.toMatchObject({
       code: 'CONNECTION',
       reason: 'refused',
@@ -78,7 +80,7 @@ describe('connect', () => {
       operation: 'connect',
       retryable: true,
     });
-    await expect(attempt).rejects.toThrow(`connect failed: no seed answered. ${address}: `);
+    await expect(attempt).rejects.toThrow(`connect failed: no seed answered within 200 ms. ${address}: `);
   });
 
   it('rejects within connectTimeout, naming every seed and its reason', async () => {
@@ -91,12 +93,62 @@ describe('connect', () => {
     expect(message).toContain('nobody listens there');
   });
 
+  it('keeps trying until connectTimeout is over, whatever the retry option says', async () => {
+    const port = await freePort();
+    const early = createServer((socket) => socket.destroy());
+    let attempts = 0;
+    const enough = new Promise<void>((resolve) => {
+      early.on('connection', () => ++attempts === 12 && resolve());
+    });
+    await new Promise<void>((resolve) => early.listen(port, '127.0.0.1', resolve));
+    const connecting = connect(`127.0.0.1:${port}`, {
+      connectTimeout: 60_000,
+      retry: { attempts: 1, minDelay: 1, maxDelay: 5 },
+    });
+    await enough;
+    await new Promise((resolve) => early.close(resolve));
+    await stubServer('late', port);
+    const client = keep(await connecting);
+    expect(client.metadata.brokers.has('late')).toBe(true);
+  });
+
   it('never hangs on a half-open peer', async () => {
     const silent = await silentPeer();
     await expect(connect(silent.address, { connectTimeout: 200 })).rejects.toMatchObject({
       code: 'CONNECTION',
       reason: 'timeout',
     });
+  });
+
+  it('rejects with the reason of its signal, and leaves no socket and no listener', async () => {
+    const silent = await silentPeer();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const attempt = connect([silent.address, `127.0.0.1:${await freePort()}`], { signal });
+    attempt.catch(() => undefined);
+    await expect.poll(() => silent.connections, { timeout: 10_000 }).toBe(1);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(attempt).rejects.toBe(reason);
+    await expect.poll(() => silent.open, { timeout: 10_000 }).toBe(0);
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap');
+    await expect.poll(sockets, { timeout: 10_000 }).toEqual([]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('rejects with the reason of a signal that was aborted before, and connects to nothing', async () => {
+    const silent = await silentPeer();
+    await expect(connect(silent.address, { signal: AbortSignal.abort('early') })).rejects.toBe('early');
+    expect(silent.connections).toBe(0);
+  });
+
+  it('does not end a client whose signal is aborted after it connected', async () => {
+    const stub = await stubServer();
+    const controller = new AbortController();
+    const client = await connected(stub.address, { signal: controller.signal });
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+    controller.abort();
+    expect(await client.ping()).toBeGreaterThan(0);
   });
 
   it('rejects with what the server says when it lets nobody in', async () => {
@@ -140,9 +192,15 @@ describe('seeds and advertised brokers', () => {
     expect(asked[0]).toEqual({ id: 'stub', host: 'liftbridge.internal.invalid', port: 9292 });
   });
 
-  it('falls back on the seed when its advertised address leads nowhere', async () => {
+  it.each([
+    ['leads nowhere', async () => ({ host: '127.0.0.1', port: await freePort() })],
+    ['has no host', async () => ({ host: '', port: 9292 })],
+    ['has a port out of range', async () => ({ host: '127.0.0.1', port: 70_000 })],
+    ['has a zone id', async () => ({ host: 'fe80::1%lo', port: 9292 })],
+    ['has a host that makes no valid URL', async () => ({ host: 'no host', port: 9292 })],
+  ])('falls back on the seed when its advertised address %s', async (_what, advertised) => {
     const stub = await stubServer();
-    stub.brokers = [{ id: 'stub', host: '127.0.0.1', port: await freePort() }];
+    stub.brokers = [{ id: 'stub', ...(await advertised()) }];
     stub.streams.set('foo', { partitions: [{ leader: 'stub' }] });
     stub.on('fetchPartitionMetadata', () => ({
       answer: {
@@ -170,6 +228,9 @@ describe('seeds and advertised brokers', () => {
       },
     ],
     ['answers nonsense', () => 'http://x'],
+    ['answers a port out of range', () => '127.0.0.1:70000'],
+    ['answers a zone id', () => '[fe80::1%lo]:9292'],
+    ['answers nothing', () => ''],
   ])('rejects with a typed error when resolveBroker %s', async (_what, resolve) => {
     const stub = await stubServer();
     const resolveBroker = resolve as () => string;
@@ -311,6 +372,17 @@ describe('connect with TLS', () => {
     const broker = await start(await authority.issue(issued));
     const options = tls === null ? { ca: authority.ca.cert } : await tls();
     await expect(attempt(broker, options)).rejects.toMatchObject({ code: 'CONNECTION', reason, retryable: false });
+  });
+
+  it.each([
+    [{ cert: 'x' }, 'connect: expected tls.key together with tls.cert: a client certificate needs both'],
+    [{ key: 'x' }, 'connect: expected tls.cert together with tls.key: a client certificate needs both'],
+  ])('refuses half of a client certificate before it connects', async (tls, text) => {
+    const silent = await silentPeer();
+    const attempt = connect(silent.address, { tls });
+    await expect(attempt).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(attempt).rejects.toThrow(text);
+    expect(silent.connections).toBe(0);
   });
 
   it('rejects with tls-not-spoken when the broker speaks plaintext', async () => {

@@ -159,6 +159,7 @@ export class SilentPeer {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => undefined); // the client may go away rudely, that is the point
+      socket.resume(); // a socket that is not read does not notice its end
     });
   }
 
@@ -172,6 +173,11 @@ export class SilentPeer {
 
   get address(): string {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** Connections that are open at this moment. */
+  get open(): number {
+    return this.#sockets.size;
   }
 
   async stop(): Promise<void> {

@@ -22,6 +22,21 @@ describe('parseAddress', () => {
     },
   );
 
+  it.each([
+    ['[::1%lo]:9292', 'it has a zone id, which HTTP/2 cannot carry'],
+    ['fe80::1%eth0', 'it has a zone id, which HTTP/2 cannot carry'],
+    ['a%b', 'it has a zone id, which HTTP/2 cannot carry'],
+    ['host:0', 'its port is not from 1 to 65535 but 0'],
+    ['host:65536', 'its port is not from 1 to 65535 but 65536'],
+    ['a?b', 'its host makes no valid URL'],
+    ['a@b:1', 'its host makes no valid URL'],
+    ['a#b', 'its host makes no valid URL'],
+    ['256.256.256.256', 'its host makes no valid URL'],
+    ['a<b', 'its host makes no valid URL'],
+  ])('refuses %s: %s', (text, fault) => {
+    expect(() => parseAddress(text)).toThrow(new RegExp(`got .* \\(string\\): ${fault}$`));
+  });
+
   it('refuses what is not text', () => {
     expect(() => parseAddress(9292)).toThrow('got 9292 (number)');
   });

@@ -48,8 +48,8 @@ describe('sleep and nextTurn', () => {
 });
 
 describe('the sources of the client', () => {
-  /** Start positions of reads are points in wall time. */
-  const WALL_TIME = ['subscribe/positions.ts'];
+  /** Start positions of reads and the validity of certificates are points in wall time. */
+  const WALL_TIME = ['subscribe/positions.ts', 'transport/client-certificate.ts'];
   /** A wall clock that runs ahead of the monotonic one tells that the machine slept. */
   const WAKING = 'async/ticker.ts';
 

@@ -73,6 +73,18 @@ describe('DataSession.connect', () => {
     expect((await failureOf(session.connect())).connection).toBe('unreachable');
   });
 
+  it.each([
+    ['', 9292, 'it has no host'],
+    ['fe80::1%lo', 9292, 'it has a zone id, which HTTP/2 cannot carry'],
+    ['127.0.0.1', 0, 'its port is not from 1 to 65535 but 0'],
+    ['127.0.0.1', 70_000, 'its port is not from 1 to 65535 but 70000'],
+    ['a b', 9292, 'its host makes no valid URL'],
+  ])('rejects as unreachable for host %o and port %i, before it opens a socket', async (host, port, why) => {
+    const failure = await failureOf(sessionTo({ host, port }).connect());
+    expect(failure).toMatchObject({ code: 14, connection: 'unreachable', sent: false });
+    expect(failure.details).toContain(why);
+  });
+
   it('rejects as timeout when the peer takes the connection and stays silent, and closes the socket', async () => {
     const peer = await rawPeer({});
     const failure = await failureOf(sessionTo(peer, { connectTimeout: 50 }).connect());

@@ -1,5 +1,7 @@
 import type { SecureServerOptions } from 'node:http2';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions as TlsServerOptions } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { definitionOf } from '../../../src/cluster/unary-calls.js';
 import { FetchMetadataResponse } from '../../../src/protocol/generated/api.js';
 import { DataSession, type TlsOptions } from '../../../src/transport/duplex.js';
@@ -44,6 +46,9 @@ async function peerWith(tls?: SecureServerOptions): Promise<ScriptedPeer> {
 
 type Plane = (peer: { port: number }, tls: TlsOptions | undefined, connectTimeout?: number) => Promise<string>;
 
+/** What the last connection that failed said. */
+let details = '';
+
 /** 'ok', or why there is no connection. */
 async function outcome(promise: Promise<unknown>): Promise<string> {
   try {
@@ -52,8 +57,23 @@ async function outcome(promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     if (!(error instanceof RpcFailure)) throw error;
     expect(error).toMatchObject({ code: 14, sent: false });
+    details = error.details;
     return error.connection ?? error.message;
   }
+}
+
+/** A server that completes TLS handshakes and then closes, as a load balancer whose backend is away. */
+async function closingAfterHandshake(options: TlsServerOptions): Promise<{ port: number }> {
+  const server = createTlsServer({ ALPNProtocols: ['h2'], ...options }, (socket) => {
+    socket.on('error', () => {});
+    socket.end();
+  });
+  server.on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  open.push({ close: () => new Promise((resolve) => server.close(resolve)) });
+  return server.address() as AddressInfo;
 }
 
 const planes: [string, Plane][] = [
@@ -95,6 +115,45 @@ describe.each(planes)('TLS on %s', (_, through) => {
     const peer = await peerWith({ ...server, ca: authority.ca.cert, requestCert: true, rejectUnauthorized: true });
     expect(await through(peer, { ca: authority.ca.cert })).toBe('tls-rejected');
     expect(await through(peer, { ca: authority.ca.cert, ...(await stranger.issue()) })).toBe('tls-rejected');
+  });
+
+  it.each([
+    [40, 'it wants a client certificate (tls.cert and tls.key)'],
+    [42, 'check tls.cert and tls.key'],
+    [44, 'was revoked'],
+    [45, 'the client certificate has expired or is not yet valid; renew tls.cert'],
+    [48, 'it does not trust the CA of the client certificate'],
+    [70, 'it speaks no TLS version that this client speaks'],
+    [80, 'it refused the TLS handshake'],
+    [112, 'set tls.servername'],
+    [116, 'it wants a client certificate; give tls.cert and tls.key'],
+  ])('says tls-rejected for the TLS alert %i, with what to do about it', async (alert, hint) => {
+    const peer = opened(
+      await RawPeer.start({
+        onConnection: (connection) => {
+          connection.write(Buffer.from([0x15, 3, 3, 0, 2, 2, alert]));
+          connection.end();
+        },
+      }),
+    );
+    expect(await through(peer, { ca: authority.ca.cert })).toBe('tls-rejected');
+    expect(details).toContain(hint);
+  });
+
+  it('says lost when the peer closes the connection during the handshake, or after it without a TLS alert', async () => {
+    const closing = opened(await RawPeer.start({ onConnection: (connection) => connection.end() }));
+    for (const peer of [closing, await closingAfterHandshake(server)]) {
+      expect(await through(peer, { ca: authority.ca.cert })).toBe('lost');
+      expect(await through(peer, { ca: authority.ca.cert, ...client })).toBe('lost');
+    }
+  });
+
+  it('says lost when a peer closes that has asked for a client certificate and accepted it before', async () => {
+    const mutual = { ...server, ca: authority.ca.cert, requestCert: true, rejectUnauthorized: true };
+    const tls = { ca: authority.ca.cert, ...client };
+    expect(await through(await closingAfterHandshake(mutual), tls)).toBe('tls-rejected');
+    expect(await through(await peerWith(mutual), tls)).toBe('ok');
+    expect(await through(await closingAfterHandshake(mutual), tls)).toBe('lost');
   });
 
   it('says tls-untrusted when the certificate is of another CA, unless told to accept any', async () => {
@@ -147,8 +206,7 @@ describe.each(planes)('TLS on %s', (_, through) => {
   });
 
   it('says protocol when the server offers no HTTP/2 by ALPN', async () => {
-    const { createServer } = await import('node:tls');
-    const plain = createServer({ ...server }, (socket) => socket.on('error', () => {}));
+    const plain = createTlsServer({ ...server }, (socket) => socket.on('error', () => {}));
     await new Promise<void>((resolve) => {
       plain.listen(0, '127.0.0.1', resolve);
     });
@@ -163,6 +221,21 @@ describe.each(planes)('TLS on %s', (_, through) => {
     ['a pfx that is none', () => ({ pfx: Buffer.from('no pfx') })],
   ])('says tls-config for %s', async (_, tls) => {
     expect(await through(await peerWith(server), { ca: authority.ca.cert, ...tls() })).toBe('tls-config');
+  });
+});
+
+describe('a client certificate that expires while the client runs', () => {
+  it('is refused by a close without an alert, although it was accepted before', async () => {
+    const mutual = { ...server, ca: authority.ca.cert, requestCert: true, rejectUnauthorized: true };
+    const tls = { ca: authority.ca.cert, ...client };
+    const [[, through]] = planes as [(typeof planes)[0]];
+    expect(await through(await peerWith(mutual), tls)).toBe('ok');
+    const tomorrow = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 48 * 60 * 60 * 1000);
+    try {
+      expect(await through(await closingAfterHandshake(mutual), tls)).toBe('tls-rejected');
+    } finally {
+      tomorrow.mockRestore();
+    }
   });
 });
 
