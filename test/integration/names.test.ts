@@ -69,7 +69,9 @@ describe('a name that ends a server', () => {
   it.each([...IMPOSSIBLE, ...HARMFUL])('createStream refuses %j and says what is allowed', async (name) => {
     expect(await failure(() => client.createStream('subject', name))).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/^createStream: expected name to be a non-empty string of at most 255 bytes .*: /s),
+      message: expect.stringMatching(
+        /^createStream: expected name to be a non-empty string of at most 255 bytes .*: /s,
+      ),
     });
   });
 

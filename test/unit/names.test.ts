@@ -21,7 +21,7 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(' ', '\t', '\r', '\n', '\0', '\ud800', '\udc00') },
   { weight: 1, arbitrary: fc.integer({ min: 60, max: 260 }).map((length) => 'x'.repeat(length)) },
 );
-const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
+const text = fc.array(piece, { maxLength: 12, size: 'max' }).map((pieces) => pieces.join(''));
 
 /** The grammar as it is written down, decided character by character. */
 function isToken(token: string, forbidden: string): boolean {

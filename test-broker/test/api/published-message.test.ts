@@ -6,8 +6,8 @@ import { encodeAddress, encodeInbox, PublishedMessage } from '../../src/api/publ
 const INBOX = encodeInbox('inbox');
 const ADDRESS = encodeAddress('s', 'subject');
 
-const bytes = fc.uint8Array({ maxLength: 300 });
-const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+const bytes = fc.uint8Array({ maxLength: 300, size: 'max' });
+const text = fc.string({ unit: 'grapheme', maxLength: 40, size: 'max' });
 const request = fc.record({
   key: bytes,
   value: bytes,

@@ -146,7 +146,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe('the replicas of a partition', () => {
   it('agree in the end and have all that was acknowledged with ALL, whatever was stopped or cut off meanwhile', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
         const bench = new Bench();
         try {
           await bench.start();

@@ -80,7 +80,7 @@ describe('a log whose process dies between two file operations', () => {
     const root = temporaryDirectory();
     let runs = 0;
     await fc.assert(
-      fc.property(fc.array(step, { minLength: 5, maxLength: 30 }), fc.nat(60), (steps, operations) => {
+      fc.property(fc.array(step, { minLength: 5, maxLength: 30, size: 'max' }), fc.nat(60), (steps, operations) => {
         const { before, after, found } = dieAfter(operations, steps, join(root, String(runs++)));
         const offsets = held(found.log);
         const [smaller, larger] = before.length < after.length ? [before, after] : [after, before];

@@ -12,15 +12,15 @@ import {
   storedHeaders,
 } from '../../src/log/frame.js';
 
-const bytes = fc.uint8Array({ maxLength: 200 });
+const bytes = fc.uint8Array({ maxLength: 200, size: 'max' });
 const entry = fc.record({
   offset: fc.maxSafeNat(),
   key: fc.option(bytes),
   value: fc.option(bytes),
   timestamp: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
-  subject: fc.string({ maxLength: 40, unit: 'grapheme' }),
-  reply: fc.string({ maxLength: 40 }),
-  headers: fc.uniqueArray(fc.tuple(fc.string({ maxLength: 20, unit: 'grapheme' }), bytes), {
+  subject: fc.string({ maxLength: 40, size: 'max', unit: 'grapheme' }),
+  reply: fc.string({ maxLength: 40, size: 'max' }),
+  headers: fc.uniqueArray(fc.tuple(fc.string({ maxLength: 20, size: 'max', unit: 'grapheme' }), bytes), {
     maxLength: 5,
     selector: ([name]) => name,
   }),

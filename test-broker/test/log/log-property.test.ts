@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('append' as const),
       key: fc.constantFrom('', 'a', 'b', 'c'),
-      value: fc.string({ unit: 'binary-ascii', maxLength: 60 }),
+      value: fc.string({ unit: 'binary-ascii', maxLength: 60, size: 'max' }),
       count: fc.integer({ min: 1, max: 5 }),
     }),
   },
@@ -177,7 +177,7 @@ class Run {
   }
 }
 
-const steps = fc.array(step, { minLength: 5, maxLength: 40 });
+const steps = fc.array(step, { minLength: 5, maxLength: 40, size: 'max' });
 const window = fc.tuple(fc.nat(30), fc.nat(60), fc.constantFrom(1, 150, 400, 100_000));
 
 describe('PartitionLog against an array', () => {
@@ -191,7 +191,7 @@ describe('PartitionLog against an array', () => {
         }
         run.checkReads(from, to, maxBytes);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -210,7 +210,7 @@ describe('PartitionLog against an array', () => {
         run.log.reopen();
         run.check(run.open());
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 });

@@ -14,8 +14,8 @@ import { emptyMessage } from '../../../src/protocol/message.js';
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 // Protobuf text is UTF-8: a lone surrogate has no encoding.
-const text = fc.string({ unit: 'grapheme', maxLength: 40 });
-const bytes = fc.uint8Array({ maxLength: 200 }).map((value) => Buffer.from(value));
+const text = fc.string({ unit: 'grapheme', maxLength: 40, size: 'max' });
+const bytes = fc.uint8Array({ maxLength: 200, size: 'max' }).map((value) => Buffer.from(value));
 const policy = fc.constantFrom('leader', 'all', 'none');
 
 const options = fc.record({
@@ -96,13 +96,13 @@ function header(type: number): Buffer {
 }
 
 describe('decodeMessage and decodeAck', () => {
-  it('throw nothing but EnvelopeError, whatever the bytes, and take what a server takes', { timeout: 120_000 }, () => {
-    const outcome = fuzz(2_000_000, 0x5eed);
+  it('throw nothing but EnvelopeError, whatever the bytes, and take what a server takes', () => {
+    const outcome = fuzz(500_000, 0x5eed);
     expect(outcome.strangers).toEqual([]);
     expect(outcome.messages).toBe(outcome.stored);
     // Both ways must have been walked, or the inputs prove nothing.
-    expect(outcome.decoded).toBeGreaterThan(100_000);
-    expect(outcome.refused).toBeGreaterThan(100_000);
+    expect(outcome.decoded).toBeGreaterThan(50_000);
+    expect(outcome.refused).toBeGreaterThan(50_000);
     expect([...outcome.reasons].sort()).toEqual([
       ...['bad-header-length', 'bad-magic', 'checksum', 'payload', 'too-short', 'unknown-version', 'wrong-type'],
     ]);
@@ -119,7 +119,7 @@ interface FuzzOutcome {
   readonly strangers: unknown[];
 }
 
-/** Cuts, flips and overwrites sound envelopes; a stack trace for each of a million errors would take minutes. */
+/** Cuts, flips and overwrites sound envelopes; a stack trace for each of some hundred thousand errors takes minutes. */
 function fuzz(rounds: number, seed: number): FuzzOutcome {
   const outcome: FuzzOutcome = { decoded: 0, messages: 0, stored: 0, refused: 0, reasons: new Set(), strangers: [] };
   const depth = Error.stackTraceLimit;

@@ -17,7 +17,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   text.map((value) => ({ kind: 'string' as const, value })),
   bytes.map((value) => ({ kind: 'bytes' as const, value })),
 );
-const steps = fc.array(step, { maxLength: 12 });
+const steps = fc.array(step, { maxLength: 12, size: 'max' });
 
 function write(writer: ByteWriter, { kind, value }: Step): void {
   if (kind === 'int64') writer.int64(value);

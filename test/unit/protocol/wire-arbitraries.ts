@@ -23,14 +23,14 @@ export const text = fc.oneof(
     '€'.repeat(43),
     'x'.repeat(20_000),
   ),
-  fc.string({ unit: 'grapheme', maxLength: 60 }),
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: 'grapheme', maxLength: 60, size: 'max' }),
+  fc.string({ unit: 'binary', maxLength: 60, size: 'max' }),
 );
 
 /** Bytes, none of them included. */
 export const bytes = fc.oneof(
   fc.constant(new Uint8Array(0)),
-  fc.uint8Array({ maxLength: 300 }),
+  fc.uint8Array({ maxLength: 300, size: 'max' }),
   fc.integer({ min: 16_380, max: 16_390 }).map((size) => new Uint8Array(size).fill(7)),
 );
 

@@ -16,7 +16,7 @@ function chosen(number: number, correlationId: string): Pending {
 function find(inFlight: InFlight, id: string): Pending | null {
   const bytes = Buffer.from(`..${id}..`);
   const text = inFlight.match(bytes, 2, bytes.length - 4);
-  expect(text).toBe(inFlight.found?.correlationId);
+  if (text !== inFlight.found?.correlationId) expect.unreachable();
   return inFlight.found;
 }
 
@@ -41,14 +41,20 @@ describe('InFlight', () => {
     expect(find(inFlight, mine.correlationId)).toBe(mine);
   });
 
-  it('is right for whatever comes and goes', () => {
-    const step = fc.record({ add: fc.boolean(), gap: fc.integer({ min: 1, max: 900 }), which: fc.nat() });
+  it('is right for whatever comes and goes, while the ring grows', () => {
+    // Three come for one that goes: some hundred are in flight in the end, and the ring grows twice.
+    const step = fc.record({
+      add: fc.nat(3).map((n) => n > 0),
+      gap: fc.integer({ min: 1, max: 900 }),
+      which: fc.nat(),
+    });
+    const steps = fc.array(step, { minLength: 1_500, maxLength: 2_000, size: 'max' });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 2_000 }), (steps) => {
+      fc.property(steps, (list) => {
         const inFlight = new InFlight(PREFIX);
         const model = new Map<number, Pending>();
         let number = 0;
-        for (const { add, gap, which } of steps) {
+        for (const { add, gap, which } of list) {
           number += gap;
           const entry = add ? generated(number) : [...model.values()][which % Math.max(1, model.size)];
           if (entry === undefined) continue;
@@ -56,12 +62,26 @@ describe('InFlight', () => {
           else inFlight.delete(entry);
           if (add) model.set(number, entry);
           else model.delete(entry.number);
-          expect(find(inFlight, entry.correlationId)).toBe(model.get(entry.number) ?? null);
+          if (find(inFlight, entry.correlationId) !== (model.get(entry.number) ?? null)) expect.unreachable();
         }
+        expect(model.size).toBeGreaterThan(512);
+        expect(inFlight.size).toBe(model.size);
         expect(inFlight.clear()).toEqual([...model.values()]);
         for (const { correlationId } of model.values()) expect(find(inFlight, correlationId)).toBeNull();
       }),
-      { numRuns: 30 },
+      { numRuns: 10 },
+    );
+  });
+
+  it('finds every one of more than the largest ring holds', () => {
+    const inFlight = new InFlight(PREFIX);
+    const all = Array.from({ length: 70_000 }, (_, number) => generated(number));
+    for (const pending of all) inFlight.add(pending);
+    expect(all.filter((pending) => find(inFlight, pending.correlationId) !== pending)).toEqual([]);
+    expect(inFlight.take(({ number }) => number % 2 === 0)).toHaveLength(35_000);
+    expect(inFlight.size).toBe(35_000);
+    expect(inFlight.clear().map(({ number }) => number)).toEqual(
+      all.map(({ number }) => number).filter((number) => number % 2 === 1),
     );
   });
 });

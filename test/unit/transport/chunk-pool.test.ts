@@ -51,6 +51,7 @@ describe('Outbox', () => {
     const sizes = fc.array(fc.oneof(fc.nat(300), fc.integer({ min: 1_000, max: 400_000 })), {
       minLength: 1,
       maxLength: 30,
+      size: 'max',
     });
     await fc.assert(
       fc.asyncProperty(fc.array(sizes, { minLength: 1, maxLength: 5 }), async (turns) => {

@@ -4,7 +4,7 @@ import { ByteWriter } from '../../../src/protocol/byte-writer.js';
 import { beginFrame, endFrame, FrameError, FrameSplitter, frame } from '../../../src/transport/frames.js';
 import { holds } from '../../support/holds.js';
 
-const payloads = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 });
+const payloads = fc.array(fc.uint8Array({ maxLength: 40, size: 'max' }), { maxLength: 8 });
 
 function copies(): { readonly messages: number[][]; onFrame(source: Buffer, start: number, end: number): void } {
   const messages: number[][] = [];
@@ -36,7 +36,7 @@ describe('frame, beginFrame and endFrame', () => {
 describe('FrameSplitter', () => {
   it('hands out every message once and in order, however the bytes are split', () => {
     holds(
-      fc.property(payloads, fc.array(fc.nat(), { maxLength: 12 }), (list, cuts) => {
+      fc.property(payloads, fc.array(fc.nat(), { maxLength: 12, size: 'max' }), (list, cuts) => {
         const splitter = new FrameSplitter(1000);
         const { messages, onFrame } = copies();
         for (const piece of pieces(Buffer.concat(list.map(frame)), cuts)) splitter.push(piece, onFrame);
@@ -56,6 +56,23 @@ describe('FrameSplitter', () => {
         expect(messages).toEqual(list.map((payload) => [...payload]));
       }),
     );
+  });
+
+  it('hands out every message when the bytes are cut at any two places', () => {
+    const list = [0, 1, 4, 5, 6, 130].map((size) => Buffer.alloc(size, size));
+    const bytes = Buffer.concat(list.map(frame));
+    const splitter = new FrameSplitter(1_000);
+    const wrong: number[][] = [];
+    for (let first = 0; first <= bytes.length; first++) {
+      for (let second = first; second <= bytes.length; second++) {
+        const received: Buffer[] = [];
+        for (const piece of pieces(bytes, [first, second]))
+          splitter.push(piece, (source, start, end) => received.push(Buffer.from(source.subarray(start, end))));
+        splitter.finish();
+        if (!Buffer.concat(received.map(frame)).equals(bytes)) wrong.push([first, second]);
+      }
+    }
+    expect(wrong).toEqual([]);
   });
 
   it('hands out messages within a chunk without copying them', () => {
