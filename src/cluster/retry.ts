@@ -12,8 +12,9 @@ export type Advice = 'fail' | 'retry' | 'refresh';
 /** Calls that store a message each time they are carried out. A join that was carried out refuses the second one. */
 const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['Publish', 'PublishToSubject', 'JoinConsumerGroup']);
 
-/** Refusals of a cluster without metadata leader that certainly did nothing. */
-const NOTHING_DONE = /no known metadata leader|no responders available/;
+/** Refusals of a cluster without metadata leader, or of a broker without NATS, that certainly did nothing. */
+const NOTHING_DONE =
+  /no known metadata leader|no responders available|node is not the leader|outbound buffer limit exceeded|connection closed/;
 
 /** Partitions may not be known to every broker a moment after a stream was created again: so often they are looked up. */
 const LOOKUPS_OF_PARTITION = 3;

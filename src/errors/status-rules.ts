@@ -23,7 +23,7 @@ import {
  * What a status tells whoever decides how to go on:
  * - `unavailable`: another broker, or this one later, may serve the call
  * - `not-leader`: the broker does not lead the partition (or coordinate the group); metadata is out of date
- * - `election`: the cluster has no metadata leader at the moment
+ * - `election`: the cluster has no metadata leader at the moment, or the broker does not reach it
  * - `stop-reached`, `end-of-readonly`, `empty`, `empty-range`: a read has nothing (more) to deliver
  * - `overtaken`: retention removed what was about to be read; the read goes on behind it
  * - `no-time-index`: the broker cannot find an offset for a time at the moment
@@ -74,6 +74,9 @@ const noLeader: Build = (message, details) => new ConnectionError(message, { ...
 const READS: readonly Operation[] = ['Subscribe', 'Subscription'];
 const LEADER_CALLS: readonly Operation[] = ['FetchPartitionMetadata', 'SetCursor', 'FetchCursor', 'Subscribe'];
 const GROUP_POLLS: readonly Operation[] = ['FetchConsumerGroupAssignments', 'ReportConsumerGroupCoordinator'];
+
+/** What a broker says that has lost its connection to NATS. */
+const WITHOUT_NATS = /nats: (?:outbound buffer limit exceeded|connection closed)/;
 
 /** The one table from (operation, status, text) to a meaning and an error class. The first rule that fits counts. */
 export const STATUS_RULES: readonly StatusRule[] = [
@@ -126,10 +129,25 @@ export const STATUS_RULES: readonly StatusRule[] = [
   },
   {
     status: 'INTERNAL',
-    text: /no known metadata leader|no responders available|leadership lost|raft operation timed out/,
+    text: /no known metadata leader|no responders available|leadership lost|raft operation timed out|node is not the leader/,
     meaning: 'election',
     build: serverLater,
     advice: 'The cluster is electing a metadata leader: try again in a moment.',
+  },
+  {
+    status: 'INTERNAL',
+    text: WITHOUT_NATS,
+    meaning: 'election',
+    build: serverLater,
+    advice: 'The broker has lost its connection to NATS: try again when NATS is back.',
+  },
+  {
+    on: ['Publish', 'PublishToSubject'],
+    status: 'UNKNOWN',
+    text: WITHOUT_NATS,
+    meaning: 'election',
+    build: serverLater,
+    advice: 'The broker has lost its connection to NATS, so nothing was stored: try again when NATS is back.',
   },
 
   // Streams

@@ -7,9 +7,9 @@ import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { Bounds } from './bounds.js';
 import { noLeader, noSuchPartition, noSuchStream } from './errors.js';
-
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
+import { RangeOutlook } from './range-outlook.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import {
   errorOfEnd,
@@ -23,7 +23,7 @@ import {
 import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
 import { SilenceWatch } from './silence-watch.js';
 import { lookUpPartition } from './stream-lookup.js';
-import { openSubscribeCall } from './subscribe-call.js';
+import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
 import { findTime } from './time-start.js';
 
 export type { ReaderEvents, ReaderOptions } from './reader-contract.js';
@@ -34,8 +34,6 @@ const LONGEST_DELAY = 1_000;
 const ATTEMPT = 3_000;
 /** A leader that has resumed a partition tells its ends from then on; one that refuses to will do so again. */
 const BLIND_CALLS = 3;
-/** So many looks without any answer, and what they were for is taken for gone. */
-const SILENT_LOOKS = 3;
 /** A call that stood for so long was well: when it breaks, that is a new trouble. */
 const WELL_AFTER = 5_000;
 
@@ -44,6 +42,7 @@ export class PartitionReader {
   readonly #plan: ReadPlan;
   readonly #bounds: Bounds;
   readonly #view: PartitionView;
+  readonly #outlook: RangeOutlook;
   readonly #events: ReaderEvents;
   readonly #options: ReaderOptions;
   readonly #cluster: Cluster;
@@ -62,7 +61,6 @@ export class PartitionReader {
   /** Since when it has been broken without a message in between, as of `monotonicNow()`. */
   #brokenSince: number | null = null;
   #delay = FIRST_DELAY;
-  #silentLooks = 0;
   #blindCalls = 0;
   #paused = false;
   #over = false;
@@ -81,6 +79,7 @@ export class PartitionReader {
     this.#events = events;
     this.#bounds = new Bounds(plan);
     this.#view = new PartitionView(cluster, stream, partition, plan.resume);
+    this.#outlook = new RangeOutlook(this.#view, plan);
   }
 
   /** The next offset that it expects to receive; null while only the broker can tell. */
@@ -202,7 +201,7 @@ export class PartitionReader {
     } catch (error) {
       bounded().signal?.throwIfAborted();
       const remedy = remedyOf(error, this.#place);
-      if (remedy === 'empty') return this.#replicaLags() ? { retry: error } : 'done';
+      if (remedy === 'empty') return this.#isCutBack(error) || this.#replicaLags() ? { retry: error } : 'done';
       // A look-up by time fails on an empty partition, and while its newest segment is empty.
       return remedy === 'no-time-index' ? { retry: error } : remedy;
     }
@@ -275,6 +274,11 @@ export class PartitionReader {
     const target = candidates[Math.floor(Math.random() * candidates.length)];
     if (target === undefined) throw noLeader(this.stream, this.partition, 'no leader is known');
     return target;
+  }
+
+  /** Whether a forward read begins behind the end of a log that was cut back: its followers and its readers catch up soon. */
+  #isCutBack(error: unknown): boolean {
+    return !this.#plan.reverse && error instanceof NotConfirmed && error.end.code === Status.INTERNAL;
   }
 
   /** Whether a replica that has nothing yet was asked for what the leader has. */
@@ -423,16 +427,11 @@ export class PartitionReader {
   /** Nothing came for a while although the read has an end: perhaps there is nothing left to come. */
   async #silent(): Promise<void> {
     const call = this.#call;
-    const { next, last } = this.#bounds;
+    const { next } = this.#bounds;
     if (call === null || this.#paused || next === null) return;
-    const { signal } = this.#cancelled;
     try {
-      const answer = this.#plan.reverse
-        ? await this.#view.knowsReverse(next, signal)
-        : await this.#view.holds(next, last ?? next, signal);
-      if (call !== this.#call || this.#over || this.#bounds.next !== next) return;
-      this.#silentLooks = answer === null ? this.#silentLooks + 1 : 0;
-      if (answer === true || (answer === null && this.#silentLooks < SILENT_LOOKS)) return;
+      const isOver = await this.#outlook.isOver(next, this.#bounds.last ?? next, this.#cancelled.signal);
+      if (!isOver || call !== this.#call || this.#over || this.#bounds.next !== next) return;
       if (this.#plan.reverse) this.#fail(noReverse(this.#place));
       else this.#finish();
     } catch (error) {

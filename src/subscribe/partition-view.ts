@@ -14,7 +14,12 @@ const PATIENCE = 500;
 export interface PartitionEnds {
   readonly newest: bigint;
   readonly committed: bigint;
+  /** Number of replicas that are in sync, the leader among them. */
+  readonly inSync: number;
 }
+
+/** What a forward read has to wait for: something, nothing more, or only for what is stored to be committed. */
+export type Outlook = 'more' | 'nothing' | { readonly uncommitted: PartitionEnds };
 
 /** Looks at a partition at its leader, beside the call that reads it. */
 export class PartitionView {
@@ -41,7 +46,9 @@ export class PartitionView {
       const bounds = { ...waiting, timeout };
       const answer = await this.#cluster.callBroker('fetchPartitionMetadata', this.#leader.id, request, bounds);
       const { metadata } = answer;
-      return metadata === undefined ? null : { newest: metadata.newestOffset, committed: metadata.highWatermark };
+      if (metadata === undefined) return null;
+      const { newestOffset: newest, highWatermark: committed, isr } = metadata;
+      return { newest, committed, inSync: isr.length };
     } catch (error) {
       waiting.signal?.throwIfAborted();
       if (tellsNothing(error)) return null;
@@ -57,18 +64,19 @@ export class PartitionView {
   }
 
   /**
-   * Whether a forward read that is at `next` has anything up to `last` to wait for, asked when it has been silent for a
-   * while; null when the broker does not tell. A broker waits for ever for a stop offset that was removed.
+   * What a forward read that is at `next` has to wait for up to `last`, asked when it has been silent for a while; null when
+   * the broker does not tell. A broker waits for ever for a stop offset that was removed.
    */
-  async holds(next: bigint, last: bigint, signal: AbortSignal): Promise<boolean | null> {
+  async outlook(next: bigint, last: bigint, signal: AbortSignal): Promise<Outlook | null> {
     const ends = await this.ends({ signal });
-    if (ends === null || ends.committed < last) return true;
+    if (ends === null) return 'more';
+    if (ends.committed < last) return ends.committed < next ? { uncommitted: ends } : 'more';
     const { messages, end } = await this.#peek({ start: { at: 'offset', offset: last }, stop: NEVER }, true, 1, {
       signal,
     });
     const [message] = messages;
-    if (message !== undefined) return message.offset >= next;
-    return end !== null && isEnd(end) ? false : null;
+    if (message !== undefined) return message.offset >= next ? 'more' : 'nothing';
+    return end !== null && isEnd(end) ? 'nothing' : null;
   }
 
   /** Whether the server reads in reverse, asked when it has been silent for a while; null when it does not tell. */

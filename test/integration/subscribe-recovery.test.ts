@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { connect, type SubscribeOptions } from '../../src/index.js';
+import { Status } from '../../src/transport/status.js';
+import { closing } from '../support/closing.js';
+import {
+  deliver,
+  endCall,
+  messageFrame,
+  type PartitionState,
+  readingPeer,
+  type SubscribeScript,
+} from '../support/reading-peer.js';
+
+/** What a broker shows whose leader was killed within 5 s of the newest messages: they are stored, and not committed. */
+const CUT_SHORT: PartitionState = { highWatermark: 4n, newestOffset: 7n, isr: ['a'] };
+const WHOLE: PartitionState = { highWatermark: 4n, newestOffset: 4n, isr: ['a'] };
+
+async function subscribe(state: PartitionState, script: SubscribeScript, options: SubscribeOptions) {
+  const peer = closing(await readingPeer(state, script));
+  const client = closing(await connect(`${peer.host}:${peer.port}`));
+  return await client.subscribe('orders', options);
+}
+
+async function values(subscription: AsyncIterable<{ text(): string }>, count = Number.POSITIVE_INFINITY) {
+  const all: string[] = [];
+  for await (const message of subscription) {
+    all.push(message.text());
+    if (all.length >= count) break;
+  }
+  return all;
+}
+
+describe('a replica that cuts its log back', () => {
+  const truncated = 'failed to reinitialize reader: segment not found';
+
+  it('ends the call, and the subscription goes on with the next offset', async () => {
+    const asked: bigint[] = [];
+    const subscription = await subscribe(
+      WHOLE,
+      ({ startOffset }, stream, call) => {
+        asked.push(startOffset);
+        deliver(stream, call === 1 ? [0n, 1n] : [startOffset, startOffset + 1n]);
+        if (call === 1) endCall(stream, Status.UNKNOWN, truncated);
+      },
+      { startAt: 'earliest', readIsrReplica: true },
+    );
+    expect(await values(subscription, 4)).toEqual(['0', '1', '2', '3']);
+    expect(asked).toEqual([0n, 2n]);
+  });
+
+  it('refuses a new call for a while, which does not end a forward read', async () => {
+    const refusal = 'Failed to create stream reader: segment not found';
+    const subscription = await subscribe(
+      WHOLE,
+      ({ startOffset }, stream, call) => {
+        if (call === 1) {
+          deliver(stream, [0n, 1n]);
+          endCall(stream, Status.UNAVAILABLE, 'the connection broke');
+        } else if (call < 4) {
+          stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+          endCall(stream, Status.INTERNAL, refusal);
+        } else deliver(stream, [startOffset]);
+      },
+      { startAt: 'earliest' },
+    );
+    expect(await values(subscription, 3)).toEqual(['0', '1', '2']);
+  });
+});
+
+describe('a bounded read of a partition whose high watermark is behind what is stored', () => {
+  it('ends at the high watermark when nothing moves it', async () => {
+    const script: SubscribeScript = (_request, stream) => deliver(stream, [0n, 1n, 2n, 3n, 4n]);
+    const subscription = await subscribe(CUT_SHORT, script, { startAt: 'earliest', stopAt: 'latest' });
+    expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4']);
+  });
+
+  it('ends with nothing where nothing is committed', async () => {
+    const state = { ...CUT_SHORT, highWatermark: -1n };
+    const subscription = await subscribe(state, (_request, stream) => deliver(stream, []), {
+      startAt: 'earliest',
+      stopAt: 'latest',
+    });
+    expect(await values(subscription)).toEqual([]);
+  });
+
+  it('delivers the rest when the high watermark moves meanwhile', async () => {
+    const state = { ...CUT_SHORT, isr: ['a', 'b'] };
+    const subscription = await subscribe(
+      state,
+      (_request, stream) => {
+        deliver(stream, [0n, 1n, 2n, 3n, 4n]);
+        setTimeout(() => {
+          state.highWatermark = 7n;
+          for (const offset of [5n, 6n, 7n]) stream.write(messageFrame(offset));
+        }, 1_500);
+      },
+      { startAt: 'earliest', stopAt: 'latest' },
+    );
+    expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
+  });
+
+  it('waits for an offset that the caller names', async () => {
+    const state = { ...CUT_SHORT };
+    const subscription = await subscribe(
+      state,
+      (_request, stream) => {
+        deliver(stream, [0n, 1n, 2n, 3n, 4n]);
+        setTimeout(() => {
+          state.highWatermark = 5n;
+          stream.write(messageFrame(5n));
+        }, 2_500);
+      },
+      { startAt: 'earliest', stopAt: { offset: 5n } },
+    );
+    expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+});
