@@ -1,7 +1,10 @@
 import { TestBroker } from 'liftbridge-test-broker';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type Client, connect } from '../../src/index.js';
 import { StubServer } from '../support/stub-server.js';
+
+// A wait for it is a hang.
+const HOUR = 3_600_000;
 
 let broker: TestBroker;
 
@@ -98,14 +101,12 @@ describe('close', () => {
 
   it('ends calls that wait, at once', async () => {
     const stub = await StubServer.start();
+    onTestFinished(() => stub.stop());
     const client = await connect(stub.address);
     stub.on('deleteStream', () => 'silence');
-    const outcome = client.deleteStream('foo').catch((error: unknown) => error);
-    const started = performance.now();
-    await client.close();
+    const outcome = client.deleteStream('foo', { timeout: HOUR }).catch((error: unknown) => error);
+    await client.close({ timeout: HOUR });
     expect(await outcome).toMatchObject({ code: 'CLOSED' });
-    expect(performance.now() - started).toBeLessThan(2_000);
-    await stub.stop();
   });
 
   it('leaves no socket, no timer and no listener behind', async () => {
@@ -123,17 +124,18 @@ describe('close', () => {
     await client.ping();
     await client.close();
     // Both ends of a connection live in this process: the brokers' ends close a moment later.
-    await expect.poll(() => sockets(), { timeout: 5_000 }).toBeLessThanOrEqual(before.sockets);
-    await expect.poll(() => timers(), { timeout: 5_000 }).toBeLessThanOrEqual(before.timers + 1);
+    await expect.poll(() => sockets()).toBeLessThanOrEqual(before.sockets);
+    await expect.poll(() => timers()).toBeLessThanOrEqual(before.timers + 1);
     expect(broker.openSubscriptions.reduce((sum, count) => sum + count, 0)).toBe(0);
   });
 
   it('leaves nothing open when connecting failed', async () => {
     const before = sockets();
     const stub = await StubServer.start();
+    onTestFinished(() => stub.stop());
     stub.on('fetchMetadata', () => 'silence');
     await expect(connect(stub.address, { connectTimeout: 200 })).rejects.toMatchObject({ code: 'CONNECTION' });
     await stub.stop();
-    await expect.poll(() => sockets(), { timeout: 5_000 }).toBeLessThanOrEqual(before);
+    await expect.poll(() => sockets()).toBeLessThanOrEqual(before);
   });
 });

@@ -2,33 +2,27 @@ import { getEventListeners } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TestBroker } from 'liftbridge-test-broker';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Client, type ClientOptions, connect } from '../../src/index.js';
 import { Certificates } from '../support/certificates.js';
-import { freePort, SilentPeer, StubServer } from '../support/stub-server.js';
+import { closing } from '../support/closing.js';
+import { freePort, REFUSED_PORT, SilentPeer, StubServer } from '../support/stub-server.js';
 
-const open: { close(): Promise<unknown> }[] = [];
+// A wait for it is a hang.
+const HOUR = 3_600_000;
 
-const keep = <Thing extends { close(): Promise<unknown> }>(thing: Thing): Thing => {
-  open.push(thing);
-  return thing;
-};
 const connected = async (servers: string | readonly string[], options?: ClientOptions): Promise<Client> =>
-  keep(await connect(servers, options));
+  closing(await connect(servers, options));
 const stubServer = async (id?: string, port?: number): Promise<StubServer> => {
   const stub = await StubServer.start(id, port);
-  keep({ close: () => stub.stop() });
+  closing({ close: () => stub.stop() });
   return stub;
 };
 const silentPeer = async (): Promise<SilentPeer> => {
   const peer = await SilentPeer.start();
-  keep({ close: () => peer.stop() });
+  closing({ close: () => peer.stop() });
   return peer;
 };
-
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
 
 describe('connect', () => {
   it.each([[[]], [undefined], [null], [{}]])('refuses %o instead of addresses', async (servers) => {
@@ -56,7 +50,7 @@ describe('connect', () => {
 
   it('resolves although a broker that the cluster advertises cannot be reached', async () => {
     const alive = await stubServer('alive');
-    alive.brokers.push({ id: 'dead', host: '127.0.0.1', port: await freePort() });
+    alive.brokers.push({ id: 'dead', host: '127.0.0.1', port: REFUSED_PORT });
     const client = await connected(alive.address);
     for (let i = 0; i < 10; i++) expect(await client.ping()).toBeGreaterThan(0);
     expect([...client.metadata.brokers.keys()]).toEqual(['alive', 'dead']);
@@ -64,15 +58,13 @@ describe('connect', () => {
 
   it('resolves although a seed takes the connection and stays silent', async () => {
     const [silent, alive] = [await silentPeer(), await stubServer()];
-    const started = performance.now();
-    const client = await connected([silent.address, alive.address]);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const client = await connected([silent.address, alive.address], { connectTimeout: HOUR });
     expect(client.metadata.brokers.size).toBe(1);
   });
 
   it('rejects with the reason of the seed when it refuses', async () => {
-    const address = `127.0.0.1:${await freePort()}`;
-    const attempt = connect(address, { connectTimeout: 200, retry: { minDelay: 1 } });
+    const address = `127.0.0.1:${REFUSED_PORT}`;
+    const attempt = connect(address, { connectTimeout: 1_500, retry: { minDelay: 1 } });
     await expect(attempt).rejects.toMatchObject({
       code: 'CONNECTION',
       reason: 'refused',
@@ -80,35 +72,36 @@ describe('connect', () => {
       operation: 'connect',
       retryable: true,
     });
-    await expect(attempt).rejects.toThrow(`connect failed: no seed answered within 200 ms. ${address}: `);
+    await expect(attempt).rejects.toThrow(`connect failed: no seed answered within 1500 ms. ${address}: `);
   });
 
   it('rejects within connectTimeout, naming every seed and its reason', async () => {
-    const [silent, port] = [await silentPeer(), await freePort()];
-    const attempt = connect([silent.address, `127.0.0.1:${port}`], { connectTimeout: 300, retry: { minDelay: 1 } });
+    const [silent, refused] = [await silentPeer(), `127.0.0.1:${REFUSED_PORT}`];
+    const attempt = connect([silent.address, refused], { connectTimeout: 1_500, retry: { minDelay: 1 } });
     await expect(attempt).rejects.toMatchObject({ code: 'CONNECTION' });
     const message = String(await attempt.catch((error: unknown) => error));
     expect(message).toContain(`${silent.address}: `);
-    expect(message).toContain(`127.0.0.1:${port}: `);
+    expect(message).toContain(`${refused}: `);
     expect(message).toContain('nobody listens there');
   });
 
   it('keeps trying until connectTimeout is over, whatever the retry option says', async () => {
     const port = await freePort();
     const early = createServer((socket) => socket.destroy());
+    closing({ close: () => early.close() });
     let attempts = 0;
     const enough = new Promise<void>((resolve) => {
       early.on('connection', () => ++attempts === 12 && resolve());
     });
     await new Promise<void>((resolve) => early.listen(port, '127.0.0.1', resolve));
     const connecting = connect(`127.0.0.1:${port}`, {
-      connectTimeout: 60_000,
+      connectTimeout: HOUR,
       retry: { attempts: 1, minDelay: 1, maxDelay: 5 },
     });
     await enough;
     await new Promise((resolve) => early.close(resolve));
     await stubServer('late', port);
-    const client = keep(await connecting);
+    const client = closing(await connecting);
     expect(client.metadata.brokers.has('late')).toBe(true);
   });
 
@@ -124,15 +117,15 @@ describe('connect', () => {
     const silent = await silentPeer();
     const controller = new AbortController();
     const { signal } = controller;
-    const attempt = connect([silent.address, `127.0.0.1:${await freePort()}`], { signal });
+    const attempt = connect([silent.address, `127.0.0.1:${REFUSED_PORT}`], { signal });
     attempt.catch(() => undefined);
-    await expect.poll(() => silent.connections, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => silent.connections).toBe(1);
     const reason = new Error('enough');
     controller.abort(reason);
     await expect(attempt).rejects.toBe(reason);
-    await expect.poll(() => silent.open, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => silent.open).toBe(0);
     const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap');
-    await expect.poll(sockets, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(sockets).toEqual([]);
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
@@ -193,7 +186,7 @@ describe('seeds and advertised brokers', () => {
   });
 
   it.each([
-    ['leads nowhere', async () => ({ host: '127.0.0.1', port: await freePort() })],
+    ['leads nowhere', async () => ({ host: '127.0.0.1', port: REFUSED_PORT })],
     ['has no host', async () => ({ host: '', port: 9292 })],
     ['has a port out of range', async () => ({ host: '127.0.0.1', port: 70_000 })],
     ['has a zone id', async () => ({ host: 'fe80::1%lo', port: 9292 })],
@@ -261,7 +254,7 @@ describe('server selection', () => {
   it('avoids the slow broker by latency', async () => {
     const { one, two, servers } = await pair();
     two.on('fetchMetadata', async () => {
-      await delay(150);
+      await delay(1_000);
       return undefined as never;
     });
     const client = await connected(servers, { serverSelection: 'latency' });
@@ -305,7 +298,7 @@ describe('a call', () => {
   it('goes to another broker when one stays silent', async () => {
     const [silent, stub] = [await silentPeer(), await stubServer()];
     stub.brokers.push({ id: 'silent', host: '127.0.0.1', port: silent.port });
-    const client = await connected(stub.address, { requestTimeout: 3_000, retry: { minDelay: 1 } });
+    const client = await connected(stub.address, { requestTimeout: 6_000, retry: { minDelay: 1 } });
     for (let i = 0; i < 6; i++) await client.deleteStream('foo');
     expect(stub.of('deleteStream')).toHaveLength(6);
   });
@@ -345,7 +338,7 @@ describe('a call', () => {
 
 describe('connect with TLS', () => {
   const start = async (identity: { cert: string; key: string; clientCa?: string }) =>
-    keep(await TestBroker.start({ tls: identity }));
+    closing(await TestBroker.start({ tls: identity }));
   const attempt = (broker: TestBroker, tls: ClientOptions['tls']) => connect(broker.addresses[0]!, { tls });
 
   it('works with the right CA, and with a client certificate where one is asked for', async () => {
@@ -386,7 +379,7 @@ describe('connect with TLS', () => {
   });
 
   it('rejects with tls-not-spoken when the broker speaks plaintext', async () => {
-    const broker = keep(await TestBroker.start());
+    const broker = closing(await TestBroker.start());
     await expect(attempt(broker, true)).rejects.toMatchObject({ code: 'CONNECTION', reason: 'tls-not-spoken' });
   });
 

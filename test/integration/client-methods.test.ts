@@ -30,7 +30,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
   };
 
   /** Brokers carry a change out a moment after the one that was asked has answered. */
-  const applied = (look: () => Promise<boolean>): Promise<void> => expect.poll(look, { timeout: 5_000 }).toBe(true);
+  const applied = (look: () => Promise<boolean>): Promise<void> => expect.poll(look).toBe(true);
 
   it('createStream makes a stream whose partitions can be used at once', async () => {
     const name = await created({ partitions: 3 });
@@ -146,6 +146,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
   });
 
   it('fetchMetadata tells brokers, streams and partitions, and leaves out what is unknown', async () => {
+    const before = Date.now();
     const name = await created({ partitions: 2 });
     const metadata = await client.fetchMetadata({ streams: [name, 'unknown'], groups: ['unknown'] });
     if (cluster.broker !== null)
@@ -156,7 +157,11 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(metadata.groups.size).toBe(0);
     const info = metadata.streams.get(name)!;
     expect(info).toMatchObject({ name, subject: name });
-    expect(Math.abs(info.createdAt.getTime() - Date.now())).toBeLessThan(60_000);
+    if (cluster.broker !== null) {
+      // The nanoseconds of the broker begin at a whole millisecond.
+      expect(info.createdAt.getTime()).toBeGreaterThanOrEqual(before - 1);
+      expect(info.createdAt.getTime()).toBeLessThanOrEqual(Date.now());
+    }
     for (const partition of info.partitions.values()) {
       expect(partition.isr).toContain(partition.leader);
       expect(metadata.brokers.get(partition.leader!.id)).toBe(partition.leader);
@@ -214,9 +219,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
   });
 
   it('ping measures a round trip', async () => {
-    const milliseconds = await client.ping();
-    expect(milliseconds).toBeGreaterThan(0);
-    expect(milliseconds).toBeLessThan(10_000);
+    expect(await client.ping()).toBeGreaterThan(0);
   });
 
   it('flush resolves once every publish so far is acknowledged', async () => {

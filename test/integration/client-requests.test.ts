@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type Client, connect, InvalidArgumentError } from '../../src/index.js';
 import { StubServer } from '../support/stub-server.js';
 
@@ -177,7 +177,7 @@ describe('createStream waiting for leaders', () => {
 
   it('rejects with TIMEOUT that names the partition without a leader', async () => {
     stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: '' }] });
-    const attempt = client.createStream('subject', 'new', { partitions: 2, timeout: 200 });
+    const attempt = client.createStream('subject', 'new', { partitions: 2, timeout: 1_500 });
     await expect(attempt).rejects.toMatchObject({ code: 'TIMEOUT', stream: 'new', operation: 'CreateStream' });
     await expect(attempt).rejects.toThrow(
       /was created, but within \d+ ms no leader answered for partition 1\..*no known leader/,
@@ -249,7 +249,7 @@ describe('setCursor and fetchCursor', () => {
   });
 
   it('reject when no broker wants to be the leader', async () => {
-    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    await using impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     const refusal = { fail: 'FAILED_PRECONDITION', details: 'Server not leader for cursors partition 0' } as const;
     stub.on('setCursor', () => refusal);
     stub.on('fetchCursor', () => refusal);
@@ -257,7 +257,6 @@ describe('setCursor and fetchCursor', () => {
     await expect(impatient.setCursor('id', 'foo', 0, 1n)).rejects.toMatchObject(expected);
     await expect(impatient.fetchCursor('id', 'foo', 0)).rejects.toMatchObject(expected);
     expect(stub.of('setCursor')).toHaveLength(3);
-    await impatient.close();
   });
 
   it('try again when the cursors stream stalls', async () => {
@@ -270,10 +269,9 @@ describe('setCursor and fetchCursor', () => {
 
   it('reject with CURSORS_DISABLED when the server keeps none', async () => {
     stub.streams.delete('__cursors');
-    const other = await connect(stub.address);
+    await using other = await connect(stub.address);
     await expect(other.setCursor('id', 'foo', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });
     await expect(other.fetchCursor('id', 'foo', 0)).rejects.toThrow(/cursors\.stream\.partitions/);
-    await other.close();
   });
 
   it.each([
@@ -327,7 +325,7 @@ describe('fetchPartitionMetadata', () => {
   });
 
   it('rejects in the end when the leader keeps saying that it is none', async () => {
-    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    await using impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     stub.on('fetchPartitionMetadata', () => ({ fail: 'FAILED_PRECONDITION', details: 'not partition leader' }));
     await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({
       code: 'CONNECTION',
@@ -336,7 +334,6 @@ describe('fetchPartitionMetadata', () => {
       partition: 0,
       broker: 'stub',
     });
-    await impatient.close();
   });
 
   it('rejects with PARTITION_PAUSED when that is why nobody leads', async () => {
@@ -353,12 +350,11 @@ describe('fetchPartitionMetadata', () => {
   });
 
   it('rejects with CONNECTION when the partition has no leader', async () => {
-    const impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
+    await using impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     stub.streams.set('foo', { partitions: [{ leader: '' }] });
     await impatient.fetchMetadata();
     await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({ reason: 'no-leader' });
     expect(stub.of('fetchPartitionMetadata')).toEqual([]);
-    await impatient.close();
   });
 });
 
@@ -385,14 +381,13 @@ describe('fetchMetadata', () => {
 describe('call metadata', () => {
   it('goes with every call, made anew for each when it is a function', async () => {
     let token = 0;
-    const other = await connect(stub.address, { metadata: async () => ({ authorization: `Bearer ${++token}` }) });
+    await using other = await connect(stub.address, { metadata: async () => ({ authorization: `Bearer ${++token}` }) });
     stub.requests.length = 0;
     await other.ping();
     await other.ping();
     const sent = stub.requests.map(({ metadata }) => metadata.authorization);
     expect(new Set(sent).size).toBe(2);
     expect(String(sent[0])).toMatch(/^Bearer \d+$/);
-    await other.close();
   });
 });
 
@@ -401,6 +396,7 @@ describe('one signal for many calls', () => {
     const warnings: Error[] = [];
     const note = (warning: Error): void => void warnings.push(warning);
     process.on('warning', note);
+    onTestFinished(() => void process.off('warning', note));
     const { signal } = new AbortController();
     await Promise.all(Array.from({ length: 40 }, () => client.ping({ signal })));
     stub.on('createStream', () => {
@@ -409,7 +405,6 @@ describe('one signal for many calls', () => {
     });
     await client.createStream('wide', 'wide', { partitions: 40, signal });
     await new Promise((resolve) => setImmediate(resolve));
-    process.off('warning', note);
     expect(warnings).toEqual([]);
   });
 });

@@ -2,12 +2,15 @@ import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Client, connect } from '../../src/index.js';
 
+// A wait for it is a hang.
+const HOUR = 3_600_000;
+
 let broker: TestBroker;
 let client: Client;
 
 beforeEach(async () => {
   broker = await TestBroker.start({ brokers: 3, cursorsPartitions: 3 });
-  client = await connect(broker.addresses, { requestTimeout: 6_000, retry: { minDelay: 5 } });
+  client = await connect(broker.addresses, { requestTimeout: 15_000, retry: { minDelay: 5 } });
 });
 
 afterEach(async () => {
@@ -20,10 +23,11 @@ describe('a broker that goes silent without a word', () => {
   it('does not keep calls from being served by the others', async () => {
     for (let i = 0; i < 6; i++) await client.ping();
     broker.faults.silence(undefined, { broker: 1 });
-    const started = performance.now();
+    let retries = 0;
+    client.on('retry', () => retries++);
     for (let i = 0; i < 20; i++) await client.ping();
-    // One attempt at most is lost to it, a third of requestTimeout: after that it is asked last.
-    expect(performance.now() - started).toBeLessThan(4_000);
+    // One attempt at most is lost to it: after that it is asked last.
+    expect(retries).toBeLessThanOrEqual(1);
   });
 
   it('does not keep a new client from connecting', async () => {
@@ -36,13 +40,11 @@ describe('a broker that goes silent without a word', () => {
   it('ends a call that only it can serve with TIMEOUT, naming what happened', async () => {
     await client.createStream('foo', 'foo', { replicationFactor: 1 });
     broker.faults.silence(undefined, { broker: broker.leaderOf('foo') });
-    const started = performance.now();
     await expect(client.fetchPartitionMetadata('foo', 0, { timeout: 800 })).rejects.toMatchObject({
       code: expect.stringMatching(/TIMEOUT|CONNECTION/),
       stream: 'foo',
       partition: 0,
     });
-    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   it('is used again when it speaks', async () => {
@@ -58,10 +60,8 @@ describe('a broker that goes silent without a word', () => {
     await client.createStream('foo', 'foo');
     await client.publish('foo', 'x');
     broker.faults.silence();
-    const waiting = client.publish('foo', 'never acknowledged').catch((error: unknown) => error);
-    const started = performance.now();
+    const waiting = client.publish('foo', 'never acknowledged', { timeout: HOUR }).catch((error: unknown) => error);
     await client.close({ timeout: 100 });
-    expect(performance.now() - started).toBeLessThan(2_000);
     expect(await waiting).toMatchObject({ code: 'CLOSED' });
   });
 });

@@ -8,7 +8,7 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import { TestBroker } from 'liftbridge-test-broker';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Client, connect, type LiftbridgeError, type Metadata, partitionByKey } from '../../src/index.js';
 import {
   type FetchMetadataRequest,
@@ -62,15 +62,14 @@ async function forgetfulBroker(): Promise<{ address: string; publishes: PublishR
 describe('publish to a stream that metadata does not show', () => {
   it('is left to a broker, which may know better', async () => {
     const forgetful = await forgetfulBroker();
-    const other = await connect(forgetful.address);
+    onTestFinished(() => forgetful.stop());
+    await using other = await connect(forgetful.address);
     expect(await other.publish('hidden', 'x', { partition: 2 })).toMatchObject({ offset: 7n, stream: 'hidden' });
     expect(forgetful.publishes).toMatchObject([{ stream: 'hidden', partition: 2 }]);
     await expect(other.publish('hidden', 'x', { partitioner: partitionByKey })).rejects.toMatchObject({
       code: 'NO_SUCH_STREAM',
     });
     expect(forgetful.publishes).toHaveLength(1);
-    await other.close();
-    forgetful.stop();
   });
 
   it("is null with ackPolicy 'none', and its refusal is the event asyncError", async () => {
@@ -88,12 +87,11 @@ describe('publish to a stream that metadata does not show', () => {
 describe('createStream', () => {
   it('takes a leader that does not know FetchPartitionMetadata for one that answers', async () => {
     const stub = await StubServer.start();
+    onTestFinished(() => stub.stop());
     stub.streams.set('new', { partitions: [{ leader: 'stub' }] });
     stub.on('fetchPartitionMetadata', () => ({ fail: 'UNIMPLEMENTED' }));
-    const other = await connect(stub.address);
-    await expect(other.createStream('new', 'new', { timeout: 2_000 })).resolves.toBeUndefined();
-    await other.close();
-    await stub.stop();
+    await using other = await connect(stub.address);
+    await expect(other.createStream('new', 'new')).resolves.toBeUndefined();
   });
 });
 
@@ -102,6 +100,7 @@ describe("the event 'metadata'", () => {
     const heard: unknown[] = [];
     const listener = (message: unknown) => heard.push(message);
     channel('liftbridge:metadata').subscribe(listener);
+    onTestFinished(() => void channel('liftbridge:metadata').unsubscribe(listener));
     const replaced = new Promise<Metadata>((resolve) => {
       client.once('metadata', (metadata) => {
         expect(metadata).toBe(client.metadata);
@@ -110,7 +109,6 @@ describe("the event 'metadata'", () => {
     });
     await client.fetchMetadata();
     const metadata = await replaced;
-    channel('liftbridge:metadata').unsubscribe(listener);
     expect(metadata.streams.has('orders')).toBe(true);
     expect(heard).toContainEqual({ client, metadata });
   });
@@ -118,12 +116,12 @@ describe("the event 'metadata'", () => {
 
 describe('the text of an error', () => {
   it('gives the advice once when the time is up, and what the last attempt failed of', async () => {
-    await using other = await connect(broker.addresses, { requestTimeout: 150 });
+    await using other = await connect(broker.addresses, { requestTimeout: 1_500 });
     broker.faults.rejectNext('DeleteStream', 'UNAVAILABLE', 'out to lunch', 1_000);
     const error = (await other.deleteStream('orders').catch((reason: unknown) => reason)) as LiftbridgeError;
     await broker.reset();
     expect(error.code).toBe('TIMEOUT');
-    expect(error.message).toMatch(/no answer within 150 ms; the last attempt failed: out to lunch \(UNAVAILABLE\)/);
+    expect(error.message).toMatch(/no answer within 1500 ms; the last attempt failed: out to lunch \(UNAVAILABLE\)/);
     expect(error.message.match(/Raise the timeout/g)).toHaveLength(1);
   });
 

@@ -7,6 +7,7 @@ import {
   PermissionDeniedError,
 } from 'liftbridge-client/nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { closing } from '../support/closing.js';
 import {
   natsServerPath,
   packages,
@@ -15,6 +16,9 @@ import {
   startNatsServer,
   type TestConnection,
 } from './nats-servers.js';
+
+// A wait for it is a hang.
+const HOUR = 3_600_000;
 
 const servers = [
   ['the embedded listener', startListener, false],
@@ -144,58 +148,55 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
   afterAll(() => server.stop());
 
   it('fails a publish that the server denies, at once, with or without an ack', async () => {
-    const connection = await connect({ servers: server.url, user: 'narrow', pass: 'x' });
-    const publisher = natsPublisher(connection, { inboxPrefix: 'narrow.inbox', timeout: 10_000 });
+    const connection = closing(await connect({ servers: server.url, user: 'narrow', pass: 'x' }));
+    const publisher = natsPublisher(connection, { inboxPrefix: 'narrow.inbox', timeout: HOUR });
     expect(await failure(publisher.publish('secrets', 'v'))).toBeInstanceOf(PermissionDeniedError);
     const silent = publisher.publish('secrets', 'v', { ackPolicy: 'none' });
     expect(await failure(silent)).toBeInstanceOf(PermissionDeniedError);
-    await connection.close();
   });
 
   it('fails publishes when the server denies its inbox, naming the option that helps', async () => {
-    const connection = await connect({ servers: server.url, user: 'narrow', pass: 'x' });
-    const publisher = natsPublisher(connection, { timeout: 10_000 });
+    const connection = closing(await connect({ servers: server.url, user: 'narrow', pass: 'x' }));
+    const publisher = natsPublisher(connection, { timeout: HOUR });
     const error = await failure(publisher.publish('orders.us', 'v'));
     expect(error).toBeInstanceOf(PermissionDeniedError);
     expect((error as Error).message).toContain('inboxPrefix');
-    await connection.close();
   });
 
   it('goes by the max_payload that the server states', async () => {
-    const connection = await connect({ servers: server.url, user: 'wide', pass: 'x' });
+    const connection = closing(await connect({ servers: server.url, user: 'wide', pass: 'x' }));
     const publisher = natsPublisher(connection);
     expect(await failure(publisher.publish('orders.us', Buffer.alloc(2048)))).toMatchObject({
       code: 'MESSAGE_TOO_LARGE',
     });
     expect(await publisher.publish('orders.us', Buffer.alloc(1900), { ackPolicy: 'none' })).toEqual([]);
-    await connection.close();
   });
 
   it('fails what is under way when the server dies, without waiting for the timeout', async () => {
     const mortal = await startNatsServer();
-    const connection = await connect({ servers: mortal.url, reconnectTimeWait: 20 });
-    const publisher = natsPublisher(connection, { timeout: 15_000 });
+    closing({ close: () => mortal.stop() });
+    const connection = closing(await connect({ servers: mortal.url, reconnectTimeWait: 20 }));
+    const publisher = natsPublisher(connection, { timeout: HOUR });
     const lost = failure(publisher.publish('orders.us', 'v'));
     await connection.flush();
     await mortal.stop();
     expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
-    await connection.close();
   });
 
   it('publishes again, in order, once the server is back', async () => {
     const first = await startNatsServer();
-    const connection = await connect({ servers: first.url, reconnectTimeWait: 20 });
+    closing({ close: () => first.stop() });
+    const connection = closing(await connect({ servers: first.url, reconnectTimeWait: 20 }));
     answer(connection, 'orders.*', 'orders');
-    const publisher = natsPublisher(connection, { timeout: 15_000 });
+    const publisher = natsPublisher(connection, { timeout: HOUR });
     expect(await publisher.publish('orders.us', 'before')).toMatchObject([{ offset: 0n }]);
     await first.stop();
     await expect.poll(() => connection.info).toBeUndefined();
     const publishes = ['a', 'b', 'c'].map((value) => publisher.publish('orders.us', value));
     const second = await startNatsServer('', Number(new URL(first.url).port));
+    closing({ close: () => second.stop() });
     const acks = (await Promise.all(publishes)).flat();
     expect(acks.map((ack) => ack.offset)).toEqual([1n, 2n, 3n]);
     await publisher.close();
-    await connection.close();
-    await second.stop();
   });
 });

@@ -186,7 +186,10 @@ export class SilentPeer {
   }
 }
 
-/** A port of 127.0.0.1 that nothing listens on. */
+/** A port of 127.0.0.1 that refuses connections: nothing but the system may listen there. */
+export const REFUSED_PORT = 1;
+
+/** A port of 127.0.0.1 that nothing listens on now, for a server that starts later. */
 export async function freePort(): Promise<number> {
   const peer = await SilentPeer.start();
   await peer.stop();
