@@ -56,6 +56,7 @@ export class Route {
   #triedAt = 0;
   #openedAt = 0;
   #opening = false;
+  #hearing = false;
   /** Whether the present stream has brought a response. */
   #answered = false;
   #retired = false;
@@ -75,9 +76,9 @@ export class Route {
     this.inFlight = new InFlight(settings.idPrefix);
   }
 
-  /** Whether it can be written to now. */
+  /** Whether it can be written to now. On a connection that was silent for long the broker must be heard first: see `open`. */
   get usable(): boolean {
-    return !this.#retired && this.#stream?.writable === true;
+    return !this.#retired && this.#stream?.writable === true && this.#session?.stale === false;
   }
 
   /** True once it takes nothing new: the broker is going away, or the publisher is. */
@@ -95,9 +96,16 @@ export class Route {
     return this.#stream === null && !this.#opening;
   }
 
-  /** Starts to open the stream, unless it is open or on its way; `events.settled` tells the outcome. */
+  /**
+   * Starts to open the stream, or checks whether the broker is still there when the stream is open but not usable;
+   * `events.settled` tells the outcome.
+   */
   open(): void {
-    if (!this.closed || this.#retired) return;
+    if (this.#retired || this.#opening) return;
+    if (this.#stream !== null) {
+      this.#hear();
+      return;
+    }
     this.#opening = true;
     this.#triedAt = monotonicNow();
     this.#connect().then(
@@ -111,7 +119,16 @@ export class Route {
     const now = monotonicNow();
     if (this.#session === null || this.#stream === null || now - this.#checkedAt < CHECK_PAUSE) return;
     this.#checkedAt = now;
-    void (this.#session as unknown as { checkLiveness?: () => Promise<boolean> }).checkLiveness?.();
+    void this.#session.checkLiveness();
+  }
+
+  #hear(): void {
+    if (this.#hearing || this.#session?.stale !== true) return;
+    this.#hearing = true;
+    void this.#session.checkLiveness().then(() => {
+      this.#hearing = false;
+      this.events.settled(this);
+    });
   }
 
   /** Adds a publish to the stream. Throws MessageTooLargeError, with nothing added. */

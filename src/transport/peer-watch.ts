@@ -56,9 +56,11 @@ export class PeerWatch {
 
   /** True when the connection should be checked before it is used: it has been silent for long, or a check is under way. */
   get stale(): boolean {
-    if (this.#stopped) return false;
+    if (this.#check !== undefined) return true;
+    // Ticks listen as well: while bytes come, this is all that a write costs.
+    if (this.#stopped || !this.#isSilent) return false;
     this.#listen();
-    return this.#check !== undefined || monotonicNow() - this.#heardAt > STALE_AFTER_MS;
+    return this.#isSilent;
   }
 
   /**
@@ -92,6 +94,10 @@ export class PeerWatch {
     if (heard()) return true;
     this.#dead(CHECK_TIMEOUT_MS);
     return false;
+  }
+
+  get #isSilent(): boolean {
+    return monotonicNow() - this.#heardAt > STALE_AFTER_MS;
   }
 
   #tick(stoodStill: number): void {
