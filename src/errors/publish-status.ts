@@ -2,6 +2,7 @@ import { InvalidArgumentError, PermissionDeniedError, ServerError } from './call
 import { EncryptionError, IncorrectOffsetError, MessageTooLargeError } from './message-errors.js';
 import type { ErrorContext, ErrorDetails, LiftbridgeError } from './root.js';
 import { attempt } from './status.js';
+import { WITHOUT_NATS } from './status-rules.js';
 import { NoSuchPartitionError, NoSuchStreamError, ReadonlyPartitionError } from './stream-errors.js';
 
 type PlainError = new (message: string, details: ErrorDetails) => LiftbridgeError;
@@ -69,7 +70,7 @@ const NO_SUCH_STREAM: Refusal = {
   advice: 'Create the stream first, or check the name.',
 };
 
-const WITHOUT_NATS: Refusal = {
+const NO_NATS: Refusal = {
   name: 'INTERNAL',
   advice: 'The broker has no connection to NATS at the moment, and nothing was stored: try again in a moment.',
   retryable: true,
@@ -82,8 +83,6 @@ const NO_RESUME: Refusal = {
 
 /** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
 const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
-/** What a broker says while its connection to NATS is broken, or closed for good. */
-const WITHOUT_NATS_TEXT = /failed to publish to NATS: nats: (?:outbound buffer limit exceeded|connection )/;
 /** A publish to a paused partition resumes it first, which needs a metadata leader. */
 const NO_RESUME_TEXT =
   /failed to resume stream: .*(?:no known metadata leader|no responders|outbound buffer limit|not the leader|leadership lost|timed? ?out|deadline)/;
@@ -98,7 +97,7 @@ export function errorFromAsyncError(
 
 function refusalOf({ code, message }: { readonly code: number; readonly message: string }): Refusal {
   if (TOO_LARGE_TEXT.test(message)) return TOO_LARGE;
-  if (WITHOUT_NATS_TEXT.test(message)) return WITHOUT_NATS;
+  if (WITHOUT_NATS.test(message)) return NO_NATS;
   if (NO_RESUME_TEXT.test(message)) return NO_RESUME;
   const refusal = ASYNC_ERRORS[code] ?? UNKNOWN;
   return refusal.name === 'NOT_FOUND' && message.startsWith('no such stream') ? NO_SUCH_STREAM : refusal;

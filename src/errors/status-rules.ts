@@ -76,7 +76,7 @@ const LEADER_CALLS: readonly Operation[] = ['FetchPartitionMetadata', 'SetCursor
 const GROUP_POLLS: readonly Operation[] = ['FetchConsumerGroupAssignments', 'ReportConsumerGroupCoordinator'];
 
 /** What a broker says that has lost its connection to NATS. */
-const WITHOUT_NATS = /nats: (?:outbound buffer limit exceeded|connection closed)/;
+export const WITHOUT_NATS = /nats: (?:outbound buffer limit exceeded|connection closed)/;
 
 /** The one table from (operation, status, text) to a meaning and an error class. The first rule that fits counts. */
 export const STATUS_RULES: readonly StatusRule[] = [

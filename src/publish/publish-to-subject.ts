@@ -1,5 +1,14 @@
-import type { Cluster } from '../cluster/contract.js';
-import { AmbiguousSubjectError, errorFromAckError, InvalidArgumentError, NoSuchStreamError } from '../errors.js';
+import { monotonicNow } from '../async/clock.js';
+import { sleep } from '../async/timers.js';
+import type { Cluster, Waiting } from '../cluster/contract.js';
+import { WITHOUT_NATS } from '../errors/status-rules.js';
+import {
+  AmbiguousSubjectError,
+  errorFromAckError,
+  InvalidArgumentError,
+  NoSuchStreamError,
+  ServerError,
+} from '../errors.js';
 import { checkValue, publishSubject } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { PublishToSubjectRequest } from '../protocol/generated/api.js';
@@ -9,10 +18,13 @@ import { checkMessage, type PublishOptions, toBytes, toHeaders, type Value } fro
 import { tooLarge } from './route.js';
 
 const NOTHING = new Uint8Array(0);
+/** Milliseconds between two attempts while no broker has NATS. */
+const NATS_PAUSE_MS = 250;
 
 /**
  * Publishes to a NATS subject through a broker; whichever streams listen there store it. Resolves with the first ack,
- * null with ackPolicy 'none'. Sent once only: an attempt that broke off may have been stored.
+ * null with ackPolicy 'none'. Sent once only, since an attempt that broke off may have been stored; but brokers that have lost
+ * NATS are asked again until the timeout.
  */
 export async function publishToSubject(
   cluster: Cluster,
@@ -38,11 +50,31 @@ export async function publishToSubject(
   };
   const size = PublishToSubjectRequest.encode(request).finish().length;
   if (size > limits.maxMessageBytes) throw tooLarge(subject, size, limits.maxMessageBytes);
-  const { ack } = await cluster.callAny('publishToSubject', request, waiting);
+  const { ack } = await onceNatsIsThere(waiting, (left) => cluster.callAny('publishToSubject', request, left));
   if (ack === undefined) return null;
   const error = errorFromAckError(ack.ackError, { stream: ack.stream, operation: 'PublishToSubject' });
   if (error !== null) throw error;
   return toAck(ack);
+}
+
+/** Repeats a call that brokers refuse for want of NATS, and that certainly did nothing, until its time is up. */
+async function onceNatsIsThere<Result>(
+  { signal, timeout }: { readonly signal?: AbortSignal | undefined; readonly timeout: number },
+  call: (left: Waiting) => Promise<Result>,
+): Promise<Result> {
+  const deadline = monotonicNow() + timeout;
+  for (;;) {
+    try {
+      return await call({ signal, timeout: deadline - monotonicNow() });
+    } catch (error) {
+      if (!isWithoutNats(error) || monotonicNow() + NATS_PAUSE_MS >= deadline) throw error;
+    }
+    await sleep(NATS_PAUSE_MS, signal);
+  }
+}
+
+function isWithoutNats(error: unknown): boolean {
+  return error instanceof ServerError && WITHOUT_NATS.test(error.text);
 }
 
 function refuseExpectedOffset(options: PublishOptions): void {

@@ -39,7 +39,8 @@ export class RouteChoice {
     }
     if (!blocked) open(route, lane);
     if (now - (route.failingSince ?? now) >= LEADER_GRACE_MS) return this.#other(lane, leader);
-    return lane.route?.usable ? this.#detour(lane, lane.route) : null;
+    // Where acks come, publishes go on until the new leader's connection is open.
+    return lane.route?.usable && lane.trouble === null ? this.#detour(lane, lane.route) : null;
   }
 
   /** Any broker takes a publish; the one that has served this partition so far keeps it. */

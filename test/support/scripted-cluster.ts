@@ -8,8 +8,9 @@ import {
   PublishResponse,
 } from '../../src/protocol/generated/api.js';
 import { FrameSplitter, frame } from '../../src/transport/frames.js';
-import { answer, answerTrailersOnly, GRPC_HEADERS, ScriptedPeer } from './scripted-peer.js';
+import { answer, answerTrailersOnly, type CallScript, GRPC_HEADERS, ScriptedPeer } from './scripted-peer.js';
 
+const HOST = '127.0.0.1';
 /** Status of a call that the peer does not serve. */
 const UNIMPLEMENTED = 12;
 
@@ -82,19 +83,21 @@ export class ScriptedCluster implements AsyncDisposable {
   /** Called for every FetchMetadata, which is answered when the promise resolves. */
   onMetadata: (streams: readonly string[]) => Promise<void> | undefined = () => undefined;
   readonly #offsets = new Map<string, bigint>();
+  readonly #ports: number[] = [];
 
   static async start(brokers: number, tls?: SecureServerOptions): Promise<ScriptedCluster> {
     const cluster = new ScriptedCluster();
     for (let index = 0; index < brokers; index++) {
-      cluster.peers.push(
-        await ScriptedPeer.start((stream, headers) => cluster.#serve(index, stream, String(headers[':path'])), tls),
-      );
+      const serve: CallScript = (stream, headers) => cluster.#serve(index, stream, String(headers[':path']));
+      const peer = await ScriptedPeer.start(serve, tls);
+      cluster.peers.push(peer);
+      cluster.#ports.push(peer.port);
     }
     return cluster;
   }
 
   get addresses(): string[] {
-    return this.peers.map(({ host, port }) => `${host}:${port}`);
+    return this.#ports.map((port) => `${HOST}:${port}`);
   }
 
   /** Values of what came to a partition, of one broker or of all. */
@@ -104,13 +107,9 @@ export class ScriptedCluster implements AsyncDisposable {
       .map(({ value }) => value);
   }
 
-  /** Breaks every connection to a broker. */
-  cut(broker: number): void {
-    for (const socket of this.peers[broker]!.sockets) socket.destroy();
-  }
-
-  /** Stops a broker for good. */
+  /** Ends a broker for good, as a kill does: without a word on its connections. */
   async stop(broker: number): Promise<void> {
+    for (const socket of this.peers[broker]!.sockets) socket.destroy();
     await this.peers[broker]!.close();
   }
 
@@ -160,7 +159,7 @@ export class ScriptedCluster implements AsyncDisposable {
     const names = asked.length === 0 ? [...this.leaders.keys()] : asked;
     const ids = this.peers.map((_, index) => `n${index}`);
     return {
-      brokers: this.peers.map(({ host, port }, index) => ({ id: ids[index]!, host, port, ...NO_LOAD })),
+      brokers: this.#ports.map((port, index) => ({ id: ids[index]!, host: HOST, port, ...NO_LOAD })),
       groupMetadata: [],
       streamMetadata: names.map((name) => {
         const leaders = this.leaders.get(name);

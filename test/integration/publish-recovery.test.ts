@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
+import { PublishAsyncError_Code } from '../../src/protocol/generated/api.js';
+import { eventually } from '../support/eventually.js';
+import { type ReceivedPublish, ScriptedCluster } from '../support/scripted-cluster.js';
+import { StubServer } from '../support/stub-server.js';
+
+const NO_NATS = 'failed to publish to NATS: nats: outbound buffer limit exceeded';
+/** No test waits for this timeout: what would need it hangs. */
+const LONG_MS = 3_600_000;
+
+let cluster: ScriptedCluster;
+let client: Client;
+
+beforeEach(async () => {
+  cluster = await ScriptedCluster.start(2);
+  cluster.leaders.set('orders', [0, 1]);
+});
+
+afterEach(async () => {
+  await client.close({ timeout: 100 });
+  await cluster[Symbol.asyncDispose]();
+});
+
+async function start(options: ClientOptions = {}): Promise<void> {
+  client = await connect(cluster.addresses, { ackTimeout: LONG_MS, ...options });
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n));
+const publish = (value: string) => client.publish('orders', value) as Promise<Ack>;
+const outcomeOf = (publishing: Promise<unknown>) => publishing.catch((error: unknown) => error);
+const noSuchStream = (received: ReceivedPublish) =>
+  received.refuse(PublishAsyncError_Code.NOT_FOUND, 'no such stream: orders');
+
+describe('publishes to a partition whose leader changes', () => {
+  it('go to the new leader although the old one, silent, still owes acks', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = (received) => received.broker === 1 && received.ack();
+    const owed = outcomeOf(publish('owed'));
+    await eventually('the old leader has it', () => cluster.values(0, 0).includes('owed'));
+    // The client asks for the leader of its own accord, since acks have stopped.
+    const changed = once(client, 'leaderChange');
+    cluster.leaders.set('orders', [1, 1]);
+    await changed;
+    await expect(publish('next')).resolves.toMatchObject({ offset: 1n });
+    await expect(owed).resolves.toMatchObject({ code: 'CONNECTION', reason: 'no-leader', outcome: 'unknown' });
+    expect(cluster.values(0, 1)).toEqual(['next']);
+  });
+
+  it('are not acknowledged any more by the old one, whose acks may be wrong by then', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = (received) => received.broker === 1 && received.ack();
+    const owed = outcomeOf(publish('owed'));
+    await eventually('the old leader has it', () => cluster.values(0, 0).includes('owed'));
+    const changed = once(client, 'leaderChange');
+    cluster.leaders.set('orders', [1, 1]);
+    await changed;
+    await publish('next');
+    cluster.received.find(({ value }) => value === 'owed')!.ack();
+    expect(await owed).toBeInstanceOf(LiftbridgeError);
+  });
+});
+
+describe('publishes to a partition whose leader is out of reach', () => {
+  it('go out one at a time by way of another broker until one is acknowledged', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = () => undefined;
+    const noticed = once(client, 'disconnect');
+    await cluster.stop(0);
+    await noticed;
+    const all = numbers(200).map(publish);
+    const outcomes = Promise.allSettled(all);
+    // What nothing acknowledges is lost: so few are tried.
+    await eventually('some were tried', () => cluster.values(0, 1).length >= 3);
+    expect(cluster.values(0, 1).length).toBeLessThan(200);
+    cluster.onPublish = (received) => received.ack();
+    const results = await outcomes;
+    const stored = results.filter(({ status }) => status === 'fulfilled').length;
+    const lost = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    for (const error of lost)
+      expect(error).toMatchObject({ code: 'CONNECTION', reason: 'no-leader', outcome: 'unknown' });
+    expect(stored + lost.length).toBe(200);
+    expect(stored).toBeGreaterThan(lost.length);
+    expect(cluster.values(0, 1)).toEqual(numbers(200));
+  });
+});
+
+describe('publishes that a recovering broker refuses', () => {
+  it('are held, and sent again in their order, while the cluster knows the stream', async () => {
+    await start();
+    await publish('warm');
+    const isRecovering = () => cluster.values().filter((value) => value === '0').length < 4;
+    cluster.onPublish = (received) => (isRecovering() ? noSuchStream(received) : received.ack());
+    const acks = await Promise.all(numbers(50).map(publish));
+    expect(acks.map(({ offset }) => Number(offset))).toEqual(numbers(50).map((n) => Number(n) + 1));
+    expect(new Set(cluster.received.map(({ broker }) => broker))).toEqual(new Set([0, 1]));
+  });
+
+  it('say that nothing was stored when their timeout is over, and why', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = noSuchStream;
+    await expect(client.publish('orders', 'x', { timeout: 300 })).rejects.toMatchObject({
+      code: 'ACK_TIMEOUT',
+      message: expect.stringContaining('Nothing was stored'),
+      cause: expect.objectContaining({ code: 'NO_SUCH_STREAM' }),
+    });
+  });
+
+  it('reject with NO_SUCH_STREAM once it is certain that the stream is gone', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = noSuchStream;
+    cluster.leaders.delete('orders');
+    await expect(publish('x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'orders' });
+  });
+
+  it('reject with NO_SUCH_PARTITION at once for a partition that the stream never had', async () => {
+    await start();
+    cluster.onPublish = (received) => received.refuse(PublishAsyncError_Code.NOT_FOUND, 'no such partition: 7');
+    await expect(client.publish('orders', 'x', { partition: 7 })).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+    expect(cluster.received).toHaveLength(1);
+  });
+
+  it('are held while NATS is down', async () => {
+    await start();
+    await publish('warm');
+    let refusals = 0;
+    cluster.onPublish = (received) =>
+      refusals++ < 6 ? received.refuse(PublishAsyncError_Code.INTERNAL, NO_NATS) : received.ack();
+    await expect(publish('x')).resolves.toMatchObject({ offset: 1n });
+    refusals = Number.NEGATIVE_INFINITY;
+    await expect(client.publish('orders', 'y', { timeout: 300 })).rejects.toMatchObject({
+      code: 'ACK_TIMEOUT',
+      retryable: true,
+      message: expect.stringContaining('Nothing was stored'),
+      cause: expect.objectContaining({ code: 'SERVER', retryable: true, text: NO_NATS }),
+    });
+  });
+
+  it('are not sent again behind a later one that was stored', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = (received) => (received.value === 'early' ? noSuchStream(received) : received.ack());
+    const early = outcomeOf(publish('early'));
+    await expect(publish('late')).resolves.toMatchObject({ offset: 1n });
+    expect(await early).toMatchObject({
+      code: 'CONNECTION',
+      outcome: 'not-sent',
+      retryable: true,
+      cause: expect.objectContaining({ code: 'NO_SUCH_STREAM' }),
+    });
+    await publish('after');
+    expect(cluster.values()).toEqual(['warm', 'early', 'late', 'after']);
+  });
+});
+
+describe('publishToSubject', () => {
+  it('asks again while brokers have no NATS, within its timeout', async () => {
+    await start();
+    const stub = await StubServer.start();
+    const other = await connect(stub.address);
+    try {
+      stub.on('publishToSubject', (_request, call) =>
+        call < 8 ? { fail: 'UNKNOWN', details: NO_NATS } : { answer: {} },
+      );
+      await expect(other.publishToSubject('a', 'x', { timeout: LONG_MS })).resolves.toBeNull();
+      stub.on('publishToSubject', () => ({ fail: 'UNKNOWN', details: NO_NATS }));
+      const failing = other.publishToSubject('a', 'x', { timeout: 600 });
+      await expect(failing).rejects.toMatchObject({ retryable: true });
+    } finally {
+      await other.close();
+      await stub.stop();
+    }
+  });
+});
+
+describe('publishes to a broker that does not answer', () => {
+  it('are no more than the window: the rest expires where it waits, as not sent', async () => {
+    await start({ maxInFlight: { messages: 10 } });
+    await publish('warm');
+    cluster.onPublish = () => undefined;
+    const outcomes = await Promise.allSettled(numbers(50).map((n) => client.publish('orders', n, { timeout: 400 })));
+    const errors = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason as LiftbridgeError);
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ACK_TIMEOUT']));
+    expect(cluster.values()).toEqual(['warm', ...numbers(10)]);
+    expect(errors.filter(({ message }) => message.includes('Nothing was stored'))).toHaveLength(40);
+  });
+});
