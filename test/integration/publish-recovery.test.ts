@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Router } from '../../src/cluster/router.js';
 import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
 import { PublishAsyncError_Code } from '../../src/protocol/generated/api.js';
 import { eventually } from '../support/eventually.js';
@@ -117,6 +118,18 @@ describe('publishes that a recovering broker refuses', () => {
     cluster.onPublish = noSuchStream;
     cluster.leaders.delete('orders');
     await expect(publish('x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'orders' });
+  });
+
+  it('leave the decision whether the stream is gone to the cluster, and end with it', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = noSuchStream;
+    const decide = vi.spyOn(Router.prototype, 'existence').mockResolvedValue('gone');
+    try {
+      await expect(publish('x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'orders' });
+    } finally {
+      decide.mockRestore();
+    }
   });
 
   it('reject with NO_SUCH_PARTITION at once for a partition that the stream never had', async () => {

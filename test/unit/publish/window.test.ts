@@ -57,6 +57,18 @@ describe('Window', () => {
     expect(window.waiting).toBe(0);
   });
 
+  it('passes over what may not be admitted any more when its turn comes', () => {
+    const admitted: Sized[] = [];
+    const late = new Set(['b', 'd']);
+    const admit = (entry: Sized) => admitted.push(entry);
+    const window = new Window<Sized>({ messages: 1, bytes: 10 }, admit, ({ name }) => !late.has(name));
+    for (const name of 'abcd') window.enter(new Sized(name));
+    window.leave(admitted[0]!);
+    window.leave(admitted[1]!);
+    expect(admitted.map(({ name }) => name).join('')).toBe('ac');
+    expect([window.inFlight, window.waiting]).toEqual([0, 0]);
+  });
+
   it('admits everything in order when admitting an entry settles it at once', () => {
     const names: string[] = [];
     const window: Window<Sized> = new Window({ messages: 1, bytes: 10 }, (entry) => {
