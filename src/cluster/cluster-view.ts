@@ -1,3 +1,4 @@
+import type { ResolvedClientOptions } from '../options.js';
 import type { Sought, Waiting } from './contract.js';
 import type { EventHub } from './events.js';
 import { type Existence, ExistenceCheck } from './existence.js';
@@ -14,8 +15,7 @@ export interface ClusterViewContext {
   readonly sightings: Sightings;
   readonly pool: Pool;
   readonly hub: EventHub;
-  /** Milliseconds after which what is missing counts as gone. */
-  readonly patience: number;
+  readonly options: Pick<ResolvedClientOptions, 'resubscribeTimeout' | 'logger'>;
   /** Aborted when the client closes. */
   readonly closed: AbortSignal;
 }
@@ -28,11 +28,12 @@ export class ClusterView {
 
   constructor(context: ClusterViewContext) {
     this.#context = context;
-    const { calls, sightings, hub, patience, closed } = context;
+    const { calls, sightings, hub, options, closed } = context;
     this.#cache = new MetadataCache((streams, groups) => calls.fetch(streams, groups), this.#belief(), hub);
     this.#check = new ExistenceCheck({
       sightings,
-      patience,
+      patience: options.resubscribeTimeout,
+      logger: options.logger,
       closed,
       poll: (streams, groups, heard, signal) => this.#poll(streams, groups, heard, signal),
       createdAt: (stream) => this.createdAt(stream),

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import type { Logger } from '../options.js';
 import { BRIEF } from './brief-question.js';
 import type { Waiting } from './contract.js';
 import type { MetadataAnswer } from './metadata-reader.js';
@@ -38,6 +39,7 @@ export interface ExistenceContext {
   testimony(brokerId: string): Parameters<Sightings['isCertain']>[2] | null;
   /** Milliseconds after which what is missing counts as gone, whoever says so. */
   readonly patience: number;
+  readonly logger: Logger;
   /** Aborted when the client closes. */
   readonly closed: AbortSignal;
 }
@@ -100,7 +102,10 @@ export class ExistenceCheck {
       if (found !== null) return found;
       if (unknown.length === 0) return 'unsure';
       if (this.#isMissedForLong(sought)) return this.#gone(sought);
-      if (!unknown.some((answer) => this.#counts(sought, createdAt, answer))) return 'unsure';
+      if (!unknown.some((answer) => this.#counts(sought, createdAt, answer))) {
+        this.#context.logger.debug({ sought }, 'unknown to brokers whose word does not count yet');
+        return 'unsure';
+      }
       if (look >= LOOKS) return this.#gone(sought);
       await sleep(BETWEEN_LOOKS, closed);
     }

@@ -42,8 +42,7 @@ export class Router implements Cluster {
     this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
     const sightings = new Sightings();
     this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
-    const { resubscribeTimeout: patience } = options;
-    this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool, patience });
+    this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool });
     this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 

@@ -4,6 +4,7 @@ import { ExistenceCheck, untilCertain } from '../../src/cluster/existence.js';
 import type { StreamInfo } from '../../src/cluster/metadata.js';
 import type { MetadataAnswer } from '../../src/cluster/metadata-reader.js';
 import { Sightings, type Sought, type Testimony } from '../../src/cluster/sightings.js';
+import { CLIENT_DEFAULTS } from '../../src/options.js';
 
 const CREATED = 1_700_000_000_000;
 
@@ -76,6 +77,7 @@ function setUp(...brokers: ScriptedBroker[]) {
   const check = new ExistenceCheck({
     sightings,
     patience: 30_000,
+    logger: CLIENT_DEFAULTS.logger,
     closed: closed.signal,
     createdAt: (stream) => cached.get(stream) ?? null,
     testimony: (id) => brokers.find((broker) => broker.id === id)?.testimony ?? null,

@@ -1,0 +1,186 @@
+import { type RecoveryPhase, TestBroker } from 'liftbridge-test-broker';
+import { describe, expect, it } from 'vitest';
+import { type Client, type ClientOptions, connect, type Subscription } from '../../src/index.js';
+import { closing } from '../support/closing.js';
+import { eventually } from '../support/eventually.js';
+import { StubServer } from '../support/stub-server.js';
+
+async function start(options: ClientOptions = {}): Promise<{ broker: TestBroker; client: Client; doubts: Doubts }> {
+  const broker = closing(await TestBroker.start({ cursorsPartitions: 2 }));
+  const doubts = new Doubts();
+  const client = closing(await connect(broker.addresses, { logger: doubts, ...options }));
+  await client.createStream('orders', 'orders', { partitions: 2 });
+  for (const partition of [0, 1]) await client.publish('orders', 'before', { partition });
+  return { broker, client, doubts };
+}
+
+/** The values of a subscription as they come, and how it ends. */
+function read(subscription: Subscription): { values: string[]; ended: Promise<unknown> } {
+  const values: string[] = [];
+  const ended = (async () => {
+    try {
+      for await (const message of subscription) values.push(message.text());
+      return 'ended';
+    } catch (error) {
+      return error;
+    }
+  })();
+  return { values, ended };
+}
+
+/** A logger that counts how often an "unknown" was not believed. */
+class Doubts {
+  count = 0;
+  readonly info = () => undefined;
+  readonly warn = () => undefined;
+  readonly error = () => undefined;
+  readonly debug = (_context: object, message: string): void => {
+    if (message.startsWith('unknown to brokers')) this.count++;
+  };
+
+  /** Resolves when that many more were not believed: all that ended too early has ended by then. */
+  async more(count: number): Promise<void> {
+    const until = this.count + count;
+    await eventually(`${count} doubts`, () => this.count >= until);
+  }
+}
+
+describe('a broker that restarts and knows nothing yet', () => {
+  it('ends no subscription: they go on once it has recovered', async () => {
+    const { broker, client, doubts } = await start();
+    const one = read(await client.subscribe('orders', { startAt: 'earliest' }));
+    const all = read(await client.subscribe('orders', { partition: 'all', startAt: 'earliest' }));
+    await eventually('what was there', () => one.values.length === 1 && all.values.length === 2);
+    await broker.stopBroker(0);
+    const recovery = await broker.startBroker(0, { hold: 'empty' });
+    await doubts.more(8);
+    await recovery.release('replay');
+    await recovery.release('not-leading');
+    await recovery.release();
+    for (const partition of [0, 1])
+      await eventually('a publish', () => client.publish('orders', 'after', { partition }).then(() => true));
+    await eventually('what came after', () => one.values.includes('after') && all.values.length >= 4);
+    await client.close();
+    expect([await one.ended, await all.ended]).toEqual(['ended', 'ended']);
+  });
+
+  it.each<[string, (client: Client) => Promise<unknown>]>([
+    ['subscribe', (client) => client.subscribe('orders')],
+    ["subscribe with partition 'all'", (client) => client.subscribe('orders', { partition: 'all' })],
+    ['subscribe to a stream never seen', (client) => client.subscribe('created-by-another-client')],
+    ['fetchMetadata of a stream', (client) => client.fetchMetadata({ streams: ['orders'] }).then(hasOrders)],
+    ['fetchMetadata', (client) => client.fetchMetadata().then(hasOrders)],
+    ['fetchPartitionMetadata', (client) => client.fetchPartitionMetadata('orders', 1)],
+    ['pauseStream', (client) => client.pauseStream('orders')],
+    ['setStreamReadonly', (client) => client.setStreamReadonly('orders')],
+    ['setCursor', (client) => client.setCursor('reader', 'orders', 0, 5n)],
+    ['fetchCursor', (client) => client.fetchCursor('reader', 'orders', 0)],
+  ])('is asked again by %s until it knows', async (_call, call) => {
+    const { broker, client, doubts } = await start({ requestTimeout: 30_000 });
+    const other = closing(await connect(broker.addresses));
+    await other.createStream('created-by-another-client', 'created-by-another-client');
+    await broker.stopBroker(0);
+    const recovery = await broker.startBroker(0, { hold: 'empty' });
+    await eventually('that the client is connected again', () => client.ping().then(() => true));
+    let phase: RecoveryPhase | null = null;
+    const done = call(client).finally(() => {
+      phase = recovery.phase;
+    });
+    done.catch(() => undefined);
+    await doubts.more(4);
+    expect(phase).toBeNull();
+    await recovery.release();
+    await done;
+    expect(phase).toBe('ready');
+  });
+});
+
+function hasOrders({ streams }: { streams: ReadonlyMap<string, unknown> }): void {
+  expect([...streams.keys()]).toContain('orders');
+}
+
+describe('an "unknown" that is certain', () => {
+  it('ends a subscription at once when the stream is deleted while the client is connected', async () => {
+    const { broker, client } = await start();
+    const reading = read(await client.subscribe('orders'));
+    const other = closing(await connect(broker.addresses));
+    await other.deleteStream('orders');
+    expect(await reading.ended).toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
+  });
+
+  it('ends it after resubscribeTimeout when no broker knows the stream again', async () => {
+    const { broker, client } = await start({ resubscribeTimeout: 1_500 });
+    const reading = read(await client.subscribe('orders'));
+    await broker.stopBroker(0);
+    await broker.startBroker(0, { hold: 'empty' });
+    expect(await reading.ended).toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
+  });
+
+  it('is believed of a name that no broker ever knew', async () => {
+    const { client } = await start();
+    await expect(client.subscribe('ordres')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'ordres' });
+    await expect(client.fetchPartitionMetadata('ordres', 0)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+    await expect(client.fetchPartitionMetadata('orders', 2)).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+    await expect(client.pauseStream('orders', { partitions: [2] })).rejects.toMatchObject({
+      code: 'NO_SUCH_PARTITION',
+    });
+    await expect(client.pauseStream('ordres')).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+  });
+
+  it('tells a client without cursors that there are none', async () => {
+    const broker = closing(await TestBroker.start());
+    const client = closing(await connect(broker.addresses));
+    await client.createStream('orders', 'orders');
+    await expect(client.setCursor('reader', 'orders', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });
+  });
+
+  it('is waited for until the timeout, and not longer', async () => {
+    const { broker, client } = await start();
+    await broker.stopBroker(0);
+    await broker.startBroker(0, { hold: 'empty' });
+    const late = { code: 'TIMEOUT', retryable: true };
+    await expect(client.subscribe('orders', { timeout: 400 })).rejects.toMatchObject(late);
+    await expect(client.subscribe('ordres', { timeout: 400 })).rejects.toMatchObject(late);
+    await expect(client.fetchPartitionMetadata('orders', 0, { timeout: 400 })).rejects.toMatchObject(late);
+    await expect(client.fetchCursor('reader', 'orders', 0, { timeout: 400 })).rejects.toMatchObject(late);
+    await expect(client.fetchMetadata({ streams: ['orders'], timeout: 400 })).rejects.toMatchObject(late);
+  });
+});
+
+describe('a list of brokers that lacks one', () => {
+  /** Two brokers; the leader of "orders" is the second. */
+  async function pair(): Promise<[StubServer, StubServer]> {
+    const both = [closing(await stub('one')), closing(await stub('two'))] as const;
+    for (const { server } of both) server.streams.set('orders', { partitions: [{ leader: 'two' }] });
+    return [both[0].server, both[1].server];
+  }
+
+  async function stub(id: string): Promise<{ server: StubServer; close(): Promise<void> }> {
+    const server = await StubServer.start(id);
+    server.on('fetchPartitionMetadata', () => ({ answer: { metadata: undefined } as never }));
+    return { server, close: () => server.stop() };
+  }
+
+  it('does not hide a leader that was advertised before', async () => {
+    const [one, two] = await pair();
+    one.brokers = [...one.brokers, ...two.brokers];
+    const client = closing(await connect(one.address));
+    one.brokers = one.brokers.slice(0, 1);
+    const { streams, brokers } = await client.fetchMetadata({ streams: ['orders'] });
+    expect([...brokers.keys()]).toEqual(['one']);
+    expect(streams.get('orders')?.partitions.get(0)?.leader?.id).toBe('two');
+    await client.fetchPartitionMetadata('orders', 0).catch(() => undefined);
+    expect(two.of('fetchPartitionMetadata')).toHaveLength(1);
+  });
+
+  it('does not hide a leader that another seed names', async () => {
+    const [one, two] = await pair();
+    const client = closing(await connect([one.address, two.address]));
+    for (let round = 0; round < 4; round++) {
+      const { streams } = await client.fetchMetadata({ streams: ['orders'] });
+      expect(streams.get('orders')?.partitions.get(0)?.leader?.id).toBe('two');
+    }
+    await client.fetchPartitionMetadata('orders', 0).catch(() => undefined);
+    expect(two.of('fetchPartitionMetadata').length).toBeGreaterThan(0);
+  });
+});
