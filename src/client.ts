@@ -270,7 +270,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, Math.max(0, deadline - monotonicNow()));
     });
-    await Promise.race([Promise.all([...this.#consumers].map((consumer) => consumer.close())), late]);
+    const timeout = Math.max(0, deadline - monotonicNow());
+    await Promise.race([Promise.all([...this.#consumers].map((consumer) => consumer.close({ timeout }))), late]);
     clearTimeout(timer);
   }
 

@@ -30,7 +30,7 @@ export {
   LiftbridgeError,
   UnexpectedError,
 } from './errors/root.js';
-export { attempt, errorFromStatus, type RpcStatus, statusMeaning } from './errors/status.js';
+export { attempt, errorFromStatus, meaningOf, type RpcStatus, statusMeaning } from './errors/status.js';
 export type { StatusMeaning } from './errors/status-rules.js';
 export {
   AmbiguousSubjectError,

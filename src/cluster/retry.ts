@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import { ConnectionError, NoSuchPartitionError, type Operation, statusMeaning } from '../errors.js';
+import { ConnectionError, NoSuchPartitionError, type Operation, type StatusMeaning, statusMeaning } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
 import type { EventHub } from './events.js';
@@ -12,9 +12,8 @@ export type Advice = 'fail' | 'retry' | 'refresh';
 /** Calls that store a message each time they are carried out. A join that was carried out refuses the second one. */
 const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['Publish', 'PublishToSubject', 'JoinConsumerGroup']);
 
-/** Refusals of a cluster without metadata leader, or of a broker without NATS, that certainly did nothing. */
-const NOTHING_DONE =
-  /no known metadata leader|no responders available|node is not the leader|outbound buffer limit exceeded|connection closed/;
+/** After these the same call succeeds later, here or at another broker. */
+const PASSING: ReadonlySet<StatusMeaning> = new Set(['unavailable', 'election', 'timeout', 'recovering']);
 
 /** Partitions may not be known to every broker a moment after a stream was created again: so often they are looked up. */
 const LOOKUPS_OF_PARTITION = 3;
@@ -28,7 +27,6 @@ export function isRepeatable(operation: Operation): boolean {
 export function isAmbiguous(operation: Operation, failure: unknown): boolean {
   if (!(failure instanceof RpcFailure) || !failure.sent) return false;
   const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
-  if (meaning === 'election') return !NOTHING_DONE.test(failure.details);
   return meaning === 'unavailable' || meaning === 'timeout';
 }
 
@@ -48,7 +46,7 @@ export function advise(operation: Operation, failure: unknown, attempt: number):
   if (failure.connection?.startsWith('tls-') === true || failure.connection === 'closed') return 'fail';
   const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
   if (meaning === 'not-leader' || meaning === 'not-found') return 'refresh';
-  if (meaning !== 'unavailable' && meaning !== 'election' && meaning !== 'timeout') return 'fail';
+  if (!PASSING.has(meaning)) return 'fail';
   return isRepeatable(operation) || !isAmbiguous(operation, failure) ? 'retry' : 'fail';
 }
 

@@ -4,9 +4,10 @@ import type { PartitionAssignment } from '../protocol/generated/api.js';
 import type { Announcements } from './announcements.js';
 import type { ConsumerContext } from './context.js';
 import { type GiveUp, giveUp } from './give-up.js';
-import { type HeldEvents, HeldPartition, isFatal } from './held-partition.js';
+import { type HeldEvents, HeldPartition } from './held-partition.js';
+import type { Membership } from './membership.js';
 import { backoff, pause } from './pauses.js';
-import { isFenced } from './poll-failure.js';
+import { isFatal, isFenced, seemsGone } from './poll-failure.js';
 import { type TakeOver, takeOver } from './take-over.js';
 
 /** Encoded bytes of all partitions together that may wait to be processed. */
@@ -16,11 +17,15 @@ const SMALLEST_SHARE = 64 * 1024;
 const LONGEST_RETRY = 2_000;
 /** Partitions that are lost within so many milliseconds are given up together. */
 const TOGETHER = 10;
+/** Losses of a partition under one epoch after which another process is taken to have the same consumer id. */
+const CONTESTED = 2;
 
 /** What the held partitions tell the consumer, and need of it. */
 export interface AssignmentEvents extends HeldEvents {
   /** The assignments may have changed: look at once. */
   hurry(): void;
+  /** Another process has the id of this member, and takes its partitions. */
+  replaced(held: HeldPartition): void;
 }
 
 /** Stream to partitions, both in order. */
@@ -35,7 +40,7 @@ export interface Change {
 /** The partitions that this member holds, brought into line with what the coordinator says. */
 export class Assignments {
   readonly #context: ConsumerContext;
-  readonly #membership: { readonly groupId: string; readonly consumerId: string };
+  readonly #membership: Pick<Membership, 'groupId' | 'consumerId' | 'term' | 'mayBeReplaced'>;
   readonly #announcements: Announcements;
   readonly #events: AssignmentEvents;
   readonly #takeOver: Omit<TakeOver, 'underWay' | 'welcome'>;
@@ -48,12 +53,14 @@ export class Assignments {
   #underWay: Promise<unknown>[] = [];
   #known = new Set<string>();
   #lost: HeldPartition[] = [];
+  /** How often a partition went to another subscriber under one epoch, by key. */
+  readonly #contested = new Map<string, { readonly epoch: bigint; readonly times: number }>();
   #lostTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(
     context: ConsumerContext,
-    membership: { readonly groupId: string; readonly consumerId: string },
+    membership: Pick<Membership, 'groupId' | 'consumerId' | 'term' | 'mayBeReplaced'>,
     announcements: Announcements,
     takeOver: Omit<TakeOver, 'underWay' | 'welcome'>,
     giveUp: GiveUp,
@@ -77,6 +84,11 @@ export class Assignments {
     return toMap([...this.#held].filter(([, { signal }]) => !signal.aborted).map(([key]) => key));
   }
 
+  /** The streams of the last assignment. */
+  get known(): ReadonlySet<string> {
+    return new Set([...this.#known].map((key) => parseKey(key)[0]));
+  }
+
   /** Resolves when every partition of the first assignment waits for nothing but other members. */
   async underWay(): Promise<void> {
     await Promise.all(this.#underWay);
@@ -92,7 +104,11 @@ export class Assignments {
     this.#release([...this.#held.values()].filter((held) => !wanted.has(keyOf(held.stream, held.partition))));
     for (const held of this.#held.values()) held.epoch = epoch;
     this.#underWay = [];
-    for (const key of wanted) if (!this.#held.has(key)) this.#take(key, epoch);
+    for (const key of wanted) {
+      if (this.#held.has(key)) continue;
+      const held = this.#take(key, epoch);
+      if (this.#isContested(key, epoch)) this.#events.replaced(held);
+    }
     const before = this.#known;
     this.#known = wanted;
     return {
@@ -105,9 +121,20 @@ export class Assignments {
   lost(held: HeldPartition): void {
     if (this.#held.get(keyOf(held.stream, held.partition)) !== held || held.signal.aborted) return;
     held.stop();
+    this.#contest(held);
     this.#lost.push(held);
     if (this.#lost.length === 1) this.#lostTimer = setTimeout(() => this.#releaseLost(), TOGETHER);
     this.#events.hurry();
+  }
+
+  /** Gives everything up after the member was expired: others may have had its partitions since. Returns what it had. */
+  expire(): PartitionMap {
+    this.#release([...this.#held.values()]);
+    clearTimeout(this.#lostTimer);
+    this.#lost.length = 0;
+    const before = toMap(this.#known);
+    this.#known = new Set();
+    return before;
   }
 
   /** Gives everything up, for good; `patience` in place of the usual one. Bounded, never rejects. */
@@ -115,6 +142,11 @@ export class Assignments {
     this.#closed = true;
     clearTimeout(this.#lostTimer);
     this.#release([...this.#held.values()], { ...this.#giveUp, patience, storeTimeout });
+    await this.released();
+  }
+
+  /** Resolves when everything that was given up before is released. */
+  async released(): Promise<void> {
     await Promise.all(this.#leaving.values());
   }
 
@@ -140,20 +172,39 @@ export class Assignments {
     const key = keyOf(held.stream, held.partition);
     this.#held.delete(key);
     this.#coming.delete(held);
-    const leaving = released.finally(() => {
+    // One that was waiting for an earlier release is released at once: the next one waits for both.
+    const earlier = this.#leaving.get(key);
+    const leaving = Promise.all([earlier, released]).then(() => {
       if (this.#leaving.get(key) === leaving) this.#leaving.delete(key);
     });
     this.#leaving.set(key, leaving);
   }
 
-  #take(key: string, epoch: bigint): void {
+  #contest({ stream, partition, epoch }: HeldPartition): void {
+    const key = keyOf(stream, partition);
+    const before = this.#contested.get(key);
+    this.#contested.set(key, { epoch, times: before?.epoch === epoch ? before.times + 1 : 1 });
+  }
+
+  /**
+   * Whether another process has the id of this member: under one epoch the coordinator gives a partition to one member,
+   * yet another subscriber takes it again and again.
+   */
+  #isContested(key: string, epoch: bigint): boolean {
+    const contested = this.#contested.get(key);
+    return this.#membership.mayBeReplaced && contested?.epoch === epoch && contested.times >= CONTESTED;
+  }
+
+  #take(key: string, epoch: bigint): HeldPartition {
     const [stream, partition] = parseKey(key);
-    const { groupId, consumerId } = this.#membership;
+    const { groupId, consumerId, term } = this.#membership;
     const member = { groupId, consumerId, groupEpoch: epoch };
-    const held = new HeldPartition(this.#context, stream, partition, member, () => this.#share, this.#events);
+    const share = (): number => this.#share;
+    const held = new HeldPartition(this.#context, stream, partition, member, term, share, this.#events);
     this.#held.set(key, held);
     this.#coming.add(held);
     this.#underWay.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
+    return held;
   }
 
   async #persist(held: HeldPartition, key: string, underWay: () => void): Promise<void> {
@@ -164,7 +215,7 @@ export class Assignments {
         return;
       } catch (error) {
         if (held.signal.aborted || this.#isHopeless(held, error)) return;
-        if (LiftbridgeError.is(error)) underWay();
+        if (LiftbridgeError.is(error)) held.trouble.note(error);
         const delay = backoff(attempt, undefined, LONGEST_RETRY);
         const { cluster } = this.#context;
         cluster.logger.debug(
@@ -179,8 +230,7 @@ export class Assignments {
 
   #isHopeless(held: HeldPartition, error: unknown): boolean {
     if (isFenced(error)) this.#events.hurry();
-    if (LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM'))
-      this.#events.gone(held, error);
+    if (seemsGone(error)) this.#events.gone(held, error);
     const hopeless =
       isFatal(error) || ['NO_OFFSET', 'CURSORS_DISABLED', 'HANDLER_FAILED'].some((code) => code === codeOf(error));
     if (hopeless) this.#events.failed(held, error);

@@ -1,23 +1,30 @@
+import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ConsumerContext } from './context.js';
 import type { HeldPartition } from './held-partition.js';
-import type { Membership } from './membership.js';
 import type { Ownership } from './ownership.js';
 
 const FIRST_RETRY = 1_000;
+
+/** What checkpoints need to know of the membership. */
+export interface Standing {
+  readonly groupId: string;
+  readonly isCurrent: boolean;
+  readonly term: number;
+}
 
 /** Keeps the positions of the group in cursors that go-liftbridge reads and writes, too: `__group:<id>`. */
 export class Checkpoints {
   /** The cursors that positions are kept in. */
   readonly cursorId: string;
   readonly #context: ConsumerContext;
-  readonly #membership: Membership;
+  readonly #membership: Standing;
   readonly #ownership: Ownership;
   readonly #storing = new Map<HeldPartition, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(context: ConsumerContext, membership: Membership, ownership: Ownership) {
+  constructor(context: ConsumerContext, membership: Standing, ownership: Ownership) {
     this.#context = context;
     this.#membership = membership;
     this.#ownership = ownership;
@@ -40,7 +47,7 @@ export class Checkpoints {
   async store(held: HeldPartition, timeout?: number): Promise<void> {
     // One after the other: a slow write must not overwrite a later one.
     while (this.#storing.has(held)) await this.#storing.get(held)!.catch(() => undefined);
-    if (held.unstored === null) return;
+    if (held.unstored === null && monotonicNow() >= held.verifyUntil) return;
     const storing = this.#store(held, timeout).finally(() => this.#storing.delete(held));
     this.#storing.set(held, storing);
     await storing;
@@ -80,11 +87,11 @@ export class Checkpoints {
   stop: () => void = () => undefined;
 
   async #store(held: HeldPartition, timeout: number | undefined): Promise<void> {
-    const offset = held.unstored;
-    if (offset === null) return;
+    const offset = held.unstored ?? held.stored;
     const { stream, partition } = held;
-    if (await this.#wasTaken(held, timeout)) return;
     try {
+      if (await this.#wasTaken(held, offset, timeout)) return;
+      if (held.unstored === null && !(await this.#wasSetBack(held, offset, timeout))) return;
       await this.#context.setCursor(this.cursorId, stream, partition, offset, { timeout });
       held.hasStored(offset);
     } catch (error) {
@@ -92,10 +99,24 @@ export class Checkpoints {
     }
   }
 
-  /** A member that was away for long may have been expired: what others have stored since must not be set back. */
-  async #wasTaken(held: HeldPartition, timeout: number | undefined): Promise<boolean> {
-    if (this.#membership.silence <= this.#membership.consumerTimeout) return false;
+  /** A checkpoint of an earlier owner that was cut off may arrive late. */
+  async #wasSetBack(
+    { stream, partition }: HeldPartition,
+    offset: bigint,
+    timeout: number | undefined,
+  ): Promise<boolean> {
+    return (await this.#context.fetchCursor(this.cursorId, stream, partition, { timeout })) < offset;
+  }
+
+  /**
+   * Whether others have had the partition since this member took it over: their position must not be set back. That is
+   * possible once the member may have been expired, also when it has joined again since. Members of other clients leave
+   * no mark, but a position.
+   */
+  async #wasTaken(held: HeldPartition, offset: bigint, timeout: number | undefined): Promise<boolean> {
+    if (this.#membership.isCurrent && held.term === this.#membership.term) return false;
     const mark = await this.#ownership.read(held.stream, held.partition, { timeout });
-    return this.#ownership.isOvertaken(mark, held.generation);
+    if (this.#ownership.isOvertaken(mark, held.generation)) return true;
+    return (await this.#context.fetchCursor(this.cursorId, held.stream, held.partition, { timeout })) > offset;
   }
 }

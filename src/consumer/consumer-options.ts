@@ -70,6 +70,15 @@ export interface ConsumeOptions extends CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `consumer.close`. */
+export interface ConsumerCloseOptions {
+  /**
+   * Milliseconds for the whole of it. Default: what the message in progress has, and 5_000 for storing positions and
+   * leaving the group.
+   */
+  readonly timeout?: number | undefined;
+}
+
 /** What a consumer does unless told otherwise. */
 export const CONSUMER_DEFAULTS = Object.freeze({
   autoCheckpoint: 5_000,

@@ -1,8 +1,9 @@
-import { ClosedError, ConsumerExistsError, InvalidArgumentError } from '../errors.js';
-import { CALL_SHAPE, type CallOptions, callback, checkOptions, checkValue } from '../options.js';
+import { ClosedError, ConsumerExistsError, InvalidArgumentError, LiftbridgeError } from '../errors.js';
+import { CALL_SHAPE, type CallOptions, callback, checkOptions, checkValue, milliseconds } from '../options.js';
 import type { Message } from '../protocol/received-message.js';
 import {
   type ConsumeOptions,
+  type ConsumerCloseOptions,
   type ConsumerOptions,
   checkConsume,
   type ResolvedConsumerOptions,
@@ -46,6 +47,7 @@ export class Consumer implements AsyncDisposable {
   #session: Session | null = null;
   #loop: MessageLoop | null = null;
   #running = false;
+  #ran: Promise<void> = Promise.resolve();
   #patience = LOOP_PATIENCE;
   #closed: Promise<void> | null = null;
   #forget: () => void = () => undefined;
@@ -62,7 +64,8 @@ export class Consumer implements AsyncDisposable {
    * Joins the group and resolves with its messages, for one loop, once the first partitions are being read. The loop ends
    * after `close`, and throws the typed error of what the consumer cannot go on with, or the reason of the signal; `break`
    * closes the consumer, and the message at hand is not processed then. Rejects with CONSUMER_EXISTS, NO_SUCH_STREAM,
-   * CURSORS_DISABLED, CLOSED. go-liftbridge: `Subscribe`.
+   * CURSORS_DISABLED, CLOSED, and with CONNECTION or PERMISSION_DENIED when its partitions can never be read.
+   * go-liftbridge: `Subscribe`.
    */
   async subscribe(streams: readonly string[], options: ConsumeOptions = {}): Promise<AsyncIterable<Message>> {
     checkConsume(streams, options);
@@ -84,14 +87,16 @@ export class Consumer implements AsyncDisposable {
     const resolved = resolveRunOptions(options);
     const { streams, signal, timeout } = options;
     signal?.throwIfAborted();
-    if (streams !== undefined) await this.subscribe(streams, { signal, timeout });
-    else this.#endWith(signal);
+    if (streams === undefined) this.#endWith(signal);
+    else if (!(await this.#subscribes(streams, { signal, timeout }))) return;
     const session = this.#session;
     if (session === null) throw this.#closed === null ? needStreams() : this.#closedError('run');
     if (this.#running) throw runsAlready();
     this.#running = true;
     this.#patience = this.#options.revokeTimeout;
-    await this.#run(session, handler, resolved);
+    const run = this.#run(session, handler, resolved);
+    this.#ran = run.catch(() => undefined);
+    await run;
   }
 
   /** Stores the group's position in every partition now. Rejects with a LiftbridgeError when one cannot be stored. go-liftbridge: `Checkpoint`. */
@@ -111,18 +116,31 @@ export class Consumer implements AsyncDisposable {
   }
 
   /**
-   * Waits for the message that is being processed - of a loop up to a second, of `run` up to `revokeTimeout` - then
-   * checkpoints and leaves the group. Never rejects: what goes wrong is reported as 'asyncError'. Idempotent.
-   * go-liftbridge: `Close`.
+   * Waits for the message in progress - of a loop up to a second, of `run` up to `revokeTimeout` - then stores positions
+   * and leaves the group. Never takes longer than `timeout` and never rejects: failures are reported as 'asyncError'. A
+   * later call waits for the first one. go-liftbridge: `Close`.
    */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+  async close(options: ConsumerCloseOptions = {}): Promise<void> {
+    checkOptions<ConsumerCloseOptions>('consumer.close', options, { timeout: milliseconds(0) });
+    await this.#end(options.timeout);
+    await this.#ran;
   }
 
   /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** False when the consumer was closed meanwhile. */
+  async #subscribes(streams: readonly string[], options: ConsumeOptions): Promise<boolean> {
+    const wasOpen = this.#closed === null;
+    try {
+      await this.subscribe(streams, options);
+      return true;
+    } catch (error) {
+      if (wasOpen && this.#closed !== null && LiftbridgeError.is(error, 'CLOSED')) return false;
+      throw error;
+    }
   }
 
   async #start(streams: readonly string[], { signal, timeout }: ConsumeOptions): Promise<Session> {
@@ -134,7 +152,7 @@ export class Consumer implements AsyncDisposable {
       groupId: this.groupId,
       options: this.#options,
       streams: [...new Set(streams)],
-      failed: () => void this.close(),
+      failed: () => void this.#end(),
     };
     this.#context.started(this);
     this.#starting = Session.start(plan, AbortSignal.any(sources), timeout ?? this.#context.requestTimeout);
@@ -152,10 +170,10 @@ export class Consumer implements AsyncDisposable {
   async #run(session: Session, handler: MessageHandler, options: ReturnType<typeof resolveRunOptions>): Promise<void> {
     const { cluster, publisher } = this.#context;
     const { groupId } = this;
-    const { intake } = session;
-    const context = { groupId, cluster, publisher, intake, fail: (error: unknown) => session.fail(error) };
-    await new MessageRunner(context, handler, options).run();
-    await this.close();
+    const { intake, stopped } = session;
+    const fail = (error: unknown): void => session.fail(error);
+    await new MessageRunner({ groupId, cluster, publisher, intake, stopped, fail }, handler, options).run();
+    await this.#end();
     if (intake.over !== null && intake.over !== 'clean') throw intake.over.error;
   }
 
@@ -174,11 +192,16 @@ export class Consumer implements AsyncDisposable {
     };
   }
 
-  async #close(): Promise<void> {
+  #end(timeout?: number): Promise<void> {
+    this.#closed ??= this.#close(timeout);
+    return this.#closed;
+  }
+
+  async #close(timeout: number | undefined): Promise<void> {
     this.#closing.abort(this.#closedError('subscribe'));
     this.#forget();
     const session = this.#session ?? (await this.#starting?.catch(() => null)) ?? null;
-    await session?.stop(this.#patience);
+    await session?.stop(this.#patience, timeout);
     this.#context.ended(this);
   }
 

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/contract.js';
 import { cursorPartition } from '../cluster/cursors.js';
-import { LiftbridgeError } from '../errors.js';
+import { untilCertain } from '../cluster/existence.js';
+import { CursorsDisabledError, LiftbridgeError, TimeoutError } from '../errors.js';
 import type { HeldPartition } from './held-partition.js';
 import { backoff, pause } from './pauses.js';
 
@@ -8,6 +9,23 @@ const CURSORS = '__cursors';
 /** Looks before cursors are read as they are. */
 const LOOKS = 12;
 const LONGEST_PAUSE = 200;
+
+/** Without cursors a group has no positions. A cluster that has just started may not have created the stream yet. */
+export async function requireCursors(cluster: Cluster, signal: AbortSignal, timeout: number): Promise<void> {
+  if (cluster.partitionCount(CURSORS) > 0) return;
+  const existence = await untilCertain(cluster, { stream: CURSORS }, { signal, timeout });
+  if (existence !== 'gone' && cluster.partitionCount(CURSORS) > 0) return;
+  const context = { operation: 'consumer.subscribe' };
+  if (existence === 'unsure')
+    throw new TimeoutError(
+      `consumer.subscribe failed: within ${timeout} ms no broker said whether the server keeps cursors.`,
+      context,
+    );
+  throw new CursorsDisabledError(
+    'consumer.subscribe failed: the server keeps no cursors, and so no positions of consumer groups. Set cursors.stream.partitions above 0 on the server.',
+    context,
+  );
+}
 
 /**
  * Waits until the brokers that keep these cursors show everything that was stored in them. A broker that has just taken

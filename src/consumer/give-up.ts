@@ -17,7 +17,7 @@ export interface GiveUp {
   readonly onRevoked: PartitionsCallback | undefined;
   /** Milliseconds for messages that are being processed and for `onRevoked`, together. */
   readonly patience: number;
-  /** Milliseconds for storing what was processed. */
+  /** Milliseconds for storing what was processed and saying so, together. */
   readonly storeTimeout: number;
   /** Told of what went wrong on the way. */
   readonly report: (error: unknown) => void;
@@ -31,7 +31,7 @@ export async function giveUp(stream: string, partitions: readonly HeldPartition[
   for (const held of partitions) held.stop();
   let saying: Promise<unknown> = Promise.resolve();
   const slow = setTimeout(() => {
-    saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps)));
+    saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps, deps.storeTimeout)));
   }, SAY_RELEASING);
   const ends = monotonicNow() + deps.patience;
   await within(ends - monotonicNow(), Promise.all(partitions.map((held) => held.idle())));
@@ -39,7 +39,8 @@ export async function giveUp(stream: string, partitions: readonly HeldPartition[
   await announce(stream, partitions, ends, deps);
   clearTimeout(slow);
   await saying;
-  await Promise.all(partitions.map((held) => finish(held, deps)));
+  const storeEnds = monotonicNow() + deps.storeTimeout;
+  await Promise.all(partitions.map((held) => finish(held, deps, storeEnds)));
 }
 
 async function announce(
@@ -57,23 +58,29 @@ async function announce(
   await within(ends - monotonicNow(), called);
 }
 
-async function finish(held: HeldPartition, deps: GiveUp): Promise<void> {
+async function finish(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
   // Nothing of it was processed, and its mark is for whoever has it now.
   if (held.generation === 0n || (held.lost && held.position === null)) return;
+  const left = (): number => Math.max(1, ends - monotonicNow());
   try {
     const { stream, partition } = held;
-    const mark = await deps.ownership.read(stream, partition, { timeout: deps.storeTimeout });
+    const mark = await deps.ownership.read(stream, partition, { timeout: left() });
     // Another member has waited for long enough and goes on by itself: its position is not to be set back.
     if (deps.ownership.isOvertaken(mark, held.generation)) return;
-    await deps.checkpoints.store(held, deps.storeTimeout);
-    await say(held, 'released', deps);
+    await deps.checkpoints.store(held, left());
+    await say(held, 'released', deps, left());
   } catch (error) {
     deps.report(error);
   }
 }
 
-async function say(held: HeldPartition, state: 'releasing' | 'released', deps: GiveUp): Promise<void> {
+async function say(
+  held: HeldPartition,
+  state: 'releasing' | 'released',
+  { ownership }: GiveUp,
+  timeout: number,
+): Promise<void> {
   if (held.position === null && state === 'releasing') return;
-  const mark = { generation: held.generation, owner: deps.ownership.self, state };
-  await deps.ownership.write(held.stream, held.partition, mark, { timeout: deps.storeTimeout });
+  const mark = { generation: held.generation, owner: ownership.self, state };
+  await ownership.write(held.stream, held.partition, mark, { timeout });
 }

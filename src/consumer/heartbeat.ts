@@ -2,7 +2,7 @@ import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Logger } from '../options.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../protocol/generated/api.js';
-import type { Membership } from './membership.js';
+import type { Joined, Membership } from './membership.js';
 import { backoff, pause } from './pauses.js';
 import { pollFailure } from './poll-failure.js';
 
@@ -10,16 +10,29 @@ const SHORTEST_CALL = 500;
 const REPORT_EVERY = 1_000;
 /** From so many failures in a row, word of an earlier epoch is taken for a group that was made anew. */
 const PATIENCE = 3;
+/** Milliseconds that the first look for the epoch has: a broker that misses a peer answers only at the end of its time. */
+const SHORTEST_LOOK = 1_000;
+/** Milliseconds after which a coordinator that denies a member is believed against the rest of the cluster. */
+const DENIED_FOR = 15_000;
 /** Pause between polls while the end of a subscription may be hidden behind messages that nobody takes. */
 const STALLED_PAUSE = 400;
 
 /** What a heartbeat tells its consumer. */
 export interface HeartbeatEvents {
-  assigned(answer: FetchConsumerGroupAssignmentsResponse): void;
+  /**
+   * What the coordinator assigns; `recovered` for the first answer after it was away or denied this member. False when
+   * the group has lost what this member subscribed to: it has to leave and to join again.
+   */
+  assigned(answer: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean;
+  /** The member certainly is one still, although the coordinator does not answer. */
+  current(): void;
   /** Whether a broker was told to stop sending: it cannot tell then that a partition went to another member. */
   isStalled(): boolean;
-  /** The coordinator took this member out: joins again. Rejects when that is for ever impossible. */
-  expired(): Promise<void>;
+  /**
+   * The coordinator does not know this member: joins again, after leaving where `leaveFirst`. Returns `member` where the
+   * cluster still counts it as one. Rejects when joining is impossible for good.
+   */
+  denied(leaveFirst: boolean): Promise<Joined>;
   /** It cannot go on. */
   failed(error: unknown): void;
 }
@@ -37,6 +50,9 @@ export class Heartbeat {
   #confirmations: (() => void)[] = [];
   #reported = 0;
   #failures = 0;
+  #deniedSince: number | null = null;
+  /** Whether the coordinator was away, or denied this member, since its last answer. */
+  #away = false;
   #done: Promise<void> = Promise.resolve();
 
   /** Milliseconds: `interval` between polls, `timeout` for one call. */
@@ -88,10 +104,17 @@ export class Heartbeat {
       try {
         const answer = await this.#membership.poll(this.#bounds);
         if (this.#signal.aborted) return;
+        const recovered = this.#away;
         this.#failures = 0;
-        this.#events.assigned(answer);
-        for (const confirm of waiting.splice(0)) confirm();
-        await this.#rest();
+        this.#deniedSince = null;
+        this.#away = false;
+        if (this.#events.assigned(answer, recovered)) {
+          for (const confirm of waiting.splice(0)) confirm();
+          await this.#rest();
+          continue;
+        }
+        this.#confirmations.unshift(...waiting.splice(0));
+        if (!(await this.#succeeds(() => this.#events.denied(true)))) return;
       } catch (error) {
         this.#confirmations.unshift(...waiting);
         if (this.#signal.aborted) return;
@@ -106,8 +129,13 @@ export class Heartbeat {
       { error, group: this.#membership.groupId },
       'polling the assignments of a consumer group failed',
     );
+    return await this.#succeeds(() => this.#remedy(error));
+  }
+
+  /** False when the work has failed for good: the consumer ends with that. */
+  async #succeeds(work: () => Promise<unknown>): Promise<boolean> {
     try {
-      await this.#remedy(error);
+      await work();
       return true;
     } catch (fatal) {
       if (!this.#signal.aborted) this.#events.failed(fatal);
@@ -116,14 +144,13 @@ export class Heartbeat {
   }
 
   async #remedy(error: unknown): Promise<void> {
-    switch (pollFailure(error)) {
+    const failure = pollFailure(error);
+    this.#away ||= failure === 'denied' || failure === 'unreachable';
+    switch (failure) {
       case 'fatal':
         throw error;
-      case 'not-member':
-      case 'no-group':
-        await this.#events.expired();
-        // A broker that has just begun to coordinate the group may not know of it yet.
-        if (this.#failures > 1) await pause(backoff(this.#failures), this.#signal);
+      case 'denied':
+        await this.#joinAgain();
         return;
       case 'stale-epoch':
         await this.#look('coordinator');
@@ -134,16 +161,35 @@ export class Heartbeat {
     }
   }
 
+  /**
+   * A coordinator that has just been restarted, or that has not applied the join yet, denies a member that the cluster
+   * has: only the metadata leader can tell an expired one from that.
+   */
+  async #joinAgain(): Promise<void> {
+    const now = monotonicNow();
+    this.#deniedSince ??= now;
+    if (this.#membership.isSettling) await pause(backoff(this.#failures), this.#signal);
+    else if ((await this.#events.denied(now - this.#deniedSince > DENIED_FOR)) === 'member') await this.#look('anyone');
+    else {
+      this.#deniedSince = null;
+      this.#failures = 0;
+      this.#away = false;
+    }
+  }
+
   async #look(from: 'coordinator' | 'anyone'): Promise<void> {
+    const { signal, timeout } = this.#bounds;
+    const bounds = { signal, timeout: Math.min(timeout, SHORTEST_LOOK * this.#failures) };
     try {
-      if (await this.#membership.locate(from, this.#failures >= PATIENCE, this.#bounds)) return;
+      if (await this.#membership.locate(from, this.#failures >= PATIENCE, bounds)) return;
+      if (this.#membership.isCurrent) this.#events.current();
     } catch (error) {
       this.#logger.debug({ error, group: this.#membership.groupId }, 'looking for the coordinator of a group failed');
     }
     await pause(backoff(this.#failures), this.#signal);
   }
 
-  /** In the background: who wonders where the coordinator is looks on meanwhile. */
+  /** In the background: the search for the coordinator goes on meanwhile. */
   #report(): void {
     if (this.#membership.silence < this.#membership.coordinatorTimeout) return;
     if (monotonicNow() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;

@@ -6,7 +6,8 @@ import type { Start } from '../subscribe/positions.js';
 import type { ConsumerContext } from './context.js';
 import { MessageBuffer } from './message-buffer.js';
 import { backoff, pause } from './pauses.js';
-import { isFenced } from './poll-failure.js';
+import { isFatal, isFenced, seemsGone } from './poll-failure.js';
+import { Trouble } from './trouble.js';
 
 const FIRST_REOPEN = 50;
 const LONGEST_REOPEN = 2_000;
@@ -21,14 +22,8 @@ export interface HeldEvents {
   gone(held: HeldPartition, error: unknown): void;
   /** It can never be read. */
   failed(held: HeldPartition, error: unknown): void;
-}
-
-const GONE = ['STREAM_DELETED', 'NO_SUCH_PARTITION', 'NO_SUCH_STREAM'] as const;
-const FATAL = ['PERMISSION_DENIED', 'INVALID_ARGUMENT', 'CLOSED'] as const;
-
-/** Whether trying again can never help. */
-export function isFatal(error: unknown): boolean {
-  return FATAL.some((code) => LiftbridgeError.is(error, code));
+  /** It cannot be read for a long time; that is tried further. */
+  stuck(held: HeldPartition, error: unknown): void;
 }
 
 /**
@@ -42,6 +37,10 @@ export class HeldPartition {
   lost = false;
   /** Whether `onAssigned` was called for it. */
   announced = false;
+  /** Its last owner was taken for dead: until then, as of `monotonicNow()`, a late write of that may set the cursor back. */
+  verifyUntil = 0;
+  /** Why it is not being read. */
+  readonly trouble: Trouble;
   readonly #context: ConsumerContext;
   readonly #member: GroupMember;
   readonly #events: HeldEvents;
@@ -63,12 +62,15 @@ export class HeldPartition {
     readonly stream: string,
     readonly partition: number,
     member: GroupMember,
+    /** Term of the membership in which it was assigned. */
+    readonly term: number,
     bufferLimit: () => number,
     events: HeldEvents,
   ) {
     this.#context = context;
     this.#member = member;
     this.#events = events;
+    this.trouble = new Trouble(context.resubscribeTimeout, (error) => events.stuck(this, error));
     this.#buffer = new MessageBuffer(
       { pause: () => this.#reader?.pause(), resume: () => this.#reader?.resume() },
       bufferLimit,
@@ -96,6 +98,11 @@ export class HeldPartition {
     return this.#position - 1n;
   }
 
+  /** Offset that the group's cursor holds as far as this member knows; -1n for none. */
+  get stored(): bigint {
+    return this.#stored;
+  }
+
   /** The first offset that can be processed; null while only the broker can tell. */
   get begins(): bigint | null {
     return this.#buffer.firstOffset ?? this.#reader?.position ?? null;
@@ -117,6 +124,7 @@ export class HeldPartition {
     this.#reader?.cancel();
     this.#buffer.clear();
     await this.#open(start, resume);
+    this.trouble.clear();
     if (this.#reader?.over === true) void this.#reopen(null);
   }
 
@@ -227,7 +235,10 @@ export class HeldPartition {
         if (current(reader) && !this.#opening) void this.#reopen(null);
       },
       failed: (reader, error) => {
-        if (current(reader) && !this.#opening) void this.#reopen(error);
+        if (!current(reader) || this.#opening) return;
+        // A broken connection is mended by the reader, for all of its time.
+        if (LiftbridgeError.is(error, 'CONNECTION') && error.retryable) this.trouble.note(error, true);
+        void this.#reopen(error);
       },
     };
   }
@@ -243,7 +254,10 @@ export class HeldPartition {
     const opening = this.#openings;
     let error = failure;
     for (let attempt = 1; ; attempt++) {
-      if (error !== null && !this.#mayReopen(error)) return;
+      if (error !== null) {
+        if (!this.#mayReopen(error)) return;
+        this.trouble.note(error);
+      }
       const delay = error === null ? LONGEST_REOPEN / 2 : backoff(attempt, FIRST_REOPEN, LONGEST_REOPEN);
       if (error !== null) this.#context.cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
       await pause(delay, this.signal);
@@ -262,6 +276,7 @@ export class HeldPartition {
     const position = this.#reader?.position ?? this.#position ?? 0n;
     try {
       await this.#open({ at: 'offset', offset: position }, false);
+      this.trouble.clear();
       return null;
     } catch (error) {
       return error;
@@ -273,7 +288,7 @@ export class HeldPartition {
     if (isFenced(error)) this.#lost();
     else if (isFatal(error)) this.#events.failed(this, error);
     else {
-      if (GONE.some((code) => LiftbridgeError.is(error, code))) this.#events.gone(this, error);
+      if (seemsGone(error)) this.#events.gone(this, error);
       return true;
     }
     return false;

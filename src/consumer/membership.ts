@@ -1,6 +1,6 @@
-import { monotonicNow } from '../async/clock.js';
+import { monotonicNow, wallNow } from '../async/clock.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
-import { type ConnectionError, LiftbridgeError, type ServerError } from '../errors.js';
+import { type ConnectionError, LiftbridgeError, meaningOf } from '../errors.js';
 import {
   ConsumerGroupMetadata_Error,
   type FetchConsumerGroupAssignmentsResponse,
@@ -14,6 +14,11 @@ const BRIEF = ['__cursors'];
 /** Shortest time for one attempt at joining: its outcome is not known when it is cut short. */
 const SHORTEST_JOIN = 2_000;
 const RESCUE_LEAVE = 2_000;
+/** Milliseconds in which the coordinator applies a join that the metadata leader has answered. */
+const APPLIES_WITHIN = 1_000;
+
+/** The result of a join: `joined` by this call, or `member` before it, also as far as the cluster knows. */
+export type Joined = 'joined' | 'member';
 
 /** A member of a consumer group: what it knows of the group, and the calls that it makes for it. */
 export class Membership {
@@ -23,6 +28,11 @@ export class Membership {
   #consumerTimeout = 15_000;
   #coordinatorTimeout = 15_000;
   #lastContact = monotonicNow();
+  #lastProof = { at: monotonicNow(), wall: wallNow() };
+  #joinedAt = Number.NEGATIVE_INFINITY;
+  #term = 0;
+  #mayBeReplaced = false;
+  #replaced = false;
 
   constructor(
     cluster: Cluster,
@@ -35,6 +45,11 @@ export class Membership {
   /** Epoch of the group as far as this member knows. */
   get epoch(): bigint {
     return this.#epoch;
+  }
+
+  /** Counts the joins of this member: partitions that were taken over in an earlier term may have had other owners since. */
+  get term(): number {
+    return this.#term;
   }
 
   /** Milliseconds without a poll after which the coordinator takes a member out of the group. */
@@ -53,26 +68,52 @@ export class Membership {
   }
 
   /**
-   * Joins the group, again and again while the cluster elects a leader. Rejects with CONSUMER_EXISTS for an id that
-   * another member has, NO_SUCH_STREAM, or the last failure when the time is up.
+   * Whether the member cannot have been expired: its last proof of membership is not older than the group's timeout.
+   * Proof is an answered poll, or any broker that says that the group has not changed, since every expiry changes it. The
+   * monotonic clock may stand still while the machine sleeps, so the wall clock counts as well.
    */
-  async join(streams: readonly string[], { signal, timeout }: Required<Waiting>): Promise<void> {
+  get isCurrent(): boolean {
+    const { at, wall } = this.#lastProof;
+    return Math.max(monotonicNow() - at, wallNow() - wall) <= this.#consumerTimeout;
+  }
+
+  /** Whether the member may have been expired since it joined: another process may have joined under its id then. */
+  get mayBeReplaced(): boolean {
+    return this.#mayBeReplaced;
+  }
+
+  /** Whether the coordinator may not have applied the join yet. */
+  get isSettling(): boolean {
+    return monotonicNow() - this.#joinedAt < APPLIES_WITHIN;
+  }
+
+  /**
+   * Joins the group, again and again while the cluster elects a leader or recovers. A refusal because of this id means
+   * that this member is in the group still, once it has joined. Rejects with CONSUMER_EXISTS for an id that another
+   * member has, NO_SUCH_STREAM, or the last failure when the time is up.
+   */
+  async join(streams: readonly string[], { signal, timeout }: Required<Waiting>): Promise<Joined> {
     const deadline = monotonicNow() + timeout!;
-    let doubtful = false;
+    /** The last failure of an attempt that may have been carried out all the same. */
+    let doubt: unknown = null;
     for (let attempt = 1; ; attempt++) {
       try {
         this.#joined(await this.#tryJoin(streams, signal!, deadline, timeout!));
-        return;
+        return 'joined';
       } catch (error) {
-        const exists = LiftbridgeError.is(error, 'CONSUMER_EXISTS');
-        // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
-        if (exists && doubtful) await this.leave({ signal, timeout: RESCUE_LEAVE });
-        else if (!isTemporary(error) || monotonicNow() + backoff(attempt) >= deadline) {
-          if (doubtful || isDoubtful(error) || signal!.aborted)
-            void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
-          throw error;
+        const exists = meaningOf(error) === 'already-member';
+        if (exists && this.#term > 0) {
+          this.#mayBeReplaced = true;
+          return 'member';
         }
-        doubtful = !exists && (doubtful || isDoubtful(error));
+        if (isDoubtful(error)) doubt = error;
+        const passes = exists ? doubt !== null : isTemporary(error);
+        if (!passes || signal!.aborted || monotonicNow() + backoff(attempt) >= deadline) {
+          if (this.#term === 0 && (doubt !== null || signal!.aborted)) this.#abandon();
+          throw exists ? (doubt ?? error) : error;
+        }
+        // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
+        if (exists && (await this.#hasLeft(signal!))) doubt = null;
         this.#cluster.emit('retry', { operation: 'JoinConsumerGroup', attempt, delay: backoff(attempt), error });
         await pause(backoff(attempt), signal!);
         signal!.throwIfAborted();
@@ -80,8 +121,14 @@ export class Membership {
     }
   }
 
+  /** The membership belongs to another process that has the same id: `leave` must not end it. */
+  replaced(): void {
+    this.#replaced = true;
+  }
+
   /** Leaves the group; that it was no member any more is as good. */
   async leave(waiting: Waiting): Promise<void> {
+    if (this.#replaced) return;
     try {
       const { groupId, consumerId } = this;
       await this.#cluster.callAny('leaveConsumerGroup', { groupId, consumerId }, waiting);
@@ -95,25 +142,32 @@ export class Membership {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, epoch: this.#epoch };
     const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
+    if (!this.isCurrent) this.#mayBeReplaced = true;
     this.#lastContact = monotonicNow();
+    this.#lastProof = { at: this.#lastContact, wall: wallNow() };
     return answer;
   }
 
   /**
    * Looks for the coordinator and the epoch: at the coordinator itself, which knows its epoch for sure, or at any
-   * broker. Answers whether something has changed. What any broker says may be old and counts only when it is newer than
-   * what is known, unless `anything` is.
+   * broker. Returns whether something has changed. An epoch from before the join, or from any broker, may be old: it
+   * counts only when it is newer than what is known, unless `anything` is.
    */
   async locate(from: 'coordinator' | 'anyone', anything: boolean, waiting: Waiting): Promise<boolean> {
     const request = { streams: BRIEF, groups: [this.groupId] };
+    const asked = { at: monotonicNow(), wall: wallNow() };
     const { groupMetadata } =
       from === 'coordinator'
         ? await this.#cluster.callBroker('fetchMetadata', this.#coordinator, request, waiting)
         : await this.#cluster.callAny('fetchMetadata', request, waiting);
     const found = groupMetadata.find(({ groupId }) => groupId === this.groupId);
     if (found === undefined || found.error !== ConsumerGroupMetadata_Error.OK || found.coordinator === '') return false;
-    if (found.epoch === this.#epoch && found.coordinator === this.#coordinator) return false;
-    if (from === 'anyone' && !anything && found.epoch < this.#epoch) return false;
+    if (found.epoch === this.#epoch && found.coordinator === this.#coordinator) {
+      if (!this.isSettling) this.#lastProof = asked;
+      return false;
+    }
+    const mayLag = from === 'anyone' || this.isSettling;
+    if (mayLag && !anything && found.epoch < this.#epoch) return false;
     this.#epoch = found.epoch;
     this.#coordinator = found.coordinator;
     return true;
@@ -141,32 +195,45 @@ export class Membership {
     );
   }
 
+  /** Leaves before another join; false when that has to be tried again. */
+  async #hasLeft(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.leave({ signal, timeout: RESCUE_LEAVE });
+      return true;
+    } catch (error) {
+      if (!isTemporary(error)) throw error;
+      return false;
+    }
+  }
+
+  #abandon(): void {
+    void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
+  }
+
   #joined(answer: JoinConsumerGroupResponse): void {
     this.#coordinator = answer.coordinator;
     this.#epoch = answer.epoch;
     this.#consumerTimeout = Number(answer.consumerTimeout / NANOSECONDS);
     this.#coordinatorTimeout = Number(answer.coordinatorTimeout / NANOSECONDS);
-    this.#lastContact = monotonicNow();
+    this.#joinedAt = monotonicNow();
+    this.#lastContact = this.#joinedAt;
+    this.#mayBeReplaced = false;
+    this.#term++;
   }
 }
 
-/** Two members made the group at the same time: the second one can join it now. */
-function isRace(error: LiftbridgeError): boolean {
-  const { cause } = error as { cause?: { details?: unknown } };
-  return error.code === 'CONSUMER_EXISTS' && String(cause?.details).includes('group already exists');
-}
-
 function isTemporary(error: unknown): boolean {
-  return LiftbridgeError.is(error) && (error.retryable || isRace(error));
+  return LiftbridgeError.is(error) && error.retryable;
 }
 
 /** Whether the call may have been carried out although it failed. */
 function isDoubtful(error: unknown): boolean {
   if (!LiftbridgeError.is(error)) return false;
   if (error.code === 'CONNECTION') return (error as ConnectionError).outcome === 'unknown';
-  return error.code === 'TIMEOUT' || (error.code === 'SERVER' && error.retryable);
+  return error.code === 'TIMEOUT' || meaningOf(error) === 'unavailable';
 }
 
 function isGone(error: unknown): boolean {
-  return LiftbridgeError.is(error, 'SERVER') && /not a member|does not exist/.test((error as ServerError).text);
+  const meaning = meaningOf(error);
+  return meaning === 'not-member' || meaning === 'no-group';
 }

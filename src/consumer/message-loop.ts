@@ -64,7 +64,7 @@ export class MessageLoop implements AsyncIterable<Message> {
   }
 
   #begin(): Message | null {
-    if (this.#held !== null && (this.#run >= RUN || !this.#held.isReady || this.#intake.over !== null)) {
+    if (this.#held !== null && (this.#run >= RUN || !this.#held.isReady || !this.#intake.isOpen)) {
       this.#intake.offer(this.#held);
       this.#held = null;
     }

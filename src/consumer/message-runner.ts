@@ -14,6 +14,8 @@ export interface RunnerContext {
   readonly cluster: Cluster;
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly intake: Intake;
+  /** Resolves when the consumer has left its group. */
+  readonly stopped: Promise<void>;
   /** Ends the consumer. */
   readonly fail: (error: unknown) => void;
 }
@@ -23,6 +25,10 @@ export class MessageRunner {
   readonly #context: RunnerContext;
   readonly #handler: MessageHandler;
   readonly #options: ResolvedRunOptions;
+  /** Handlers that run. */
+  #busy = 0;
+  #wake: () => void = () => undefined;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(context: RunnerContext, handler: MessageHandler, options: ResolvedRunOptions) {
     this.#context = context;
@@ -30,19 +36,38 @@ export class MessageRunner {
     this.#options = options;
   }
 
-  /** Resolves when the consumer has ended and no handler runs any more. Never rejects: `intake.over` tells how. */
+  /**
+   * Resolves when the consumer has ended and no handler runs any more, or when it has left the group without them. Never
+   * rejects: `intake.over` tells how.
+   */
   async run(): Promise<void> {
-    const { intake } = this.#context;
-    const lanes = new Set<Promise<void>>();
+    const { intake, stopped } = this.#context;
+    void intake.ended.then(() => this.#wake());
     while (intake.over === null) {
-      const held = lanes.size < this.#options.concurrency ? intake.take() : null;
-      if (held !== null) {
-        const lane = this.#work(held).finally(() => lanes.delete(lane));
-        lanes.add(lane);
-      } else if (lanes.size < this.#options.concurrency) await Promise.race([intake.wait(), ...lanes]);
-      else await Promise.race(lanes);
+      const isFree = this.#busy < this.#options.concurrency;
+      const held = isFree ? intake.take() : null;
+      if (held === null) {
+        await this.#change(isFree);
+        continue;
+      }
+      this.#busy++;
+      void this.#work(held).finally(() => this.#isDone());
     }
-    await Promise.all(lanes);
+    if (this.#busy > 0) await Promise.race([new Promise<void>((resolve) => this.#whenIdle.push(resolve)), stopped]);
+  }
+
+  /** Resolves when a handler is done, the consumer has ended, or, where one more handler may run, there may be a message. */
+  #change(isFree: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      if (isFree) void this.#context.intake.wait().then(resolve);
+    });
+  }
+
+  #isDone(): void {
+    this.#busy--;
+    this.#wake();
+    if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** One message of the partition; then it is the turn of the others. */

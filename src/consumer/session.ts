@@ -1,17 +1,20 @@
 import { monotonicNow } from '../async/clock.js';
-import { CursorsDisabledError, LiftbridgeError } from '../errors.js';
-import type { FetchConsumerGroupAssignmentsResponse } from '../protocol/generated/api.js';
+import { ConsumerExistsError, LiftbridgeError } from '../errors.js';
+import type { FetchConsumerGroupAssignmentsResponse, PartitionAssignment } from '../protocol/generated/api.js';
 import { Announcements } from './announcements.js';
 import { Assignments, type PartitionMap } from './assignments.js';
 import { Checkpoints } from './checkpoints.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
+import { requireCursors } from './cursor-log.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldPartition } from './held-partition.js';
 import { Intake } from './intake.js';
-import { Membership } from './membership.js';
+import { type Joined, Membership } from './membership.js';
 import { Ownership } from './ownership.js';
-import { pause, unlessAborted, within } from './pauses.js';
+import { unlessAborted, within } from './pauses.js';
+import { isFatal } from './poll-failure.js';
+import { joinAgain } from './rejoin.js';
 import { StreamWatch } from './stream-watch.js';
 
 /** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
@@ -19,7 +22,10 @@ const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };
 /** Milliseconds that the calls of the last owner may take beside `revokeTimeout`. */
 const STORE_TIME = 5_000;
 const LEAVE_TIME = 3_000;
-const CURSORS = '__cursors';
+/** Milliseconds that closing may take beside the message that is being processed, for storing and leaving together. */
+const STOP_TIME = 5_000;
+/** Share of that for storing, and what is kept of a short time for it. */
+const STOP = { stores: 0.7, keeps: 1_500 };
 
 /** What a session is for. */
 export interface SessionPlan {
@@ -33,7 +39,9 @@ export interface SessionPlan {
 
 /** The time that a consumer is a member of its group, from joining to leaving: it puts the parts together. */
 export class Session {
-  readonly intake = new Intake();
+  readonly intake: Intake;
+  /** Resolves when `stop` is done. */
+  readonly stopped: Promise<void>;
   readonly #plan: SessionPlan;
   readonly #membership: Membership;
   readonly #checkpoints: Checkpoints;
@@ -43,12 +51,13 @@ export class Session {
   readonly #stopping = new AbortController();
   #epoch = -1n;
   #firstAnswer: () => void = () => undefined;
-  #stopped: Promise<void> | null = null;
+  #stop: Promise<void> | null = null;
+  #hasStopped!: () => void;
 
   /** Joins the group, and resolves when the first partitions are being read, as far as that depends on this member. */
   static async start(plan: SessionPlan, signal: AbortSignal, timeout: number): Promise<Session> {
     const deadline = monotonicNow() + timeout;
-    await requireCursors(plan.context, signal, timeout);
+    await requireCursors(plan.context.cluster, signal, timeout);
     const { context, groupId, options } = plan;
     const membership = new Membership(context.cluster, groupId, options.consumerId);
     await membership.join(plan.streams, { signal, timeout: Math.max(1, deadline - monotonicNow()) });
@@ -66,7 +75,16 @@ export class Session {
   private constructor(plan: SessionPlan, membership: Membership, interval: number) {
     const { context, groupId, options } = plan;
     this.#plan = plan;
+    this.stopped = new Promise((resolve) => {
+      this.#hasStopped = resolve;
+    });
     this.#membership = membership;
+    this.intake = new Intake({
+      get isCurrent() {
+        return membership.isCurrent;
+      },
+      renew: () => this.#heartbeat.hurry(),
+    });
     const ownership = new Ownership(context, groupId);
     const checkpoints = new Checkpoints(context, membership, ownership);
     this.#checkpoints = checkpoints;
@@ -103,12 +121,14 @@ export class Session {
       {
         ready: (held) => this.intake.offer(held),
         lost: (held) => this.#assignments.lost(held),
-        gone: (held, error) => {
-          if (LiftbridgeError.is(error, 'STREAM_DELETED')) this.#watch.gone(held.stream);
-          else this.#watch.look();
+        gone: ({ stream }, error) => {
+          const deletedBy = LiftbridgeError.is(error, 'STREAM_DELETED') ? error.broker : undefined;
+          this.#watch.look(stream, deletedBy);
         },
         failed: (_held, error) => this.fail(error),
+        stuck: (_held, error) => this.#report(error),
         hurry: () => this.#heartbeat.hurry(),
+        replaced: () => this.#replaced(),
       },
     );
   }
@@ -136,13 +156,13 @@ export class Session {
   }
 
   /**
-   * Ends it: gives every partition up, waiting so many milliseconds for what is being processed, and leaves the group.
-   * Bounded, never rejects: what goes wrong is reported as 'asyncError'.
+   * Ends it: gives every partition up, waiting `patience` milliseconds for what is being processed, and leaves the group.
+   * Takes no longer than `timeout`, never rejects: what goes wrong is reported as 'asyncError'.
    */
-  stop(patience: number): Promise<void> {
+  stop(patience: number, timeout = patience + STOP_TIME): Promise<void> {
     this.intake.end('clean');
-    this.#stopped ??= this.#stop(patience);
-    return this.#stopped;
+    this.#stop ??= this.#leave(patience, timeout).finally(this.#hasStopped);
+    return this.#stop;
   }
 
   async #begin(signal: AbortSignal, deadline: number): Promise<void> {
@@ -157,21 +177,28 @@ export class Session {
     try {
       await unlessAborted(within(deadline - monotonicNow(), begun), over);
     } catch {
-      // What it failed of is for the loop to throw.
-      if (this.intake.over !== null || !signal.aborted) return;
+      const { over } = this.intake;
+      // What else it fails of is for the loop to throw.
+      const failure = over !== null && over !== 'clean' && isFatal(over.error) ? over : null;
+      if (failure === null && (over !== null || !signal.aborted)) return;
       void this.stop(0);
-      throw signal.reason;
+      throw failure === null ? signal.reason : failure.error;
     }
+    for (const held of this.held) if (held.trouble.error !== null) this.#report(held.trouble.error);
   }
 
-  async #stop(patience: number): Promise<void> {
+  async #leave(patience: number, timeout: number): Promise<void> {
+    const ends = monotonicNow() + timeout;
+    const left = (): number => Math.max(1, ends - monotonicNow());
     this.#stopping.abort();
     this.#checkpoints.stop();
     this.#watch.stop();
     await this.#heartbeat.stop();
-    await this.#assignments.releaseAll(patience, STORE_TIME);
+    const waits = Math.min(patience, Math.max(left() / 2, left() - STOP.keeps));
+    const stores = Math.min(STOP_TIME, left() - waits) * STOP.stores;
+    await within(left(), this.#assignments.releaseAll(waits, stores));
     try {
-      await this.#membership.leave({ timeout: LEAVE_TIME });
+      await this.#membership.leave({ timeout: Math.min(LEAVE_TIME, left()) });
     } catch (error) {
       this.#report(error);
     }
@@ -180,77 +207,84 @@ export class Session {
   #newHeartbeat(interval: number): Heartbeat {
     const { cluster, requestTimeout } = this.#plan.context;
     const events = {
-      assigned: (answer: FetchConsumerGroupAssignmentsResponse) => this.#assigned(answer),
+      assigned: (answer: FetchConsumerGroupAssignmentsResponse, recovered: boolean) =>
+        this.#assigned(answer, recovered),
+      current: () => this.intake.renewed(),
       isStalled: () => [...this.held].some((held) => held.isStalled),
-      expired: () => this.#rejoin(),
+      denied: (leaveFirst: boolean) => this.#joinAgain(leaveFirst),
       failed: (error: unknown) => this.fail(error),
     };
     return new Heartbeat(this.#membership, interval, requestTimeout, events, cluster.logger);
   }
 
-  #assigned({ epoch, assignments }: FetchConsumerGroupAssignmentsResponse): void {
+  #assigned({ epoch, assignments }: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean {
+    if (recovered && epoch !== this.#epoch && this.#hasLostStream(assignments)) return false;
     const { assigned, revoked } = this.#assignments.reconcile(assignments, epoch);
     this.#firstAnswer();
-    if (epoch === this.#epoch && assigned.size === 0 && revoked.size === 0) return;
+    this.intake.renewed();
+    if (epoch === this.#epoch && assigned.size === 0 && revoked.size === 0) return true;
     this.#epoch = epoch;
-    if (assignments.length === 0) this.#watch.look();
+    if (assignments.length === 0) for (const stream of this.#watch.streams) this.#watch.look(stream);
     const { groupId, consumerId } = this.#membership;
-    this.#plan.context.cluster.emit('rebalance', {
-      groupId,
-      consumerId,
-      epoch,
-      assignments: this.map,
-      assigned,
-      revoked,
-    });
+    const change = { groupId, consumerId, epoch, assignments: this.map, assigned, revoked };
+    this.#plan.context.cluster.emit('rebalance', change);
+    return true;
   }
 
-  /** The partitions are kept meanwhile: what others were given, they take. */
-  async #rejoin(): Promise<void> {
+  /**
+   * A coordinator that was restarted may bring a group back without a stream that was ever deleted and created again,
+   * under a greater epoch. A member that then has nothing of a stream that it had a part of must leave and join again;
+   * where others were given all of it meanwhile, that does no harm.
+   */
+  #hasLostStream(assignments: readonly PartitionAssignment[]): boolean {
+    const given = new Set(assignments.map(({ stream }) => stream));
+    return [...this.#assignments.known].some((stream) => !given.has(stream) && this.#watch.streams.includes(stream));
+  }
+
+  /** Partitions are kept until the metadata leader has said that this member is not in the group any more. */
+  async #joinAgain(leaveFirst: boolean): Promise<Joined> {
     const { cluster, requestTimeout } = this.#plan.context;
-    const { groupId } = this.#membership;
-    cluster.logger.warn({ group: groupId }, 'the consumer was taken out of its group and joins again');
-    const signal = this.#stopping.signal;
-    for (;;) {
-      try {
-        await this.#membership.join(this.#watch.streams, { signal, timeout: requestTimeout });
-        this.#epoch = -1n; // A group that was made anew begins with an epoch that it has had before.
-        this.#heartbeat.interval = pollInterval(this.#plan.options, this.#membership.consumerTimeout);
-        return;
-      } catch (error) {
-        await this.#mayRejoin(error);
-      }
-      await pause(1_000, signal);
-      signal.throwIfAborted();
-    }
+    const deps = {
+      membership: this.#membership,
+      watch: this.#watch,
+      joinTimeout: requestTimeout,
+      leaveTimeout: LEAVE_TIME,
+      signal: this.#stopping.signal,
+      release: () => {
+        this.#expire();
+        return this.#assignments.released();
+      },
+    };
+    const joined = await joinAgain(deps, leaveFirst);
+    if (joined === 'member') return joined;
+    const { groupId, consumerTimeout } = this.#membership;
+    cluster.logger.warn({ group: groupId }, 'the consumer was not in its group and has joined again');
+    this.#expire();
+    this.#heartbeat.interval = pollInterval(this.#plan.options, consumerTimeout);
+    return joined;
   }
 
-  /** Throws the error when joining again is hopeless. */
-  async #mayRejoin(error: unknown): Promise<void> {
-    if (LiftbridgeError.is(error, 'NO_SUCH_STREAM')) {
-      const before = this.#watch.streams.length;
-      await this.#watch.check();
-      if (this.#watch.streams.length < before) return;
-    } else if (LiftbridgeError.is(error) && error.retryable) return;
-    throw error;
+  /** Others may have had the partitions meanwhile: they are given up, and taken over again where they are assigned. */
+  #expire(): void {
+    const { groupId, consumerId, epoch } = this.#membership;
+    const revoked = this.#assignments.expire();
+    this.#epoch = -1n; // A group that was created again begins with an epoch that it has had before.
+    if (revoked.size === 0) return;
+    const none: PartitionMap = new Map();
+    const change = { groupId, consumerId, epoch, assignments: none, assigned: none, revoked };
+    this.#plan.context.cluster.emit('rebalance', change);
+  }
+
+  #replaced(): void {
+    const { groupId, consumerId } = this.#membership;
+    this.#membership.replaced();
+    const text = `Consumer "${consumerId}" of group "${groupId}" ended: another process has joined with its id after it had expired. Give each member an id of its own.`;
+    this.fail(new ConsumerExistsError(text, { operation: 'consumer.subscribe' }));
   }
 
   #report(error: unknown): void {
     const { cluster } = this.#plan.context;
     cluster.logger.error({ error, group: this.#membership.groupId }, 'a consumer had a problem that nobody waits for');
     cluster.emit('asyncError', LiftbridgeError.from(error));
-  }
-}
-
-/** Without cursors a group has no positions. A cluster that has just started may not have made the stream yet. */
-async function requireCursors({ cluster }: ConsumerContext, signal: AbortSignal, timeout: number): Promise<void> {
-  for (let look = 1; cluster.partitionCount(CURSORS) === 0; look++) {
-    if (look > 5)
-      throw new CursorsDisabledError(
-        'consumer.subscribe failed: the server keeps no cursors, and so no positions of consumer groups. Set cursors.stream.partitions above 0 on the server.',
-        { operation: 'consumer.subscribe' },
-      );
-    if (look > 1) await pause(50, signal);
-    await cluster.refresh([CURSORS], { signal, timeout });
   }
 }

@@ -1,13 +1,12 @@
 import { clearInterval, setInterval } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
-import { LiftbridgeError, StreamDeletedError } from '../errors.js';
-import { pause } from './pauses.js';
+import { type Existence, untilCertain } from '../cluster/existence.js';
+import { StreamDeletedError } from '../errors.js';
 
 /** Milliseconds between two looks at whether the leaders are still the leaders. */
 const LOOK_EVERY = 15_000;
-/** A stream that so many looks in a row do not find is gone: one broker may lag behind the others. */
-const LOOKS = 5;
-const BETWEEN_LOOKS = 50;
+/** Milliseconds that a decision about a stream may take while something waits for it. */
+const DECIDES_WITHIN = 5_000;
 
 /** What the watch tells. */
 export interface WatchEvents {
@@ -26,13 +25,14 @@ export class StreamWatch {
   readonly #stopped = new AbortController();
   readonly #unlisten: () => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #streams: Set<string>;
-  #looking = false;
+  /** Creation times by name: a later stream of the same name is another one. */
+  readonly #streams: Map<string, number | null>;
+  readonly #looking = new Set<string>();
 
   constructor(cluster: Cluster, streams: readonly string[], events: WatchEvents) {
     this.#cluster = cluster;
     this.#events = events;
-    this.#streams = new Set(streams);
+    this.#streams = new Map(streams.map((stream) => [stream, cluster.createdAt(stream)]));
     this.#unlisten = cluster.on('leaderChange', ({ stream }) => {
       if (this.#streams.has(stream)) events.refreshed();
     });
@@ -42,11 +42,51 @@ export class StreamWatch {
 
   /** The streams that exist as far as it knows. */
   get streams(): string[] {
-    return [...this.#streams];
+    return [...this.#streams.keys()];
   }
 
-  /** Takes note of a stream that was deleted for sure; one that was created anew under its name is another. */
-  gone(stream: string): void {
+  /** Finds out in the background whether a stream is gone; `deletedBy`: the broker that says so. */
+  look(stream: string, deletedBy?: string): void {
+    if (this.#looking.has(stream) || !this.#streams.has(stream)) return;
+    this.#looking.add(stream);
+    const { signal } = this.#stopped;
+    untilCertain(this.#cluster, this.#sought(stream, deletedBy), { signal })
+      .then((existence) => this.#decided(stream, existence))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#looking.delete(stream));
+  }
+
+  /** Finds out which streams are left; what is not certain within 5 s counts as there. Never rejects. */
+  async check(): Promise<void> {
+    const bounds = { signal: this.#stopped.signal, timeout: DECIDES_WITHIN };
+    const decide = async (stream: string): Promise<void> => {
+      try {
+        this.#decided(stream, await this.#cluster.existence(this.#sought(stream), bounds));
+      } catch (error) {
+        this.#failed(error);
+      }
+    };
+    await Promise.all(this.streams.map(decide));
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    this.#unlisten();
+    clearInterval(this.#timer);
+  }
+
+  #sought(stream: string, deletedBy?: string): { stream: string; createdAt: number | null; deletedBy?: string } {
+    const createdAt = this.#streams.get(stream) ?? null;
+    return deletedBy === undefined ? { stream, createdAt } : { stream, createdAt, deletedBy };
+  }
+
+  #decided(stream: string, existence: Existence): void {
+    if (this.#stopped.signal.aborted) return;
+    if (existence === 'present') this.#events.refreshed();
+    if (existence === 'gone' || existence === 'replaced') this.#gone(stream);
+  }
+
+  #gone(stream: string): void {
     if (!this.#streams.delete(stream)) return;
     const left = this.#streams.size;
     const advice = left > 0 ? 'The consumer goes on with the others.' : 'It was the last one of the consumer.';
@@ -58,42 +98,17 @@ export class StreamWatch {
     else this.#events.failed(error);
   }
 
-  /** Finds out which streams are left, in the background. */
-  look(): void {
-    if (this.#looking || this.#stopped.signal.aborted) return;
-    this.#looking = true;
-    void this.check().finally(() => {
-      this.#looking = false;
-    });
-  }
-
-  /** Finds out which streams are left; never rejects. */
-  async check(): Promise<void> {
-    let missing = this.streams;
-    for (let look = 1; look <= LOOKS && missing.length > 0; look++) {
-      if (look > 1) await pause(BETWEEN_LOOKS, this.#stopped.signal);
-      if (this.#stopped.signal.aborted || !(await this.#refresh())) return;
-      missing = missing.filter((stream) => this.#cluster.partitionCount(stream) === 0);
-    }
-    if (this.#stopped.signal.aborted) return;
-    for (const stream of missing) this.gone(stream);
-  }
-
-  stop(): void {
-    this.#stopped.abort();
-    this.#unlisten();
-    clearInterval(this.#timer);
-  }
-
-  async #refresh(): Promise<boolean> {
+  async #refresh(): Promise<void> {
     try {
       await this.#cluster.refresh(this.streams, { signal: this.#stopped.signal });
       this.#events.refreshed();
-      return true;
     } catch (error) {
-      if (!this.#stopped.signal.aborted && LiftbridgeError.is(error))
-        this.#cluster.logger.debug({ error }, 'metadata refresh for a consumer failed');
-      return false;
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#cluster.logger.debug({ error }, 'looking for the streams of a consumer failed');
   }
 }

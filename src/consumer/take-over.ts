@@ -13,6 +13,9 @@ const LOOK_AGAIN = 100;
 /** Milliseconds to wait for a coordinator that is away. */
 const CONFIRMATION = 3_000;
 
+/** Milliseconds in which a checkpoint of an owner that was cut off may arrive at the broker after all. */
+const LATE_WRITES = 60_000;
+
 /** What taking a partition over needs. */
 export interface TakeOver {
   readonly cluster: Cluster;
@@ -51,6 +54,7 @@ export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<voi
   const position = sameMark(before, mark) ? opened : (await deps.checkpoints.fetch(held)) + 1n;
   if (position < opened) throw new Retake('its position was set back meanwhile');
   if (isFresh) await deps.checkpoints.begin(held, position);
+  if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITES;
   await hold(held, mark, deps);
   // A later owner that has not seen the mark was assigned the partition before now: that would have been told here.
   await unlessAborted(within(CONFIRMATION, deps.confirmed()), signal);

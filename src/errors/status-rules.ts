@@ -23,12 +23,18 @@ import {
  * What a status tells whoever decides how to go on:
  * - `unavailable`: another broker, or this one later, may serve the call
  * - `not-leader`: the broker does not lead the partition (or coordinate the group); metadata is out of date
- * - `election`: the cluster has no metadata leader at the moment, or the broker does not reach it
+ * - `election`: the cluster has no metadata leader at the moment, or the broker does not reach it; nothing was carried out
  * - `stop-reached`, `end-of-readonly`, `empty`, `empty-range`: a read has nothing (more) to deliver
  * - `overtaken`: retention removed what was about to be read; the read goes on behind it
  * - `no-time-index`: the broker cannot find an offset for a time at the moment
  * - `not-found`: the broker does not know the stream, the partition or the cursors, or not yet
  * - `timeout`: nobody knows what became of the call
+ * - `stale-epoch`: the group has changed; the coordinator knows its new epoch
+ * - `not-member`: the broker does not know the consumer as a member of the group
+ * - `already-member`: the group has a member with this id
+ * - `no-group`: the broker does not know the group, or does not know it yet
+ * - `fenced`: a later epoch of the group reads the partition
+ * - `recovering`: the broker has not caught up with the cluster; the call was not carried out and succeeds in a moment
  * - `final`: the same call would fail the same way
  */
 export type StatusMeaning =
@@ -43,6 +49,12 @@ export type StatusMeaning =
   | 'no-time-index'
   | 'not-found'
   | 'timeout'
+  | 'stale-epoch'
+  | 'not-member'
+  | 'already-member'
+  | 'no-group'
+  | 'fenced'
+  | 'recovering'
   | 'final';
 
 type Build = (message: string, details: ErrorDetails & { status: StatusName; text: string }) => LiftbridgeError;
@@ -74,6 +86,7 @@ const noLeader: Build = (message, details) => new ConnectionError(message, { ...
 const READS: readonly Operation[] = ['Subscribe', 'Subscription'];
 const LEADER_CALLS: readonly Operation[] = ['FetchPartitionMetadata', 'SetCursor', 'FetchCursor', 'Subscribe'];
 const GROUP_POLLS: readonly Operation[] = ['FetchConsumerGroupAssignments', 'ReportConsumerGroupCoordinator'];
+const GROUP_CALLS: readonly Operation[] = ['JoinConsumerGroup', 'LeaveConsumerGroup', ...GROUP_POLLS];
 
 /** What a broker says that has lost its connection to NATS. */
 export const WITHOUT_NATS = /nats: (?:outbound buffer limit exceeded|connection closed)/;
@@ -128,11 +141,19 @@ export const STATUS_RULES: readonly StatusRule[] = [
     advice: 'Make it smaller: gRPC takes 4 MiB, NATS and replication 1 MiB unless configured otherwise.',
   },
   {
-    status: 'INTERNAL',
-    text: /no known metadata leader|no responders available|leadership lost|raft operation timed out|node is not the leader/,
+    // A group is created with FAILED_PRECONDITION in the place of INTERNAL.
+    status: '*',
+    text: /no known metadata leader|no responders available|node is not the leader/,
     meaning: 'election',
     build: serverLater,
     advice: 'The cluster is electing a metadata leader: try again in a moment.',
+  },
+  {
+    status: '*',
+    text: /leadership lost|raft operation timed out/,
+    meaning: 'unavailable',
+    build: serverLater,
+    advice: 'The metadata leader has changed, and the call may have been carried out: try again in a moment.',
   },
   {
     status: 'INTERNAL',
@@ -165,14 +186,6 @@ export const STATUS_RULES: readonly StatusRule[] = [
     meaning: 'final',
     build: plain(EncryptionError),
     advice: 'Set LIFTBRIDGE_ENCRYPTION_KEY on the server, or create the stream without encryption.',
-  },
-  {
-    on: ['JoinConsumerGroup'],
-    status: 'FAILED_PRECONDITION',
-    text: /already a member|already exists/,
-    meaning: 'final',
-    build: plain(ConsumerExistsError),
-    advice: 'Use another consumerId, or wait until the earlier member has left or expired.',
   },
   {
     on: ['JoinConsumerGroup'],
@@ -350,7 +363,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
     on: ['Subscribe'],
     status: 'FAILED_PRECONDITION',
     text: /not currently assigned/,
-    meaning: 'final',
+    meaning: 'fenced',
     build: server,
     advice: 'Another member of the group holds the partition.',
   },
@@ -400,6 +413,56 @@ export const STATUS_RULES: readonly StatusRule[] = [
     meaning: 'not-leader',
     build: serverLater,
     advice: 'The coordinator of the group has changed: refresh metadata.',
+  },
+
+  // Consumer groups
+  {
+    on: ['JoinConsumerGroup'],
+    status: 'FAILED_PRECONDITION',
+    text: /already a member/,
+    meaning: 'already-member',
+    build: plain(ConsumerExistsError),
+    advice: 'Use another consumerId, or wait until the earlier member has left or expired.',
+  },
+  {
+    on: ['JoinConsumerGroup'],
+    status: 'FAILED_PRECONDITION',
+    text: /group already exists/,
+    meaning: 'recovering',
+    build: serverLater,
+    advice: 'Another member created the group at the same time: join again.',
+  },
+  {
+    on: GROUP_CALLS,
+    status: 'FAILED_PRECONDITION',
+    text: /epoch differs|generation mismatch/,
+    meaning: 'stale-epoch',
+    build: serverLater,
+    advice: 'The group has changed: ask its coordinator for the epoch.',
+  },
+  {
+    on: GROUP_CALLS,
+    status: 'FAILED_PRECONDITION',
+    text: /not a member/,
+    meaning: 'not-member',
+    build: server,
+    advice: 'The member has expired, or the broker has not applied its join yet.',
+  },
+  {
+    on: GROUP_CALLS,
+    status: '*',
+    text: /consumer group does not exist|No such consumer group/,
+    meaning: 'no-group',
+    build: serverLater,
+    advice: 'The last member has just left, or the broker is recovering: try again in a moment.',
+  },
+  {
+    on: GROUP_POLLS,
+    status: 'UNKNOWN',
+    text: /no timer/,
+    meaning: 'recovering',
+    build: serverLater,
+    advice: 'The coordinator is recovering: try again in a moment.',
   },
 
   // What is left

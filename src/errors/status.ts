@@ -23,6 +23,13 @@ export function statusMeaning(operation: Operation, status: RpcStatus): StatusMe
   return ruleFor(operation, status).meaning;
 }
 
+const meanings = new WeakMap<LiftbridgeError, StatusMeaning>();
+
+/** What the status behind an error means; undefined for an error that no status of a broker is behind. */
+export function meaningOf(error: unknown): StatusMeaning | undefined {
+  return meanings.get(error as LiftbridgeError);
+}
+
 /** The error for a status that an RPC ended with. `cause` defaults to the status itself. */
 export function errorFromStatus(
   operation: Operation,
@@ -32,7 +39,9 @@ export function errorFromStatus(
   const rule = ruleFor(operation, status);
   const name = statusName(status.code);
   const message = `${attempt(operation, context)} failed: ${status.details || 'no details'} (${name}). ${rule.advice}`;
-  return rule.build(message, { operation, cause: status, ...context, status: name, text: status.details });
+  const error = rule.build(message, { operation, cause: status, ...context, status: name, text: status.details });
+  meanings.set(error, rule.meaning);
+  return error;
 }
 
 /** "CreateStream of stream "orders", partition 1 at broker b": how messages begin. */

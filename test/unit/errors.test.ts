@@ -172,7 +172,7 @@ const STATUSES: readonly StatusCase[] = [
   ],
   ['Subscribe', 'NOT_FOUND', 'No such partition', 'NO_SUCH_PARTITION', 'not-found'],
   ['Subscribe', 'FAILED_PRECONDITION', 'Server not partition leader', 'CONNECTION', 'not-leader'],
-  ['Subscribe', 'FAILED_PRECONDITION', 'Consumer is not currently assigned this partition', 'SERVER', 'final'],
+  ['Subscribe', 'FAILED_PRECONDITION', 'Consumer is not currently assigned this partition', 'SERVER', 'fenced'],
   ['Subscribe', 'RESOURCE_EXHAUSTED', 'Stream is empty', 'READONLY_PARTITION', 'empty'],
   ['Subscribe', 'INVALID_ARGUMENT', 'Stop offset is before start offset: 1 < 2', 'INVALID_ARGUMENT', 'empty-range'],
   ['Subscription', 'RESOURCE_EXHAUSTED', 'Stop offset reached', 'READONLY_PARTITION', 'stop-reached'],
@@ -183,7 +183,10 @@ const STATUSES: readonly StatusCase[] = [
   ['Subscription', 'INTERNAL', 'commit log was closed', 'CONNECTION', 'unavailable'],
   ['Subscription', 'UNKNOWN', 'EOF', 'SERVER', 'stop-reached'],
   ['Subscription', 'UNKNOWN', 'failed to read message headers', 'SERVER', 'final'],
-  ['JoinConsumerGroup', 'FAILED_PRECONDITION', 'consumer is already a member', 'CONSUMER_EXISTS', 'final'],
+  ['JoinConsumerGroup', 'FAILED_PRECONDITION', 'consumer is already a member', 'CONSUMER_EXISTS', 'already-member'],
+  ['JoinConsumerGroup', 'FAILED_PRECONDITION', 'consumer group already exists', 'SERVER', 'recovering'],
+  ['JoinConsumerGroup', 'NOT_FOUND', 'consumer group does not exist', 'SERVER', 'no-group'],
+  ['JoinConsumerGroup', 'FAILED_PRECONDITION', 'leadership lost while committing log', 'SERVER', 'unavailable'],
   ['JoinConsumerGroup', 'FAILED_PRECONDITION', 'stream does not exist', 'NO_SUCH_STREAM', 'final'],
   [
     'FetchConsumerGroupAssignments',
@@ -192,7 +195,8 @@ const STATUSES: readonly StatusCase[] = [
     'SERVER',
     'not-leader',
   ],
-  ['LeaveConsumerGroup', 'NOT_FOUND', 'consumer group does not exist', 'SERVER', 'final'],
+  ['LeaveConsumerGroup', 'NOT_FOUND', 'consumer group does not exist', 'SERVER', 'no-group'],
+  ['FetchConsumerGroupAssignments', 'UNKNOWN', 'consumer not active for server (no timer)', 'SERVER', 'recovering'],
 ];
 
 describe('errorFromStatus', () => {

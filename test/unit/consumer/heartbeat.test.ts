@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Heartbeat, type HeartbeatEvents } from '../../../src/consumer/heartbeat.js';
 import { Membership } from '../../../src/consumer/membership.js';
 import { ConnectionError, errorFromStatus, PermissionDeniedError } from '../../../src/errors.js';
@@ -7,7 +7,19 @@ import { ConsumerGroupMetadata_Error } from '../../../src/protocol/generated/api
 import { deferred } from '../../support/deferred.js';
 import { FakeCluster } from './fake-cluster.js';
 
+const clock = vi.hoisted(() => ({ ahead: 0 }));
+vi.mock('../../../src/async/clock.js', () => ({
+  monotonicNow: () => performance.now() + clock.ahead,
+  wallNow: () => performance.now() + clock.ahead,
+}));
+beforeEach(() => {
+  clock.ahead = 0;
+});
+
 const POLL = 'fetchConsumerGroupAssignments';
+const POLL_NAME = 'FetchConsumerGroupAssignments';
+/** Milliseconds after which the coordinator has applied a join. */
+const APPLIED = 1_000;
 const refused = (text: string) => errorFromStatus('FetchConsumerGroupAssignments', { code: 9, details: text });
 const running: Heartbeat[] = [];
 
@@ -17,13 +29,14 @@ afterEach(async () => {
 
 /** A coordinator `b1` with some epoch, that answers polls until the test says otherwise. */
 async function member(coordinatorTimeout = 60_000) {
-  const state = { epoch: 0n, coordinator: 'b1', failure: null as Error | null, polled: [] as bigint[] };
+  const state = { epoch: 0n, coordinator: 'b1', failure: null as Error | null, asked: 0, polled: [] as bigint[] };
   const cluster = new FakeCluster(({ method, request, to }) => {
     const { epoch, coordinator } = state;
     const timeouts = { consumerTimeout: 60_000_000_000n, coordinatorTimeout: BigInt(coordinatorTimeout) * 1_000_000n };
     if (method === 'joinConsumerGroup') return { coordinator, epoch, ...timeouts };
     const known = { groupId: 'group', error: ConsumerGroupMetadata_Error.OK, coordinator, epoch };
     if (method !== POLL) return { groupMetadata: [known] };
+    state.asked++;
     if (state.failure !== null) throw state.failure;
     if (to !== coordinator) throw refused('broker is not the consumer group coordinator');
     if (request.epoch !== epoch) throw refused('client-provided group epoch differs from broker group epoch');
@@ -37,10 +50,11 @@ async function member(coordinatorTimeout = 60_000) {
 }
 
 function start(membership: Membership, interval: number, events: Partial<HeartbeatEvents> = {}): Heartbeat {
-  const silent = {
-    assigned: () => undefined,
+  const silent: HeartbeatEvents = {
+    assigned: () => true,
+    current: () => undefined,
     isStalled: () => false,
-    expired: async () => undefined,
+    denied: async () => 'joined',
     failed: () => undefined,
   };
   const heartbeat = new Heartbeat(
@@ -55,12 +69,26 @@ function start(membership: Membership, interval: number, events: Partial<Heartbe
   return heartbeat;
 }
 
+/** Lets polls succeed once some of them have failed. */
+async function recoversAfter(state: { asked: number; failure: Error | null }, polls: number): Promise<void> {
+  while (state.asked < polls) await sleep(1);
+  state.failure = null;
+}
+
+/** Settles the promise with the epoch of the first answer. */
+const told =
+  ({ resolve }: { resolve: (epoch: bigint) => void }): HeartbeatEvents['assigned'] =>
+  ({ epoch }) => {
+    resolve(epoch);
+    return true;
+  };
+
 describe('Heartbeat', () => {
   it('learns a new epoch from the coordinator and polls again at once', async () => {
     const { state, cluster, membership } = await member();
     state.epoch = 7n;
     const assigned = deferred<bigint>();
-    start(membership, 60_000, { assigned: ({ epoch }) => assigned.resolve(epoch) });
+    start(membership, 60_000, { assigned: told(assigned) });
     expect(await assigned.promise).toBe(7n);
     expect(cluster.calls.map(({ method, to }) => [method, to])).toEqual([
       [POLL, 'b1'],
@@ -74,7 +102,7 @@ describe('Heartbeat', () => {
     state.coordinator = 'b2';
     state.epoch = 2n;
     const assigned = deferred<bigint>();
-    start(membership, 60_000, { assigned: ({ epoch }) => assigned.resolve(epoch) });
+    start(membership, 60_000, { assigned: told(assigned) });
     expect(await assigned.promise).toBe(2n);
     expect(cluster.calls.map(({ method, to }) => [method, to])).toEqual([
       [POLL, 'b1'],
@@ -109,24 +137,98 @@ describe('Heartbeat', () => {
     expect(cluster.methods).not.toContain('reportConsumerGroupCoordinator');
   });
 
-  it.each(['consumer is not a member of the consumer group', 'consumer group does not exist'])(
-    'has the member join again after "%s"',
-    async (text) => {
-      const { state, membership } = await member();
-      state.failure = refused(text);
-      const assigned = deferred<bigint>();
-      let expired = 0;
-      start(membership, 60_000, {
-        assigned: ({ epoch }) => assigned.resolve(epoch),
-        expired: async () => {
-          expired++;
-          state.failure = null;
-        },
+  describe.each(['consumer is not a member of the consumer group', 'consumer group does not exist'])(
+    'whose coordinator says "%s"',
+    (text) => {
+      it('polls again without joining while the coordinator may not have applied the join yet', async () => {
+        const { state, membership } = await member();
+        state.failure = refused(text);
+        const assigned = deferred<bigint>();
+        const denied = vi.fn<HeartbeatEvents['denied']>(async () => 'joined');
+        const recovers = recoversAfter(state, 3);
+        start(membership, 60_000, { assigned: told(assigned), denied });
+        await recovers;
+        expect(await assigned.promise).toBe(0n);
+        expect(denied).not.toHaveBeenCalled();
       });
-      expect(await assigned.promise).toBe(0n);
-      expect(expired).toBe(1);
+
+      it('has the member join again', async () => {
+        const { state, membership } = await member();
+        clock.ahead = APPLIED;
+        state.failure = refused(text);
+        const assigned = deferred<bigint>();
+        const denied = vi.fn<HeartbeatEvents['denied']>(async () => {
+          state.failure = null;
+          return 'joined';
+        });
+        start(membership, 60_000, { assigned: told(assigned), denied });
+        expect(await assigned.promise).toBe(0n);
+        expect(denied.mock.calls).toEqual([[false]]);
+      });
+
+      it('goes on polling where the cluster counts it as a member still', async () => {
+        const { state, membership } = await member();
+        clock.ahead = APPLIED;
+        state.failure = refused(text);
+        const assigned = deferred<bigint>();
+        const failed = vi.fn();
+        let asked = 0;
+        const denied = async (): Promise<'member'> => {
+          if (++asked === 3) state.failure = null;
+          return 'member';
+        };
+        start(membership, 60_000, { assigned: told(assigned), denied, failed });
+        expect(await assigned.promise).toBe(0n);
+        expect(failed).not.toHaveBeenCalled();
+      });
+
+      it('has the member leave first when the coordinator insists against the rest of the cluster', async () => {
+        const { state, membership } = await member();
+        clock.ahead = APPLIED;
+        state.failure = refused(text);
+        const leaves = deferred<boolean>();
+        const denied = async (leaveFirst: boolean): Promise<'joined' | 'member'> => {
+          clock.ahead += 8_000;
+          if (!leaveFirst) return 'member';
+          leaves.resolve(true);
+          return 'joined';
+        };
+        start(membership, 60_000, { denied });
+        expect(await leaves.promise).toBe(true);
+      });
     },
   );
+
+  it('tells of the first answer after the coordinator was away, and leaves and joins again when it lacks a stream', async () => {
+    const { state, membership } = await member();
+    clock.ahead = APPLIED;
+    state.failure = errorFromStatus(POLL_NAME, { code: 2, details: 'consumer not active for server (no timer)' });
+    const answers: boolean[] = [];
+    const second = deferred<bigint>();
+    const denied = vi.fn<HeartbeatEvents['denied']>(async () => 'joined');
+    const recovers = recoversAfter(state, 2);
+    start(membership, 60_000, {
+      assigned: (_answer, recovered) => {
+        answers.push(recovered);
+        if (answers.length === 2) second.resolve(0n);
+        return answers.length > 1;
+      },
+      denied,
+    });
+    await recovers;
+    await second.promise;
+    expect(answers).toEqual([true, false]);
+    expect(denied.mock.calls).toEqual([[true]]);
+  });
+
+  it('tells that the member is current when any broker says that the group has not changed', async () => {
+    const { state, membership } = await member();
+    clock.ahead = APPLIED;
+    state.failure = new ConnectionError('no answer', { reason: 'refused' });
+    const current = deferred<boolean>();
+    start(membership, 60_000, { current: () => current.resolve(membership.isCurrent) });
+    expect(await current.promise).toBe(true);
+  });
 
   it('ends with what would fail for ever', async () => {
     const { state, membership } = await member();

@@ -74,13 +74,14 @@ describe('pollFailure', () => {
   it.each([
     [refused('client-provided group epoch differs from broker group epoch'), 'stale-epoch'],
     [refused('broker is not the consumer group coordinator'), 'not-coordinator'],
-    [refused('consumer is not a member of the consumer group'), 'not-member'],
-    [refused('consumer group does not exist', 5), 'no-group'],
+    [refused('consumer is not a member of the consumer group'), 'denied'],
+    [refused('consumer group does not exist', 5), 'denied'],
     [refused('consumer not active for server (no timer)', 2), 'unreachable'],
     [new ConnectionError('gone', { reason: 'lost' }), 'unreachable'],
     [new TimeoutError('late'), 'unreachable'],
     [refused('No groupId provided', 3), 'fatal'],
     [new ClosedError('closed'), 'fatal'],
+    [new ConnectionError('no certificate', { reason: 'tls-rejected' }), 'fatal'],
     [new Error('a defect'), 'fatal'],
   ])('takes %s for %s', (error, expected) => {
     expect(pollFailure(error)).toBe(expected);
