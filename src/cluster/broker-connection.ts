@@ -60,6 +60,8 @@ export class BrokerConnection implements Candidate, Witness {
   #channelConnections = 0;
   #failures = 0;
   #retryAt = 0;
+  /** Aborted when the broker answers again: the next attempt at a session need not wait any longer. */
+  #backingOff = new AbortController();
   #retired = false;
 
   constructor(address: Address, settings: ConnectionSettings) {
@@ -144,8 +146,11 @@ export class BrokerConnection implements Candidate, Witness {
 
   async #open(): Promise<DataSession> {
     const { options, closed } = this.#settings;
-    // The abort of this wait is the end of the client, which is asked for next.
-    if (this.backoff > 0) await sleep(this.backoff, closed).catch(() => undefined);
+    if (this.backoff > 0) {
+      this.#backingOff = new AbortController();
+      // Also the end of the client ends this wait; it is asked for next.
+      await sleep(this.backoff, AbortSignal.any([closed, this.#backingOff.signal])).catch(() => undefined);
+    }
     closed.throwIfAborted();
     if (this.#retired) throw this.#gone();
     const session = new DataSession({
@@ -208,6 +213,7 @@ export class BrokerConnection implements Candidate, Witness {
     this.#suspectUntil = 0;
     this.#failures = 0;
     this.#retryAt = 0;
+    this.#backingOff.abort();
     if (this.up === true || this.#retired) return;
     this.up = true;
     this.#settings.options.logger.info({ broker: this.id, address: this.address }, 'broker connected');
@@ -234,11 +240,14 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #failed(failure: RpcFailure): void {
-    const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
-    this.#failures++;
+    const now = monotonicNow();
+    // Calls that fail together, or before the next attempt makes sense, are one failure of the broker.
+    if (now >= this.#retryAt) {
+      this.#retryAt = now + Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
+      this.#failures++;
+    }
     this.hasFailed = true;
     this.connectedSince = null;
-    this.#retryAt = monotonicNow() + backoff;
     this.latency = null;
     if (this.#retired) return;
     const wasUp = this.up;
