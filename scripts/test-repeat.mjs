@@ -63,13 +63,15 @@ process.exit(flaky.length === 0 ? 0 : 1);
 async function failuresOf(specification) {
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications([specification], false);
   const errors = unhandledErrors.map((error) => describe('unhandled', error));
-  for (const module of testModules) {
+  // Vitest also tells of the files before.
+  const modules = testModules.filter(({ moduleId }) => moduleId === specification.moduleId);
+  for (const module of modules) {
     for (const error of module.errors()) errors.push(describe('file', error));
     for (const test of module.children.allTests('failed')) {
       for (const error of test.result().errors) errors.push(describe(test.fullName, error));
     }
   }
-  if (testModules.length === 0) errors.push('  no test ran');
+  if (modules.length === 0) errors.push('  no test ran');
   vitest.state.clearErrors();
   return errors;
 }

@@ -1,5 +1,5 @@
 import { TestBroker } from 'liftbridge-test-broker';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   type Ack,
   type AckTimeoutError,
@@ -10,6 +10,10 @@ import {
   partitionByKey,
 } from '../../src/index.js';
 import { deferred } from '../support/deferred.js';
+import { turns } from '../support/turns.js';
+
+// A wait for it is a hang.
+const HOUR = 3_600_000;
 
 let broker: TestBroker;
 let client: Client;
@@ -128,7 +132,9 @@ describe('publish', () => {
   it('names the streams that acknowledged it when its own did not', async () => {
     await client.createStream('jobs', 'worker-a', { group: 'workers' });
     await client.createStream('jobs', 'worker-b', { group: 'workers' });
-    const outcomes = await Promise.allSettled(numbers(20).map((n) => client.publish('worker-a', n, { timeout: 300 })));
+    const outcomes = await Promise.allSettled(
+      numbers(20).map((n) => client.publish('worker-a', n, { timeout: 2_000 })),
+    );
     const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
     expect(failures.length).toBe(values('worker-b').length);
     expect(failures.length).toBeGreaterThan(0);
@@ -145,7 +151,8 @@ describe('publish', () => {
     await expect(client.publish('orders', 'late', { timeout: 50 })).rejects.toMatchObject({ code: 'ACK_TIMEOUT' });
     await broker.clock.advance(300);
     broker.faults.delayAcks(0);
-    await expect(client.publish('orders', 'next')).resolves.toMatchObject({ offset: 2n });
+    const ack = await client.publish('orders', 'next');
+    expect(values('orders')[Number(ack?.offset)]).toBe('next');
   });
 
   it('rejects with the reason of the signal, with one listener however many share it', async () => {
@@ -156,22 +163,23 @@ describe('publish', () => {
     const warnings: Error[] = [];
     const note = (warning: Error) => warnings.push(warning);
     process.on('warning', note);
+    onTestFinished(() => void process.off('warning', note));
     const waiting = numbers(50).map((n) => client.publish('orders', n, { signal: controller.signal }));
     const outcomes = Promise.allSettled(waiting);
     controller.abort(reason);
     for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason });
     await expect(client.publish('orders', 'x', { signal: controller.signal })).rejects.toBe(reason);
-    process.off('warning', note);
     expect(warnings).toEqual([]);
   });
 
   it('refuses a correlation id that is in flight, and takes it again afterwards', async () => {
-    broker.faults.delayAcks(50);
+    broker.faults.delayAcks(HOUR);
     const first = client.publish('orders', 'a', { correlationId: 'id' });
     await expect(client.publish('orders', 'b', { correlationId: 'id' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
-    await broker.clock.advance(100);
+    await expect.poll(() => values('orders')).toEqual(['a']);
+    await broker.clock.advance(HOUR);
     expect((await first)?.correlationId).toBe('id');
     broker.faults.delayAcks(0);
     await expect(client.publish('orders', 'c', { correlationId: 'id' })).resolves.toMatchObject({ offset: 1n });
@@ -221,9 +229,9 @@ describe("publish with ackPolicy 'none'", () => {
     const end = broker.faults.silence();
     const large = Buffer.alloc(900 * 1024, 'x');
     const outcomes = Promise.allSettled(
-      numbers(60).map(() => client.publish('orders', large, { ackPolicy: 'none', timeout: 4_000 })),
+      numbers(60).map(() => client.publish('orders', large, { ackPolicy: 'none', timeout: HOUR })),
     );
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await turns();
     broker.faults.cutConnections();
     end();
     const failed = (await outcomes).filter((outcome) => outcome.status === 'rejected');
@@ -286,24 +294,24 @@ describe('maxInFlight', () => {
     await start(1, { maxInFlight: { messages: 10 } });
     await client.createStream('orders', 'orders');
     await client.publish('orders', 'warm');
-    broker.faults.delayAcks(10_000);
+    broker.faults.delayAcks(HOUR);
     const all = numbers(35).map((n) => client.publish('orders', n) as Promise<Ack>);
     await expect.poll(() => values('orders').length).toBe(11);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await turns();
     expect(values('orders').length).toBe(11);
     broker.faults.delayAcks(0);
-    await broker.clock.advance(10_000);
+    await broker.clock.advance(HOUR);
     expect((await Promise.all(all)).map(({ offset }) => Number(offset))).toEqual(numbers(35).map((n) => Number(n) + 1));
   });
 
   it('bounds bytes, too', async () => {
     await start(1, { maxInFlight: { bytes: 10_000 } });
     await client.createStream('orders', 'orders');
-    broker.faults.delayAcks(10_000);
+    broker.faults.delayAcks(HOUR);
     const all = Promise.all(numbers(8).map(() => client.publish('orders', Buffer.alloc(3_000, 'x'))));
     await expect.poll(() => values('orders').length).toBe(3);
     broker.faults.delayAcks(0);
-    await broker.clock.advance(10_000);
+    await broker.clock.advance(HOUR);
     await all;
     expect(values('orders').length).toBe(8);
   });
@@ -340,10 +348,9 @@ describe('flush and close', () => {
     client = await connect(broker.addresses, { maxInFlight: { messages: 5 } });
     await client.publish('orders', 'warm');
     broker.faults.dropAcks(1_000);
-    const all = Promise.allSettled(numbers(20).map((n) => client.publish('orders', n)));
-    const started = performance.now();
+    const all = Promise.allSettled(numbers(20).map((n) => client.publish('orders', n, { timeout: HOUR })));
+    await expect.poll(() => values('orders').length).toBe(6);
     await client.close({ timeout: 100 });
-    expect(performance.now() - started).toBeLessThan(1_500);
     const reasons = (await all).map((outcome) => (outcome as PromiseRejectedResult).reason as LiftbridgeError);
     expect(new Set(reasons.map(({ code }) => code))).toEqual(new Set(['CLOSED']));
     expect(reasons.filter(({ message }) => message.includes('nothing was stored'))).toHaveLength(15);

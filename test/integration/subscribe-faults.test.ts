@@ -1,6 +1,6 @@
 import { getEventListeners, once } from 'node:events';
 import { TestBroker } from 'liftbridge-test-broker';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { BrokerTarget } from '../../src/cluster/contract.js';
 import { Router } from '../../src/cluster/router.js';
 import { parseSeeds } from '../../src/cluster/seeds.js';
@@ -14,6 +14,9 @@ import {
 } from '../../src/index.js';
 import { resolveClientOptions } from '../../src/options.js';
 import { DataSession } from '../../src/transport/duplex.js';
+import { closing } from '../support/closing.js';
+import { eventually } from '../support/eventually.js';
+import { turns } from '../support/turns.js';
 
 let broker: TestBroker;
 let client: Client;
@@ -28,7 +31,7 @@ async function start(brokers: number, options: ClientOptions = {}): Promise<void
 }
 
 afterEach(async () => {
-  await Promise.all([client.close({ timeout: 100 }), writer.close({ timeout: 100 })]);
+  await Promise.all([client, writer].map((each) => each.close({ timeout: 100 })));
   await broker.close();
 });
 
@@ -101,8 +104,9 @@ describe('a subscription whose connection breaks', () => {
     await start(1);
     await publish(numbers(10));
     const reading = take(await client.subscribe('orders', { startAt: 'earliest' }), 25);
+    const noticed = once(client, 'disconnect');
     await broker.stopBroker(0);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await noticed;
     await broker.startBroker(0);
     await publish(numbers(15, 10));
     await expectWholeLog(reading);
@@ -135,11 +139,8 @@ describe('a subscription whose connection breaks', () => {
       for await (const message of subscription) values.push(message.text());
     })();
     await expect.poll(() => values.length).toBe(1);
-    const started = performance.now();
     await broker.stopBroker(0);
     await expect(loop).rejects.toMatchObject({ code: 'CONNECTION', reason: 'lost', stream: 'orders' });
-    expect(performance.now() - started).toBeGreaterThan(250);
-    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it('throws at once with resubscribeTimeout 0', async () => {
@@ -156,6 +157,7 @@ describe('a subscription whose connection breaks', () => {
     const reading = take(await client.subscribe('orders'), 1);
     const failed = expect(reading).rejects.toMatchObject({ code: 'CONNECTION' });
     const cutting = setInterval(() => broker.faults.cutConnections(), 5);
+    onTestFinished(() => clearInterval(cutting));
     await failed;
     clearInterval(cutting);
   });
@@ -164,8 +166,10 @@ describe('a subscription whose connection breaks', () => {
     await start(1);
     const subscription = await client.subscribe('orders');
     const reading = take(subscription, 1);
+    const noticed = once(client, 'disconnect');
     await broker.stopBroker(0);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await noticed;
+    await turns();
     await subscription.close();
     expect(await reading).toEqual([]);
   });
@@ -219,7 +223,7 @@ describe('a subscription whose leader changes', () => {
       await broker.stopBroker(leader);
       await publish([`during-${round}`]);
       await broker.startBroker(leader);
-      await expect.poll(inSync, { timeout: 5_000 }).toBe(3);
+      await expect.poll(inSync).toBe(3);
     }
     await expectWholeLog(reading);
   });
@@ -259,21 +263,21 @@ describe('a peer that goes silent', () => {
   it('is given up, and reading and publishing go on', async () => {
     await start(1);
     const router = new ImpatientRouter(parseSeeds(broker.addresses), resolveClientOptions());
-    const impatient = new Client(router);
+    const impatient = closing(new Client(router));
+    closing({ close: () => Promise.all([...router.sessions.values()].map((session) => session.close())) });
     await router.connect();
     await publish(numbers(3));
     const subscription = await impatient.subscribe('orders', { startAt: 'earliest' });
     const reading = take(subscription, 6);
     await impatient.publish('orders', '3');
     const resubscribed = once(impatient, 'resubscribe');
-    broker.faults.silence(900);
-    const inFlight = impatient.publish('orders', 'unknown', { timeout: 3_000 });
+    const speak = broker.faults.silence();
+    const inFlight = impatient.publish('orders', 'unknown', { timeout: 60_000 });
     await expect(inFlight).rejects.toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
+    speak();
     await resubscribed;
     await impatient.publish('orders', 'after');
     await expectWholeLog(reading);
-    await impatient.close();
-    for (const session of router.sessions.values()) await session.close();
   });
 });
 
@@ -304,7 +308,7 @@ describe('memory', () => {
     }
     expect(read).toBe(count);
     expect(most).toBeLessThan(64 * 1024 * 1024);
-  }, 30_000);
+  });
 
   it('stops the server, whose messages wait there', async () => {
     await start(1);
@@ -313,9 +317,13 @@ describe('memory', () => {
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
     const iterator = subscription[Symbol.asyncIterator]();
     await iterator.next();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually('nothing more is sent', async () => {
+      const buffered = process.memoryUsage().arrayBuffers;
+      await turns();
+      return process.memoryUsage().arrayBuffers - buffered < value.length;
+    });
     const buffered = process.memoryUsage().arrayBuffers;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await turns();
     expect(process.memoryUsage().arrayBuffers - buffered).toBeLessThan(4 * 1024 * 1024);
     await subscription.close();
   });
