@@ -60,6 +60,7 @@ export class TestBroker implements AsyncDisposable {
     const spine = await openSpine(options, ids[0]!, warn);
     undo.push(() => spine.close());
     const faults = new Faults(options.brokers);
+    faults.attachNats((up) => spine.setReachable(up));
     const cluster = openCluster(options, ids, { clock, faults, spine, dataDir }, undo);
     const nodes = [...cluster.nodes.values()];
     const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
@@ -158,6 +159,7 @@ export class TestBroker implements AsyncDisposable {
 
   /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */
   async reset(): Promise<void> {
+    await this.faults.nats('up');
     this.faults.clear();
     await this.#restarts.finish();
     await this.#cluster.reset();

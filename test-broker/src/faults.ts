@@ -1,4 +1,3 @@
-import { Counted } from './faults/counted.js';
 import { FaultQueue } from './faults/fault-queue.js';
 import {
   checkMilliseconds,
@@ -9,6 +8,7 @@ import {
   resetNumber,
   statusName,
 } from './faults/names.js';
+import { NetworkFaults } from './faults/network-faults.js';
 import { type FaultTarget, Silences } from './faults/silences.js';
 import { RpcError, type StatusName } from './grpc/status.js';
 import { unknownName, wrongValue } from './option-error.js';
@@ -36,10 +36,10 @@ export class Faults {
   readonly #targets = new Set<FaultTarget>();
   readonly #listeners = new Set<() => void>();
   readonly #silences = new Silences();
-  readonly #partitions = new Counted<string>(() => this.#changed());
-  readonly #unlisted = new Counted<number>(() => {});
-  /** By the index of the broker; null for every other. */
-  readonly #metadataDelays = new Map<number | null, number>();
+  /** What the brokers ask about among themselves. */
+  readonly network = new NetworkFaults(() => this.#changed());
+  /** Closes and opens the NATS listener. */
+  #switchNats: (up: boolean) => Promise<void> = () => Promise.resolve();
   #ackDelay = 0;
   #acksToDrop = 0;
 
@@ -122,13 +122,41 @@ export class Faults {
     this.#checkIndex('i', i);
     this.#checkIndex('j', j);
     if (i === j) throw wrongValue('j', `another broker than ${i}`, j);
-    return this.#partitions.add(pairOf(i, j));
+    return this.network.partition(i, j);
   }
 
   /** Ends every `partition`. */
   heal(): void {
-    this.#partitions.clear();
-    this.#changed();
+    this.network.heal();
+  }
+
+  /**
+   * Freezes broker `i` as SIGSTOP does. Its connections stay open and nothing is answered. For the others it is gone, so
+   * that they may choose new leaders. NATS keeps what is for it. `thaw`, or the returned function, is SIGCONT: it
+   * takes all of that, stores and acknowledges what it led when it was frozen, and only then learns of a new leader,
+   * whose log replaces its own.
+   */
+  freeze(i: number): () => void {
+    const broker = this.#checkIndex('i', i);
+    this.network.freeze(broker, () => this.#silences.begin(this.#aimedAt({ broker })));
+    return () => this.thaw(broker);
+  }
+
+  /** Lets a frozen broker go on; does nothing to another one. */
+  thaw(i: number): void {
+    this.network.thaw(this.#checkIndex('i', i));
+  }
+
+  /**
+   * `'down'`: no broker reaches NATS, and through it no other broker, and NATS clients are cut off. Connections of
+   * Liftbridge clients stay open. What is published is refused, and nothing of it is delivered later. Resolves once
+   * NATS clients can, or cannot, connect.
+   */
+  async nats(state: 'down' | 'up'): Promise<void> {
+    if (state !== 'down' && state !== 'up') throw wrongValue('state', '"down" or "up"', state);
+    if (this.network.natsDown === (state === 'down')) return;
+    this.network.natsDown = state === 'down';
+    await this.#switchNats(state === 'up');
   }
 
   /**
@@ -137,10 +165,7 @@ export class Faults {
    * coordinator does not know: `consumer group does not exist`, or an epoch that differs.
    */
   delayMetadata(ms: number, scope: FaultScope = {}): void {
-    const broker = this.#brokerOf(scope);
-    if (broker === null) this.#metadataDelays.clear();
-    this.#metadataDelays.set(broker, checkMilliseconds(ms));
-    this.#changed();
+    this.network.delayMetadata(this.#brokerOf(scope), checkMilliseconds(ms));
   }
 
   /**
@@ -148,7 +173,7 @@ export class Faults {
    * to two minutes when a survey has missed it. It works, and what it leads names it. Ends with the returned function.
    */
   unlist(i: number): () => void {
-    return this.#unlisted.add(this.#checkIndex('i', i));
+    return this.network.unlist(this.#checkIndex('i', i));
   }
 
   /** Forgets everything that is planned, and ends everything that goes on. */
@@ -156,9 +181,9 @@ export class Faults {
     for (const queue of [this.#rejections, this.#resets, this.#cuts]) queue.clear();
     this.#ackDelay = 0;
     this.#acksToDrop = 0;
-    this.#partitions.clear();
-    this.#unlisted.clear();
-    this.#metadataDelays.clear();
+    const { natsDown } = this.network;
+    this.network.clear();
+    if (natsDown) void this.#switchNats(true);
     this.#silences.clear();
     this.#changed();
   }
@@ -180,19 +205,9 @@ export class Faults {
     return true;
   }
 
-  /** Whether brokers `i` and `j` cannot reach each other. */
-  isPartitioned(i: number, j: number): boolean {
-    return this.#partitions.has(pairOf(i, j));
-  }
-
-  /** Milliseconds by which broker `i` learns later of operations, unless it is the metadata leader. */
-  metadataDelay(i: number): number {
-    return this.#metadataDelays.get(i) ?? this.#metadataDelays.get(null) ?? 0;
-  }
-
-  /** Whether the other brokers leave broker `i` out of their lists. */
-  isUnlisted(i: number): boolean {
-    return this.#unlisted.has(i);
+  /** What closes and opens the NATS listener; it must not reject. */
+  attachNats(switchNats: (up: boolean) => Promise<void>): void {
+    this.#switchNats = switchNats;
   }
 
   /** What this call fails with, if it does; uses one of `rejectNext` up. */
@@ -210,7 +225,7 @@ export class Faults {
     return this.#take(this.#cuts, broker, rpc) ?? false;
   }
 
-  /** Calls back when ack faults or partitions change; the answer ends that. */
+  /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the answer ends that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -257,8 +272,4 @@ export class Faults {
     this.#rearm();
     for (const listener of this.#listeners) listener();
   }
-}
-
-function pairOf(i: number, j: number): string {
-  return i < j ? `${i},${j}` : `${j},${i}`;
 }

@@ -2,6 +2,7 @@ import type { Bus } from './nats/bus.js';
 import { NatsListener } from './nats/listener.js';
 import { MemoryBus } from './nats/memory-bus.js';
 import { connectionName, RemoteBus } from './nats/remote-bus.js';
+import { SwitchedListener } from './nats/switched-listener.js';
 import type { ResolvedOptions } from './options.js';
 
 /** What everything that is published passes through, and where NATS clients reach it. */
@@ -9,6 +10,8 @@ export interface Spine {
   readonly bus: Bus;
   /** `nats://host:port`; null when no NATS client can connect. */
   readonly url: string | null;
+  /** Cuts NATS clients off, or lets them connect again; one that is attached to a server leaves that as it is. */
+  setReachable(reachable: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -20,13 +23,17 @@ export async function openSpine(
 ): Promise<Spine> {
   if (typeof options.nats === 'string') return attach(options.nats, options, broker, warn);
   const bus = new MemoryBus({ onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
-  if (!options.nats) return { bus, url: null, close: () => bus.close() };
-  const listener = await NatsListener.start({ bus, port: options.natsPort, host: options.host });
+  if (!options.nats) return { bus, url: null, setReachable: () => Promise.resolve(), close: () => bus.close() };
+  const listener = new SwitchedListener(await NatsListener.start({ bus, port: options.natsPort, host: options.host }));
+  const { url, port } = listener;
   const close = async () => {
     await listener.close();
     await bus.close();
   };
-  return { bus, url: listener.url, close };
+  const reopen = () => NatsListener.start({ bus, port, host: options.host });
+  const setReachable = (reachable: boolean) =>
+    listener.set(reachable, reopen).catch((error: unknown) => warn(`NATS cannot listen again: ${String(error)}`));
+  return { bus, url, setReachable, close };
 }
 
 async function attach(
@@ -38,7 +45,7 @@ async function attach(
   const name = connectionName(options.settings['clustering.namespace'], broker);
   try {
     const bus = await RemoteBus.connect(url, { name, onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
-    return { bus, url, close: () => bus.close() };
+    return { bus, url, setReachable: () => Promise.resolve(), close: () => bus.close() };
   } catch (error) {
     throw unreachable(url, error);
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { RpcError } from '../grpc/status.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { BrokerLoad } from './contract.js';
 
@@ -14,6 +15,8 @@ export interface SurveyHost {
   /** All brokers but this one, and what each says of itself; null for one that does not answer. */
   askPeers(): Iterable<BrokerLoad | null>;
   ownLoad(): BrokerLoad;
+  /** Whether NATS, by which brokers are asked, cannot be reached. */
+  natsDown(): boolean;
   /** Whether a broker is left out of the answers, by its id. */
   isUnlisted(broker: string): boolean;
 }
@@ -47,7 +50,7 @@ export class BrokerSurvey {
     this.#timing = timing;
   }
 
-  /** This broker first. `deadline`: milliseconds of `Date.now()`. */
+  /** This broker first. Rejects with RpcError when the answer is too old and NATS is down. `deadline`: milliseconds of `Date.now()`. */
   async take(deadline: number | null): Promise<readonly BrokerLoad[]> {
     const brokers = await this.#survey(deadline);
     return brokers.filter(({ id }, index) => index === 0 || !this.#host.isUnlisted(id));
@@ -55,6 +58,7 @@ export class BrokerSurvey {
 
   async #survey(deadline: number | null): Promise<readonly BrokerLoad[]> {
     if (this.#known && this.#host.clock.now() < this.#known.until) return this.#known.brokers;
+    if (this.#host.natsDown()) throw new RpcError('INTERNAL', 'nats: outbound buffer limit exceeded');
     const peers = [...this.#host.askPeers()];
     const missing = peers.filter((peer) => peer === null).length;
     if (missing > 0) await this.#wait(missing, deadline === null ? PATIENCE : deadline - Date.now());

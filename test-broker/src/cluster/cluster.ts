@@ -64,7 +64,7 @@ export class Cluster {
       timing,
       connectivity,
       log: this.log,
-      delayOf: (broker) => faults.metadataDelay(this.nodes.get(broker)!.index),
+      delayOf: (broker) => faults.network.metadataDelay(this.nodes.get(broker)!.index),
       judge: new Judgement(this.nodes, clock, this.#reports),
       onLeader: () => this.#forgetReports(),
     });
@@ -119,8 +119,10 @@ export class Cluster {
   stopBroker(broker: string): void {
     if (!this.#connectivity.running(broker) && !this.#recoveries.get(broker)) return;
     this.#recoveries.stop(broker, `broker ${broker} was stopped before it was ready`);
-    this.nodes.get(broker)!.stop();
+    const node = this.nodes.get(broker)!;
+    node.stop();
     this.#connectivity.setRunning(broker, false);
+    this.#options.faults.thaw(node.index);
   }
 
   /** Brings a broker back, ready at once. */
@@ -223,7 +225,7 @@ export class Cluster {
         isMetadataLeader: (broker) => this.#members.get(broker)!.leader === broker,
         propose: (broker, operation, options) => this.#propose(broker, operation, options),
         joinGroup: (broker, operation, options) => this.#joinGroup(broker, operation, options),
-        isUnlisted: (broker) => faults.isUnlisted(this.nodes.get(broker)!.index),
+        isUnlisted: (broker) => faults.network.isUnlisted(this.nodes.get(broker)!.index),
         askPeers: (broker) => this.#askPeers(broker),
         appended: (broker, replica) => this.#mesh.appended(broker, replica),
         committed: (broker, replica) => this.#mesh.committed(broker, replica),

@@ -21,10 +21,17 @@ export class Connectivity {
     return this.#running.has(broker);
   }
 
-  /** Whether two brokers reach each other: both run, and the network between them is whole. A broker reaches itself. */
+  /**
+   * Whether two brokers reach each other: both run, neither is frozen, and NATS and the network between them are whole.
+   * A broker reaches itself.
+   */
   connected(a: string, b: string): boolean {
     if (!this.#running.has(a) || !this.#running.has(b)) return false;
-    return a === b || !this.#faults.isPartitioned(this.#places.get(a)!, this.#places.get(b)!);
+    if (a === b) return true;
+    const [i, j] = [this.#places.get(a)!, this.#places.get(b)!];
+    if (this.#faults.network.natsDown || this.#faults.network.isFrozen(i) || this.#faults.network.isFrozen(j))
+      return false;
+    return !this.#faults.network.isPartitioned(i, j);
   }
 
   /** Whether a broker runs and has recovered, so that its partitions run as well. */
@@ -35,6 +42,11 @@ export class Connectivity {
   /** Whether the partitions of two brokers reach each other. */
   replicating(a: string, b: string): boolean {
     return this.#serving.has(a) && this.#serving.has(b) && this.connected(a, b);
+  }
+
+  /** Whether no broker reaches NATS. */
+  get natsDown(): boolean {
+    return this.#faults.network.natsDown;
   }
 
   /** A broker is up, as far as the metadata of the cluster goes, or it is down. */

@@ -96,7 +96,7 @@ export class Controller {
   /** See `BrokerNode.propose`. */
   async propose(from: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
     const leader = await this.#election.find(from, options.deadline);
-    if (!this.#answers(leader, from)) throw new RpcError('INTERNAL', 'nats: no responders available for request');
+    if (!this.#answers(leader, from)) throw new RpcError('INTERNAL', this.#whyNoAnswer());
     const { index, position } = await this.#commit(leader, operation, options.failurePrefix);
     const member = this.#members.get(from)!;
     if (!member.replaying && !ANSWERED_AT_ONCE.has(operation.kind)) await member.reached(position);
@@ -212,6 +212,11 @@ export class Controller {
   /** A leader takes what others forward only when it has recovered. */
   #answers(leader: string, from: string): boolean {
     return from === leader || (this.#reaches(from, leader) && this.#options.connectivity.serving(leader));
+  }
+
+  #whyNoAnswer(): string {
+    const { natsDown } = this.#options.connectivity;
+    return natsDown ? 'nats: outbound buffer limit exceeded' : 'nats: no responders available for request';
   }
 
   #hears(broker: string): boolean {

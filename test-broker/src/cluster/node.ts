@@ -7,6 +7,7 @@ import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
 import type { MetadataSight } from '../recovery/replayed-metadata.js';
 import type { Settings } from '../settings.js';
+import { BrokerBus } from './broker-bus.js';
 import { BrokerSurvey, type SurveyTiming } from './broker-survey.js';
 import type { BrokerLoad, BrokerNode, GroupGeneration, Operation, PartitionReplica, StreamState } from './contract.js';
 import type { ProposeOptions } from './controller.js';
@@ -62,7 +63,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   readonly id: string;
   readonly index: number;
   readonly clock: Clock;
-  readonly bus: Bus;
+  readonly bus: BrokerBus;
   readonly settings: Settings;
   readonly faults: Faults;
   readonly metadata = new MetadataState();
@@ -83,7 +84,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
     this.id = options.id;
     this.index = options.index;
     this.clock = options.clock;
-    this.bus = options.bus;
+    this.bus = new BrokerBus(options.bus, options.faults, options.index);
     this.settings = options.settings;
     this.faults = options.faults;
     this.storage = options.storage;
@@ -94,6 +95,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
       clock: this.clock,
       askPeers: () => this.#surroundings.askPeers(this.id),
       ownLoad: () => this.load(),
+      natsDown: () => this.faults.network.natsDown,
       isUnlisted: (broker: string) => this.#surroundings.isUnlisted(broker),
     };
     this.#survey = new BrokerSurvey(host, options.survey);
@@ -196,6 +198,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
 
   /** Goes down: whoever reads or publishes here is cut off. */
   stop(): void {
+    this.bus.discard();
     this.replicas.stop();
     this.#survey.forget();
   }
@@ -245,6 +248,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   }
 
   pauseIdle({ stream, id }: Replica): void {
+    if (this.faults.network.isFrozen(this.index)) return;
     const operation: Operation = { kind: 'pause-stream', name: stream, partitions: [id], resumeAll: false };
     this.propose(operation, { deadline: null, failurePrefix: 'Failed to pause stream' }).catch((error: unknown) => {
       // Without a metadata leader the timer comes round again.
@@ -265,6 +269,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
     try {
       this.bus.publish(inbox, envelope);
     } catch (error) {
+      if (this.faults.network.natsDown) return;
       this.warn(`ack for ${JSON.stringify(inbox)} was not sent: ${String(error)}`);
     }
   }

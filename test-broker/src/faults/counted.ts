@@ -8,8 +8,13 @@ export class Counted<K> {
     this.#changed = changed;
   }
 
+  /** How many things hold. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
   has(key: K): boolean {
-    return this.#counts.size > 0 && this.#counts.has(key);
+    return this.#counts.has(key);
   }
 
   /** Asks for it; the answer takes that back. */

@@ -75,6 +75,10 @@ export class GroupLiveness {
   }
 
   async #expire(timers: Map<string, ClockTimer>, group: string, consumer: string): Promise<void> {
+    if (this.#node.faults.network.isFrozen(this.#node.index)) {
+      this.#start(timers, group, consumer, RETRY_AFTER);
+      return;
+    }
     const options = { deadline: null, failurePrefix: 'Failed to remove expired consumer' };
     try {
       await this.#node.propose({ kind: 'leave-group', group, consumer, expired: true }, options);

@@ -257,15 +257,15 @@ describe('partition', () => {
     const off = faults.onChange(() => changes++);
     const heal = faults.partition(0, 2);
     const again = faults.partition(2, 0);
-    expect([faults.isPartitioned(2, 0), faults.isPartitioned(0, 1)]).toEqual([true, false]);
+    expect([faults.network.isPartitioned(2, 0), faults.network.isPartitioned(0, 1)]).toEqual([true, false]);
     heal();
     heal();
-    expect(faults.isPartitioned(0, 2)).toBe(true);
+    expect(faults.network.isPartitioned(0, 2)).toBe(true);
     again();
-    expect(faults.isPartitioned(0, 2)).toBe(false);
+    expect(faults.network.isPartitioned(0, 2)).toBe(false);
     faults.partition(0, 1);
     faults.heal();
-    expect(faults.isPartitioned(0, 1)).toBe(false);
+    expect(faults.network.isPartitioned(0, 1)).toBe(false);
     expect(changes).toBe(6);
     off();
     expect(() => new Faults(3).partition(0, 3)).toThrow(

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { type Answer, eventually, type Failure } from '../cluster/clients.js';
+import { running, threeBrokers } from '../cluster/running.js';
+
+/** Longer than any test takes. */
+const HOUR = 3_600_000;
+
+/** No follower takes a frozen leader for lost. */
+const PATIENT = {
+  settings: { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' },
+};
+
+describe('a leader that is frozen while nobody takes over', () => {
+  it('stores what NATS has kept when it thaws, in order, and acknowledges it late', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers({}, PATIENT);
+    await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
+    broker.faults.freeze(leader);
+    const call = clients[follower]!.publishAsync();
+    call.on('error', () => {});
+    const acks: Answer[] = [];
+    call.on('data', ({ ack }: Answer) => acks.push(ack));
+    const values = ['a', 'b', 'c', 'd'];
+    for (const [i, value] of values.entries())
+      call.write({ stream: 's', value: Buffer.from(value), ackPolicy: i % 2 ? 'ALL' : 'LEADER', correlationId: value });
+    // A call behind them on the same connection has them arrive.
+    await clients[follower]!.call('fetchMetadata', { streams: ['s'] });
+    const given = clients[follower]!.publish('s', 'given up', {}, 50).catch(({ code }: Failure) => code);
+    expect(await given).toMatch(/DEADLINE_EXCEEDED|CANCELLED/);
+    expect(broker.messages('s')).toHaveLength(1);
+    expect(acks).toEqual([]);
+    await broker.clock.advance(10_000);
+    const thawed = BigInt(Math.floor(broker.clock.now())) * 1_000_000n;
+    broker.faults.thaw(leader);
+    await eventually(
+      () => acks.length,
+      (count) => count === 4,
+    );
+    expect(acks.map(({ correlationId }) => correlationId).toSorted()).toEqual(values);
+    for (const { receptionTimestamp } of acks) expect(receptionTimestamp).toBeGreaterThanOrEqual(Number(thawed) - 1e9);
+    const stored = broker.messages('s').map((message) => message.text());
+    expect(stored.filter((value) => value !== 'given up')).toEqual(['before', ...values]);
+    expect(stored).toContain('given up');
+    call.end();
+  });
+
+  it('answers nothing, keeps its connections and subscriptions, and goes on', async () => {
+    const { broker, client } = await running();
+    await client.createStream('s');
+    const subscription = client.subscribe('s');
+    await subscription.live;
+    const thaw = broker.faults.freeze(0);
+    let answered = false;
+    const asked = client.call('fetchMetadata', {}, HOUR).then(() => {
+      answered = true;
+    });
+    const published = client.publish('s', 'late', {}, HOUR);
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toBe(false);
+    thaw();
+    thaw();
+    await asked;
+    expect((await published).offset).toBe(0);
+    await subscription.count(1);
+    subscription.cancel();
+  });
+
+  it('expires no member while it is the coordinator', async () => {
+    const { broker, client } = await running({ groups: { consumerTimeout: 1_000 } });
+    await client.createStream('s');
+    await client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
+    broker.faults.freeze(0);
+    await broker.clock.advance(10_000);
+    broker.faults.thaw(0);
+    const { groupMetadata } = await client.call('fetchMetadata', { groups: ['g'] });
+    expect(groupMetadata[0].error).toBe('OK');
+    await broker.clock.advance(2_000);
+    expect((await client.call('fetchMetadata', { groups: ['g'] })).groupMetadata[0].error).toBe('UNKNOWN_GROUP');
+  });
+});
+
+describe('a leader that is frozen while another broker takes over', () => {
+  it('acknowledges and stores what the new log does not have, and drops it when it learns of the new leader', async () => {
+    const { broker, clients, leader, follower } = await threeBrokers();
+    await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
+    const subscription = clients[leader]!.subscribe('s');
+    await subscription.count(1);
+    broker.faults.freeze(leader);
+    const call = clients[follower]!.publishAsync();
+    call.on('error', () => {});
+    const acks: Answer[] = [];
+    call.on('data', ({ ack }: Answer) => ack && acks.push([ack.correlationId, ack.offset]));
+    const send = (value: string, ackPolicy: string) =>
+      call.write({ stream: 's', value: Buffer.from(value), ackPolicy, correlationId: value });
+    send('lost 1', 'LEADER');
+    send('lost 2', 'ALL');
+    await clients[follower]!.call('fetchMetadata', { streams: ['s'] });
+    expect(acks).toEqual([]);
+    await eventually(
+      () => broker.leaderOf('s'),
+      (index) => index !== leader,
+    );
+    const successor = broker.leaderOf('s');
+    const kept = await clients[successor]!.publish('s', 'kept', { ackPolicy: 'LEADER' });
+    expect(kept.offset).toBe(1);
+    // Holds the thawed broker in its belief that it leads.
+    broker.faults.delayMetadata(HOUR, { broker: leader });
+    broker.faults.thaw(leader);
+    const believed = await clients[leader]!.partition('s');
+    expect(believed).toMatchObject({ leader: `broker-${leader}`, highWatermark: 0, newestOffset: 3 });
+    await eventually(
+      () => acks.length,
+      (count) => count === 1,
+    );
+    // Acknowledged with the offset that another message has in the new log.
+    expect(acks).toEqual([['lost 1', 1]]);
+    broker.faults.delayMetadata(0, { broker: leader });
+    await eventually(
+      () =>
+        clients[leader]!.partition('s').then(
+          () => 'leads',
+          ({ details }: Failure) => details,
+        ),
+      (details) => details === 'The request should be sent to partition leader',
+    );
+    await subscription.count(2);
+    expect(subscription.values).toEqual(['before', 'kept']);
+    expect(broker.messages('s').map((message) => message.text())).toEqual(['before', 'kept']);
+    await eventually(
+      async () => (await clients[successor]!.partition('s')).isr.length,
+      (size) => size === 3,
+    );
+    expect((await clients[successor]!.publish('s', 'next', { ackPolicy: 'ALL' })).offset).toBe(2);
+    expect(acks).toHaveLength(1);
+    subscription.cancel();
+    call.end();
+  });
+
+  it('is replaced as metadata leader and follows its successor', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    broker.faults.freeze(0);
+    await eventually(
+      () =>
+        clients[1]!.createStream('s', { replicationFactor: 3 }).then(
+          () => true,
+          () => false,
+        ),
+      (created) => created,
+    );
+    broker.faults.thaw(0);
+    await eventually(
+      () => clients[0]!.createStream('s').catch(({ code }: Failure) => code),
+      (code) => code === 'ALREADY_EXISTS',
+    );
+  });
+});
+
+describe('freeze', () => {
+  it('ends with the broker, with clear and with reset', async () => {
+    const { broker, clients, client } = await running({ brokers: 2 });
+    broker.faults.freeze(1);
+    await broker.stopBroker(1);
+    await broker.startBroker(1);
+    await eventually(
+      () =>
+        clients[1]!.call('fetchMetadata').then(
+          ({ brokers }) => brokers.length,
+          () => 0,
+        ),
+      (count) => count === 2,
+    );
+    broker.faults.freeze(0);
+    broker.faults.clear();
+    await client.call('fetchMetadata');
+    broker.faults.freeze(0);
+    await broker.reset();
+    await client.createStream('s');
+    expect(() => broker.faults.freeze(2)).toThrow('the index of a broker, an integer from 0 to 1');
+  });
+});
