@@ -21,10 +21,10 @@ export class SlicedQueue<T> {
     this.#work = work;
   }
 
-  /** Adds an entry; it is worked off before this returns when it is the first and the slice allows. */
-  push(entry: T): void {
-    this.#entries.push(entry);
-    if (this.#working) return;
+  /** Adds entries. What the slice allows is worked off before this returns, unless others are before it. */
+  push(entries: readonly T[]): void {
+    for (const entry of entries) this.#entries.push(entry);
+    if (this.#working || entries.length === 0) return;
     if (this.#sliceEnd === null) this.#beginSlice();
     if (monotonicNow() < this.#sliceEnd!) this.#run();
   }

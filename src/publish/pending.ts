@@ -38,8 +38,10 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
   otherAcks: Ack[] | null = null;
   /** What went wrong at the last attempt. */
   lastError: unknown = null;
-  /** Takes the publish off its signal. */
-  release: (() => void) | null = null;
+  /** The signal that ends it, if any. */
+  signal: AbortSignal | null = null;
+  /** Makes the error that its caller is told, once it has ended with one. */
+  errorOf: ((pending: Pending) => unknown) | null = null;
 
   constructor(
     readonly stream: string,

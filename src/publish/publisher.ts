@@ -3,7 +3,6 @@ import { monotonicNow } from '../async/clock.js';
 import { Deadlines } from '../async/deadlines.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import { onAbort } from '../cluster/abort-fan.js';
 import type { Cluster } from '../cluster/contract.js';
 import {
   ClosedError,
@@ -24,6 +23,7 @@ import { type Generation, Pending, type Settle } from './pending.js';
 import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
 import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
 import { type Route, tooLarge } from './route.js';
+import { SignalGroups } from './signal-groups.js';
 import { Window } from './window.js';
 
 /** What the publisher takes from the client's options; milliseconds and bytes. */
@@ -46,9 +46,8 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
   /** Publishes that have ended and whose callers are to be told. */
-  readonly #endings = new SlicedQueue<Ending>(({ pending, errorOf }) =>
-    this.#conclude(pending, errorOf(pending), null),
-  );
+  readonly #endings = new SlicedQueue<Pending>((pending) => this.#conclude(pending, pending.errorOf!(pending), null));
+  readonly #signals = new SignalGroups<Pending>((pendings, reason) => this.#settleAll(pendings, () => reason));
   readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
   /** Short, so that ids are cheap to make: they have to differ among what one session has in flight. */
   readonly #prefix = randomBytes(4).toString('base64url');
@@ -166,7 +165,10 @@ export class Publisher {
     if (pending === null) return;
     this.#generation.open++;
     this.#deadlines.add(pending);
-    if (signal) pending.release = onAbort(signal, () => this.#settleAll([pending], () => signal.reason));
+    if (signal) {
+      pending.signal = signal;
+      this.#signals.add(signal, pending);
+    }
     this.window.enter(pending);
   }
 
@@ -308,13 +310,16 @@ export class Publisher {
   /** Ends publishes at once, and tells their callers as fast as that does not block the event loop. */
   #settleAll(pendings: readonly Pending[], errorOf: (pending: Pending) => unknown): void {
     const open = pendings.filter(({ settled }) => !settled);
-    for (const pending of open) pending.settled = true;
-    for (const pending of open) this.#endings.push({ pending, errorOf });
+    for (const pending of open) {
+      pending.settled = true;
+      pending.errorOf = errorOf;
+    }
+    this.#endings.push(open);
   }
 
   #conclude(pending: Pending, error: unknown, ack: Ack | null): void {
     this.#deadlines.remove(pending);
-    pending.release?.();
+    if (pending.signal !== null) this.#signals.delete(pending.signal, pending);
     if (this.#chosenIds.size > 0) this.#chosenIds.delete(pending.correlationId);
     if (pending.sent) this.#dispatcher.finished(pending);
     pending.settle(error, ack);
@@ -327,12 +332,6 @@ export class Publisher {
     this.#cluster.logger.error({ error }, error.message);
     this.#cluster.emit('asyncError', error);
   }
-}
-
-/** A publish that has ended, and the error that its caller is told. */
-interface Ending {
-  readonly pending: Pending;
-  readonly errorOf: (pending: Pending) => unknown;
 }
 
 function newGeneration(): Generation {

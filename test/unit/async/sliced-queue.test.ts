@@ -12,9 +12,10 @@ describe('SlicedQueue', () => {
   it('works off what is pushed, in order, the first at once', async () => {
     const done: number[] = [];
     const queue = new SlicedQueue<number>((entry) => done.push(entry));
-    queue.push(0);
+    queue.push([0]);
     expect(done).toEqual([0]);
-    for (let n = 1; n < 5_000; n++) queue.push(n);
+    queue.push(Array.from({ length: 2_499 }, (_, n) => n + 1));
+    for (let n = 2_500; n < 5_000; n++) queue.push([n]);
     await queue.idle();
     expect(done).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
   });
@@ -31,7 +32,8 @@ describe('SlicedQueue', () => {
       turns.add(turn);
       busy(1);
     });
-    for (let n = 0; n < 40; n++) queue.push(n);
+    for (let n = 0; n < 20; n++) queue.push([n]);
+    queue.push(Array.from({ length: 20 }, (_, n) => n));
     await queue.idle();
     clearImmediate(next);
     // 40 ms of work in slices of 4 ms: a slice holds no more than 4 entries.
@@ -41,10 +43,10 @@ describe('SlicedQueue', () => {
   it('takes what its own work pushes behind the rest', async () => {
     const done: string[] = [];
     const queue: SlicedQueue<string> = new SlicedQueue((entry) => {
-      if (entry.length < 3) queue.push(`${entry}+`);
+      if (entry.length < 3) queue.push([`${entry}+`]);
       done.push(entry);
     });
-    queue.push('a');
+    queue.push(['a']);
     await queue.idle();
     expect(done).toEqual(['a', 'a+', 'a++']);
   });
@@ -55,8 +57,8 @@ describe('SlicedQueue', () => {
       if (entry === 0) throw new Error('oops');
       done.push(entry);
     });
-    expect(() => queue.push(0)).toThrow('oops');
-    queue.push(1);
+    expect(() => queue.push([0])).toThrow('oops');
+    queue.push([1]);
     await queue.idle();
     expect(done).toEqual([1]);
   });
