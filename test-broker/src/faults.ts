@@ -22,6 +22,13 @@ export interface FaultScope {
   readonly broker?: number;
 }
 
+/** How a call ends whose deadline has passed. */
+export type DeadlineEnd = 'status' | 'reset' | 'mixed';
+
+const DEADLINE_ENDS: readonly DeadlineEnd[] = ['status', 'reset', 'mixed'];
+/** The server resets about one in ten. */
+const DEADLINES_A_RESET = 10;
+
 /**
  * Trouble on demand. What is planned here strikes the calls that follow, in the order it was planned, until it is used
  * up or `clear` is called; how much of it is still waiting tells `pending`.
@@ -40,6 +47,8 @@ export class Faults {
   readonly network = new NetworkFaults(() => this.#changed());
   /** Closes and opens the NATS listener. */
   #switchNats: (up: boolean) => Promise<void> = () => Promise.resolve();
+  #deadlineEnd: DeadlineEnd = 'mixed';
+  #deadlinesPassed = 0;
   #ackDelay = 0;
   #acksToDrop = 0;
 
@@ -91,6 +100,16 @@ export class Faults {
   dropAcks(n: number): void {
     this.#acksToDrop = checkTimes('n', n, 0);
     this.#changed();
+  }
+
+  /**
+   * How a broker ends a call whose deadline has passed before the client does: `'status'`: with DEADLINE_EXCEEDED;
+   * `'reset'`: with RST_STREAM CANCEL, which clients see as CANCELLED; `'mixed'`, as the server does: every tenth one with
+   * a reset. Default `'mixed'`. The client goes by the real time, so `broker.clock.advance` lets the broker be first.
+   */
+  endDeadlines(how: DeadlineEnd): void {
+    if (!DEADLINE_ENDS.includes(how)) throw wrongValue('how', `one of ${DEADLINE_ENDS.join(', ')}`, how);
+    this.#deadlineEnd = how;
   }
 
   /** Cuts every connection of a broker, or of all, without a word; new ones are accepted. */
@@ -181,6 +200,8 @@ export class Faults {
     for (const queue of [this.#rejections, this.#resets, this.#cuts]) queue.clear();
     this.#ackDelay = 0;
     this.#acksToDrop = 0;
+    this.#deadlineEnd = 'mixed';
+    this.#deadlinesPassed = 0;
     const { natsDown } = this.network;
     this.network.clear();
     if (natsDown) void this.#switchNats(true);
@@ -208,6 +229,13 @@ export class Faults {
   /** What closes and opens the NATS listener; it must not reject. */
   attachNats(switchNats: (up: boolean) => Promise<void>): void {
     this.#switchNats = switchNats;
+  }
+
+  /** Whether a call whose deadline has passed is reset. */
+  takeDeadlineReset(): boolean {
+    this.#deadlinesPassed++;
+    if (this.#deadlineEnd === 'mixed') return this.#deadlinesPassed % DEADLINES_A_RESET === 0;
+    return this.#deadlineEnd === 'reset';
   }
 
   /** What this call fails with, if it does; uses one of `rejectNext` up. */

@@ -4,7 +4,7 @@
  * @module liftbridge-test-broker
  */
 export { TestBroker } from './broker.js';
-export type { FaultScope, Faults, ResetCode, RpcName } from './faults.js';
+export type { DeadlineEnd, FaultScope, Faults, ResetCode, RpcName } from './faults.js';
 export type { StatusName } from './grpc/status.js';
 export { BrokerOptionError } from './option-error.js';
 export type { BrokerTlsOptions, TestBrokerOptions } from './options.js';

@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { frame, WireError } from 'liftbridge-client/protocol';
 import type { ClockTimer } from '../clock.js';
 import type { Faults } from '../faults.js';
@@ -166,7 +166,8 @@ export class ServedCall implements DuplexCall {
   fail(error: unknown): void {
     if (this.#over) return;
     const reason = this.#statusOf(error);
-    this.#finish(reason.status, reason.message, reason);
+    if (reason.status === 'DEADLINE_EXCEEDED' && this.#host.faults?.takeDeadlineReset()) this.#reset(reason);
+    else this.#finish(reason.status, reason.message, reason);
   }
 
   /** Ends the call by the fault that is planned for its RPC; false when there is none. */
@@ -174,7 +175,7 @@ export class ServedCall implements DuplexCall {
     const code = faults.takeReset(this.#host.brokerIndex, this.method);
     const rejection = code === null ? faults.takeRejection(this.#host.brokerIndex, this.method) : null;
     if (code !== null) this.#writer.reset(code);
-    else if (rejection !== null) this.fail(rejection);
+    else if (rejection !== null) this.#finish(rejection.status, rejection.message, rejection);
     return code !== null || rejection !== null;
   }
 
@@ -202,6 +203,13 @@ export class ServedCall implements DuplexCall {
     this.#settle(reason);
     this.#reader?.stop();
     this.#writer.end(status, message);
+  }
+
+  /** grpc-go ends a call whose deadline has passed in this way as well. */
+  #reset(reason: Error): void {
+    this.#settle(reason);
+    this.#reader?.stop();
+    this.#writer.reset(constants.NGHTTP2_CANCEL);
   }
 
   /** The handler's side of the call is over; what it waits for resolves. */

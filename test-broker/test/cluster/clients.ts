@@ -79,8 +79,10 @@ export class ApiClient {
     return (await this.call('publish', { stream, value: Buffer.from(value), ...request }, deadline)).ack;
   }
 
-  subscribe(stream: string, request: object = {}): Subscription {
-    return subscription(this.#client.subscribe!({ stream, startPosition: 'EARLIEST', ...request }));
+  /** `deadline`: milliseconds, null for none. */
+  subscribe(stream: string, request: object = {}, deadline: number | null = null): Subscription {
+    const options = deadline === null ? {} : { deadline: Date.now() + deadline };
+    return subscription(this.#client.subscribe!({ stream, startPosition: 'EARLIEST', ...request }, options));
   }
 
   publishAsync(): ClientDuplexStream<object, Answer> {

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import type { TestBroker } from '../../src/broker.js';
+import type { ApiClient, Failure } from '../cluster/clients.js';
+import { running } from '../cluster/running.js';
+
+/** Longer than any test takes: only the brokers' clock reaches it. */
+const HOUR = 3_600_000;
+
+/** How so many calls end, one after the other, whose deadline passes on the broker. */
+async function ends(broker: TestBroker, client: ApiClient, count: number): Promise<string[]> {
+  const codes: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const call = client.call('publishToSubject', { subject: 'nobody' }, HOUR);
+    const end = call.catch(({ code, details }: Failure) => `${code} ${details}`);
+    await client.arrived();
+    await broker.clock.advance(HOUR);
+    codes.push(await end);
+  }
+  return codes;
+}
+
+const STATUS = 'DEADLINE_EXCEEDED context deadline exceeded';
+const RESET = 'CANCELLED Call cancelled';
+
+describe('a call whose deadline passes on the broker', () => {
+  it('ends with DEADLINE_EXCEEDED, and every tenth one with a reset', async () => {
+    const { broker, client } = await running();
+    const codes = await ends(broker, client, 20);
+    expect(codes.map((code, i) => [i, code]).filter(([, code]) => code !== STATUS)).toEqual([
+      [9, RESET],
+      [19, RESET],
+    ]);
+  });
+
+  it('ends as a test wants', async () => {
+    const { broker, client } = await running();
+    broker.faults.endDeadlines('reset');
+    expect(await ends(broker, client, 2)).toEqual([RESET, RESET]);
+    broker.faults.endDeadlines('status');
+    expect(await ends(broker, client, 11)).toEqual(Array(11).fill(STATUS));
+    broker.faults.endDeadlines('reset');
+    broker.faults.clear();
+    expect(await ends(broker, client, 1)).toEqual([STATUS]);
+    expect(() => broker.faults.endDeadlines('never' as 'reset')).toThrow(
+      'expected how to be one of status, reset, mixed',
+    );
+  });
+
+  it('is reset as a subscription too', async () => {
+    const { broker, client } = await running();
+    await client.createStream('s');
+    broker.faults.endDeadlines('reset');
+    const subscription = client.subscribe('s', {}, HOUR);
+    await subscription.live;
+    await broker.clock.advance(HOUR);
+    expect(await subscription.ended).toEqual({ code: 'CANCELLED', details: 'Call cancelled' });
+  });
+
+  it('leaves a planned DEADLINE_EXCEEDED a status', async () => {
+    const { broker, client } = await running();
+    broker.faults.endDeadlines('reset');
+    broker.faults.rejectNext('FetchMetadata', 'DEADLINE_EXCEEDED', 'planned');
+    await expect(client.call('fetchMetadata')).rejects.toEqual({ code: 'DEADLINE_EXCEEDED', details: 'planned' });
+  });
+});
