@@ -12,6 +12,7 @@ import { aboutRequest } from './failures.js';
 import { firstContact } from './first-contact.js';
 import { LookupMiss, leaderIn, refusePaused, unknownYet } from './lookup.js';
 import type { BrokerInfo, Metadata } from './metadata.js';
+import { MetadataAge } from './metadata-age.js';
 import { MetadataCalls } from './metadata-calls.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import { Pool } from './pool.js';
@@ -34,6 +35,7 @@ export class Router implements Cluster {
   readonly #view: ClusterView;
   readonly #pool: Pool;
   readonly #prober: Prober;
+  readonly #age: MetadataAge;
 
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
@@ -43,6 +45,11 @@ export class Router implements Cluster {
     const sightings = new Sightings();
     this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
     this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool });
+    this.#age = new MetadataAge(
+      options.metadataMaxAge,
+      (streams) => this.#refreshAged(streams),
+      (stream) => this.metadata.streams.has(stream),
+    );
     this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 
@@ -75,7 +82,9 @@ export class Router implements Cluster {
   }
 
   partitionCount(stream: string): number {
-    return this.metadata.streams.get(stream)?.partitions.size ?? 0;
+    const count = this.metadata.streams.get(stream)?.partitions.size ?? 0;
+    if (count > 0 && !this.closed.aborted) this.#age.used(stream);
+    return count;
   }
 
   createdAt(stream: string): number | null {
@@ -231,6 +240,7 @@ export class Router implements Cluster {
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('The client is closed. Connect a new one.'));
     this.#prober.stop();
+    this.#age.stop();
     await this.#pool.close();
     this.#hub.clear();
   }
@@ -255,6 +265,14 @@ export class Router implements Cluster {
       await sleep(delay, deadline.signal);
       delay = Math.min(LONGEST_PAUSE, delay * 2);
     };
+  }
+
+  async #refreshAged(streams: readonly string[]): Promise<void> {
+    try {
+      await this.refresh(streams);
+    } catch (error) {
+      this.logger.debug({ error }, 'metadata could not be refreshed, it is tried again');
+    }
   }
 
   #targetOf(id: string): BrokerTarget | null {

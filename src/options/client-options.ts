@@ -65,6 +65,11 @@ export interface ClientOptions {
   readonly ackTimeout?: number | undefined;
   /** Milliseconds that a broken subscription keeps trying; 0 never tries. Default 30_000. go-liftbridge: `ResubscribeWaitTime`. */
   readonly resubscribeTimeout?: number | undefined;
+  /**
+   * Milliseconds after which the metadata of streams in use is fetched again, so that the keys of a stream that was created
+   * again with other partitions go where those of every other client go. Default 60_000.
+   */
+  readonly metadataMaxAge?: number | undefined;
   /** Unacknowledged publishes; beyond it publishes queue in order. */
   readonly maxInFlight?: MaxInFlight | undefined;
   /** Retries of unary calls. */
@@ -87,6 +92,7 @@ export interface ResolvedClientOptions {
   readonly requestTimeout: number;
   readonly ackTimeout: number;
   readonly resubscribeTimeout: number;
+  readonly metadataMaxAge: number;
   readonly maxInFlight: { readonly messages: number; readonly bytes: number };
   readonly retry: { readonly attempts: number; readonly minDelay: number; readonly maxDelay: number };
   readonly logger: Logger;
@@ -105,6 +111,7 @@ export const CLIENT_DEFAULTS = Object.freeze({
   requestTimeout: 10_000,
   ackTimeout: 5_000,
   resubscribeTimeout: 30_000,
+  metadataMaxAge: 60_000,
   maxInFlight: Object.freeze({ messages: 16_384, bytes: 64 * 1024 * 1024 }),
   retry: Object.freeze({ attempts: 10, minDelay: 50, maxDelay: 1_000 }),
   logger: Object.freeze({ debug: silent, info: silent, warn: silent, error: silent }),
@@ -173,6 +180,7 @@ const CLIENT_SHAPE = {
   requestTimeout: milliseconds(1),
   ackTimeout: milliseconds(1),
   resubscribeTimeout: milliseconds(0),
+  metadataMaxAge: milliseconds(1),
   maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
   retry: group<RetryOptions>({ attempts: integer(1), minDelay: milliseconds(0), maxDelay: milliseconds(0) }),
   logger: LOGGER,

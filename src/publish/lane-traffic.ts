@@ -316,6 +316,7 @@ export class LaneTraffic {
     pending.sent = true;
     pending.route = route;
     pending.responsesBefore = lane.responses;
+    pending.offsetBefore = lane.newestOffset;
     lane.unsettled++;
     if (pending.ackPolicy === AckPolicy.LEADER) lane.prompt++;
     route.inFlight.add(pending);

@@ -76,6 +76,8 @@ export class PartitionLane {
   responses = 0;
   /** The highest number of a publish that was acknowledged. */
   newestAcked = -1;
+  /** The highest offset that was acknowledged. */
+  newestOffset = -1n;
   /** Null while acks come: publishes are pipelined then. Otherwise they go out one at a time, as probes. */
   trouble: Trouble | null = null;
   /** True while its publishes go by way of a broker other than the leader. */

@@ -27,6 +27,8 @@ export class Pending implements PublishFields, Entry, Due<Pending> {
   attempts = 0;
   /** Responses that its partition had had when it was sent. */
   responsesBefore = 0;
+  /** The highest offset that its partition had acknowledged when it was sent. */
+  offsetBefore = -1n;
   /** Whether the room in the window is taken. */
   admitted = false;
   partition = 0;

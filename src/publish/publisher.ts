@@ -253,7 +253,16 @@ export class Publisher {
       return;
     }
     this.#dispatcher.answered(pending, true);
+    this.#noteOffset(pending, ack.offset);
     this.#settle(pending, null, toAck(ack));
+  }
+
+  /** Offsets that begin again are those of another stream of that name, which may have other partitions. */
+  #noteOffset({ lane, offsetBefore, stream }: Pending, offset: bigint): void {
+    if (offset > lane!.newestOffset) lane!.newestOffset = offset;
+    if (offset > offsetBefore) return;
+    lane!.newestOffset = offset;
+    this.#refresh(stream);
   }
 
   /** The broker refused it before it reached NATS: it is certainly not stored. */

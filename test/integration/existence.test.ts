@@ -1,6 +1,6 @@
 import { type RecoveryPhase, TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
-import { type Client, type ClientOptions, connect, type Subscription } from '../../src/index.js';
+import { type Client, type ClientOptions, connect, partitionByKey, type Subscription } from '../../src/index.js';
 import { closing } from '../support/closing.js';
 import { eventually } from '../support/eventually.js';
 import { StubServer } from '../support/stub-server.js';
@@ -182,5 +182,36 @@ describe('a list of brokers that lacks one', () => {
     }
     await client.fetchPartitionMetadata('orders', 0).catch(() => undefined);
     expect(two.of('fetchPartitionMetadata').length).toBeGreaterThan(0);
+  });
+});
+
+describe('a stream that another client creates again with other partitions', () => {
+  async function recreated(options: ClientOptions): Promise<{ client: Client; partitions: () => number | undefined }> {
+    const { broker, client } = await start(options);
+    const other = closing(await connect(broker.addresses));
+    await other.deleteStream('orders');
+    await other.createStream('orders', 'orders', { partitions: 6 });
+    return { client, partitions: () => client.metadata.streams.get('orders')?.partitions.size };
+  }
+
+  it('is noticed after metadataMaxAge at the latest', async () => {
+    const { client, partitions } = await recreated({ metadataMaxAge: 50 });
+    await eventually('the new number of partitions', async () => {
+      await client.publish('orders', 'x', { ackPolicy: 'none' });
+      return partitions() === 6;
+    });
+  });
+
+  it('is noticed by the first ack whose offset begins again', async () => {
+    const { client, partitions } = await recreated({});
+    expect(partitions()).toBe(2);
+    await client.publish('orders', 'first of the new stream');
+    await eventually('the new number of partitions', () => partitions() === 6);
+    const used = new Set<string>();
+    for (let n = 0; n < 40; n++) {
+      const ack = await client.publish('orders', 'x', { key: `k${n}`, partitioner: partitionByKey });
+      used.add(ack!.messageSubject);
+    }
+    expect(used.size).toBe(6);
   });
 });

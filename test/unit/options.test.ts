@@ -33,6 +33,7 @@ describe('resolveClientOptions', () => {
       requestTimeout: 10_000,
       ackTimeout: 5_000,
       resubscribeTimeout: 30_000,
+      metadataMaxAge: 60_000,
     });
   });
 
@@ -50,6 +51,7 @@ describe('resolveClientOptions', () => {
       requestTimeout: 2,
       ackTimeout: 3,
       resubscribeTimeout: 0,
+      metadataMaxAge: 1_000,
       maxInFlight: { messages: 1, bytes: 2 },
       retry: { attempts: 1, minDelay: 0, maxDelay: 0 },
       logger,
