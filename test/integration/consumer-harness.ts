@@ -8,15 +8,13 @@ import {
   type Message,
 } from 'liftbridge-client';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
+import { eventually } from '../support/eventually.js';
 
-/** Resolves once the condition holds; rejects with what it was waiting for after `within` milliseconds. */
-export async function until(what: string, holds: () => boolean, within = 10_000): Promise<void> {
-  const ends = Date.now() + within;
-  while (!holds()) {
-    if (Date.now() > ends) throw new Error(`not within ${within} ms: ${what}`);
-    await sleep(5);
-  }
-}
+/** No member leaves its group because the machine is slow: only the brokers' clock reaches these timeouts. */
+export const PATIENT = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
+
+/** Polls often although the group's timeout is long. */
+export const OFTEN = { fetchAssignmentsInterval: () => 50 };
 
 /** A member of a group with its loop, and what came of it. */
 export class Member {
@@ -30,7 +28,7 @@ export class Member {
     readonly bench: Bench,
     options: ConsumerOptions,
   ) {
-    this.consumer = client.createConsumer('group', { autoOffset: 'earliest', ...options });
+    this.consumer = client.createConsumer('group', { autoOffset: 'earliest', ...OFTEN, ...options });
   }
 
   async start(): Promise<this> {
@@ -72,7 +70,7 @@ export class Bench implements AsyncDisposable {
   }
 
   static async start(options: TestBrokerOptions, streams: Record<string, number>): Promise<Bench> {
-    const broker = await TestBroker.start({ cursorsPartitions: 3, ...options });
+    const broker = await TestBroker.start({ cursorsPartitions: 3, groups: PATIENT, ...options });
     const bench = new Bench(broker, await connect(broker.addresses as string[]));
     const replicationFactor = options.brokers === undefined || options.brokers === 1 ? 1 : 3;
     for (const [name, partitions] of Object.entries(streams)) {
@@ -90,7 +88,7 @@ export class Bench implements AsyncDisposable {
 
   /** A member with a client of its own, as another process would have. */
   async member(consumerId: string, options: ConsumerOptions = {}): Promise<Member> {
-    const client = await connect(this.broker.addresses as string[], { resubscribeTimeout: 5_000 });
+    const client = await connect(this.broker.addresses as string[], { resubscribeTimeout: 60_000 });
     client.on('asyncError', (error) => this.asyncErrors.push(error));
     this.#clients.push(client);
     const member = new Member(client, this, { consumerId, ...options });
@@ -107,7 +105,12 @@ export class Bench implements AsyncDisposable {
 
   /** Publishes to every partition until `settle`, a message every so many milliseconds to each. */
   load(every = 3): void {
-    for (const place of this.partitions) this.#loading.push(this.#publish(place, every));
+    for (const place of this.partitions) {
+      const publishing = this.#publish(place, every);
+      // A test that fails does not wait for it.
+      publishing.catch(() => undefined);
+      this.#loading.push(publishing);
+    }
   }
 
   async #publish(place: string, every: number): Promise<void> {
@@ -123,12 +126,18 @@ export class Bench implements AsyncDisposable {
   async #persist(stream: string, partition: number, text: string): Promise<void> {
     for (;;) {
       try {
-        await this.publisher.publish(stream, text, { partition, timeout: 1_000, ackPolicy: 'all' });
+        await this.publisher.publish(stream, text, { partition, timeout: 2_000, ackPolicy: 'all' });
         return;
       } catch (error) {
         if (!LiftbridgeError.is(error) || !error.retryable) throw error;
       }
     }
+  }
+
+  /** Resolves when the load has gone on for a while: a few times that is longer than from one poll of a member to the next. */
+  async passes(): Promise<void> {
+    const before = this.published.length;
+    await eventually('messages are published', () => this.published.length > before + 15 * this.partitions.length);
   }
 
   /** Stops publishing. */
@@ -139,10 +148,10 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Stops publishing and waits until everything was processed. */
-  async settle(within = 15_000): Promise<void> {
+  async settle(): Promise<void> {
     await this.finish();
     const missing = () => this.published.filter((text) => !this.processed.has(text));
-    await until('every message is processed', () => missing().length === 0, within).catch((error) => {
+    await eventually('every message is processed', () => missing().length === 0).catch((error) => {
       const held = this.members.map((member) => `${member.consumer.consumerId}: ${member.partitions.join(' ')}`);
       throw new Error(
         `${error.message}; missing ${missing().slice(0, 10).join(', ')} of ${missing().length}; ${held.join('; ')}`,
@@ -156,17 +165,16 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Resolves when the members between them hold every partition once. */
-  async balanced(members = this.members, within = 10_000): Promise<void> {
+  async balanced(members = this.members): Promise<void> {
     const all = [...this.partitions].sort();
     const held = () => members.flatMap((member) => member.partitions).sort();
-    await until(
+    await eventually(
       `${members.map((member) => member.consumer.consumerId).join(', ')} hold every partition`,
       () =>
         held().join() === all.join() &&
         members.every(
           (member) => Math.abs(member.partitions.length - all.length / members.length) < this.streams.length + 1,
         ),
-      within,
     ).catch((error) => {
       throw new Error(`${error.message}, but ${held().join(' ')}`);
     });
@@ -174,8 +182,9 @@ export class Bench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.members.map((member) => member.consumer.close()));
-    await Promise.all(this.#clients.map((client) => client.close({ timeout: 500 })));
+    await Promise.allSettled(this.members.map((member) => member.consumer.close()));
+    await Promise.allSettled(this.#clients.map((client) => client.close({ timeout: 500 })));
+    await Promise.allSettled(this.#loading);
     await this.broker.close();
   }
 }
