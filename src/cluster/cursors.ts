@@ -73,7 +73,7 @@ async function locate(
   const context = { operation, stream, partition };
   if (partitions < 0) throw unknownYet(`${operation} of cursor "${cursorId}"`, 'the stream of cursors', context);
   throw new CursorsDisabledError(
-    `${operation} of cursor "${cursorId}" failed: the server keeps no cursors. Set cursors.stream.partitions above 0 on the server.`,
+    `${operation} of cursor "${cursorId}" failed: the server keeps no cursors. Set cursors.stream.partitions above 0 on the server, or cursorsPartitions on a test broker.`,
     context,
   );
 }

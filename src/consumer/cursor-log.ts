@@ -22,7 +22,7 @@ export async function requireCursors(cluster: Cluster, signal: AbortSignal, time
       context,
     );
   throw new CursorsDisabledError(
-    'consumer.subscribe failed: the server keeps no cursors, and so no positions of consumer groups. Set cursors.stream.partitions above 0 on the server.',
+    'consumer.subscribe failed: the server keeps no cursors, and so no positions of consumer groups. Set cursors.stream.partitions above 0 on the server, or cursorsPartitions on a test broker.',
     context,
   );
 }

@@ -226,7 +226,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
     text: /Cursors stream does not exist/,
     meaning: 'not-found',
     build: plain(CursorsDisabledError),
-    advice: 'Set cursors.stream.partitions above 0 on the server.',
+    advice: 'Set cursors.stream.partitions above 0 on the server, or cursorsPartitions on a test broker.',
   },
   {
     on: ['SetCursor', 'FetchCursor'],

@@ -110,7 +110,10 @@ describe('consumer.subscribe', () => {
     await using plain = await TestBroker.start();
     await using other = await connect(plain.addresses as string[]);
     await other.createStream('orders', 'orders');
-    expect(await codeOf(other.createConsumer('group').subscribe(['orders']))).toBe('CURSORS_DISABLED');
+    await expect(other.createConsumer('group').subscribe(['orders'])).rejects.toMatchObject({
+      code: 'CURSORS_DISABLED',
+      message: expect.stringContaining('cursorsPartitions on a test broker'),
+    });
     expect((await other.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
   });
 

@@ -75,12 +75,19 @@ export class CursorStore {
 
   #locate(key: string): { stream: StreamState; partition: PartitionState } {
     const stream = this.#node.stream(CURSORS_STREAM);
-    if (!stream) throw new RpcError('INTERNAL', 'Cursors stream does not exist');
+    if (!stream) throw new RpcError('INTERNAL', this.#missing());
     const id = crc32(key) % stream.partitions.length;
     const partition = stream.partitions[id]!;
     if (partition.leader !== this.#node.id)
       throw new RpcError('FAILED_PRECONDITION', `Server not leader for cursors partition ${id}`);
     return { stream, partition };
+  }
+
+  /** The text of the server. Where the broker was started without cursors, it goes on to say how to have them. */
+  #missing(): string {
+    const text = 'Cursors stream does not exist';
+    if (this.#node.settings['cursors.stream.partitions'] > 0) return text;
+    return `${text}: start the test broker with cursorsPartitions above 0, or a server with cursors.stream.partitions`;
   }
 
   /** A partition that is paused and has nothing to read stays as it is. */

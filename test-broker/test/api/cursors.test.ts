@@ -40,9 +40,11 @@ describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
     expect(await api.failure(rpc, request)).toEqual({ status: 'INVALID_ARGUMENT', message });
   });
 
-  it('fails when cursors are disabled', async () => {
+  it('fails when cursors are disabled, and says how to have them', async () => {
     const { api: client } = await openBroker();
-    expect(await client.failure(rpc, CURSOR)).toEqual({ status: 'INTERNAL', message: 'Cursors stream does not exist' });
+    const { status, message } = await client.failure(rpc, CURSOR);
+    expect(status).toBe('INTERNAL');
+    expect(message).toMatch(/^Cursors stream does not exist: start the test broker with cursorsPartitions above 0/);
   });
 });
 
