@@ -1,5 +1,6 @@
 import { type BrokerServices, createServices } from './api/services.js';
 import type { Node } from './cluster/node.js';
+import { AccessPolicy } from './grpc/authorization.js';
 import { GrpcServer } from './grpc/server.js';
 import type { ResolvedOptions } from './options.js';
 
@@ -10,6 +11,7 @@ export class BrokerServer {
   readonly #warn: (message: string) => void;
   #port: number;
   #services: BrokerServices | null = null;
+  #policy: AccessPolicy | null = null;
   #server: GrpcServer | null = null;
 
   /** `port`: 0 for any free one, which the broker then keeps. */
@@ -29,7 +31,8 @@ export class BrokerServer {
   /** Listens. Rejects with the system's error when the port is taken. */
   async open(): Promise<void> {
     const { node } = this;
-    const services = createServices(node);
+    const policy = new AccessPolicy(this.#options.settings);
+    const services = createServices(node, policy.authorize);
     try {
       this.#server = await GrpcServer.start({
         host: this.#options.host,
@@ -46,8 +49,14 @@ export class BrokerServer {
       throw error;
     }
     this.#services = services;
+    this.#policy = policy;
     this.#port = this.#server.port;
     node.announce(this.#options.advertisedHost, this.#port);
+  }
+
+  /** Reads the access policy again. Throws BrokerOptionError, and keeps the one of before, when it cannot be read. */
+  reloadAccessPolicy(): void {
+    this.#policy?.reload();
   }
 
   /** Cuts every connection and frees the port. What is synchronous in it is done when the promise is returned. */

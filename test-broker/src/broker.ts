@@ -157,6 +157,14 @@ export class TestBroker implements AsyncDisposable {
     return log ? Array.from(log.records(), (record) => storedMessage(stream, partition, record)) : [];
   }
 
+  /**
+   * Reads the access policy again, where `tls.client.authz.policy` is the path of a file: what the server does on SIGHUP.
+   * Throws BrokerOptionError, and keeps the policy of before, when the file cannot be read.
+   */
+  reloadAccessPolicy(): void {
+    for (const server of this.#servers) server.reloadAccessPolicy();
+  }
+
   /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */
   async reset(): Promise<void> {
     await this.faults.nats('up');

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { readConfigFile } from './config-file.js';
 import { BrokerOptionError, unknownName } from './option-error.js';
 import type { TestBrokerOptions } from './options.js';
 import { parseDuration } from './setting-rules.js';
-import { dottedSettings, settingFromText } from './settings.js';
+import { settingFromText } from './settings.js';
 
 /** What a command line asks for. */
 export type Command =
@@ -41,7 +41,8 @@ type Given = ReadonlyMap<Flag, readonly string[]>;
 /** What `--help` prints. */
 export const USAGE = `Usage: liftbridge-test-broker [options]
 
-Runs Liftbridge brokers for tests and development until it is told to stop (SIGTERM, SIGINT).
+Runs Liftbridge brokers for tests and development until it is told to stop (SIGTERM, SIGINT). Started by npx or npm,
+it stops when they end. SIGHUP makes it read the access policy again; without one it stops.
 Once they serve calls it prints one line: ready grpc=<host:port>,... [nats=<url>]
 
   --port <n>                   port of the first broker, the others take the next ones; 0 for any free (default ${DEFAULT_PORT})
@@ -58,7 +59,7 @@ Once they serve calls it prints one line: ready grpc=<host:port>,... [nats=<url>
   --consumer-timeout <t>       silence after which a consumer leaves its group (default 15s)
   --coordinator-timeout <t>    time that consumers give a silent group coordinator (default 15s)
   --set <name>=<value>         a setting by the server's own name, such as streams.retention.max.age=1h; repeatable
-  --config <file>              settings by the server's own names, in JSON; the options above win over it
+  --config <file>              settings by the server's own names, in YAML or JSON; the options above win over it
   --quiet                      print nothing but the ready line and what prevents the start
   --version                    print the version
   --help                       print this
@@ -196,28 +197,7 @@ const STANDS_FOR: readonly (readonly [Flag, readonly string[]])[] = [
 
 function configured(path: string | undefined, given: Given): Record<string, unknown> {
   if (path === undefined) return {};
-  const settings = dottedSettings(readConfig(path));
+  const settings = readConfigFile(path);
   for (const [flag, names] of STANDS_FOR) if (given.has(flag)) for (const name of names) delete settings[name];
   return settings;
-}
-
-function readConfig(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw unusable(path, 'cannot read', error);
-  }
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (error) {
-    throw unusable(path, 'configuration files are read as JSON, and this one is not:', error);
-  }
-}
-
-function unusable(path: string, what: string, error: unknown): BrokerOptionError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new BrokerOptionError('--config', path, `--config ${JSON.stringify(path)}: ${what} ${reason}`, {
-    cause: error,
-  });
 }

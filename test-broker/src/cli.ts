@@ -3,11 +3,14 @@ import { readFileSync } from 'node:fs';
 import { TestBroker } from './broker.js';
 import { parseCommandLine, USAGE } from './cli-options.js';
 import { resolveOptions, type TestBrokerOptions } from './options.js';
+import { startedByPackageManager, watchParent } from './parent-watch.js';
 
 const NAME = 'liftbridge-test-broker';
 /** The broker was not started, for a reason that the command line or the machine has to answer for. */
 const EXIT_NOT_STARTED = 2;
 const EXIT_FORCED = 1;
+/** Seconds within which several requests to end are one. */
+const ONE_SIGNAL = 0.5;
 
 /** Node's own listener prints warnings with a process number and a hint; here they are one line each, or none. */
 function takeWarnings(quiet: boolean): void {
@@ -25,20 +28,31 @@ function version(): string {
 }
 
 async function start(options: TestBrokerOptions, quiet: boolean): Promise<void> {
-  const { inert } = resolveOptions(options);
+  const { inert, settings } = resolveOptions(options);
   if (inert.length > 0 && !quiet) say(`settings without effect here: ${inert.join(', ')}`);
+  let close = (): void => process.exit(0);
+  if (startedByPackageManager(process.env)) watchParent(() => close());
   const broker = await TestBroker.start(options);
-  closeOnSignals(broker);
+  close = closing(broker);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => close());
+  process.on('SIGHUP', () => {
+    if (settings['tls.client.authz.enabled']) reloadPolicy(broker, quiet);
+    else close();
+  });
   const nats = broker.natsUrl === null ? '' : ` nats=${broker.natsUrl}`;
   process.stdout.write(`ready grpc=${broker.addresses.join(',')}${nats}\n`);
 }
 
-function closeOnSignals(broker: TestBroker): void {
-  let closing = false;
-  const close = () => {
-    // Who asks twice does not want to wait.
-    if (closing) process.exit(EXIT_FORCED);
-    closing = true;
+/** Closes the broker and ends the process. A second call, by a user who does not want to wait, ends it at once. */
+function closing(broker: TestBroker): () => void {
+  let since: number | null = null;
+  return () => {
+    if (since !== null) {
+      // npm passes the signal of a terminal on to a process that has it already, and then ends itself.
+      if (process.uptime() - since > ONE_SIGNAL) process.exit(EXIT_FORCED);
+      return;
+    }
+    since = process.uptime();
     broker.close().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -47,7 +61,15 @@ function closeOnSignals(broker: TestBroker): void {
       },
     );
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, close);
+}
+
+function reloadPolicy(broker: TestBroker, quiet: boolean): void {
+  try {
+    broker.reloadAccessPolicy();
+    if (!quiet) say('read the access policy again');
+  } catch (error) {
+    say(`${reasonOf(error)}; the access policy of before stays`);
+  }
 }
 
 /** One line that says why, for the errors that a user can cause. */

@@ -99,9 +99,49 @@ describe('parseCommandLine', () => {
     expect(() => parseCommandLine(args)).toThrow(BrokerOptionError);
   });
 
-  test('a configuration file in YAML is refused with what is expected', () => {
-    const config = file('broker.yaml', 'port: 9292\n');
-    expect(() => parseCommandLine(['--config', config])).toThrow('configuration files are read as JSON');
-    expect(() => parseCommandLine(['--config', file('list.json', '[1]')])).toThrow('expected settings to be an object');
+  test('a configuration file is YAML as well as JSON', () => {
+    const config = file(
+      'broker.yaml',
+      [
+        '# as the server reads it',
+        'listen: localhost:9293',
+        'streams:',
+        '  retention.max.age: 1h',
+        '  compact.enabled: true # a flag',
+        'cursors.stream.partitions: 2',
+        'nats.servers: ["nats://127.0.0.1:4222"]',
+        'clustering:',
+        '  server.id: n1',
+        '',
+      ].join('\n'),
+    );
+    expect(started('--config', config).settings).toEqual({
+      listen: 'localhost:9293',
+      'streams.retention.max.age': '1h',
+      'streams.compact.enabled': true,
+      'cursors.stream.partitions': 2,
+      'nats.servers': ['nats://127.0.0.1:4222'],
+      'clustering.server.id': 'n1',
+    });
+    expect(started('--config', file('empty.yaml', '# nothing\n')).settings).toEqual({});
+  });
+
+  test.each([
+    ['port: [1', 'configuration files are YAML or JSON, and this one is neither: '],
+    ['port: 1\nport: 2\n', 'configuration files are YAML or JSON, and this one is neither: Map keys must be unique'],
+    ['{"port": 1', 'configuration files are YAML or JSON, and this one is neither: '],
+    ['[1]', 'expected settings to be an object'],
+    ['just text', 'expected settings to be an object'],
+  ])('a configuration file %j is refused in one line', (content, message) => {
+    const config = file('broken.yaml', content);
+    let error: unknown;
+    try {
+      parseCommandLine(['--config', config]);
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toBeInstanceOf(BrokerOptionError);
+    expect((error as Error).message).toContain(message);
+    expect((error as Error).message).not.toContain('\n');
   });
 });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { closing } from '../../test/support/closing.js';
 import { temporaryDirectory } from '../../test/support/temporary-directory.js';
@@ -123,6 +124,54 @@ describe('liftbridge-test-broker', () => {
     );
     expect(data).toMatch(/^liftbridge-test-broker: cannot use dataDir "\/proc\/none\/data": \w+: /);
     expect(plaintext).toBe('liftbridge-test-broker: setting tls.client.auth.enabled needs tls.cert and tls.key\n');
+  });
+
+  test('SIGHUP makes it read the access policy again, and without a policy ends it', async () => {
+    const { ca, server, client: alice } = await certificates('alice');
+    const path = (name: string, content: string) => {
+      writeFileSync(join(folder, name), content);
+      return join(folder, name);
+    };
+    const policy = path('policy.csv', 'p, alice, *, FetchMetadata\n');
+    const broker = run(
+      ...['--port', '0', '--tls-cert', path('s.pem', server.cert), '--tls-key', path('s.key', server.key)],
+      ...['--tls-client-ca', path('ca.pem', ca.cert), '--set', 'tls.client.authz.enabled=true'],
+      ...['--set', `tls.client.authz.policy=${policy}`],
+    );
+    const line = await ready(broker);
+    const credentials = grpc.credentials.createSsl(
+      Buffer.from(ca.cert),
+      Buffer.from(alice.key),
+      Buffer.from(alice.cert),
+    );
+    const client = closing(foreignClient(/grpc=(\S+)/.exec(line)![1]!, credentials));
+    const create = () => unary(client, 'CreateStream', { name: 'orders', subject: 'orders' });
+    await expect(create()).rejects.toMatchObject({ details: expect.stringContaining('not authorized') });
+    const told = async (text: string) => {
+      await new Promise<void>((resolve) => {
+        const look = () => broker.stderr.includes(text) && resolve();
+        broker.child.stderr!.on('data', look);
+        look();
+      });
+    };
+
+    writeFileSync(policy, 'p, alice, orders\n');
+    broker.child.kill('SIGHUP');
+    await told('the access policy of before stays');
+    await expect(create()).rejects.toMatchObject({ details: expect.stringContaining('not authorized') });
+
+    writeFileSync(policy, 'p, alice, orders, CreateStream\n');
+    broker.child.kill('SIGHUP');
+    await told('read the access policy again');
+    await expect(create()).resolves.toEqual({});
+    await expect(unary(client, 'FetchMetadata', {})).rejects.toMatchObject({
+      details: expect.stringContaining('not authorized'),
+    });
+
+    const without = run('--port', '0');
+    await ready(without);
+    without.child.kill('SIGHUP');
+    expect(await without.ended).toEqual({ code: 0, signal: null });
   });
 
   test('a bad certificate is one line and exit code 2', async () => {

@@ -14,6 +14,26 @@ export type Authorize = (call: Pick<Call, 'identity'>, resource: string, method:
 /** Lets everything through: authorisation is off. */
 export const allowAll: Authorize = () => {};
 
+/** The access policy of one broker, which can be read again while it serves. */
+export class AccessPolicy {
+  readonly #settings: Settings;
+  #current: Authorize;
+
+  /** Reads the policy that the settings ask for. Throws BrokerOptionError as `createAuthorize` does. */
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#current = createAuthorize(settings);
+  }
+
+  /** Decides by the policy as it was read last. */
+  readonly authorize: Authorize = (call, resource, method) => this.#current(call, resource, method);
+
+  /** Reads the policy again. Throws BrokerOptionError, and keeps the one of before, when it cannot be read. */
+  reload(): void {
+    this.#current = createAuthorize(this.#settings);
+  }
+}
+
 /**
  * The policy that the settings ask for: triples of identity, resource and RPC that must match exactly, everything else
  * is denied. A path names a CSV file of lines `p, identity, resource, rpc`. Throws BrokerOptionError when the policy is

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { BrokerOptionError } from './option-error.js';
+import { dottedSettings } from './settings.js';
+
+/**
+ * The settings of a configuration file of the server, with dotted names. It is YAML, of which JSON is a part. Throws
+ * BrokerOptionError for a file that cannot be read or holds anything else.
+ */
+export function readConfigFile(path: string): Record<string, unknown> {
+  const text = readText(path);
+  const document = parseDocument(text, { schema: 'core', prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined)
+    throw unusable(path, 'configuration files are YAML or JSON, and this one is neither:', error);
+  const settings: unknown = document.toJS();
+  // A file without a setting, or with nothing but comments, is empty.
+  return settings === null ? {} : dottedSettings(settings as Record<string, unknown>);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unusable(path, 'cannot read', error);
+  }
+}
+
+function unusable(path: string, what: string, error: unknown): BrokerOptionError {
+  const reason = error instanceof Error ? error.message.split('\n')[0]!.replace(/:$/, '') : String(error);
+  return new BrokerOptionError('--config', path, `--config ${JSON.stringify(path)}: ${what} ${reason}`, {
+    cause: error,
+  });
+}
