@@ -188,3 +188,5 @@ export class Bench implements AsyncDisposable {
     await this.broker.close();
   }
 }
+
+export { eventually as until } from '../support/eventually.js';
