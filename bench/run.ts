@@ -1,16 +1,18 @@
 /**
- * Measures side by side: `npm run bench`, or `npm run bench NAME...` with some of data-plane, broker, envelope.
+ * Measures side by side: `npm run bench`, or `npm run bench NAME...` with some of data-plane, broker, envelope, metadata.
  * Figures are medians of several rounds; compare the ratios, not the microseconds, across machines.
  */
 import { cpus } from 'node:os';
 import { broker } from './broker.js';
 import { dataPlane } from './data-plane.js';
 import { envelope } from './envelope.js';
+import { metadata } from './metadata.js';
 
 const BENCHES: Record<string, (print: (text: string) => void) => Promise<void>> = {
   'data-plane': dataPlane,
   broker,
   envelope,
+  metadata,
 };
 
 const chosen = process.argv.slice(2);

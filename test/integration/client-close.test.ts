@@ -1,6 +1,7 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type Client, connect } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 import { StubServer } from '../support/stub-server.js';
 
 // A wait for it is a hang.
@@ -20,7 +21,7 @@ const timers = (): number => process.getActiveResourcesInfo().filter((name) => n
 
 describe('close', () => {
   it('waits for publishes in flight', async () => {
-    const client = await connect(broker.addresses);
+    const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     const acks = Array.from({ length: 50 }, (_, i) => client.publish('foo', `${i}`));
     await client.close();
@@ -29,7 +30,7 @@ describe('close', () => {
   });
 
   it('fails publishes as CLOSED whose acks do not come within its timeout', async () => {
-    const client = await connect(broker.addresses);
+    const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     broker.faults.dropAcks(1);
     const outcome = client.publish('foo', 'x').catch((error: unknown) => error);
@@ -38,7 +39,7 @@ describe('close', () => {
   });
 
   it('ends subscriptions cleanly', async () => {
-    const client = await connect(broker.addresses);
+    const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     const subscription = await client.subscribe('foo');
     const read = (async () => {
@@ -52,7 +53,7 @@ describe('close', () => {
   it('is idempotent, and await using does it', async () => {
     let kept: Client;
     {
-      await using client = await connect(broker.addresses);
+      await using client = await connect(broker.addresses, PATIENT);
       kept = client;
       await Promise.all([client.close(), client.close()]);
     }
@@ -61,13 +62,13 @@ describe('close', () => {
   });
 
   it('refuses a bad option and can be called again', async () => {
-    const client = await connect(broker.addresses);
+    const client = await connect(broker.addresses, PATIENT);
     await expect(client.close({ timeout: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await client.close();
   });
 
   it('makes everything reject with CLOSED afterwards', async () => {
-    const client = await connect(broker.addresses);
+    const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     await client.close();
     const drain = async () => {
@@ -102,7 +103,7 @@ describe('close', () => {
   it('ends calls that wait, at once', async () => {
     const stub = await StubServer.start();
     onTestFinished(() => stub.stop());
-    const client = await connect(stub.address);
+    const client = await connect(stub.address, PATIENT);
     stub.on('deleteStream', () => 'silence');
     const outcome = client.deleteStream('foo', { timeout: HOUR }).catch((error: unknown) => error);
     await client.close({ timeout: HOUR });
@@ -112,7 +113,7 @@ describe('close', () => {
   it('leaves no socket, no timer and no listener behind', async () => {
     const before = { sockets: sockets(), timers: timers() };
     const controller = new AbortController();
-    const client = await connect(broker.addresses, { serverSelection: 'latency' });
+    const client = await connect(broker.addresses, { ...PATIENT, serverSelection: 'latency' });
     await client.createStream('foo', 'foo', { partitions: 3, replicationFactor: 3, signal: controller.signal });
     for (let i = 0; i < 20; i++) await client.publish('foo', 'x', { partition: i % 3 });
     const subscription = await client.subscribe('foo', { partition: 'all', startAt: 'earliest' });

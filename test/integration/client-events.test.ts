@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Client, type ClientOptions, connect, type Logger } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 
 let broker: TestBroker;
 const clients: Client[] = [];
 
 const open = async (options?: ClientOptions): Promise<Client> => {
-  const client = await connect(broker.addresses, options);
+  const client = await connect(broker.addresses, { ...PATIENT, ...options });
   clients.push(client);
   return client;
 };

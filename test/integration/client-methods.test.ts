@@ -8,6 +8,7 @@ import {
   partitionByKey,
 } from '../../src/index.js';
 import { openCluster, type TestCluster, uniqueName } from '../support/cluster.js';
+import { PATIENT } from '../support/patient.js';
 
 describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
   let cluster: TestCluster;
@@ -15,7 +16,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
 
   beforeAll(async () => {
     cluster = await openCluster(brokers);
-    client = await connect(cluster.addresses);
+    client = await connect(cluster.addresses, PATIENT);
   });
 
   afterAll(async () => {

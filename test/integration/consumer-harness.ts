@@ -9,9 +9,10 @@ import {
 } from 'liftbridge-client';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
 import { eventually } from '../support/eventually.js';
+import { PATIENT } from '../support/patient.js';
 
 /** No member leaves its group because the machine is slow: only the brokers' clock reaches these timeouts. */
-export const PATIENT = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
+export const LONG_TIMEOUTS = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
 
 /** Polls often although the group's timeout is long. */
 export const OFTEN = { fetchAssignmentsInterval: () => 50 };
@@ -70,8 +71,8 @@ export class Bench implements AsyncDisposable {
   }
 
   static async start(options: TestBrokerOptions, streams: Record<string, number>): Promise<Bench> {
-    const broker = await TestBroker.start({ cursorsPartitions: 3, groups: PATIENT, ...options });
-    const bench = new Bench(broker, await connect(broker.addresses as string[]));
+    const broker = await TestBroker.start({ cursorsPartitions: 3, groups: LONG_TIMEOUTS, ...options });
+    const bench = new Bench(broker, await connect(broker.addresses as string[], PATIENT));
     const replicationFactor = options.brokers === undefined || options.brokers === 1 ? 1 : 3;
     for (const [name, partitions] of Object.entries(streams)) {
       await bench.publisher.createStream(name, name, { partitions, replicationFactor });
@@ -88,7 +89,7 @@ export class Bench implements AsyncDisposable {
 
   /** A member with a client of its own, as another process would have. */
   async member(consumerId: string, options: ConsumerOptions = {}): Promise<Member> {
-    const client = await connect(this.broker.addresses as string[], { resubscribeTimeout: 60_000 });
+    const client = await connect(this.broker.addresses as string[], { ...PATIENT, resubscribeTimeout: 60_000 });
     client.on('asyncError', (error) => this.asyncErrors.push(error));
     this.#clients.push(client);
     const member = new Member(client, this, { consumerId, ...options });

@@ -3,18 +3,19 @@ import { type Client, connect, type Message } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
-import { Bench, OFTEN, PATIENT } from './consumer-harness.js';
+import { PATIENT } from '../support/patient.js';
+import { Bench, LONG_TIMEOUTS, OFTEN } from './consumer-harness.js';
 
 let broker: TestBroker;
 let client: Client;
 
 beforeAll(async () => {
-  broker = await TestBroker.start({ cursorsPartitions: 3, groups: PATIENT });
+  broker = await TestBroker.start({ cursorsPartitions: 3, groups: LONG_TIMEOUTS });
 });
 afterAll(() => broker.close());
 beforeEach(async () => {
   await broker.reset();
-  client = await connect(broker.addresses as string[]);
+  client = await connect(broker.addresses as string[], PATIENT);
   await client.createStream('jobs', 'jobs', { partitions: 4 });
   await client.createStream('dead', 'dead');
   for (let i = 0; i < 20; i++)
@@ -229,7 +230,7 @@ describe('consumer.run under load', () => {
     };
     const members = await Promise.all(
       ['a', 'b', 'c', 'd'].map(async (consumerId) => {
-        const member = await connect(bench.broker.addresses as string[]);
+        const member = await connect(bench.broker.addresses as string[], PATIENT);
         const consumer = member.createConsumer('group', {
           consumerId,
           autoOffset: 'earliest',

@@ -2,19 +2,20 @@ import { type Client, type Consumer, connect, type Message } from 'liftbridge-cl
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
+import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
-import { OFTEN, PATIENT } from './consumer-harness.js';
+import { LONG_TIMEOUTS, OFTEN } from './consumer-harness.js';
 
 let broker: TestBroker;
 let client: Client;
 
 beforeAll(async () => {
-  broker = await TestBroker.start({ cursorsPartitions: 3, groups: PATIENT });
+  broker = await TestBroker.start({ cursorsPartitions: 3, groups: LONG_TIMEOUTS });
 });
 afterAll(() => broker.close());
 beforeEach(async () => {
   await broker.reset();
-  client = await connect(broker.addresses as string[]);
+  client = await connect(broker.addresses as string[], PATIENT);
   await client.createStream('orders', 'orders', { partitions: 2 });
 });
 afterEach(() => client.close());
@@ -108,7 +109,7 @@ describe('consumer.subscribe', () => {
 
   it('rejects with CURSORS_DISABLED when the server keeps no cursors, before it joins', async () => {
     await using plain = await TestBroker.start();
-    await using other = await connect(plain.addresses as string[]);
+    await using other = await connect(plain.addresses as string[], PATIENT);
     await other.createStream('orders', 'orders');
     await expect(other.createConsumer('group').subscribe(['orders'])).rejects.toMatchObject({
       code: 'CURSORS_DISABLED',
@@ -320,7 +321,7 @@ describe('consumer.lag', () => {
 describe('client.close', () => {
   it('checkpoints and takes the members out of their groups', async () => {
     await publish(3);
-    const other = await connect(broker.addresses as string[]);
+    const other = await connect(broker.addresses as string[], PATIENT);
     const consumer: Consumer = other.createConsumer('group', { autoOffset: 'earliest' });
     await take(await consumer.subscribe(['orders']), 3);
     await other.close();

@@ -18,6 +18,7 @@ import {
 } from '../../src/protocol/generated/api.js';
 import { Certificates } from '../support/certificates.js';
 import { APIService } from '../support/grpc-js-api.js';
+import { PATIENT } from '../support/patient.js';
 import { StubServer } from '../support/stub-server.js';
 
 let broker: TestBroker;
@@ -25,7 +26,7 @@ let client: Client;
 
 beforeAll(async () => {
   broker = await TestBroker.start();
-  client = await connect(broker.addresses);
+  client = await connect(broker.addresses, PATIENT);
   await client.createStream('orders', 'orders');
 });
 
@@ -63,7 +64,7 @@ describe('publish to a stream that metadata does not show', () => {
   it('is left to a broker, which may know better', async () => {
     const forgetful = await forgetfulBroker();
     onTestFinished(() => forgetful.stop());
-    await using other = await connect(forgetful.address);
+    await using other = await connect(forgetful.address, PATIENT);
     expect(await other.publish('hidden', 'x', { partition: 2 })).toMatchObject({ offset: 7n, stream: 'hidden' });
     expect(forgetful.publishes).toMatchObject([{ stream: 'hidden', partition: 2 }]);
     await expect(other.publish('hidden', 'x', { partitioner: partitionByKey })).rejects.toMatchObject({
@@ -90,7 +91,7 @@ describe('createStream', () => {
     onTestFinished(() => stub.stop());
     stub.streams.set('new', { partitions: [{ leader: 'stub' }] });
     stub.on('fetchPartitionMetadata', () => ({ fail: 'UNIMPLEMENTED' }));
-    await using other = await connect(stub.address);
+    await using other = await connect(stub.address, PATIENT);
     await expect(other.createStream('new', 'new')).resolves.toBeUndefined();
   });
 });

@@ -1,13 +1,14 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, connect, LiftbridgeError } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 
 let broker: TestBroker;
 let client: Client;
 
 beforeAll(async () => {
   broker = await TestBroker.start({ cursorsPartitions: 1, activityStream: true });
-  client = await connect(broker.addresses);
+  client = await connect(broker.addresses, PATIENT);
   await client.createStream('orders', 'orders', { partitions: 2 });
 });
 
@@ -173,7 +174,7 @@ describe('every call', () => {
   });
 
   it('rejects with CLOSED once the client is closed', async () => {
-    const closed = await connect(broker.addresses);
+    const closed = await connect(broker.addresses, PATIENT);
     await Promise.all([closed.close(), closed.close()]);
     await closed[Symbol.asyncDispose]();
     const calls: Record<string, (to: Client) => unknown> = {

@@ -1,18 +1,19 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Ack, type Client, type ClientOptions, connect } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 
 let broker: TestBroker;
 let client: Client;
 
 async function reconnect(options: ClientOptions): Promise<void> {
   await client.close();
-  client = await connect(broker.addresses, options);
+  client = await connect(broker.addresses, { ...PATIENT, ...options });
 }
 
 beforeEach(async () => {
   broker = await TestBroker.start();
-  client = await connect(broker.addresses);
+  client = await connect(broker.addresses, PATIENT);
   await client.createStream('orders', 'orders', { partitions: 4 });
 });
 afterEach(async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 
 // A wait for it is a hang.
 const HOUR = 3_600_000;
@@ -11,7 +12,7 @@ let client: Client;
 
 async function start(brokers: number, options: ClientOptions = {}): Promise<void> {
   broker = await TestBroker.start({ brokers });
-  client = await connect(broker.addresses, options);
+  client = await connect(broker.addresses, { ...PATIENT, ...options });
 }
 
 afterEach(async () => {
@@ -92,7 +93,7 @@ describe('a publish stream that breaks', () => {
   it('is opened again after an outage longer than any backoff', async () => {
     await start(1, { ackTimeout: 300, retry: { minDelay: 10, maxDelay: 100 } });
     await client.createStream('orders', 'orders');
-    await client.publish('orders', 'before');
+    await client.publish('orders', 'before', { timeout: 60_000 });
     await broker.stopBroker(0);
     for (let failures = 0; failures < 8; failures++) {
       await client.publish('orders', 'lost').catch((error: LiftbridgeError) => {
@@ -151,7 +152,7 @@ describe('a leader that changes', () => {
     const resolveBroker = ({ host, port }: { host: string; port: number }) =>
       `${host}:${port}` === leader ? '127.0.0.1:1' : `${host}:${port}`;
     const others = broker.addresses.filter((address) => address !== leader);
-    await using apart = await connect(others, { resolveBroker });
+    await using apart = await connect(others, { ...PATIENT, resolveBroker });
     const ack = await apart.publish('orders', 'round about');
     expect(ack).toMatchObject({ stream: 'orders', offset: 0n });
     await expect(apart.publish('orders', 'again')).resolves.toMatchObject({ offset: 1n });

@@ -10,6 +10,7 @@ import {
   partitionByKey,
 } from '../../src/index.js';
 import { deferred } from '../support/deferred.js';
+import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
 
 // A wait for it is a hang.
@@ -20,7 +21,7 @@ let client: Client;
 
 async function start(brokers: number, options: ClientOptions = {}, settings: Record<string, unknown> = {}) {
   broker = await TestBroker.start({ brokers, settings });
-  client = await connect(broker.addresses, options);
+  client = await connect(broker.addresses, { ...PATIENT, ...options });
 }
 
 afterEach(async () => {
@@ -46,7 +47,7 @@ describe('publish', () => {
   });
 
   it('keeps the order of the calls for each partition while the stream is looked up', async () => {
-    await using other = await connect(broker.addresses);
+    await using other = await connect(broker.addresses, PATIENT);
     await client.createStream('fresh', 'fresh', { partitions: 3 });
     expect(other.metadata.streams.has('fresh')).toBe(false);
     const acks = await Promise.all(
@@ -79,7 +80,7 @@ describe('publish', () => {
 
   it('rejects with NO_SUCH_STREAM for a stream that was deleted a moment ago, with NO_SUCH_PARTITION for a partition', async () => {
     await client.publish('orders', 'x');
-    await using other = await connect(broker.addresses);
+    await using other = await connect(broker.addresses, PATIENT);
     await other.deleteStream('orders');
     await expect(client.publish('orders', 'y')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
     await other.createStream('orders', 'orders', { partitions: 2 });
@@ -214,7 +215,7 @@ describe("publish with ackPolicy 'none'", () => {
     const logged: unknown[] = [];
     const ignore = (): void => undefined;
     const logger = { debug: ignore, info: ignore, warn: ignore, error: (context: object) => logged.push(context) };
-    await using other = await connect(broker.addresses, { logger });
+    await using other = await connect(broker.addresses, { ...PATIENT, logger });
     await client.setStreamReadonly('orders');
     const reported = deferred<unknown>();
     other.on('asyncError', reported.resolve);
@@ -345,7 +346,7 @@ describe('flush and close', () => {
 
   it('close gives up in time and settles everything, sending nothing that waited', async () => {
     await client.close();
-    client = await connect(broker.addresses, { maxInFlight: { messages: 5 } });
+    client = await connect(broker.addresses, { ...PATIENT, maxInFlight: { messages: 5 } });
     await client.publish('orders', 'warm');
     broker.faults.dropAcks(1_000);
     const all = Promise.allSettled(numbers(20).map((n) => client.publish('orders', n, { timeout: HOUR })));

@@ -16,6 +16,7 @@ import { resolveClientOptions } from '../../src/options.js';
 import { DataSession } from '../../src/transport/duplex.js';
 import { closing } from '../support/closing.js';
 import { eventually } from '../support/eventually.js';
+import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
 
 let broker: TestBroker;
@@ -25,8 +26,8 @@ let writer: Client;
 async function start(brokers: number, options: ClientOptions = {}): Promise<void> {
   // A replica that fails holds back what is committed until it has lagged for so long.
   broker = await TestBroker.start({ brokers, settings: { 'clustering.replica.max.lag.time': 500 } });
-  client = await connect(broker.addresses, options);
-  writer = await connect(broker.addresses);
+  client = await connect(broker.addresses, { ...PATIENT, ...options });
+  writer = await connect(broker.addresses, PATIENT);
   await client.createStream('orders', 'orders', { replicationFactor: 'max' });
 }
 
@@ -336,7 +337,7 @@ describe('after close', () => {
     const { signal } = controller;
     const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
     const before = timers();
-    const own = await connect(broker.addresses);
+    const own = await connect(broker.addresses, PATIENT);
     await Promise.all(numbers(20).map((n) => own.publish('orders', n, { signal })));
     for (let n = 0; n < 20; n++) {
       const subscription = await own.subscribe('orders', { startAt: 'earliest', signal });

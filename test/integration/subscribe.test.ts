@@ -1,6 +1,7 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Client, connect, type Message, type StreamOptions, type SubscribeOptions } from '../../src/index.js';
+import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
 
 const HOUR = 3_600_000;
@@ -10,7 +11,7 @@ let client: Client;
 
 async function start(options: StreamOptions = {}, settings: Record<string, unknown> = {}, brokers = 1): Promise<void> {
   broker = await TestBroker.start({ brokers, settings, cursorsPartitions: 1 });
-  client = await connect(broker.addresses);
+  client = await connect(broker.addresses, PATIENT);
   await client.createStream('orders', 'orders', options);
 }
 

@@ -13,6 +13,7 @@ import { connect as connectNats } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uniqueName } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
+import { PATIENT } from '../support/patient.js';
 
 const given = process.env.LIFTBRIDGE_ADDRESSES?.split(',').filter((address) => address !== '') ?? [];
 const isReal = given.length > 0;
@@ -29,7 +30,7 @@ describe(`a client on a cluster (${where})`, () => {
 
   beforeAll(async () => {
     if (!isReal) broker = await TestBroker.start({ brokers: 3, nats: true, cursorsPartitions: 3 });
-    client = await connect(broker?.addresses ?? given);
+    client = await connect(broker?.addresses ?? given, PATIENT);
     natsUrl = broker?.natsUrl ?? process.env.NATS_URL ?? null;
     replicas = (await client.fetchMetadata()).brokers.size;
   });
