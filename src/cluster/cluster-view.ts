@@ -7,7 +7,7 @@ import { type Belief, MetadataCache } from './metadata-cache.js';
 import type { MetadataCalls } from './metadata-calls.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import type { Pool } from './pool.js';
-import type { Sightings, Testimony } from './sightings.js';
+import { LONGEST_RECOVERY, type Sightings, type Testimony } from './sightings.js';
 
 /** What the view needs of the client. */
 export interface ClusterViewContext {
@@ -18,6 +18,11 @@ export interface ClusterViewContext {
   readonly options: Pick<ResolvedClientOptions, 'resubscribeTimeout' | 'logger'>;
   /** Aborted when the client closes. */
   readonly closed: AbortSignal;
+}
+
+/** Milliseconds after which what no broker knows counts as gone; no recovery takes longer. */
+function patienceOf(resubscribeTimeout: number): number {
+  return Math.max(resubscribeTimeout, LONGEST_RECOVERY);
 }
 
 /** What the client knows of the cluster: the cached metadata, and whose word about it counts. */
@@ -32,7 +37,7 @@ export class ClusterView {
     this.#cache = new MetadataCache((streams, groups) => calls.fetch(streams, groups), this.#belief(), hub);
     this.#check = new ExistenceCheck({
       sightings,
-      patience: options.resubscribeTimeout,
+      patience: patienceOf(options.resubscribeTimeout),
       logger: options.logger,
       closed,
       poll: (streams, groups, heard, signal) => this.#poll(streams, groups, heard, signal),
@@ -89,10 +94,12 @@ export class ClusterView {
   }
 
   #belief(): Belief {
-    const { sightings } = this.#context;
+    const { sightings, options } = this.#context;
+    const patience = patienceOf(options.resubscribeTimeout);
     return {
       isGone: ({ name: stream, createdAt }, { from }) => {
-        const isGone = from !== null && sightings.isCertain({ stream }, createdAt.getTime(), from);
+        const isCertain = from !== null && sightings.isCertain({ stream }, createdAt.getTime(), from);
+        const isGone = isCertain || sightings.missingFor({ stream }) >= patience;
         if (isGone) sightings.forget({ stream });
         return isGone;
       },

@@ -50,8 +50,6 @@ const BETWEEN_LOOKS = 100;
 /** Milliseconds that brokers have to answer one look, and that the others have once one has answered whose word counts. */
 const LOOK = 1_500;
 const GRACE = 300;
-/** The least patience; recoveries are shorter. */
-const LEAST_PATIENCE = 10_000;
 /** Pauses of those who wait for certainty. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1_000;
@@ -126,7 +124,7 @@ export class ExistenceCheck {
   /** The patience counts for what was seen; what was never seen is not known to be missing. */
   #isMissedForLong(sought: Sought): boolean {
     const { sightings, patience } = this.#context;
-    return sightings.hasSeen(sought) && sightings.missingFor(sought) >= Math.max(patience, LEAST_PATIENCE);
+    return sightings.hasSeen(sought) && sightings.missingFor(sought) >= patience;
   }
 
   #counts(sought: Sought, createdAt: number | null, { from }: MetadataAnswer): boolean {

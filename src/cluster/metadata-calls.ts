@@ -16,7 +16,7 @@ const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffe
 
 const LAST_WORD = 200;
 
-/** Milliseconds that brokers have to name one that a list lacks. */
+/** Milliseconds that brokers have to name one that a list lacks, and between two searches in vain. */
 const SEARCH = 1_000;
 /** Brokers asked at the same time for what one of them does not know. */
 const WITNESSES = 8;
@@ -28,6 +28,8 @@ export class MetadataCalls {
   readonly #pool: Pool;
   readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
+  /** After a search in vain, as of `monotonicNow()`. */
+  #searchAgainAt = 0;
 
   constructor(settings: ConnectionSettings, caller: Caller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
@@ -57,7 +59,7 @@ export class MetadataCalls {
     });
     const from = { witness: asked!, since: asked!.connectedSince };
     const answer = await this.#learn(bytes, from);
-    if (answer.strangers.size === 0) return answer;
+    if (answer.strangers.size === 0 || monotonicNow() < this.#searchAgainAt) return answer;
     await this.#lookFor(answer.strangers);
     return await this.#read(bytes, from);
   }
@@ -125,6 +127,8 @@ export class MetadataCalls {
     } finally {
       clearTimeout(timer);
     }
+    const isFound = [...ids].every((id) => this.#pool.known(id) !== undefined);
+    this.#searchAgainAt = isFound ? 0 : monotonicNow() + SEARCH;
   }
 
   #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {

@@ -27,7 +27,7 @@ export type Sought =
   | { readonly group: string };
 
 /** A broker that restarts knows no stream for up to 9 s after it accepts connections; milliseconds. */
-const LONGEST_RECOVERY = 10_000;
+export const LONGEST_RECOVERY = 10_000;
 /** Streams come back one after another: this long after the first one, all are there. */
 const REPLAY = 2_000;
 /** The same for a broker that was reached at the first attempt: the client was hardly started in these very moments. */
@@ -49,19 +49,30 @@ interface BrokerRecord {
   readonly groups: Set<string>;
 }
 
+/** What is known of all streams, or of all groups, by name; times as of `monotonicNow()`. */
+class Kind {
+  /** When each was last named by any broker. */
+  readonly seenAt = new Map<string, number>();
+  /** Since when each has been missing. */
+  readonly missingSince = new Map<string, number>();
+
+  seen(name: string, now: number): void {
+    this.seenAt.set(name, now);
+    if (this.missingSince.size > 0) this.missingSince.delete(name);
+  }
+}
+
 /** Which broker has named which stream and group, and on which connection: decides whose "unknown" counts. */
 export class Sightings {
   readonly #records = new WeakMap<Witness, BrokerRecord>();
-  /** When each stream and group was last named by any broker. */
-  readonly #seenAt = new Map<string, number>();
-  /** Since when each has been missing. */
-  readonly #missingSince = new Map<string, number>();
+  readonly #streams = new Kind();
+  readonly #groups = new Kind();
 
   /** Takes note of an answer. */
   note({ from, streams, groups }: MetadataAnswer): void {
     const now = monotonicNow();
-    for (const name of streams.keys()) this.#seen(keyOf({ stream: name }), now);
-    for (const id of groups.keys()) this.#seen(keyOf({ group: id }), now);
+    for (const name of streams.keys()) this.#streams.seen(name, now);
+    for (const id of groups.keys()) this.#groups.seen(id, now);
     const record = from === null ? null : this.#record(from);
     if (record === null) return;
     if (streams.size > 0) record.knowsStreamsSince ??= now;
@@ -72,21 +83,21 @@ export class Sightings {
 
   /** Takes note of a stream that exists although no broker has named it yet. */
   noteCreated(stream: string): void {
-    this.#seen(keyOf({ stream }), monotonicNow());
+    this.#streams.seen(stream, monotonicNow());
   }
 
   /** Whether a broker has named it, and it was not found to be gone since. */
   hasSeen(sought: Sought): boolean {
-    return this.#seenAt.has(keyOf(sought));
+    return this.#kindOf(sought).seenAt.has(nameOf(sought));
   }
 
   /** Milliseconds for which it has been missing; counts from the first call of this method until it is named again. */
   missingFor(sought: Sought): number {
-    const key = keyOf(sought);
+    const { missingSince } = this.#kindOf(sought);
     const now = monotonicNow();
-    const since = this.#missingSince.get(key);
+    const since = missingSince.get(nameOf(sought));
     if (since !== undefined) return now - since;
-    this.#missingSince.set(key, now);
+    missingSince.set(nameOf(sought), now);
     return 0;
   }
 
@@ -99,7 +110,7 @@ export class Sightings {
     if (since === null || witness.connectedSince !== since) return false;
     const now = monotonicNow();
     if (record?.since === since && hasNamed(record, sought, createdAt)) return true;
-    const seenAt = this.#seenAt.get(keyOf(sought));
+    const seenAt = this.#kindOf(sought).seenAt.get(nameOf(sought));
     if (seenAt === undefined) return isRecovered(since, record, now, !witness.hasFailed);
     return since < seenAt && now - seenAt >= LAG && isRecovered(since, record, now, false);
   }
@@ -111,21 +122,21 @@ export class Sightings {
 
   /** Forgets what is gone. What brokers have named on their connections stays: it is why they are to be believed. */
   forget(sought: Sought): void {
-    const key = keyOf(sought);
-    this.#seenAt.delete(key);
-    this.#missingSince.delete(key);
+    const { seenAt, missingSince } = this.#kindOf(sought);
+    seenAt.delete(nameOf(sought));
+    missingSince.delete(nameOf(sought));
   }
 
-  #seen(key: string, now: number): void {
-    this.#seenAt.set(key, now);
-    this.#missingSince.delete(key);
+  #kindOf(sought: Sought): Kind {
+    return 'stream' in sought ? this.#streams : this.#groups;
   }
 
   /** Streams come and go for as long as a connection lasts: those of long ago are dropped now and then. */
   #prune({ streams, groups }: BrokerRecord): void {
-    if (streams.size + groups.size < 2 * this.#seenAt.size + SPARE) return;
-    for (const stream of streams.keys()) if (!this.#seenAt.has(keyOf({ stream }))) streams.delete(stream);
-    for (const group of groups) if (!this.#seenAt.has(keyOf({ group }))) groups.delete(group);
+    const [knownStreams, knownGroups] = [this.#streams.seenAt, this.#groups.seenAt];
+    if (streams.size + groups.size < 2 * (knownStreams.size + knownGroups.size) + SPARE) return;
+    for (const stream of streams.keys()) if (!knownStreams.has(stream)) streams.delete(stream);
+    for (const group of groups) if (!knownGroups.has(group)) groups.delete(group);
   }
 
   #record({ witness, since }: Testimony): BrokerRecord | null {
@@ -150,6 +161,6 @@ function isRecovered(since: number, record: BrokerRecord | undefined, now: numbe
   return now - record.knowsStreamsSince >= (isFirst ? FIRST_REPLAY : REPLAY);
 }
 
-function keyOf(sought: Sought): string {
-  return 'stream' in sought ? `s:${sought.stream}` : `g:${sought.group}`;
+function nameOf(sought: Sought): string {
+  return 'stream' in sought ? sought.stream : sought.group;
 }
