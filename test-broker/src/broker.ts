@@ -7,7 +7,8 @@ import { checkMasterKey } from './cluster/master-key.js';
 import { OperationFile } from './cluster/operation-file.js';
 import type { LoggedOperation } from './cluster/operation-log.js';
 import { Faults } from './faults.js';
-import { wrongValue } from './option-error.js';
+import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
+import { BrokerOptionError, wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
 import { Restarts, type StartBrokerOptions } from './recovery/restarts.js';
@@ -23,14 +24,13 @@ const GRACE = 200;
 export class TestBroker implements AsyncDisposable {
   /** Where each broker is reached, `host:port`, also while it is stopped. */
   readonly addresses: string[];
-  /** Where NATS clients reach the spine; null without `nats`. */
-  readonly natsUrl: string | null;
   /** Trouble on demand. */
   readonly faults: Faults;
   readonly #clock: MovableClock;
   readonly #cluster: Cluster;
   readonly #servers: readonly BrokerServer[];
   readonly #restarts: Restarts;
+  readonly #spine: Spine;
   readonly #release: () => Promise<void>;
   #closed: Promise<void> | null = null;
 
@@ -73,7 +73,7 @@ export class TestBroker implements AsyncDisposable {
     const release = async () => {
       for (const step of undo.reverse()) await step();
     };
-    return new TestBroker(clock, faults, cluster, servers, restarts, spine.url, release);
+    return new TestBroker(clock, faults, cluster, servers, restarts, spine, release);
   }
 
   private constructor(
@@ -82,7 +82,7 @@ export class TestBroker implements AsyncDisposable {
     cluster: Cluster,
     servers: readonly BrokerServer[],
     restarts: Restarts,
-    natsUrl: string | null,
+    spine: Spine,
     release: () => Promise<void>,
   ) {
     this.#clock = clock;
@@ -90,9 +90,22 @@ export class TestBroker implements AsyncDisposable {
     this.#cluster = cluster;
     this.#servers = servers;
     this.#restarts = restarts;
-    this.natsUrl = natsUrl;
+    this.#spine = spine;
     this.addresses = servers.map((server) => server.address);
     this.#release = release;
+  }
+
+  /**
+   * Where NATS clients reach the brokers' NATS, with the credentials of the brokers where there are some; null without
+   * `nats`. The clients of Go and Python read credentials in an URL, those of Node do not: see `natsOptions`.
+   */
+  get natsUrl(): string | null {
+    return this.#spine.url;
+  }
+
+  /** The same for `connect` of the packages `nats` and `@nats-io/transport-node`, certificates included. */
+  get natsOptions(): NatsClientOptions | null {
+    return this.#spine.client;
   }
 
   /** The time that the brokers go by. */
@@ -163,6 +176,22 @@ export class TestBroker implements AsyncDisposable {
    */
   reloadAccessPolicy(): void {
     for (const server of this.#servers) server.reloadAccessPolicy();
+  }
+
+  /**
+   * Connects the brokers to another NATS server, or to the same one with other credentials; the streams listen there
+   * before it resolves. It mends a connection that the server has refused for good. Rejects, and changes nothing, when
+   * there is no connection to be had, and with BrokerOptionError when the brokers were not started with a NATS server.
+   */
+  async attachNats(nats: string | NatsServerOptions): Promise<void> {
+    const { attach } = this.#spine;
+    if (attach === null)
+      throw new BrokerOptionError(
+        'nats',
+        '(server)',
+        'attachNats needs a broker that was started with the nats server to attach to',
+      );
+    await attach(resolveNatsServer(nats));
   }
 
   /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */

@@ -6,6 +6,7 @@
 export { TestBroker } from './broker.js';
 export type { DeadlineEnd, FaultScope, Faults, ResetCode, RpcName } from './faults.js';
 export type { StatusName } from './grpc/status.js';
+export type { NatsClientOptions, NatsServerOptions } from './nats-options.js';
 export { BrokerOptionError } from './option-error.js';
 export type { BrokerTlsOptions, TestBrokerOptions } from './options.js';
 export type { HeldPhase, Recovery, RecoveryPhase } from './recovery/phase.js';

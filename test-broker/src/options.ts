@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { type NatsServer, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
 import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
+import { isPem, readPem } from './pem.js';
 import type { SettingName, Settings } from './setting-rules.js';
 import { isSettingName, type ResolvedSettings, resolveGiven } from './settings.js';
 
@@ -23,8 +24,11 @@ export interface TestBrokerOptions {
   readonly host?: string;
   /** Port of the embedded NATS listener, which it implies. Default 0: any free port. */
   readonly natsPort?: number;
-  /** `true`: an embedded NATS listener; `nats://host:port`: attach to that NATS server. Default false. */
-  readonly nats?: boolean | string;
+  /**
+   * `true`: an embedded NATS listener; `nats://host:port`, or an object with credentials and certificates: attach to that
+   * NATS server. Default false.
+   */
+  readonly nats?: boolean | string | NatsServerOptions;
   /** Partitions of the cursors stream. Default 0: cursors are disabled, as in the server. */
   readonly cursorsPartitions?: number;
   /** Whether changes to streams are recorded in `__activity`. Default false. */
@@ -58,7 +62,10 @@ export interface ResolvedOptions extends ResolvedSettings {
   /** Host that clients are told to connect to. */
   readonly advertisedHost: string;
   readonly natsPort: number;
+  /** A text is the address to attach to. */
   readonly nats: boolean | string;
+  /** The NATS server to attach to. */
+  readonly natsServer: NatsServer | null;
   readonly tls: BrokerTlsOptions | null;
   readonly dataDir: string | null;
   /** Milliseconds; null for the default. */
@@ -94,6 +101,7 @@ export function resolveOptions(options: TestBrokerOptions = {}): ResolvedOptions
   const brokers = integer('brokers', options.brokers ?? 1, 1, MOST_BROKERS);
   const port = given.has('port') ? settings.port : (settings.listen?.port ?? 0);
   if (port > 0 && port + brokers - 1 > 65_535) throw wrongValue('port', `at most ${65_536 - brokers}`, port);
+  const natsServer = attachedServer(options, settings);
   const host = options.host ?? (settings.listen?.host || '127.0.0.1');
   return {
     ...resolved,
@@ -102,7 +110,8 @@ export function resolveOptions(options: TestBrokerOptions = {}): ResolvedOptions
     host,
     advertisedHost: settings.host ?? (ANY_HOST.has(host) ? 'localhost' : host),
     natsPort: integer('natsPort', options.natsPort ?? 0, 0, 65_535),
-    nats: resolveNats(options, settings),
+    nats: natsServer?.url ?? resolveNats(options, settings),
+    natsServer,
     tls: resolveTls(options.tls, settings),
     dataDir: settings['data.dir'],
     recoveryTime: options.recoveryTime === undefined ? null : milliseconds('recoveryTime', options.recoveryTime),
@@ -174,25 +183,26 @@ function integer(option: string, value: unknown, min: number, max: number): numb
   throw wrongValue(option, `an integer from ${min} to ${max}`, value);
 }
 
-function resolveNats(options: TestBrokerOptions, settings: Settings): boolean | string {
-  const { nats } = options;
-  if (typeof nats === 'string') {
-    if (!/^(nats|tls):\/\/[^\s/]+/.test(nats)) throw wrongValue('nats', 'true, false or an URL nats://host:port', nats);
-    if (options.natsPort !== undefined)
-      throw new BrokerOptionError(
-        'natsPort',
-        options.natsPort,
-        'option natsPort contradicts nats, which attaches to a NATS server; give one of them',
-      );
-    return nats;
+/** The NATS server to attach to; null when NATS is embedded or not there. */
+function attachedServer({ nats, natsPort }: TestBrokerOptions, settings: Settings): NatsServer | null {
+  if (typeof nats === 'string' || (typeof nats === 'object' && nats !== null)) {
+    const server = resolveNatsServer(nats, settings);
+    if (natsPort === undefined) return server;
+    const text = 'option natsPort contradicts nats, which attaches to a NATS server; give one of them';
+    throw new BrokerOptionError('natsPort', natsPort, text);
   }
+  const servers = settings['nats.servers'];
+  if (nats !== undefined || natsPort !== undefined || servers.length === 0) return null;
+  const urls = servers.map((server) => (server.includes('://') ? server : `nats://${server}`));
+  return resolveNatsServer(urls.join(','), settings);
+}
+
+function resolveNats({ nats, natsPort }: TestBrokerOptions, settings: Settings): boolean {
   if (nats !== undefined && typeof nats !== 'boolean')
-    throw wrongValue('nats', 'true, false or an URL nats://host:port', nats);
-  if (nats === false && options.natsPort !== undefined)
-    throw new BrokerOptionError('natsPort', options.natsPort, 'option natsPort contradicts nats: false');
-  const [server] = settings['nats.servers'];
-  if (nats === undefined && options.natsPort === undefined && server !== undefined) return server;
-  return nats ?? (options.natsPort !== undefined || settings['nats.embedded']);
+    throw wrongValue('nats', 'true, false, an URL nats://host:port or an object with a url', nats);
+  if (nats === false && natsPort !== undefined)
+    throw new BrokerOptionError('natsPort', natsPort, 'option natsPort contradicts nats: false');
+  return nats ?? (natsPort !== undefined || settings['nats.embedded']);
 }
 
 function resolveTls(tls: BrokerTlsOptions | undefined, settings: Settings): BrokerTlsOptions | null {
@@ -207,11 +217,6 @@ function resolveTls(tls: BrokerTlsOptions | undefined, settings: Settings): Brok
     if (!isPem(tls[name])) throw wrongValue(`tls.${name}`, 'a certificate or key in PEM', tls[name]);
   }
   return tls;
-}
-
-function isPem(value: unknown): boolean {
-  if (value instanceof Uint8Array) return Buffer.from(value).includes('-----BEGIN ');
-  return typeof value === 'string' && value.includes('-----BEGIN ');
 }
 
 /** TLS as a server's configuration gives it: paths of PEM files. */
@@ -230,19 +235,4 @@ function tlsFromFiles(settings: Settings): BrokerTlsOptions | null {
   if (ca === null)
     throw new BrokerOptionError('tls.client.auth.ca', ca, 'setting tls.client.auth.enabled needs tls.client.auth.ca');
   return { ...files, clientCa: readPem('tls.client.auth.ca', ca) };
-}
-
-/** The text of a PEM file. Throws BrokerOptionError when it cannot be read or holds no PEM. */
-export function readPem(option: string, path: string): string {
-  let pem: string;
-  try {
-    pem = readFileSync(path, 'utf8');
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new BrokerOptionError(option, path, `cannot read ${option} ${JSON.stringify(path)}: ${reason}`, {
-      cause: error,
-    });
-  }
-  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${JSON.stringify(path)} holds no PEM`);
-  return pem;
 }

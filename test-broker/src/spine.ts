@@ -3,6 +3,7 @@ import { NatsListener } from './nats/listener.js';
 import { MemoryBus } from './nats/memory-bus.js';
 import { connectionName, RemoteBus } from './nats/remote-bus.js';
 import { SwitchedListener } from './nats/switched-listener.js';
+import type { NatsClientOptions, NatsServer } from './nats-options.js';
 import type { ResolvedOptions } from './options.js';
 
 /** What everything that is published passes through, and where NATS clients reach it. */
@@ -10,8 +11,12 @@ export interface Spine {
   readonly bus: Bus;
   /** `nats://host:port`; null when no NATS client can connect. */
   readonly url: string | null;
+  /** The same as options of a NATS client. */
+  readonly client: NatsClientOptions | null;
   /** Cuts NATS clients off, or lets them connect again; one that is attached to a server leaves that as it is. */
   setReachable(reachable: boolean): Promise<void>;
+  /** Attaches to another server, or to the same with other credentials; null where NATS is in this process. */
+  readonly attach: ((server: NatsServer) => Promise<void>) | null;
   close(): Promise<void>;
 }
 
@@ -21,9 +26,12 @@ export async function openSpine(
   broker: string,
   warn: (message: string) => void,
 ): Promise<Spine> {
-  if (typeof options.nats === 'string') return attach(options.nats, options, broker, warn);
+  if (options.natsServer !== null) return attach(options.natsServer, options, broker, warn);
   const bus = new MemoryBus({ onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
-  if (!options.nats) return { bus, url: null, setReachable: () => Promise.resolve(), close: () => bus.close() };
+  if (!options.nats) {
+    const setReachable = () => Promise.resolve();
+    return { bus, url: null, client: null, setReachable, attach: null, close: () => bus.close() };
+  }
   const listener = new SwitchedListener(await NatsListener.start({ bus, port: options.natsPort, host: options.host }));
   const { url, port } = listener;
   const close = async () => {
@@ -33,29 +41,55 @@ export async function openSpine(
   const reopen = () => NatsListener.start({ bus, port, host: options.host });
   const setReachable = (reachable: boolean) =>
     listener.set(reachable, reopen).catch((error: unknown) => warn(`NATS cannot listen again: ${String(error)}`));
-  return { bus, url, setReachable, close };
+  const client = { servers: [new URL(url).host] };
+  return { bus, url, client, setReachable, attach: null, close };
 }
 
 async function attach(
-  url: string,
+  server: NatsServer,
   options: ResolvedOptions,
   broker: string,
   warn: (message: string) => void,
 ): Promise<Spine> {
   const name = connectionName(options.settings['clustering.namespace'], broker);
+  const onError = (error: unknown) => warn(`on the NATS bus: ${String(error)}`);
+  let current = server;
+  const bus = await reaching(server, ({ servers, ...access }) =>
+    RemoteBus.connect(servers.join(','), { name, onError, access }),
+  );
+  return {
+    bus,
+    get url() {
+      return current.url;
+    },
+    get client() {
+      return current.client;
+    },
+    setReachable: () => Promise.resolve(),
+    async attach(other) {
+      await reaching(other, ({ servers, ...access }) => bus.reconnect(servers.join(','), access));
+      current = other;
+    },
+    close: () => bus.close(),
+  };
+}
+
+/** Runs what connects to a server, whose error names the server and not the credentials. */
+async function reaching<T>(server: NatsServer, connect: (client: NatsClientOptions) => Promise<T>): Promise<T> {
   try {
-    const bus = await RemoteBus.connect(url, { name, onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
-    return { bus, url, setReachable: () => Promise.resolve(), close: () => bus.close() };
+    return await connect(server.client);
   } catch (error) {
-    throw unreachable(url, error);
+    throw unreachable(server, error);
   }
 }
 
 /** The error of the `nats` package, whose text is not more than its code, with the server that it is about. */
-function unreachable(url: string, error: unknown): Error {
+function unreachable({ url, client }: NatsServer, error: unknown): Error {
   const { code, message } = error as { readonly code?: string; readonly message?: string };
+  // A server that refuses the certificate of its client ends the connection, and the package waits on.
+  const hint = code === 'TIMEOUT' && client.tls ? ' (the server may ask for another certificate of its client)' : '';
   // Without the name and password that the URL may hold.
-  const server = url.replace(/\/\/[^/]*@/, '//');
-  const text = `cannot connect to the NATS server at ${server}: ${message ?? String(error)}`;
+  const server = url.replaceAll(/\/\/[^/,]*@/g, '//');
+  const text = `cannot connect to the NATS server at ${server}: ${message ?? String(error)}${hint}`;
   return Object.assign(new Error(text, { cause: error }), { code });
 }

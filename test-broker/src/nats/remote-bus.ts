@@ -1,4 +1,4 @@
-import type { Msg, MsgHdrs, NatsConnection, NatsError } from 'nats';
+import type { ConnectionOptions, Msg, MsgHdrs, NatsConnection, NatsError, Subscription } from 'nats';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { natsAddress } from './nats-address.js';
 import { isSubscribable, type PublishTarget, publishTarget } from './subjects.js';
@@ -15,6 +15,8 @@ export interface RemoteBusOptions {
   readonly reconnectBuffer?: number;
   /** Milliseconds to wait for a server to answer when connecting. Default 20,000. */
   readonly connectTimeout?: number;
+  /** Credentials and certificates, for what the address does not hold. */
+  readonly access?: Pick<ConnectionOptions, 'user' | 'pass' | 'token' | 'tls'>;
   /**
    * Told of a handler that threw, of a message that NATS would lose over its unreadable subject, and of what the
    * server refuses later on. By default such an error is thrown on its own, as an uncaught exception.
@@ -26,8 +28,24 @@ interface Delayed extends PublishTarget {
   readonly data: Uint8Array;
 }
 
+/** A subscription that is made again on each new connection. */
+interface Standing {
+  readonly subject: string;
+  readonly queue: string;
+  readonly handler: (message: BusMessage) => void;
+  /** On the connection of now; null while there is none. */
+  current: Subscription | null;
+}
+
 /** How long `close` waits for the server to have everything. */
 const LAST_FLUSH_MS = 2_000;
+/** What the `nats` package ends a connection with that the server does not let in any more. */
+const REFUSALS = new Set<unknown>([
+  'AUTHORIZATION_VIOLATION',
+  'AUTHENTICATION_EXPIRED',
+  'AUTHENTICATION_TIMEOUT',
+  'ACCOUNT_EXPIRED',
+]);
 
 /** The name of a broker's NATS connection, as the real server gives it. */
 export function connectionName(namespace: string, brokerId: string, kind = 'streams'): string {
@@ -36,10 +54,14 @@ export function connectionName(namespace: string, brokerId: string, kind = 'stre
 
 /**
  * The NATS spine on a server of its own. While the connection is lost, what is published waits and subscriptions are
- * made anew once it is back; when it cannot be had back, everything ends with BusError `nats: connection closed`.
+ * made again once it is back. When the server refuses the credentials, or stays away, what is published is refused with
+ * BusError `nats: connection closed` until `reconnect` has brought another connection.
  */
 export class RemoteBus implements Bus {
-  readonly #connection: NatsConnection;
+  #connection: NatsConnection;
+  readonly #options: RemoteBusOptions;
+  readonly #standing = new Set<Standing>();
+  #closing = false;
   readonly #onError: (error: unknown) => void;
   readonly #bufferLimit: number;
   /** What was published while the connection was lost: the `nats` package drops it at each attempt to reconnect. */
@@ -51,27 +73,41 @@ export class RemoteBus implements Bus {
 
   /** Connects to `nats://host:port`; rejects with the error of the `nats` package when no server answers. */
   static async connect(url: string, options: RemoteBusOptions = {}): Promise<RemoteBus> {
-    const address = natsAddress(url);
-    // The package is loaded only where there is a NATS server to talk to.
-    const { connect } = await import('nats');
-    const connection = await connect({
-      ...address,
-      name: options.name ?? 'LIFT',
-      maxReconnectAttempts: options.maxReconnectAttempts ?? 60,
-      reconnectTimeWait: options.reconnectWait ?? 2_000,
-      timeout: options.connectTimeout ?? 20_000,
-    });
-    return new RemoteBus(connection, options);
+    return new RemoteBus(await open(url, options), options);
   }
 
   private constructor(connection: NatsConnection, options: RemoteBusOptions) {
     this.#connection = connection;
+    this.#options = options;
     this.#onError = options.onError ?? throwLater;
     this.#bufferLimit = options.reconnectBuffer ?? 8_388_608;
     this.#maxPayload = connection.info?.max_payload ?? 1_048_576;
-    // Neither ends other than with the connection; what they throw comes from onError and is for all to see.
-    void this.#watch();
-    void this.#watchEnd();
+    this.#follow(connection);
+  }
+
+  /**
+   * Takes another connection instead of the one it has, which may be closed for good, and makes the subscriptions there.
+   * Rejects with the error of the `nats` package, and changes nothing, when there is none to be had.
+   */
+  async reconnect(url: string, access: NonNullable<RemoteBusOptions['access']> = {}): Promise<void> {
+    const connection = await open(url, { ...this.#options, access });
+    if (this.#closing) {
+      await connection.close();
+      throw new BusError('nats: connection closed');
+    }
+    const before = this.#connection;
+    this.#connection = connection;
+    this.#follow(connection);
+    for (const standing of this.#standing) this.#make(standing);
+    this.#resume();
+    if (!before.isClosed()) await before.close();
+    await connection.flush();
+  }
+
+  /** Neither watch ends other than with the connection; what they throw comes from onError and is for all to see. */
+  #follow(connection: NatsConnection): void {
+    void this.#watch(connection);
+    void this.#watchEnd(connection);
   }
 
   get maxPayload(): number {
@@ -98,17 +134,28 @@ export class RemoteBus implements Bus {
     handler: (message: BusMessage) => void,
     options: { queue?: string } = {},
   ): BusSubscription {
-    this.#checkOpen();
+    if (this.#closing) throw new BusError('nats: connection closed');
     if (!isSubscribable(subject)) throw new BusError('nats: invalid subject');
     const queue = options.queue ?? '';
     if (/[ \t\r\n]/.test(queue)) throw new BusError('nats: invalid queue name');
-    const callback = (error: NatsError | null, message: Msg) => this.#receive(error, message, handler);
-    const subscription = this.#connection.subscribe(subject, queue === '' ? { callback } : { callback, queue });
+    const standing: Standing = { subject, queue, handler, current: null };
+    this.#standing.add(standing);
+    this.#make(standing);
     return {
       unsubscribe: () => {
-        if (!subscription.isClosed()) subscription.unsubscribe();
+        this.#standing.delete(standing);
+        if (standing.current !== null && !standing.current.isClosed()) standing.current.unsubscribe();
       },
     };
+  }
+
+  /** Makes a subscription on the connection of now. One that is closed has none until another takes its place. */
+  #make(standing: Standing): void {
+    const { subject, queue, handler } = standing;
+    const callback = (error: NatsError | null, message: Msg) => this.#receive(error, message, handler);
+    standing.current = this.#connection.isClosed()
+      ? null
+      : this.#connection.subscribe(subject, queue === '' ? { callback } : { callback, queue });
   }
 
   /** While the connection is lost it waits for it to be back, or to be given up: rejects with BusError then. */
@@ -126,6 +173,7 @@ export class RemoteBus implements Bus {
 
   /** Sends what is on its way if that takes no longer than 2 seconds, then closes; may be called twice. */
   async close(): Promise<void> {
+    this.#closing = true;
     if (this.#connection.isClosed()) return;
     if (this.#connected) await this.#lastFlush();
     await this.#connection.close();
@@ -163,20 +211,24 @@ export class RemoteBus implements Bus {
   }
 
   /** Follows what becomes of the connection; the package leaves this hanging once it is closed. */
-  async #watch(): Promise<void> {
-    for await (const { type, data } of this.#connection.status()) {
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const { type, data } of connection.status()) {
+      if (connection !== this.#connection) continue;
       if (type === 'disconnect') this.#connected = false;
       else if (type === 'reconnect') this.#resume();
       else if (type === 'error') this.#onError(new Error(`the NATS server refused: ${String(data)}`));
     }
   }
 
-  async #watchEnd(): Promise<void> {
-    await this.#connection.closed();
+  async #watchEnd(connection: NatsConnection): Promise<void> {
+    const reason = await connection.closed();
+    if (connection !== this.#connection) return;
     const lost = this.#delayed.length;
     this.#delayed = [];
+    this.#delayedBytes = 0;
     this.#wake();
     if (lost > 0) this.#onError(new Error(`${lost} messages lost: NATS could not be reached again`));
+    if (reason instanceof Error && REFUSALS.has(codeOf(reason))) this.#onError(refused(reason));
   }
 
   #resume(): void {
@@ -230,6 +282,25 @@ function headerBlock(headers: MsgHdrs): Buffer {
   const status = headers.code > 0 ? ` ${`${headers.code} ${headers.description}`.trim()}` : '';
   const lines = headers.keys().flatMap((key) => headers.values(key).map((value) => `${key}: ${value}\r\n`));
   return Buffer.from(`NATS/1.0${status}\r\n${lines.join('')}\r\n`);
+}
+
+async function open(url: string, options: RemoteBusOptions): Promise<NatsConnection> {
+  const address = natsAddress(url);
+  // The package is loaded only where there is a NATS server to talk to.
+  const { connect } = await import('nats');
+  return connect({
+    ...address,
+    ...options.access,
+    name: options.name ?? 'LIFT',
+    maxReconnectAttempts: options.maxReconnectAttempts ?? 60,
+    reconnectTimeWait: options.reconnectWait ?? 2_000,
+    timeout: options.connectTimeout ?? 20_000,
+  });
+}
+
+function refused(reason: Error): Error {
+  const text = `the NATS server refuses the credentials (${reason.message.replaceAll("'", '')}), and is not asked again`;
+  return new Error(`${text}: attachNats() of the broker takes others`, { cause: reason });
 }
 
 function asError(error: unknown): Error {

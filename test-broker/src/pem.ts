@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { BrokerOptionError } from './option-error.js';
+
+/** Whether a value is text or bytes that hold a certificate or key in PEM. */
+export function isPem(value: unknown): boolean {
+  if (value instanceof Uint8Array) return Buffer.from(value).includes('-----BEGIN ');
+  return typeof value === 'string' && value.includes('-----BEGIN ');
+}
+
+/** The text of a PEM file. Throws BrokerOptionError when it cannot be read or holds no PEM. */
+export function readPem(option: string, path: string): string {
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BrokerOptionError(option, path, `cannot read ${option} ${JSON.stringify(path)}: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${JSON.stringify(path)} holds no PEM`);
+  return pem;
+}
