@@ -1,17 +1,18 @@
+import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/timers.js';
 import { ConnectionError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
-import { DataSession } from '../transport/duplex.js';
+import type { DataSession } from '../transport/duplex.js';
+import type { PeerOptions } from '../transport/peer-options.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import { UnaryChannel, type UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
 import { formatAddress } from './addresses.js';
+import { DataSessions } from './data-sessions.js';
 import type { EventHub } from './events.js';
 import { toConnectionError } from './failures.js';
 import type { Candidate } from './selection.js';
 import type { Witness } from './sightings.js';
-import { whileNotAborted } from './waiting.js';
 
 /** What every connection of a client shares. */
 export interface ConnectionSettings {
@@ -28,7 +29,7 @@ const FAIR_TIMEOUT = 1_000;
 /** Milliseconds. */
 const SUSPICION = 10_000;
 const FIRST_BACKOFF = 50;
-const LONGEST_BACKOFF = 5_000;
+const LONGEST_BACKOFF = 1_000;
 /** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
@@ -52,16 +53,11 @@ export class BrokerConnection implements Candidate, Witness {
   onDown: (connection: BrokerConnection) => void = () => undefined;
   #suspectUntil = 0;
   readonly #settings: ConnectionSettings;
-  readonly #sessions = new Set<DataSession>();
-  #session: DataSession | null = null;
-  #opening: Promise<DataSession> | null = null;
+  readonly #sessions: DataSessions;
   #channel: UnaryChannel | null = null;
   /** Connections that the channel had made as of the last answer. */
   #channelConnections = 0;
-  #failures = 0;
-  #retryAt = 0;
-  /** Aborted when the broker answers again: the next attempt at a session need not wait any longer. */
-  #backingOff = new AbortController();
+  readonly #backoff = new Backoff(FIRST_BACKOFF, LONGEST_BACKOFF);
   #retired = false;
 
   constructor(address: Address, settings: ConnectionSettings) {
@@ -70,11 +66,19 @@ export class BrokerConnection implements Candidate, Witness {
     this.address = formatAddress(address);
     this.id = this.address;
     this.#settings = settings;
+    this.#sessions = new DataSessions(this.#peer(), settings.closed, {
+      opening: () => {
+        if (this.#retired) throw this.#gone();
+      },
+      opened: () => this.#answered(),
+      failed: (failure) => this.#notOpened(failure),
+      ended: (failure, closed) => this.#ended(failure, closed),
+    });
   }
 
   /** Milliseconds until the next attempt makes sense; grows with each failure in a row. */
   get backoff(): number {
-    return Math.max(0, this.#retryAt - monotonicNow());
+    return this.#backoff.remaining;
   }
 
   get suspect(): boolean {
@@ -88,7 +92,7 @@ export class BrokerConnection implements Candidate, Witness {
 
   /** True when nothing is under way on it. */
   get idle(): boolean {
-    return this.inFlight === 0 && this.#sessions.size === 0;
+    return this.inFlight === 0 && this.#sessions.empty;
   }
 
   /** One unary call. Rejects with RpcFailure, or with the reason of `signal`. */
@@ -106,7 +110,7 @@ export class BrokerConnection implements Candidate, Witness {
       return response;
     } catch (error) {
       this.#judge(error, bounds.timeout);
-      if (isOverdue(error)) void this.#session?.checkLiveness();
+      if (isOverdue(error)) void this.#sessions.checkLiveness();
       throw error;
     } finally {
       this.inFlight--;
@@ -118,24 +122,20 @@ export class BrokerConnection implements Candidate, Witness {
     this.latency = this.latency === null ? roundTrip : this.latency + NEWEST_SHARE * (roundTrip - this.latency);
   }
 
-  /** The open data session, connecting where needed, after the backoff of an earlier failure. */
+  /**
+   * The open data session, connecting where needed, after the backoff of an earlier failure. Rejects with RpcFailure, with
+   * ConnectionError when the broker has left the cluster, or with the reason of a signal.
+   */
   session(signal: AbortSignal): Promise<DataSession> {
-    if (this.#session?.state === 'open') return Promise.resolve(this.#session);
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = null;
-    });
-    return whileNotAborted(this.#opening, signal);
+    return this.#retired ? Promise.reject(this.#gone()) : this.#sessions.open(signal);
   }
 
   /** Closes what is open; it is opened again when needed. */
   async rest(): Promise<void> {
-    const sessions = [...this.#sessions];
-    this.#sessions.clear();
-    this.#session = null;
     const channel = this.#channel;
     this.#channel = null;
     this.connectedSince = null;
-    await Promise.all([channel?.close(), ...sessions.map((session) => session.close())]);
+    await Promise.all([channel?.close(), this.#sessions.close()]);
   }
 
   /** Closes everything for good. */
@@ -144,61 +144,30 @@ export class BrokerConnection implements Candidate, Witness {
     return this.rest();
   }
 
-  async #open(): Promise<DataSession> {
-    const { options, closed } = this.#settings;
-    if (this.backoff > 0) {
-      this.#backingOff = new AbortController();
-      // Also the end of the client ends this wait; it is asked for next.
-      await sleep(this.backoff, AbortSignal.any([closed, this.#backingOff.signal])).catch(() => undefined);
-    }
-    closed.throwIfAborted();
-    if (this.#retired) throw this.#gone();
-    const session = new DataSession({
-      host: this.host,
-      port: this.port,
-      tls: options.tls,
-      callMetadata: options.metadata,
-      connectTimeout: options.connectTimeout,
-      logger: options.logger,
-    });
-    this.#sessions.add(session);
-    try {
-      await session.connect();
-    } catch (error) {
-      this.#sessions.delete(session);
-      this.#judge(error);
-      throw toConnectionError('Connect', error, this.id);
-    }
-    this.#answered();
-    this.#session = session;
-    session.onClose((failure) => this.#sessionEnded(session, failure));
-    return session;
-  }
-
-  #sessionEnded(session: DataSession, failure: RpcFailure | undefined): void {
-    if (this.#session === session) this.#session = null;
+  #ended(failure: RpcFailure, closed: boolean): void {
     this.connectedSince = null;
-    // A draining session still serves its streams: it is kept until the connection closes.
-    for (const known of this.#sessions) if (known.state === 'closed') this.#sessions.delete(known);
-    if (session.state !== 'closed') return;
+    if (!closed) return;
     this.#judge(failure);
     // What took one connection to the broker may have taken the other one too.
-    if (failure?.connection === 'lost') void this.#channel?.checkLiveness();
+    if (failure.connection === 'lost') void this.#channel?.checkLiveness();
+  }
+
+  /** A broker that refuses new connections for good, but answers calls on the one that it has, is not down. */
+  #notOpened(failure: RpcFailure): void {
+    const answersCalls = this.up === true && this.#channel?.connected === true;
+    if (!answersCalls || failure.connection?.startsWith('tls-') !== true) this.#judge(failure);
   }
 
   #unary(): UnaryChannel {
-    const { options } = this.#settings;
     if (this.#channel === null) this.#channelConnections = 0;
-    this.#channel ??= new UnaryChannel({
-      host: this.host,
-      port: this.port,
-      tls: options.tls,
-      callMetadata: options.metadata,
-      connectTimeout: options.connectTimeout,
-      maxReceiveBytes: MAX_ANSWER_BYTES,
-      logger: options.logger,
-    });
+    this.#channel ??= new UnaryChannel({ ...this.#peer(), maxReceiveBytes: MAX_ANSWER_BYTES });
     return this.#channel;
+  }
+
+  /** What both planes need to know of the broker. */
+  #peer(): PeerOptions {
+    const { tls, metadata: callMetadata, connectTimeout, logger } = this.#settings.options;
+    return { host: this.host, port: this.port, tls, callMetadata, connectTimeout, logger };
   }
 
   /** A channel that had to connect again may have reached a broker that was started again. */
@@ -211,9 +180,8 @@ export class BrokerConnection implements Candidate, Witness {
   #answered(): void {
     this.connectedSince ??= monotonicNow();
     this.#suspectUntil = 0;
-    this.#failures = 0;
-    this.#retryAt = 0;
-    this.#backingOff.abort();
+    this.#backoff.reset();
+    this.#sessions.hurry();
     if (this.up === true || this.#retired) return;
     this.up = true;
     this.#settings.options.logger.info({ broker: this.id, address: this.address }, 'broker connected');
@@ -240,12 +208,7 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #failed(failure: RpcFailure): void {
-    const now = monotonicNow();
-    // Calls that fail together, or before the next attempt makes sense, are one failure of the broker.
-    if (now >= this.#retryAt) {
-      this.#retryAt = now + Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
-      this.#failures++;
-    }
+    this.#backoff.failed();
     this.hasFailed = true;
     this.connectedSince = null;
     this.latency = null;
@@ -257,7 +220,7 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #reportLoss(failure: RpcFailure): void {
-    const error = toConnectionError('Connect', failure, this.id);
+    const error = toConnectionError(failure, { operation: 'Connect', broker: this.id }) as ConnectionError;
     this.#settings.options.logger.warn({ broker: this.id, address: this.address, error }, 'broker disconnected');
     this.#settings.hub.emit('disconnect', { broker: { id: this.id, address: this.address }, error });
   }

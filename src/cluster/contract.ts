@@ -1,3 +1,4 @@
+import type { ErrorContext } from '../errors.js';
 import type { Logger } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { ClusterEvents } from './events.js';
@@ -59,9 +60,10 @@ export interface Cluster {
   anyBroker(except?: ReadonlySet<string>): BrokerTarget;
   /**
    * The open data session to a broker, connecting where needed; shared by all callers, replaced after it broke.
-   * Rejects with a ConnectionError; a broker that failed a moment ago is tried again after its backoff.
+   * Rejects with a ConnectionError, which tells what it was needed for when `about` says so. A broker that failed a moment
+   * ago is tried again after its backoff; one that refused this client for good rejects at once until then.
    */
-  session(broker: BrokerTarget, waiting?: Waiting): Promise<DataSession>;
+  session(broker: BrokerTarget, waiting?: Waiting, about?: ErrorContext): Promise<DataSession>;
   /** A unary call that any broker may serve, with retries where they are safe; both in the types of the wire. */
   callAny<Method extends UnaryMethod>(
     method: Method,

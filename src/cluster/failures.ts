@@ -1,11 +1,4 @@
-import {
-  attempt,
-  ConnectionError,
-  type ErrorContext,
-  errorFromStatus,
-  LiftbridgeError,
-  type Operation,
-} from '../errors.js';
+import { attempt, ConnectionError, type ErrorContext, errorFromStatus, type Operation } from '../errors.js';
 import { RpcFailure } from '../transport/status.js';
 
 /** The error for whatever a call rejected with. Reasons of aborted signals pass through as they are. */
@@ -21,12 +14,11 @@ export function toError(operation: Operation, failure: unknown, context: ErrorCo
   });
 }
 
-/** The error for a broker that cannot be reached. */
-export function toConnectionError(operation: string, failure: unknown, broker: string): LiftbridgeError {
-  if (!(failure instanceof RpcFailure)) return LiftbridgeError.from(failure, { operation, broker });
-  return new ConnectionError(`${operation} failed: ${failure.details}`, {
-    operation,
-    broker,
+/** The error for a broker that cannot be reached. Whatever is no failure of the transport passes through as it is. */
+export function toConnectionError(failure: unknown, context: ErrorContext & { readonly operation: string }): unknown {
+  if (!(failure instanceof RpcFailure)) return failure;
+  return new ConnectionError(`${attempt(context.operation, context)} failed: ${failure.details}`, {
+    ...context,
     cause: failure,
     reason: failure.connection ?? 'unavailable',
     outcome: failure.sent ? 'unknown' : 'not-sent',

@@ -1,5 +1,12 @@
 import { sleep } from '../async/timers.js';
-import { ClosedError, ConnectionError, errorFromStatus, type LiftbridgeError, type Operation } from '../errors.js';
+import {
+  attempt,
+  ClosedError,
+  ConnectionError,
+  type ErrorContext,
+  errorFromStatus,
+  type Operation,
+} from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { Address } from './addresses.js';
@@ -8,7 +15,7 @@ import { ClusterView } from './cluster-view.js';
 import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
 import { type Existence, untilCertain } from './existence.js';
-import { aboutRequest } from './failures.js';
+import { aboutRequest, toConnectionError } from './failures.js';
 import { firstContact } from './first-contact.js';
 import { LookupMiss, leaderIn, refusePaused, unknownYet } from './lookup.js';
 import type { BrokerInfo, Metadata } from './metadata.js';
@@ -145,13 +152,18 @@ export class Router implements Cluster {
     return this.#pool.choose(except);
   }
 
-  session(target: BrokerTarget, waiting: Waiting = {}): Promise<DataSession> {
+  async session(target: BrokerTarget, waiting: Waiting = {}, about: ErrorContext = {}): Promise<DataSession> {
+    const { operation = 'Connect' } = about;
+    const context = { ...about, operation, broker: target.id };
     const connection = this.#pool.find(target);
-    if (connection === undefined) return Promise.reject(this.#unknownBroker('Connect', target.id));
-    return withDeadline(
-      { waiting, timeout: this.options.connectTimeout, closed: this.closed, late: (ms) => tooSlow(target.id, ms) },
-      ({ signal }) => connection.session(signal),
-    );
+    if (connection === undefined) throw this.#unknownBroker(operation, target.id, about);
+    const late = (ms: number): Error => tooSlow(context, ms);
+    const bounds = { waiting, timeout: this.options.connectTimeout, closed: this.closed, late };
+    try {
+      return await withDeadline(bounds, ({ signal }) => connection.session(signal));
+    } catch (error) {
+      throw toConnectionError(error, context);
+    }
   }
 
   callAny<Method extends UnaryMethod>(
@@ -279,9 +291,10 @@ export class Router implements Cluster {
     return this.#pool.route(id) ?? null;
   }
 
-  #unknownBroker(operation: string, broker: string): ConnectionError {
-    const text = `${operation} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
-    return new ConnectionError(text, { operation, broker, reason: 'no-broker', outcome: 'not-sent' });
+  #unknownBroker(operation: string, broker: string, about: ErrorContext = {}): ConnectionError {
+    const what = attempt(operation, about);
+    const text = `${what} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
+    return new ConnectionError(text, { ...about, operation, broker, reason: 'no-broker', outcome: 'not-sent' });
   }
 }
 
@@ -296,10 +309,10 @@ function partitionsOf(request: unknown): readonly number[] {
   return partitions ?? (partition === undefined ? [] : [partition]);
 }
 
-function tooSlow(broker: string, timeout: number): LiftbridgeError {
-  return new ConnectionError(`Connect failed: broker ${broker} was not reached within ${timeout} ms.`, {
-    operation: 'Connect',
-    broker,
+function tooSlow(context: ErrorContext & { readonly operation: string }, timeout: number): ConnectionError {
+  const what = attempt(context.operation, context);
+  return new ConnectionError(`${what} failed: the broker was not reached within ${timeout} ms.`, {
+    ...context,
     reason: 'timeout',
     outcome: 'not-sent',
   });

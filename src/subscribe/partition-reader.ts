@@ -231,7 +231,7 @@ export class PartitionReader {
       (messages, bytes) => {
         if (current()) this.#receive(messages, bytes);
       },
-      waiting,
+      { ...waiting, place: this.#place },
     );
     if (this.#over) {
       call.cancel('the subscription was closed');

@@ -1,6 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import type { ErrorContext } from '../errors.js';
 import { decodeMessage } from '../protocol/message.js';
 import { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
@@ -31,10 +32,10 @@ export async function openSubscribeCall(
   target: BrokerTarget,
   request: Uint8Array,
   onMessages: OnMessages,
-  waiting: Waiting,
+  waiting: Waiting & { readonly place?: ErrorContext | undefined },
 ): Promise<DuplexStream> {
   const ends = monotonicNow() + (waiting.timeout ?? Number.POSITIVE_INFINITY);
-  const session = await cluster.session(target, waiting);
+  const session = await cluster.session(target, waiting, { operation: 'Subscribe', ...waiting.place });
   const stream = session.open('/proto.API/Subscribe', { maxMessageBytes: LARGEST_MESSAGE });
   const confirmed = new Promise<void>((resolve) => receive(stream, onMessages, resolve));
   stream.send(request);

@@ -61,6 +61,11 @@ export class UnaryChannel {
     return this.#connections;
   }
 
+  /** Whether a connection is open. */
+  get connected(): boolean {
+    return this.#current?.state === 'open';
+  }
+
   /**
    * Makes one call. Rejects with RpcFailure, or with the reason of an aborted signal. `sent` of the failure is false when
    * the server cannot have acted on the call.
@@ -82,7 +87,7 @@ export class UnaryChannel {
 
   /** Checks that the peer of the open session is there, and closes that session when it is not. */
   async checkLiveness(): Promise<void> {
-    if (this.#current?.state === 'open') await this.#current.checkLiveness();
+    if (this.connected) await this.#current?.checkLiveness();
   }
 
   /** Ends running calls and closes every connection; those calls and later ones fail as closed. */

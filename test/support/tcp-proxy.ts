@@ -11,6 +11,10 @@ interface Pair {
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
+  /** What new connections are told before they are closed; null passes them on. */
+  refusal: Buffer | null = null;
+  /** Connections that were closed so. */
+  refused = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -21,14 +25,21 @@ export class TcpProxy {
     const server = createServer();
     const proxy = new TcpProxy(server);
     const [host, port] = backend.split(':') as [string, string];
-    server.on('connection', (socket) => proxy.#serve(socket, connect(Number(port), host)));
+    server.on('connection', (socket) => {
+      if (proxy.refusal === null) proxy.#serve(socket, connect(Number(port), host));
+      else proxy.#refuse(socket, proxy.refusal);
+    });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return proxy;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `127.0.0.1:${this.port}`;
   }
 
   /** Connections that were forgotten and that the client still has open. */
@@ -47,6 +58,13 @@ export class TcpProxy {
       upstream.destroy();
     }
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #refuse(socket: Socket, bytes: Buffer): void {
+    this.refused++;
+    socket.on('error', () => undefined);
+    socket.end(bytes);
+    socket.resume();
   }
 
   #serve(downstream: Socket, upstream: Socket): void {

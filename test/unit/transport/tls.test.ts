@@ -10,6 +10,7 @@ import { UnaryChannel } from '../../../src/transport/unary.js';
 import { Certificates, type Identity } from '../../support/certificates.js';
 import { RawPeer } from '../../support/raw-peer.js';
 import { answer, ScriptedPeer } from '../../support/scripted-peer.js';
+import { tlsAlert } from '../../support/tls-alert.js';
 
 /** For a machine under load. */
 const PATIENT = { timeout: 10_000 };
@@ -131,7 +132,7 @@ describe.each(planes)('TLS on %s', (_, through) => {
     const peer = opened(
       await RawPeer.start({
         onConnection: (connection) => {
-          connection.write(Buffer.from([0x15, 3, 3, 0, 2, 2, alert]));
+          connection.write(tlsAlert(alert));
           connection.end();
         },
       }),
