@@ -1,6 +1,6 @@
 /**
  * The tour: starts a cluster of three embedded brokers, publishes every line of a file to a partitioned and replicated
- * stream, stops a leader half-way, and reads everything back while that happens.
+ * stream, stops a leader half-way, starts it again at three quarters, and reads everything back while that happens.
  *
  *   npm run quickstart            one event for each package of package-lock.json
  *   npm run quickstart FILE       every line of FILE; - is standard input
@@ -12,39 +12,17 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { SingleBar } from 'cli-progress';
 import { type Client, connect, partitionByKey } from 'liftbridge-client';
-import { TestBroker } from 'liftbridge-test-broker';
+import { type Cluster, startCluster } from './quickstart/cluster.js';
 import { Ledger } from './quickstart/ledger.js';
 import { PartitionProducer } from './quickstart/producer.js';
 import { openSource, type Source, SourceError } from './quickstart/source.js';
 
 const PARTITIONS = 4;
 const IN_FLIGHT = 1_000;
-/** When the size of the source is not known, the leader is stopped after so many messages. */
-const HALF_OF_UNKNOWN = 1_000;
+/** When the size of the source is not known, it counts as this many messages. */
+const SIZE_OF_UNKNOWN = 2_000;
 const STALLED_AFTER = 60_000;
 const STREAM = `quickstart-${randomUUID().slice(0, 8)}`;
-
-interface Cluster {
-  readonly addresses: readonly string[];
-  /** Absent on a cluster that is not ours to break. */
-  readonly stopLeader?: (partition: number) => Promise<string>;
-  close(): Promise<void>;
-}
-
-async function startCluster(): Promise<Cluster> {
-  const given = process.env.LIFTBRIDGE_ADDRESSES;
-  if (given) return { addresses: given.split(','), close: async () => undefined };
-  const broker = await TestBroker.start({ brokers: 3 });
-  return {
-    addresses: broker.addresses,
-    stopLeader: async (partition) => {
-      const leader = broker.leaderOf(STREAM, partition);
-      await broker.stopBroker(leader);
-      return broker.addresses[leader]!;
-    },
-    close: () => broker.close(),
-  };
-}
 
 /** Publishes the whole source; answers what was published and how often a producer had to look at the log. */
 async function publishAll(client: Client, source: Source, cluster: Cluster, progress: Progress) {
@@ -60,16 +38,14 @@ async function publishAll(client: Client, source: Source, cluster: Cluster, prog
     published.add(partition, key, value);
     await producers[partition]!.publish(key, value);
     progress.published(published.total, share);
-    if (cluster.stopLeader && !progress.stopped && halfWay(share, published.total)) {
-      progress.leaderStopped(partition, await cluster.stopLeader(partition));
-    }
+    const done = share ?? published.total / SIZE_OF_UNKNOWN;
+    if (cluster.outage && !progress.stopped && done >= 0.5)
+      progress.leaderStopped(partition, await cluster.outage.stopLeader(STREAM, partition));
+    if (done >= 0.75) await cluster.outage?.startAgain();
   }
+  await cluster.outage?.startAgain();
   await Promise.all(producers.map((producer) => producer.finish()));
   return { published, recoveries: producers.reduce((sum, producer) => sum + producer.recoveries, 0) };
-}
-
-function halfWay(share: number | null, count: number): boolean {
-  return share === null ? count >= HALF_OF_UNKNOWN : share >= 0.5;
 }
 
 /** Reads all partitions from their beginning until `expected` tells that there is nothing more to come. */
@@ -102,6 +78,7 @@ async function readBack(client: Client, expected: Promise<Ledger>, progress: Pro
 class Progress {
   readonly problems: string[] = [];
   stopped: string | null = null;
+  startedAgain: string | null = null;
   acks = 0;
   readonly started = performance.now();
   #lastRead = Date.now();
@@ -139,6 +116,11 @@ class Progress {
     this.stopped = `the leader of partition ${partition}, broker ${address}, was stopped half-way`;
   }
 
+  recovered(milliseconds: number | null): void {
+    if (milliseconds === null) return;
+    this.startedAgain = `it was started again, and held every partition in sync ${Math.round(milliseconds)} ms later`;
+  }
+
   problem(text: string): void {
     if (this.problems.length < 10) this.problems.push(text);
   }
@@ -167,6 +149,7 @@ function report(
     if (!equal) progress.problem(`partition ${partition}: what was read is not what was published`);
   }
   if (progress.stopped) console.log(`  ${progress.stopped}`);
+  if (progress.startedAgain) console.log(`  ${progress.startedAgain}`);
   for (const change of leaderChanges) console.log(`  ${change}`);
   const rate = Math.round(published.total / seconds).toLocaleString('en');
   const { rss, heapUsed } = process.memoryUsage();
@@ -195,7 +178,7 @@ async function main(): Promise<number> {
   const writer = await connect(cluster.addresses);
   const reader = await connect(cluster.addresses);
   try {
-    const replicationFactor = cluster.stopLeader ? 3 : 'max';
+    const replicationFactor = cluster.outage ? 3 : 'max';
     await writer.createStream(STREAM, STREAM, {
       partitions: PARTITIONS,
       replicationFactor,
@@ -209,14 +192,16 @@ async function main(): Promise<number> {
     const publishing = publishAll(writer, source, cluster, progress);
     const expected = publishing.then(({ published }) => published);
     const [{ published }, read] = await Promise.all([publishing, readBack(reader, expected, progress)]);
-    const verified = report(published, read, progress, progress.end(), leaderChanges);
+    const seconds = progress.end();
+    progress.recovered((await cluster.outage?.recovered(writer, STREAM)) ?? null);
+    const verified = report(published, read, progress, seconds, leaderChanges);
     for (const problem of progress.problems) console.error(`  problem: ${problem}`);
     console.log(
       verified
         ? 'Everything published was read back, once and in order.'
         : 'NOT everything published was read back, once and in order.',
     );
-    if (!cluster.stopLeader) await writer.deleteStream(STREAM);
+    if (!cluster.outage) await writer.deleteStream(STREAM);
     return verified ? 0 : 1;
   } finally {
     await Promise.all([writer.close(), reader.close()]);

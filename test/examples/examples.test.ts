@@ -18,10 +18,11 @@ describe('every example', () => {
 });
 
 describe('the quickstart', () => {
-  it('publishes the packages of package-lock.json, stops a leader and reads all of it back', async () => {
+  it('publishes the packages of package-lock.json, stops a leader, starts it again and reads all of it back', async () => {
     const { code, out, error } = await run('quickstart.ts');
     expect({ code, error }).toEqual({ code: 0, error: '' });
     expect(out).toContain('was stopped half-way');
+    expect(out).toMatch(/it was started again, and held every partition in sync \d+ ms later/);
     expect(out).toContain('Everything published was read back, once and in order.');
   });
 
