@@ -11,7 +11,7 @@ import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } fro
 import { BrokerOptionError, wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
-import { Restarts, type StartBrokerOptions } from './recovery/restarts.js';
+import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './recovery/restarts.js';
 import { openSpine, type Spine } from './spine.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
@@ -118,9 +118,12 @@ export class TestBroker implements AsyncDisposable {
     return this.#servers.map(({ node }) => node.subscribers);
   }
 
-  /** Takes a broker down as a kill does: its connections are cut, and others take over what it led. */
-  async stopBroker(broker: number): Promise<void> {
-    await this.#restarts.stop(this.#server(broker));
+  /**
+   * Takes a broker down: its connections are cut, and others take over what it led. By default as a kill does, so that a
+   * restart that recovers may take what was committed in the last five seconds for not committed, until the next message.
+   */
+  async stopBroker(broker: number, options: StopBrokerOptions = {}): Promise<void> {
+    await this.#restarts.stop(this.#server(broker), options);
   }
 
   /**

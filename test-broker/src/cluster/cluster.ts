@@ -90,7 +90,7 @@ export class Cluster {
 
   /** Starts all brokers and elects the first metadata leader; resolves when the internal streams are there. */
   async start(): Promise<void> {
-    this.#restore();
+    this.#restore(false);
     for (const broker of this.nodes.keys()) this.#connectivity.setRunning(broker, true);
     for (const node of this.nodes.values()) node.serve();
     for (const broker of this.nodes.keys()) this.#connectivity.setServing(broker);
@@ -101,7 +101,7 @@ export class Cluster {
 
   /** Prepares brokers that recover what an earlier process has left: they know nothing until `recover`. */
   prepareRecovery(): void {
-    this.#restore();
+    this.#restore(true);
     for (const broker of this.nodes.keys()) this.#recoveries.hide(broker);
   }
 
@@ -115,12 +115,12 @@ export class Cluster {
     });
   }
 
-  /** Takes a broker down. */
-  stopBroker(broker: string): void {
+  /** Takes a broker down, as a kill or gracefully. */
+  stopBroker(broker: string, graceful = false): void {
     if (!this.#connectivity.running(broker) && !this.#recoveries.get(broker)) return;
     this.#recoveries.stop(broker, `broker ${broker} was stopped before it was ready`);
     const node = this.nodes.get(broker)!;
-    node.stop();
+    node.stop(graceful);
     this.#connectivity.setRunning(broker, false);
     this.#options.faults.thaw(node.index);
   }
@@ -205,7 +205,7 @@ export class Cluster {
     this.#mesh.close();
     this.#reports.clear();
     this.#connectivity.close();
-    for (const node of this.nodes.values()) node.stop();
+    for (const node of this.nodes.values()) node.stop(true);
   }
 
   #node(id: string, index: number): Node {
@@ -258,9 +258,9 @@ export class Cluster {
     return { coordinator: group.coordinator, epoch: group.epoch };
   }
 
-  #restore(): void {
+  #restore(checkpointed: boolean): void {
     for (const member of this.#members.values()) member.catchUp();
-    for (const node of this.nodes.values()) node.restored();
+    for (const node of this.nodes.values()) node.restored(checkpointed);
   }
 
   async #createInternalStreams(): Promise<void> {

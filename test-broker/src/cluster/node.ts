@@ -166,11 +166,11 @@ export class Node implements BrokerNode, ReplicaSetHost {
 
   /**
    * Everything that was committed in an earlier process is applied: opens the replicas that are left of it. None of
-   * them leads or follows before `serve`.
+   * them leads or follows before `serve`. `checkpointed`: they know what is committed by the last checkpoint only.
    */
-  restored(): void {
+  restored(checkpointed: boolean): void {
     this.#restored = true;
-    this.replicas.restore();
+    this.replicas.restore(checkpointed);
   }
 
   /** Where clients reach this broker. */
@@ -196,16 +196,16 @@ export class Node implements BrokerNode, ReplicaSetHost {
     return sum;
   }
 
-  /** Goes down: whoever reads or publishes here is cut off. */
-  stop(): void {
+  /** Goes down: whoever reads or publishes here is cut off. `graceful`: it notes what is committed. */
+  stop(graceful: boolean): void {
     this.bus.discard();
-    this.replicas.stop();
+    this.replicas.stop(graceful);
     this.#survey.forget();
   }
 
   /** Comes back with what it knew when it went down. */
   start(): void {
-    this.reopen();
+    this.reopen(false);
     this.serve();
   }
 
@@ -215,9 +215,12 @@ export class Node implements BrokerNode, ReplicaSetHost {
     this.#serving = false;
   }
 
-  /** Opens the logs of its replicas. None of them leads or follows before `serve`. */
-  reopen(): void {
-    this.replicas.reopen();
+  /**
+   * Opens the logs of its replicas. None of them leads or follows before `serve`. `checkpointed`: they know what is
+   * committed by the last checkpoint only.
+   */
+  reopen(checkpointed: boolean): void {
+    this.replicas.reopen(checkpointed);
   }
 
   /** Runs its partitions and groups. */

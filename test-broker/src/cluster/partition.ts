@@ -96,8 +96,8 @@ export class Replica implements PartitionReplica {
     this.#replicated.clear();
     this.#subscribe();
     this.#autoPause.start();
+    // What is committed shows when followers fetch, or with the next message.
     this.#host.appended(this);
-    this.advance();
   }
 
   /** Leads no longer; what waits for its commit is never acknowledged. Subscriptions stay open. */
@@ -115,6 +115,13 @@ export class Replica implements PartitionReplica {
     this.follow();
     this.closedBy = reason;
     this.log.close();
+  }
+
+  /** Closes the log as the end of the process does, without a checkpoint. */
+  kill(): void {
+    this.follow();
+    this.closedBy = 'shutdown';
+    this.log.kill();
   }
 
   /** Goes on after `close`. */

@@ -23,6 +23,7 @@ export class ReplicaSet {
   /** Open replicas that neither lead nor follow yet, as their broker recovers. */
   readonly #dormant = new Set<Replica>();
   #recovering = false;
+  #checkpointed = false;
 
   constructor(host: ReplicaSetHost, metadata: MetadataState) {
     this.#host = host;
@@ -69,25 +70,35 @@ export class ReplicaSet {
     }
   }
 
-  /** Opens what the metadata knows of, with what is on disk, in a process that goes on after another one. */
-  restore(): void {
+  /**
+   * Opens what the metadata knows of, with what is on disk, in a process that goes on after another one. `checkpointed`:
+   * what is committed is known by the last checkpoint only.
+   */
+  restore(checkpointed: boolean): void {
     this.#recovering = true;
+    this.#checkpointed = checkpointed;
     for (const stream of this.#metadata.streams()) this.#create(stream);
+    this.#checkpointed = false;
   }
 
-  /** The broker stops: logs close, nothing is taken in. */
-  stop(): void {
+  /** The broker stops: logs close, nothing is taken in. `graceful`: it notes what is committed. */
+  stop(graceful: boolean): void {
     this.#dormant.clear();
-    for (const replica of this) if (replica.closedBy === null) replica.close('shutdown');
+    for (const replica of this) {
+      if (replica.closedBy !== null) continue;
+      if (graceful) replica.close('shutdown');
+      else replica.kill();
+    }
   }
 
-  /** The broker is back: logs open. */
-  reopen(): void {
+  /** The broker is back: logs open. `checkpointed`: what is committed is known by the last checkpoint only. */
+  reopen(checkpointed: boolean): void {
     this.#recovering = true;
     for (const replica of this) {
       if (replica.closedBy !== 'shutdown') continue;
       replica.forgetReceived();
       replica.reopen();
+      if (checkpointed) replica.log.fallBackToCheckpoint();
       this.#begin(replica);
     }
   }
@@ -125,7 +136,8 @@ export class ReplicaSet {
       storage: this.#host.storage(stream, partition.id),
       encryption: encrypts(stream.config, settings) ? masterKey() : null,
       onWarning: (message) => this.#host.warn(message),
-      replicated: partition.replicas.length > 1,
+      // Other replicas decide what is committed.
+      checkpointed: this.#checkpointed || partition.replicas.length > 1,
     });
     return new Replica(this.#host, stream, partition, log);
   }

@@ -9,6 +9,7 @@ import { goErrorText, RpcError, type StatusName } from '../grpc/status.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import { CursorCache } from './cursor-cache.js';
+import { CursorLock } from './cursor-lock.js';
 
 /** The stream that cursors are messages of. */
 export const CURSORS_STREAM = '__cursors';
@@ -30,6 +31,8 @@ export class CursorStore {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
   readonly #cache = new CursorCache(CACHED);
+  /** The server has one lock for all cursors of a broker. */
+  readonly #lock = new CursorLock();
   readonly #unlisten: () => void;
 
   constructor(node: BrokerNode, authorize: Authorize) {
@@ -53,14 +56,17 @@ export class CursorStore {
     const deadline = caller.deadline ?? Date.now() + PATIENCE;
     const request = cursorMessage(key, value, partition.id);
     const { identity, signal } = caller;
-    await orInternal(() => publish(this.#node, this.#authorize, request, { identity, signal, deadline }));
-    this.#cache.set(key, offset);
+    await this.#lock.run(async () => {
+      await orInternal(() => publish(this.#node, this.#authorize, request, { identity, signal, deadline }));
+      this.#cache.set(key, offset);
+    });
   }
 
   /** The stored offset, -1n when there is none. Rejects with RpcError. */
   async fetch(name: CursorName, caller: Pick<PublishCaller, 'deadline'>): Promise<bigint> {
     const key = keyOf(name);
     const { stream, partition } = this.#locate(key);
+    await this.#lock.free();
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
     return orInternal(async () => {

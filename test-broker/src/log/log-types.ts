@@ -24,11 +24,8 @@ export interface PartitionLogOptions {
   readonly encryption?: ValueEncryption | null;
   /** Told when something on disk fails while nobody waits for it. */
   readonly onWarning?: (message: string) => void;
-  /**
-   * Other replicas decide what is committed: what comes back from disk is committed up to the last checkpoint only.
-   * Default false: all of it.
-   */
-  readonly replicated?: boolean;
+  /** What comes back from disk is committed up to the last checkpoint only. Default false: all of it. */
+  readonly checkpointed?: boolean;
   /** Oddities of the server, each true by default. */
   readonly quirks?: { readonly timestampLookup?: boolean };
 }

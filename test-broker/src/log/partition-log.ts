@@ -30,8 +30,10 @@ export class PartitionLog {
   readonly #changes = new Listeners<LogChange>();
   readonly #appends = new Listeners<number>();
   readonly #cleaner: Ticker;
-  readonly #checkpoints: Ticker | null;
+  readonly #checkpoints: Ticker;
   #highWatermark: number;
+  /** The high watermark that a kill leaves. */
+  #checkpointed: number;
   #readonly = false;
   #state: LogState = 'open';
 
@@ -46,9 +48,10 @@ export class PartitionLog {
     this.#onWarning = options.onWarning ?? (() => {});
     this.#timestampOddity = options.quirks?.timestampLookup ?? true;
     this.#store = new LogStore(this.config, this.#storage);
-    this.#highWatermark = this.#recoverHighWatermark(options.replicated ?? false);
+    this.#checkpointed = this.#storedHighWatermark();
+    this.#highWatermark = options.checkpointed ? this.#checkpointed : this.newestOffset;
     this.#cleaner = new Ticker(this.#clock, this.config.cleanerInterval, () => this.#cleanerTick());
-    this.#checkpoints = this.#storage && new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
+    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
     this.#start();
   }
 
@@ -137,7 +140,7 @@ export class PartitionLog {
     const highWatermark = Math.min(offset, this.newestOffset);
     if (highWatermark <= this.#highWatermark) return false;
     this.#highWatermark = highWatermark;
-    this.#checkpoints?.want();
+    this.#checkpoints.want();
     this.#changes.tell('high-watermark');
     return true;
   }
@@ -216,6 +219,7 @@ export class PartitionLog {
     if (offset >= this.nextOffset) return;
     this.#store.truncate(offset);
     this.#highWatermark = Math.min(this.#highWatermark, this.newestOffset);
+    this.#checkpointed = Math.min(this.#checkpointed, this.newestOffset);
   }
 
   /** What the cleaner does every `cleanerInterval`: roll the active segment, or else retention and compaction. */
@@ -230,10 +234,22 @@ export class PartitionLog {
   /** Stops everything, as a pause does. What waits is told; readers fail from now on. */
   close(): void {
     if (this.#state !== 'open') return;
+    this.#attempt('checkpoint', () => this.#checkpoint());
+    this.kill();
+  }
+
+  /** Stops everything without a checkpoint of the high watermark, as the end of the process does. */
+  kill(): void {
+    if (this.#state !== 'open') return;
     this.#stop();
-    this.#attempt('checkpoint', () => this.#closeStorage());
+    this.#attempt('close the files of', () => this.#storage?.close());
     this.#state = 'closed';
     this.#changes.tell('closed');
+  }
+
+  /** What was committed after the last checkpoint is stored, but not known to be committed. */
+  fallBackToCheckpoint(): void {
+    this.#highWatermark = Math.min(this.#checkpointed, this.newestOffset);
   }
 
   /** Goes on after `close`, with the same offsets. The log is writable then, even if it was readonly before. */
@@ -262,13 +278,13 @@ export class PartitionLog {
 
   #start(): void {
     this.#cleaner.start();
-    this.#checkpoints?.start();
+    this.#checkpoints.start();
     if (this.#cleanable) this.#cleaner.want();
   }
 
   #stop(): void {
     this.#cleaner.stop();
-    this.#checkpoints?.stop();
+    this.#checkpoints.stop();
   }
 
   /** A run of the cleaner could change something, now or when messages have grown older. */
@@ -301,9 +317,8 @@ export class PartitionLog {
     return Buffer.concat(frames);
   }
 
-  #recoverHighWatermark(replicated: boolean): number {
-    if (this.#storage === null || !replicated) return this.newestOffset;
-    return Math.min(this.#storage.loadHighWatermark(), this.newestOffset);
+  #storedHighWatermark(): number {
+    return this.#storage === null ? -1 : Math.min(this.#storage.loadHighWatermark(), this.newestOffset);
   }
 
   #cleanerTick(): boolean {
@@ -311,14 +326,14 @@ export class PartitionLog {
     return this.#cleanable;
   }
 
-  #closeStorage(): void {
-    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
-    this.#storage?.close();
+  #checkpointTick(): boolean {
+    this.#attempt('checkpoint', () => this.#checkpoint());
+    return false;
   }
 
-  #checkpointTick(): boolean {
-    this.#attempt('checkpoint', () => this.#storage?.checkpoint(this.#highWatermark));
-    return false;
+  #checkpoint(): void {
+    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
+    this.#checkpointed = this.#highWatermark;
   }
 
   /** For what nobody waits for, or must go on to its end: a disk that fails is reported. */

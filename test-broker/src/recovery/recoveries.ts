@@ -108,7 +108,7 @@ export class Recoveries {
     const node = this.#node(broker);
     const { position } = this.#member(broker);
     const entries = log.history(position);
-    node.reopen();
+    node.reopen(true);
     if (entries === null) {
       node.show(null);
       return;

@@ -14,6 +14,15 @@ export interface StartBrokerOptions {
   readonly hold?: HeldPhase;
 }
 
+/** How a broker is stopped. */
+export interface StopBrokerOptions {
+  /**
+   * As SIGINT does, on which the server notes exactly what is committed. Default false: as a kill, and SIGTERM, which the
+   * server does not handle.
+   */
+  readonly graceful?: boolean;
+}
+
 interface Starting {
   readonly started: Promise<Recovery>;
   readonly abort: AbortController;
@@ -54,13 +63,14 @@ export class Restarts {
   }
 
   /** Cuts the connections of a broker and takes it down. */
-  async stop(server: BrokerServer): Promise<void> {
+  async stop(server: BrokerServer, { graceful = false }: StopBrokerOptions = {}): Promise<void> {
+    if (typeof graceful !== 'boolean') throw wrongValue('graceful', 'true or false', graceful);
     const starting = this.#starting.get(server);
     starting?.abort.abort();
     const { id } = server.node;
     if (this.#cluster.running(id)) {
       const cut = server.cut();
-      this.#cluster.stopBroker(id);
+      this.#cluster.stopBroker(id, graceful);
       await cut;
     }
     await starting?.started.catch(() => {});

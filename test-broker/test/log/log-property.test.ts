@@ -81,7 +81,7 @@ class Run {
       clock: this.clock,
       config: this.config,
       storage,
-      replicated: true,
+      checkpointed: true,
     });
   }
 

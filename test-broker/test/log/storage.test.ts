@@ -21,7 +21,7 @@ import { type Fixture, held, openLog, range } from './log-fixture.js';
 
 interface Options {
   readonly config?: Partial<LogConfig>;
-  readonly replicated?: boolean;
+  readonly checkpointed?: boolean;
   readonly warnings?: string[];
   readonly files?: OpenFiles;
 }
@@ -237,12 +237,12 @@ describe('the high watermark checkpoint', () => {
 
   it('says what is committed when other replicas decide it; otherwise everything is', () => {
     const directory = temporaryDirectory();
-    const { log, add } = openIn(directory, { replicated: true });
+    const { log, add } = openIn(directory, { checkpointed: true });
     for (let i = 0; i < 3; i++) add();
     log.close();
     log.reopen();
     add();
-    expect(openIn(directory, { replicated: true }).log.highWatermark).toBe(2);
+    expect(openIn(directory, { checkpointed: true }).log.highWatermark).toBe(2);
     expect(openIn(directory).log.highWatermark).toBe(3);
   });
 
@@ -250,10 +250,10 @@ describe('the high watermark checkpoint', () => {
     const directory = temporaryDirectory();
     openIn(directory).add();
     writeFileSync(join(directory, 'high-watermark'), '17\n');
-    expect(openIn(directory, { replicated: true }).log.highWatermark).toBe(0);
+    expect(openIn(directory, { checkpointed: true }).log.highWatermark).toBe(0);
     writeFileSync(join(directory, 'high-watermark'), '');
     const warnings: string[] = [];
-    expect(openIn(directory, { replicated: true, warnings }).log.highWatermark).toBe(-1);
+    expect(openIn(directory, { checkpointed: true, warnings }).log.highWatermark).toBe(-1);
     expect(warnings).toHaveLength(1);
   });
 });

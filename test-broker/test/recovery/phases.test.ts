@@ -24,7 +24,7 @@ async function stopped(options: object = {}) {
   for (const value of ['a', 'b']) await client.publish('s', value);
   await client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
   await client.call('setCursor', { stream: 's', cursorId: 'k', offset: 1 });
-  await broker.stopBroker(0);
+  await broker.stopBroker(0, { graceful: true });
   return one;
 }
 
@@ -207,7 +207,7 @@ describe('the replay of a restarted broker', () => {
   it('shows the leader of before a failover, and is that leader to whoever asks', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
-    await broker.stopBroker(leader);
+    await broker.stopBroker(leader, { graceful: true });
     await eventually(
       () => broker.leaderOf('s'),
       (index) => index !== leader,
