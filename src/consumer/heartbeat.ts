@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import type { Logger } from '../options.js';
+import type { Cluster } from '../cluster/contract.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../protocol/generated/api.js';
 import type { Joined, Membership } from './membership.js';
 import { backoff, pause } from './pauses.js';
@@ -41,7 +41,7 @@ export interface HeartbeatEvents {
 export class Heartbeat {
   readonly #membership: Membership;
   readonly #events: HeartbeatEvents;
-  readonly #logger: Logger;
+  readonly #cluster: Pick<Cluster, 'emit' | 'logger'>;
   readonly #timeout: number;
   readonly #stopped = new AbortController();
   #interval: number;
@@ -56,12 +56,18 @@ export class Heartbeat {
   #done: Promise<void> = Promise.resolve();
 
   /** Milliseconds: `interval` between polls, `timeout` for one call. */
-  constructor(membership: Membership, interval: number, timeout: number, events: HeartbeatEvents, logger: Logger) {
+  constructor(
+    membership: Membership,
+    interval: number,
+    timeout: number,
+    events: HeartbeatEvents,
+    cluster: Pick<Cluster, 'emit' | 'logger'>,
+  ) {
     this.#membership = membership;
     this.#interval = interval;
     this.#timeout = timeout;
     this.#events = events;
-    this.#logger = logger;
+    this.#cluster = cluster;
   }
 
   start(): void {
@@ -125,7 +131,7 @@ export class Heartbeat {
 
   async #overcome(error: unknown): Promise<boolean> {
     this.#failures++;
-    this.#logger.debug(
+    this.#cluster.logger.debug(
       { error, group: this.#membership.groupId },
       'polling the assignments of a consumer group failed',
     );
@@ -150,15 +156,27 @@ export class Heartbeat {
       case 'fatal':
         throw error;
       case 'denied':
+        this.#told(error);
         await this.#joinAgain();
         return;
       case 'stale-epoch':
         await this.#look('coordinator');
         return;
       default:
+        this.#told(error);
         await this.#look('anyone');
         this.#report();
     }
+  }
+
+  #told(error: unknown): void {
+    const attempt = this.#failures;
+    this.#cluster.emit('retry', {
+      operation: 'FetchConsumerGroupAssignments',
+      attempt,
+      delay: backoff(attempt),
+      error,
+    });
   }
 
   /**
@@ -184,7 +202,10 @@ export class Heartbeat {
       if (await this.#membership.locate(from, this.#failures >= PATIENCE, bounds)) return;
       if (this.#membership.isCurrent) this.#events.current();
     } catch (error) {
-      this.#logger.debug({ error, group: this.#membership.groupId }, 'looking for the coordinator of a group failed');
+      this.#cluster.logger.debug(
+        { error, group: this.#membership.groupId },
+        'looking for the coordinator of a group failed',
+      );
     }
     await pause(backoff(this.#failures), this.#signal);
   }
@@ -195,7 +216,10 @@ export class Heartbeat {
     if (monotonicNow() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;
     this.#reported = monotonicNow();
     this.#membership.report(this.#bounds).catch((error: unknown) => {
-      this.#logger.debug({ error, group: this.#membership.groupId }, 'reporting the coordinator of a group failed');
+      this.#cluster.logger.debug(
+        { error, group: this.#membership.groupId },
+        'reporting the coordinator of a group failed',
+      );
     });
   }
 

@@ -16,6 +16,7 @@ import { unlessAborted, within } from './pauses.js';
 import { isFatal } from './poll-failure.js';
 import { joinAgain } from './rejoin.js';
 import { StreamWatch } from './stream-watch.js';
+import { WriteProbe } from './write-probe.js';
 
 /** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
 const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };
@@ -48,6 +49,7 @@ export class Session {
   readonly #heartbeat: Heartbeat;
   readonly #assignments: Assignments;
   readonly #watch: StreamWatch;
+  readonly #probe: WriteProbe;
   readonly #stopping = new AbortController();
   #epoch = -1n;
   #firstAnswer: () => void = () => undefined;
@@ -88,6 +90,8 @@ export class Session {
     const ownership = new Ownership(context, groupId);
     const checkpoints = new Checkpoints(context, membership, ownership);
     this.#checkpoints = checkpoints;
+    const probe = new WriteProbe(context, [ownership.cursorId, checkpoints.cursorId]);
+    this.#probe = probe;
     this.#heartbeat = this.#newHeartbeat(interval);
     this.#watch = new StreamWatch(context.cluster, plan.streams, {
       refreshed: () => this.#assignments.metadataChanged(),
@@ -108,6 +112,7 @@ export class Session {
         ownership,
         silence,
         patience: patience + STORE_TIME,
+        canWrite: (held, within) => probe.canWrite(held, within),
         confirmed: () => this.#heartbeat.confirmed(),
       },
       {
@@ -193,6 +198,7 @@ export class Session {
     this.#stopping.abort();
     this.#checkpoints.stop();
     this.#watch.stop();
+    this.#probe.stop();
     await this.#heartbeat.stop();
     const waits = Math.min(patience, Math.max(left() / 2, left() - STOP.keeps));
     const stores = Math.min(STOP_TIME, left() - waits) * STOP.stores;
@@ -214,7 +220,7 @@ export class Session {
       denied: (leaveFirst: boolean) => this.#joinAgain(leaveFirst),
       failed: (error: unknown) => this.fail(error),
     };
-    return new Heartbeat(this.#membership, interval, requestTimeout, events, cluster.logger);
+    return new Heartbeat(this.#membership, interval, requestTimeout, events, cluster);
   }
 
   #assigned({ epoch, assignments }: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean {

@@ -10,25 +10,34 @@ import type { Mark, Ownership } from './ownership.js';
 import { backoff, pause, unlessAborted, within } from './pauses.js';
 
 const LOOK_AGAIN = 100;
+/** Milliseconds between two looks at whether a silent owner could write its mark. */
+const PROBE_EVERY = 500;
 /** Milliseconds to wait for a coordinator that is away. */
 const CONFIRMATION = 3_000;
 
 /** Milliseconds in which a checkpoint of an owner that was cut off may arrive at the broker after all. */
 const LATE_WRITES = 60_000;
 
+/** What waiting for the owner of a partition needs. */
+export interface HandOver {
+  readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
+  /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
+  readonly silence: number;
+  /** Milliseconds that an owner has to finish. */
+  readonly patience: number;
+  /** Whether the owner could write its mark at the moment, within so many milliseconds. */
+  readonly canWrite: (held: HeldPartition, within: number) => Promise<boolean>;
+  /** Told when all is done that does not depend on another member. */
+  readonly underWay: () => void;
+}
+
 /** What taking a partition over needs. */
-export interface TakeOver {
+export interface TakeOver extends HandOver {
   readonly cluster: Cluster;
   readonly groupId: string;
   readonly autoOffset: AutoOffset;
   readonly checkpoints: Checkpoints;
   readonly ownership: Ownership;
-  /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
-  readonly silence: number;
-  /** Milliseconds that an owner has to finish. */
-  readonly patience: number;
-  /** Told when all is done that does not depend on another member. */
-  readonly underWay: () => void;
   /** Resolves when the coordinator has said once more what is assigned. */
   readonly confirmed: () => Promise<void>;
   /** Resolves when the application may be given messages. */
@@ -103,19 +112,26 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Tak
   }
 }
 
-/** Waits until the owner has finished, or is taken to be dead; answers the mark as it is then. */
-async function handedOver(held: HeldPartition, deps: TakeOver): Promise<Mark | null> {
+/**
+ * Waits until the owner has finished, or is taken to be dead; returns the mark as it is then. While marks cannot be read or
+ * written the silence of the owner means nothing.
+ */
+export async function handedOver(held: HeldPartition, deps: HandOver): Promise<Mark | null> {
   const { ownership, silence, patience, underWay } = deps;
   const begun = monotonicNow();
   let quiet = begun;
+  let probed = begun;
   for (let look = 1; ; look++) {
     try {
       const mark = await ownership.read(held.stream, held.partition, { signal: held.signal });
       if (mark === null || !ownership.isTaken(mark)) return mark;
+      if (mark.state === 'held' && monotonicNow() - probed > PROBE_EVERY) {
+        if (!(await deps.canWrite(held, silence / 2))) quiet = monotonicNow();
+        probed = monotonicNow();
+      }
       const now = monotonicNow();
       if ((mark.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
     } catch {
-      // Where marks cannot be read they cannot be written: the owner's silence means nothing.
       held.signal.throwIfAborted();
       quiet = monotonicNow();
     }

@@ -59,6 +59,8 @@ export class Bench implements AsyncDisposable {
   readonly members: Member[] = [];
   readonly problems: unknown[] = [];
   readonly asyncErrors: unknown[] = [];
+  /** Counts the changes that members were told of. */
+  rebalances = 0;
   readonly #clients: Client[] = [];
   #loading: Promise<void>[] = [];
   #stopped = false;
@@ -91,6 +93,7 @@ export class Bench implements AsyncDisposable {
   async member(consumerId: string, options: ConsumerOptions = {}): Promise<Member> {
     const client = await connect(this.broker.addresses as string[], { ...PATIENT, resubscribeTimeout: 60_000 });
     client.on('asyncError', (error) => this.asyncErrors.push(error));
+    client.on('rebalance', () => this.rebalances++);
     this.#clients.push(client);
     const member = new Member(client, this, { consumerId, ...options });
     this.members.push(member);
@@ -130,6 +133,7 @@ export class Bench implements AsyncDisposable {
         await this.publisher.publish(stream, text, { partition, timeout: 2_000, ackPolicy: 'all' });
         return;
       } catch (error) {
+        if (this.#stopped && LiftbridgeError.is(error, 'CLOSED')) return;
         if (!LiftbridgeError.is(error) || !error.retryable) throw error;
       }
     }

@@ -62,7 +62,7 @@ function start(membership: Membership, interval: number, events: Partial<Heartbe
     interval,
     1_000,
     { ...silent, ...events },
-    new FakeCluster(() => ({})).logger,
+    new FakeCluster(() => ({})).asCluster,
   );
   running.push(heartbeat);
   heartbeat.start();

@@ -1,0 +1,108 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { cursorPartition } from '../../../src/cluster/cursors.js';
+import type { ConsumerContext } from '../../../src/consumer/context.js';
+import type { HeldPartition } from '../../../src/consumer/held-partition.js';
+import type { Mark } from '../../../src/consumer/ownership.js';
+import { type HandOver, handedOver } from '../../../src/consumer/take-over.js';
+import { WriteProbe } from '../../../src/consumer/write-probe.js';
+
+const clock = vi.hoisted(() => ({ now: 0 }));
+vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
+beforeEach(() => {
+  clock.now = 0;
+});
+
+const SILENCE = 1_500;
+const PATIENCE = 10_000;
+const held = { stream: 'orders', partition: 1, signal: new AbortController().signal } as unknown as HeldPartition;
+const other: Mark = { generation: 3n, owner: 7n, state: 'held' };
+
+/** Waits for an owner whose mark `read` gives; every look takes 250 ms. */
+function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}) {
+  const looks: number[] = [];
+  const ownership: HandOver['ownership'] = {
+    read: async () => {
+      clock.now += 250;
+      looks.push(clock.now);
+      return read();
+    },
+    isTaken: (mark) => mark !== null && mark.state !== 'released',
+  };
+  const deps = {
+    ownership,
+    silence: SILENCE,
+    patience: PATIENCE,
+    canWrite: async () => true,
+    underWay: () => undefined,
+  };
+  return { looks, mark: handedOver(held, { ...deps, ...hand }) };
+}
+
+describe('waiting for the owner of a partition', () => {
+  it('ends when the owner says that it has released it', async () => {
+    const released = { ...other, state: 'released' as const };
+    const { looks, mark } = waiting(() => (clock.now < 600 ? other : released));
+    expect(await mark).toEqual(released);
+    expect(looks).toHaveLength(3);
+  });
+
+  it('ends when the owner is silent although it could write', async () => {
+    const { looks, mark } = waiting(() => other);
+    expect(await mark).toEqual(other);
+    expect(looks.at(-1)).toBe(1_750);
+  });
+
+  it('does not count the time in which the owner could not write, up to the patience', async () => {
+    let prompt = 0;
+    const { mark } = waiting(() => other, { canWrite: async () => clock.now > 4_000 && ++prompt > 0 });
+    expect(await mark).toEqual(other);
+    expect(clock.now).toBeGreaterThan(3_000 + SILENCE);
+    const never = waiting(() => other, { canWrite: async () => false });
+    const began = clock.now;
+    await never.mark;
+    expect(clock.now - began).toBeGreaterThanOrEqual(PATIENCE);
+  });
+});
+
+describe('a probe of writing', () => {
+  const PARTITIONS = 3;
+  const ids = ['__owner:group', '__group:group'];
+  const home = (id: string) => cursorPartition(id, held.stream, held.partition, PARTITIONS);
+
+  function probing(setCursor: (id: string) => Promise<void>) {
+    let lost = (): void => undefined;
+    const unlistened = vi.fn();
+    const on = (name: string, listener: () => void) => {
+      expect(name).toBe('disconnect');
+      lost = listener;
+      return unlistened;
+    };
+    const context = { cluster: { partitionCount: () => PARTITIONS, on }, setCursor } as unknown as ConsumerContext;
+    return { probe: new WriteProbe(context, ids), lost: () => lost(), unlistened };
+  }
+
+  it('writes to the partitions of the cursors stream that keep the cursors, and to none of these cursors', async () => {
+    const written: string[] = [];
+    const { probe, unlistened } = probing(async (id) => void written.push(id));
+    expect(await probe.canWrite(held, 100)).toBe(true);
+    expect(new Set(written.map(home))).toEqual(new Set(ids.map(home)));
+    expect(written.filter((id) => ids.includes(id))).toEqual([]);
+    probe.stop();
+    expect(unlistened).toHaveBeenCalledTimes(1);
+  });
+
+  it('says no when one of them fails', async () => {
+    const { probe } = probing(async () => {
+      throw new Error('late');
+    });
+    expect(await probe.canWrite(held, 100)).toBe(false);
+  });
+
+  it('says no for a while after a broker was lost', async () => {
+    const { probe, lost } = probing(async () => undefined);
+    lost();
+    expect(await probe.canWrite(held, 100)).toBe(false);
+    clock.now += 15_000;
+    expect(await probe.canWrite(held, 100)).toBe(true);
+  });
+});
