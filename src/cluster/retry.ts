@@ -1,4 +1,5 @@
 import pRetry from 'p-retry';
+import { sleep } from '../async/timers.js';
 import { ConnectionError, NoSuchPartitionError, type Operation, type StatusMeaning, statusMeaning } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
@@ -63,17 +64,18 @@ export interface RetryRun {
 /** Runs attempts, numbered from 1, until one succeeds, the decision says no, attempts run out or the signal aborts. */
 export function withRetries<Result>(run: RetryRun, attempt: (number: number) => Promise<Result>): Promise<Result> {
   const { operation, retry, signal, hub } = run;
+  const counts = (failure: unknown): boolean => run.counts?.(failure) ?? true;
   return pRetry(attempt, {
     retries: retry.attempts - 1,
-    minTimeout: retry.minDelay,
-    maxTimeout: Math.max(retry.minDelay, retry.maxDelay),
-    factor: 2,
+    // p-retry would wait by the global timers, which a test suite may have replaced by fake ones.
+    minTimeout: 0,
     signal,
-    shouldConsumeRetry: ({ error }) => run.counts?.(error) ?? true,
-    shouldRetry: ({ error, attemptNumber }) => {
+    shouldConsumeRetry: ({ error }) => counts(error),
+    shouldRetry: async ({ error, attemptNumber }) => {
       if (advise(operation, error, attemptNumber) === 'fail') return false;
       const delay = Math.min(Math.max(retry.minDelay, retry.maxDelay), retry.minDelay * 2 ** (attemptNumber - 1));
       hub.emit('retry', { operation, attempt: attemptNumber, delay, error: toError(operation, error, {}) });
+      if (counts(error)) await sleep(delay, signal);
       return true;
     },
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { EventHub } from '../../src/cluster/events.js';
 import { LookupMiss } from '../../src/cluster/lookup.js';
 import { type Advice, advise, isAmbiguous, withRetries } from '../../src/cluster/retry.js';
@@ -119,6 +119,16 @@ describe('withRetries', () => {
     const { events, options } = run(1);
     await expect(withRetries(options, () => Promise.reject(failure('UNAVAILABLE', 'once')))).rejects.toThrow('once');
     expect(events).toEqual([]);
+  });
+
+  it('waits by the real timers when the global ones are fake', async () => {
+    const { options } = run(10);
+    vi.useFakeTimers();
+    try {
+      expect(await withRetries(options, async (n) => (n < 3 ? Promise.reject(failure('UNAVAILABLE')) : n))).toBe(3);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('does not count an attempt that waits for certainty by itself', async () => {
