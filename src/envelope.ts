@@ -8,7 +8,13 @@ export { decodeAck, encodeAck } from './envelope/ack-envelope.js';
 export { isEnvelope } from './envelope/envelope-data.js';
 export type { EnvelopeOptions, Value } from './envelope/envelope-options.js';
 export { decodeMessage, encodeMessage } from './envelope/message-envelope.js';
-export { EnvelopeError, type EnvelopeErrorReason, InvalidArgumentError, LiftbridgeError } from './errors.js';
+export {
+  DeserializationError,
+  EnvelopeError,
+  type EnvelopeErrorReason,
+  InvalidArgumentError,
+  LiftbridgeError,
+} from './errors.js';
 export type { AckPolicy } from './protocol/ack-policy.js';
 export type { Ack, AckError, AckFields } from './protocol/received-ack.js';
 export type { Message } from './protocol/received-message.js';

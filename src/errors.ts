@@ -15,6 +15,7 @@ export {
 } from './errors/call-errors.js';
 export {
   AckTimeoutError,
+  DeserializationError,
   EncryptionError,
   EnvelopeError,
   type EnvelopeErrorReason,

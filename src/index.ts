@@ -32,6 +32,7 @@ export {
   type ConnectionErrorReason,
   ConsumerExistsError,
   CursorsDisabledError,
+  DeserializationError,
   EncryptionError,
   EnvelopeError,
   type ErrorCode,

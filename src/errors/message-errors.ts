@@ -33,6 +33,12 @@ export class EncryptionError extends LiftbridgeError {
   readonly code = 'ENCRYPTION';
 }
 
+/** A message that was read does not hold what was asked of it: its value is no JSON text, or its headers are damaged. */
+export class DeserializationError extends LiftbridgeError {
+  override readonly name = 'DeserializationError';
+  readonly code = 'DESERIALIZATION';
+}
+
 /** What is wrong with bytes that should be an envelope. */
 export type EnvelopeErrorReason =
   | 'too-short'

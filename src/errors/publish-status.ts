@@ -1,5 +1,6 @@
 import { InvalidArgumentError, PermissionDeniedError, ServerError } from './call-errors.js';
 import { EncryptionError, IncorrectOffsetError, MessageTooLargeError } from './message-errors.js';
+import { excerpt } from './quote.js';
 import type { ErrorContext, ErrorDetails, LiftbridgeError } from './root.js';
 import { attempt } from './status.js';
 import { WITHOUT_NATS } from './status-rules.js';
@@ -111,7 +112,7 @@ export function errorFromAckError(ackError: number, context: ErrorDetails = {}):
 }
 
 function build(refusal: Refusal, text: string, context: ErrorDetails): LiftbridgeError {
-  const message = `${attempt('Publish', context)} failed: ${text || 'no details'} (${refusal.name}). ${refusal.advice}`;
+  const message = `${attempt('Publish', context)} failed: ${excerpt(text) || 'no details'} (${refusal.name}). ${refusal.advice}`;
   if (refusal.error !== undefined) return new refusal.error(message, context);
   return new ServerError(message, { ...context, status: refusal.name, text, retryable: refusal.retryable });
 }

@@ -1,3 +1,5 @@
+import { messageOf } from './quote.js';
+
 /**
  * Every `code` that an error of this package can have. Match on it rather than on the class when two copies of the
  * package may be loaded.
@@ -9,6 +11,7 @@ export type ErrorCode =
   | 'CONNECTION'
   | 'CONSUMER_EXISTS'
   | 'CURSORS_DISABLED'
+  | 'DESERIALIZATION'
   | 'ENCRYPTION'
   | 'ENVELOPE'
   | 'HANDLER_FAILED'
@@ -33,6 +36,8 @@ export interface ErrorContext {
   readonly stream?: string | undefined;
   /** Id of the partition. */
   readonly partition?: number | undefined;
+  /** Offset of the message in its partition. */
+  readonly offset?: bigint | undefined;
   /** Id of the broker, or its address where no id is known yet. */
   readonly broker?: string | undefined;
   /** The RPC or the method that was under way. */
@@ -51,6 +56,15 @@ export interface ErrorDetails extends ErrorContext {
 
 const BRAND = Symbol.for('liftbridge-client.error');
 
+function hasBrand(value: object): boolean {
+  try {
+    return BRAND in value;
+  } catch {
+    // A proxy that does not let itself be looked at is no error of ours.
+    return false;
+  }
+}
+
 /** The root of every error that this package rejects with, throws or reports. */
 export abstract class LiftbridgeError extends Error {
   /** The name of the class. */
@@ -63,6 +77,8 @@ export abstract class LiftbridgeError extends Error {
   declare readonly stream?: string;
   /** The partition concerned. */
   declare readonly partition?: number;
+  /** The offset of the message concerned. */
+  declare readonly offset?: bigint;
   /** The broker concerned. */
   declare readonly broker?: string;
   /** The RPC or method that failed. */
@@ -75,6 +91,7 @@ export abstract class LiftbridgeError extends Error {
     this.retryable = details.retryable ?? false;
     if (details.stream !== undefined) this.stream = details.stream;
     if (details.partition !== undefined) this.partition = details.partition;
+    if (details.offset !== undefined) this.offset = details.offset;
     if (details.broker !== undefined) this.broker = details.broker;
     if (details.operation !== undefined) this.operation = details.operation;
     if (details.otherAcks !== undefined) this.otherAcks = details.otherAcks;
@@ -83,14 +100,14 @@ export abstract class LiftbridgeError extends Error {
 
   /** Whether `value` is an error of this package, also one that another loaded copy of it made; with a code, of that kind. */
   static is(value: unknown, code?: ErrorCode): value is LiftbridgeError {
-    if (typeof value !== 'object' || value === null || !(BRAND in value)) return false;
+    if (typeof value !== 'object' || value === null || !hasBrand(value)) return false;
     return code === undefined || (value as unknown as LiftbridgeError).code === code;
   }
 
   /** `value` itself when it is an error of this package, else an `UnexpectedError` around it. */
   static from(value: unknown, details: ErrorDetails = {}): LiftbridgeError {
     if (LiftbridgeError.is(value)) return value;
-    const text = value instanceof Error ? value.message : String(value);
+    const text = messageOf(value);
     const attempted = details.operation === undefined ? '' : `${details.operation} failed: `;
     return new UnexpectedError(`${attempted}${text}`, { ...details, cause: value });
   }

@@ -1,4 +1,5 @@
 import { type Operation, statusName } from './operations.js';
+import { excerpt, quoted } from './quote.js';
 import type { ErrorContext, LiftbridgeError } from './root.js';
 import { STATUS_RULES, type StatusMeaning, type StatusRule } from './status-rules.js';
 
@@ -38,7 +39,7 @@ export function errorFromStatus(
 ): LiftbridgeError {
   const rule = ruleFor(operation, status);
   const name = statusName(status.code);
-  const message = `${attempt(operation, context)} failed: ${status.details || 'no details'} (${name}). ${rule.advice}`;
+  const message = `${attempt(operation, context)} failed: ${excerpt(status.details) || 'no details'} (${name}). ${rule.advice}`;
   const error = rule.build(message, { operation, cause: status, ...context, status: name, text: status.details });
   meanings.set(error, rule.meaning);
   return error;
@@ -47,8 +48,10 @@ export function errorFromStatus(
 /** "CreateStream of stream "orders", partition 1 at broker b": how messages begin. */
 export function attempt(operation: string, context: ErrorContext): string {
   const parts: string[] = [];
-  if (context.stream !== undefined) parts.push(`stream "${context.stream}"`);
+  if (context.stream !== undefined) parts.push(`stream ${quoted(context.stream)}`);
   if (context.partition !== undefined) parts.push(`partition ${context.partition}`);
   const target = parts.length > 0 ? ` of ${parts.join(', ')}` : '';
-  return context.broker === undefined ? `${operation}${target}` : `${operation}${target} at broker ${context.broker}`;
+  return context.broker === undefined
+    ? `${operation}${target}`
+    : `${operation}${target} at broker ${excerpt(context.broker)}`;
 }

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type InspectOptions, inspect } from 'node:util';
+import { DeserializationError } from '../errors/message-errors.js';
+import { messageOf } from '../errors/quote.js';
 import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
 import { eachMessageHeader, type MessageTarget } from './message.js';
 
@@ -30,7 +32,10 @@ export interface Message {
   readonly subject: string;
   /** The NATS reply subject that it was published with, or `''`. */
   readonly replySubject: string;
-  /** User headers, and the `subject` and `reply` that a broker adds. No prototype: any name is safe to look up. */
+  /**
+   * User headers, and the `subject` and `reply` that a broker adds. No prototype: any name is safe to look up. Throws
+   * DeserializationError (DESERIALIZATION) when they are damaged.
+   */
   readonly headers: Readonly<Record<string, Buffer>>;
   /** Only in envelopes, as are the next two: brokers do not store them. */
   readonly ackInbox: string;
@@ -40,7 +45,7 @@ export interface Message {
   readonly ackPolicy: AckPolicy;
   /** The value as UTF-8 text, `''` when there is none. */
   text(): string;
-  /** The value parsed as JSON. Throws SyntaxError as `JSON.parse` does. */
+  /** The value parsed as JSON. Throws DeserializationError (DESERIALIZATION) when it is none. */
   json<T>(): T;
 }
 
@@ -80,7 +85,11 @@ export class ReceivedMessage implements Message, MessageTarget {
   }
 
   json<T>(): T {
-    return JSON.parse(this.text()) as T;
+    try {
+      return JSON.parse(this.text()) as T;
+    } catch (cause) {
+      throw damaged(this, 'its value is no JSON text', cause);
+    }
   }
 
   /** As protobuf maps to JSON: 64-bit numbers as decimal text, bytes as base64. */
@@ -111,8 +120,6 @@ export class ReceivedMessage implements Message, MessageTarget {
 
 function shown(message: ReceivedMessage): Record<string, unknown> {
   const { stream, partition, offset, subject, replySubject, ackInbox, correlationId, timestamp, time } = message;
-  const headers: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(message.headers)) define(headers, name, readable(value));
   return {
     ...(stream !== '' && { stream, partition }),
     offset,
@@ -123,16 +130,37 @@ function shown(message: ReceivedMessage): Record<string, unknown> {
     ...(timestamp !== 0n && { time }),
     key: readable(message.key),
     value: readable(message.value),
-    headers,
+    headers: shownHeaders(message),
   };
 }
 
-function readHeaders(message: MessageTarget): Readonly<Record<string, Buffer>> {
+/** What is looked at in a log may be damaged. */
+function shownHeaders(message: ReceivedMessage): unknown {
+  try {
+    const headers: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(message.headers)) define(headers, name, readable(value));
+    return headers;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function readHeaders(message: ReceivedMessage): Readonly<Record<string, Buffer>> {
   const headers: Record<string, Buffer> = Object.create(null);
-  eachMessageHeader(message, (name, value) => {
-    headers[name] = value;
-  });
+  try {
+    eachMessageHeader(message, (name, value) => {
+      headers[name] = value;
+    });
+  } catch (cause) {
+    throw damaged(message, 'its headers are damaged', cause);
+  }
   return headers;
+}
+
+function damaged({ stream, partition, offset }: ReceivedMessage, what: string, cause: unknown): DeserializationError {
+  const where = stream === '' ? 'message' : `message of stream "${stream}", partition ${partition}, offset ${offset}`;
+  const context = stream === '' ? {} : { stream, partition, offset };
+  return new DeserializationError(`${where}: ${what}: ${messageOf(cause)}`, { ...context, cause });
 }
 
 function readable(bytes: Buffer | null): string | Buffer | null {

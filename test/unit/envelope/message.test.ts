@@ -1,5 +1,11 @@
 import { inspect } from 'node:util';
-import { decodeMessage, encodeMessage, InvalidArgumentError, isEnvelope } from 'liftbridge-client/envelope';
+import {
+  DeserializationError,
+  decodeMessage,
+  encodeMessage,
+  InvalidArgumentError,
+  isEnvelope,
+} from 'liftbridge-client/envelope';
 import { decodeMessage as decodeWire, encodeMessage as encodeWire, ReceivedMessage } from 'liftbridge-client/protocol';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/protocol/byte-writer.js';
@@ -17,7 +23,7 @@ describe('Message', () => {
     expect(decodeMessage(encodeMessage('{"n":1}')).json()).toEqual({ n: 1 });
     expect(decodeMessage(encodeMessage('né')).text()).toBe('né');
     expect(decodeMessage(encodeMessage(null)).text()).toBe('');
-    expect(() => decodeMessage(encodeMessage('{')).json()).toThrow(SyntaxError);
+    expect(() => decodeMessage(encodeMessage('{')).json()).toThrow(DeserializationError);
   });
 
   it('has null for a key or value that is not there', () => {
