@@ -1,3 +1,5 @@
+import { byteCount } from './byte-views.js';
+
 const CHUNK = 64 * 1024;
 
 // One 64-bit word seen as a bigint and as two halves: the cheapest way from a bigint to bytes.
@@ -16,7 +18,7 @@ export interface ChunkSource {
 }
 
 /**
- * An append-only run of bytes for packing many messages into few buffers. What `take` hands out is not written to again
+ * An append-only run of bytes for packing many messages into few buffers. A method that throws has written nothing. What `take` hands out is not written to again
  * (before the source of its memory says so), so it can go to a socket as it is.
  */
 export class ByteWriter {
@@ -112,15 +114,23 @@ export class ByteWriter {
 
   /** The bytes as they are, without a length. */
   raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.#buffer.set(bytes, this.#end);
-    this.#end += bytes.length;
+    this.#append(bytes, byteCount(bytes));
   }
 
   /** A length and the bytes. */
   bytes(bytes: Uint8Array): void {
-    this.varint(bytes.length);
-    this.raw(bytes);
+    const size = byteCount(bytes);
+    this.reserve(5 + size);
+    this.varint(size);
+    this.#append(bytes, size);
+  }
+
+  #append(bytes: Uint8Array, size: number): void {
+    // Memory that was transferred away has no bytes, and cannot be copied from.
+    if (size === 0) return;
+    this.reserve(size);
+    this.#buffer.set(bytes, this.#end);
+    this.#end += size;
   }
 
   /** A length and the text in UTF-8. */

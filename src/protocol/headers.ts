@@ -2,17 +2,21 @@ import type { ByteWriter } from './byte-writer.js';
 import type { WireReader } from './wire-reader.js';
 
 /** User headers on their way out: any iterable of name and value. */
-export type HeaderEntries = Iterable<readonly [string, Uint8Array]>;
+export type HeaderEntries<Content = Uint8Array> = Iterable<readonly [string, Content]>;
 
-/** Writes each header as an entry of a protobuf map field: name and value even when empty, byte for byte as Go does. */
-export function encodeHeaders(writer: ByteWriter, tag: number, headers: HeaderEntries): void {
+/**
+ * Writes each header as an entry of a protobuf map field: name and value even when empty, byte for byte as Go does. Text is
+ * written as UTF-8.
+ */
+export function encodeHeaders(writer: ByteWriter, tag: number, headers: HeaderEntries<Uint8Array | string>): void {
   for (const [name, value] of headers) {
     writer.varint(tag);
     const entry = writer.openPart();
     writer.byte(0x0a);
     writer.string(name);
     writer.byte(0x12);
-    writer.bytes(value);
+    if (typeof value === 'string') writer.string(value);
+    else writer.bytes(value);
     writer.closePart(entry);
   }
 }

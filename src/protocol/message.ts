@@ -1,38 +1,33 @@
+import { byteCount } from './byte-views.js';
 import type { ByteWriter } from './byte-writer.js';
 import type { AckPolicy } from './generated/api.js';
 import { checkHeader, decodeHeader, encodeHeaders, type HeaderEntries } from './headers.js';
 import { RecentText, WireReader } from './wire-reader.js';
 
 /** What a Message says, with absent parts as null. */
-export interface MessageFields {
+export interface MessageFields<Content = Uint8Array> {
   readonly offset: bigint;
-  readonly key: Uint8Array | null;
-  readonly value: Uint8Array | null;
+  readonly key: Content | null;
+  readonly value: Content | null;
   readonly timestamp: bigint;
   readonly stream: string;
   readonly partition: number;
   readonly subject: string;
   readonly replySubject: string;
-  readonly headers: HeaderEntries | null;
+  readonly headers: HeaderEntries<Content> | null;
   readonly ackInbox: string;
   readonly correlationId: string;
   readonly ackPolicy: AckPolicy;
 }
 
-/** Writes a Message, without a frame or an envelope around it, in field order and without defaults. */
-export function encodeMessage(writer: ByteWriter, fields: MessageFields): void {
+/** Writes a Message, without a frame or an envelope around it, in field order and without defaults. Text is written as UTF-8. */
+export function encodeMessage(writer: ByteWriter, fields: MessageFields<Uint8Array | string>): void {
   if (fields.offset !== 0n) {
     writer.byte(0x08);
     writer.int64(fields.offset);
   }
-  if (fields.key !== null && fields.key.length > 0) {
-    writer.byte(0x12);
-    writer.bytes(fields.key);
-  }
-  if (fields.value !== null && fields.value.length > 0) {
-    writer.byte(0x1a);
-    writer.bytes(fields.value);
-  }
+  if (fields.key !== null) content(writer, 0x12, fields.key);
+  if (fields.value !== null) content(writer, 0x1a, fields.value);
   if (fields.timestamp !== 0n) {
     writer.byte(0x20);
     writer.int64(fields.timestamp);
@@ -50,6 +45,15 @@ export function encodeMessage(writer: ByteWriter, fields: MessageFields): void {
   if (fields.ackPolicy !== 0) {
     writer.byte(0x60);
     writer.int32(fields.ackPolicy);
+  }
+}
+
+function content(writer: ByteWriter, tag: number, value: Uint8Array | string): void {
+  if (typeof value === 'string') {
+    if (value !== '') text(writer, tag, value);
+  } else if (byteCount(value) > 0) {
+    writer.byte(tag);
+    writer.bytes(value);
   }
 }
 

@@ -1,3 +1,4 @@
+import { byteCount } from './byte-views.js';
 import type { ByteWriter } from './byte-writer.js';
 import type { AckPolicy, PublishRequest } from './generated/api.js';
 import { decodeHeader, encodeHeaders, type HeaderEntries } from './headers.js';
@@ -18,11 +19,11 @@ export interface PublishFields {
 
 /** Writes a PublishRequest, without a frame around it. */
 export function encodePublishRequest(writer: ByteWriter, fields: PublishFields): void {
-  if (fields.key !== null && fields.key.length > 0) {
+  if (fields.key !== null && byteCount(fields.key) > 0) {
     writer.byte(0x0a);
     writer.bytes(fields.key);
   }
-  if (fields.value !== null && fields.value.length > 0) {
+  if (fields.value !== null && byteCount(fields.value) > 0) {
     writer.byte(0x12);
     writer.bytes(fields.value);
   }
