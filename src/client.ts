@@ -18,9 +18,9 @@ import {
   CALL_SHAPE,
   type CallOptions,
   type ClientOptions,
-  checkOptions,
   milliseconds,
-  resolveClientOptions,
+  readOptions,
+  resolveConnect,
 } from './options.js';
 import type { Ack } from './protocol/received-ack.js';
 import { type PublishSource, publishAll } from './publish/publish-all.js';
@@ -57,12 +57,12 @@ export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Na
  * ```
  */
 export async function connect(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
-  const resolved = resolveClientOptions(options);
-  const router = new Router(parseSeeds(servers), resolved);
-  options?.signal?.throwIfAborted();
+  const { lasting, signal } = resolveConnect(options);
+  const router = new Router(parseSeeds(servers), lasting);
+  signal?.throwIfAborted();
   const client = new Client(router);
   try {
-    await router.connect(options?.signal);
+    await router.connect(signal);
   } catch (error) {
     await client.close();
     throw error;
@@ -230,9 +230,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /** Resolves when every publish so far is acknowledged or failed. */
   async flush(options: CallOptions = {}): Promise<void> {
     this.#assertOpen('flush');
-    checkOptions('flush', options, CALL_SHAPE);
+    const given = readOptions<CallOptions>('flush', options, CALL_SHAPE);
     const { ackTimeout } = this.#router.options;
-    await flushed(this.#router, { timeout: ackTimeout, ...options }, () => this.#publisher.flush());
+    await flushed(this.#router, { timeout: ackTimeout, ...given }, () => this.#publisher.flush());
   }
 
   /**
@@ -240,8 +240,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * with CLOSED. Idempotent. go-liftbridge: `Close`.
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    checkOptions<CloseOptions>('close', options, { timeout: milliseconds(0) });
-    this.#closing ??= this.#close(options);
+    const given = readOptions<CloseOptions>('close', options, { timeout: milliseconds(0) });
+    this.#closing ??= this.#close(given);
     await this.#closing;
   }
 

@@ -14,11 +14,13 @@ export {
   type ResolvedClientOptions,
   type RetryOptions,
   resolveClientOptions,
+  resolveConnect,
   type ServerSelection,
   withoutUndefined,
 } from './options/client-options.js';
 export {
   ackInbox,
+  correlationId,
   headerNameFault,
   identifier,
   loadBalanceGroup,
@@ -37,6 +39,7 @@ export {
   headers,
   int64,
   integer,
+  isDetached,
   milliseconds,
   name,
   oneOf,
@@ -46,4 +49,12 @@ export {
   signal,
   text,
 } from './options/rules.js';
-export { checkOptions, checkValue, describe, type Rule, type Shape } from './options/validate.js';
+export {
+  checkOptions,
+  checkValue,
+  describe,
+  type Rule,
+  readOptions,
+  readValue,
+  type Shape,
+} from './options/validate.js';

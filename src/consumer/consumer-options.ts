@@ -108,7 +108,7 @@ const CONSUMER_SHAPE = {
 export const STREAMS: Rule = {
   expected: 'an array of at least one stream name',
   accepts: (value) => Array.isArray(value) && value.length > 0,
-  inside: (where, option, value) => arrayOf(streamName).inside!(where, option, value),
+  read: (where, option, value) => arrayOf(streamName).read!(where, option, value),
 };
 
 /** Checks what `createConsumer` is given and fills the defaults in. Throws InvalidArgumentError. */

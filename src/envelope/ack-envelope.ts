@@ -1,4 +1,4 @@
-import { checkOptions, int64, oneOf, type Shape, text } from '../options.js';
+import { int64, oneOf, readOptions, type Shape, text } from '../options.js';
 import { decodeAckFields, encodeAckFields } from '../protocol/ack.js';
 import { ACK_POLICIES } from '../protocol/ack-policy.js';
 import { ByteWriter } from '../protocol/byte-writer.js';
@@ -36,7 +36,7 @@ export function decodeAck(data: Uint8Array): Ack {
 
 /** The same as the wire has it, with the numbers of the error and the policy. */
 export function readAck(data: Uint8Array): wire.Ack {
-  return openEnvelope(asBuffer(data), ENVELOPE_ACK, decodePayload);
+  return openEnvelope(asBuffer('decodeAck', data), ENVELOPE_ACK, decodePayload);
 }
 
 function decodePayload(data: Buffer, start: number): wire.Ack {
@@ -51,8 +51,7 @@ function decodePayload(data: Buffer, start: number): wire.Ack {
  * @throws InvalidArgumentError (INVALID_ARGUMENT) when a field is unknown or not allowed, naming it.
  */
 export function encodeAck(ack: AckFields = {}): Buffer {
-  checkOptions('encodeAck', ack, ACK_SHAPE);
-  const fields = fromAck(ack);
+  const fields = fromAck(readOptions<AckFields>('encodeAck', ack, ACK_SHAPE));
   writer.truncate(0);
   beginEnvelope(writer, ENVELOPE_ACK);
   encodeAckFields(writer, fields);

@@ -1,4 +1,7 @@
-import { EnvelopeError, InvalidArgumentError } from '../errors.js';
+import { types } from 'node:util';
+import { EnvelopeError } from '../errors.js';
+import { bytes, checkValue, type Rule } from '../options.js';
+import { byteCount, plainView } from '../protocol/byte-views.js';
 import {
   ENVELOPE_ACK,
   ENVELOPE_MESSAGE,
@@ -18,11 +21,16 @@ const EXPLANATIONS: Readonly<Record<EnvelopeFault, (data: Uint8Array) => string>
   payload: () => 'its payload is not the protobuf message that its type stands for',
 };
 
+const BYTES: Rule = {
+  expected: 'a Uint8Array',
+  accepts: (value) => typeof value !== 'string' && bytes.accepts(value),
+  fault: (value) => bytes.fault!(value),
+};
+
 /** The bytes as a Buffer on the same memory. Throws InvalidArgumentError for anything but a Uint8Array. */
-export function asBuffer(data: Uint8Array): Buffer {
-  if (Buffer.isBuffer(data)) return data;
-  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  throw new InvalidArgumentError(`expected data to be a Uint8Array, got ${data === null ? 'null' : typeof data}`);
+export function asBuffer(where: string, data: Uint8Array): Buffer {
+  checkValue(where, 'data', data, BYTES);
+  return plainView(data);
 }
 
 /** Decodes the payload of an envelope of `type` with `decode`. Throws EnvelopeError. */
@@ -60,5 +68,7 @@ function notAnEnvelope(data: Buffer, type: number, reason: EnvelopeFault, cause?
  * tells whether that is sound.
  */
 export function isEnvelope(data: Uint8Array): boolean {
-  return data instanceof Uint8Array && data.length >= 8 && readEnvelope(data, data[7]!) >= 0;
+  if (!types.isUint8Array(data) || byteCount(data) < 8) return false;
+  const view = plainView(data);
+  return readEnvelope(view, view[7]!) >= 0;
 }

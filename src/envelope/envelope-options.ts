@@ -1,16 +1,13 @@
 import {
-  bytes,
-  checkOptions,
   checkValue,
+  correlationId,
   flag,
-  headerNameFault,
   headers,
   int64,
   oneOf,
   payload,
-  type Rule,
+  readOptions,
   type Shape,
-  text,
 } from '../options.js';
 import { ACK_POLICIES, type AckPolicy, ackPolicyCode } from '../protocol/ack-policy.js';
 import type { MessageFields } from '../protocol/message.js';
@@ -46,73 +43,36 @@ export interface EnvelopeOptions {
 export const ENVELOPE_SHAPE = {
   key: payload,
   headers,
-  ackInbox: text,
-  correlationId: text,
+  ackInbox: correlationId,
+  correlationId,
   ackPolicy: oneOf(...ACK_POLICIES),
   expectedOffset: int64(),
   checksum: flag,
 } satisfies Shape<EnvelopeOptions>;
 
-const RULES: ReadonlyMap<string, Rule> = new Map(Object.entries(ENVELOPE_SHAPE));
-
-/**
- * Throws InvalidArgumentError for a value or an option that is not allowed, naming it. Options are looked over without
- * allocating anything first: checking costs more than encoding otherwise.
- */
-export function checkMessage(where: string, value: unknown, options: unknown): void {
-  if (!payload.accepts(value)) checkValue(where, 'value', value, payload);
-  if (options !== undefined && !isSound(options)) checkOptions(where, options, ENVELOPE_SHAPE);
-}
-
-function isSound(options: unknown): boolean {
-  if (typeof options !== 'object' || options === null) return false;
-  for (const name in options) {
-    const rule = RULES.get(name);
-    const value = (options as Record<string, unknown>)[name];
-    if (rule === undefined || (value !== undefined && !(rule.accepts(value) && isSoundInside(rule, value))))
-      return false;
-  }
-  return true;
-}
-
-function isSoundInside(rule: Rule, value: unknown): boolean {
-  if (rule !== headers) return true;
-  for (const name in value as object) {
-    if (!bytes.accepts((value as Record<string, unknown>)[name]) || headerNameFault(name) !== null) return false;
-  }
-  return true;
+/** Reads the options of a message. Throws InvalidArgumentError for a value or an option that is not allowed, naming it. */
+export function readEnvelopeOptions(where: string, value: unknown, options: unknown): EnvelopeOptions {
+  checkValue(where, 'value', value, payload);
+  return readOptions<EnvelopeOptions>(where, options, ENVELOPE_SHAPE);
 }
 
 const ANY_OFFSET = -1n;
-const NO_OPTIONS: EnvelopeOptions = Object.freeze({});
 
-/** The fields of the message to be put into an envelope, from a value and options that have been checked. */
-export function messageFields(value: Value, options: EnvelopeOptions = NO_OPTIONS): MessageFields {
-  const { key, headers, expectedOffset } = options;
+/** The fields of the message to be put into an envelope, from a value and options that have been read. */
+export function messageFields(value: Value, options: EnvelopeOptions): MessageFields<Uint8Array | string> {
+  const { expectedOffset } = options;
   return {
     offset: expectedOffset === undefined ? ANY_OFFSET : BigInt(expectedOffset),
-    key: key === undefined ? null : toBytes(key),
-    value: toBytes(value),
+    key: options.key ?? null,
+    value,
     timestamp: 0n,
     stream: '',
     partition: 0,
     subject: '',
     replySubject: '',
-    headers: headers === undefined ? null : entriesOf(headers),
+    headers: options.headers === undefined ? null : Object.entries(options.headers),
     ackInbox: options.ackInbox ?? '',
     correlationId: options.correlationId ?? '',
     ackPolicy: ackPolicyCode(options.ackPolicy ?? 'leader'),
   };
-}
-
-function toBytes(value: string | Uint8Array): Uint8Array;
-function toBytes(value: string | Uint8Array | null): Uint8Array | null;
-function toBytes(value: string | Uint8Array | null): Uint8Array | null {
-  return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-}
-
-function entriesOf(headers: Readonly<Record<string, string | Uint8Array>>): [string, Uint8Array][] {
-  const entries: [string, Uint8Array][] = [];
-  for (const name of Object.keys(headers)) entries.push([name, toBytes(headers[name]!)]);
-  return entries;
 }

@@ -3,7 +3,7 @@ import { beginEnvelope, ENVELOPE_MESSAGE, sealEnvelope } from '../protocol/envel
 import * as codec from '../protocol/message.js';
 import { type Message, ReceivedMessage } from '../protocol/received-message.js';
 import { asBuffer, openEnvelope } from './envelope-data.js';
-import { checkMessage, type EnvelopeOptions, messageFields, type Value } from './envelope-options.js';
+import { type EnvelopeOptions, messageFields, readEnvelopeOptions, type Value } from './envelope-options.js';
 
 const writer = new ByteWriter();
 
@@ -17,14 +17,13 @@ const writer = new ByteWriter();
  * nats.publish('orders', encodeMessage('{"id":7}', { key: '7', headers: { source: 'shop' } }));
  */
 export function encodeMessage(value: Value, options?: EnvelopeOptions): Buffer {
-  checkMessage('encodeMessage', value, options);
-  return writeMessage(value, options);
+  return writeMessage(value, readEnvelopeOptions('encodeMessage', value, options));
 }
 
-/** The same for a value and options that have been checked. */
-export function writeMessage(value: Value, options?: EnvelopeOptions): Buffer {
+/** The same for a value and options that have been read. */
+export function writeMessage(value: Value, options: EnvelopeOptions): Buffer {
   const fields = messageFields(value, options);
-  const withChecksum = options?.checksum === true;
+  const withChecksum = options.checksum === true;
   // An encode that failed half-way, for want of memory say, must not be the start of this envelope.
   writer.truncate(0);
   beginEnvelope(writer, ENVELOPE_MESSAGE, withChecksum);
@@ -42,7 +41,7 @@ export function writeMessage(value: Value, options?: EnvelopeOptions): Buffer {
  * @throws EnvelopeError (ENVELOPE) when the bytes are anything else; `reason` says what is wrong with them.
  */
 export function decodeMessage(data: Uint8Array): Message {
-  return openEnvelope(asBuffer(data), ENVELOPE_MESSAGE, decodePayload);
+  return openEnvelope(asBuffer('decodeMessage', data), ENVELOPE_MESSAGE, decodePayload);
 }
 
 function decodePayload(data: Buffer, start: number): Message {

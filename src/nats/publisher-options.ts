@@ -1,20 +1,20 @@
 import { ENVELOPE_SHAPE, type EnvelopeOptions } from '../envelope/envelope-options.js';
 import { InvalidArgumentError } from '../errors.js';
 import {
+  ackInbox,
   CALL_SHAPE,
   type CallOptions,
   CLIENT_DEFAULTS,
-  checkOptions,
   group,
   integer,
   type Logger,
   type MaxInFlight,
   milliseconds,
-  name,
+  publishSubject,
   type Rule,
+  readOptions,
   type Shape,
 } from '../options.js';
-import { checkSubject } from './subjects.js';
 
 /** Options of `natsPublisher`. */
 export interface NatsPublisherOptions {
@@ -68,7 +68,7 @@ const loggerRule: Rule = {
 const PUBLISHER_SHAPE = {
   timeout: milliseconds(1),
   maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
-  inboxPrefix: name,
+  inboxPrefix: publishSubject,
   logger: loggerRule,
 } satisfies Shape<NatsPublisherOptions>;
 
@@ -78,32 +78,30 @@ const MOST_ACKS = 1_000;
 const PUBLISH_SHAPE = {
   ...ENVELOPE_SHAPE,
   ...CALL_SHAPE,
+  ackInbox,
   acks: integer(1, MOST_ACKS),
 } satisfies Shape<NatsPublishOptions>;
 
-/** Checks the options of `natsPublisher` and fills the defaults in. Throws InvalidArgumentError. */
-export function resolvePublisherOptions(options: NatsPublisherOptions = {}): ResolvedPublisherOptions {
-  checkOptions('natsPublisher', options, PUBLISHER_SHAPE);
-  const inboxPrefix = options.inboxPrefix ?? '_INBOX';
-  checkSubject('natsPublisher', 'inboxPrefix', inboxPrefix);
+/** Reads the options of `natsPublisher` and fills the defaults in. Throws InvalidArgumentError. */
+export function resolvePublisherOptions(given?: NatsPublisherOptions): ResolvedPublisherOptions {
+  const options = readOptions<NatsPublisherOptions>('natsPublisher', given, PUBLISHER_SHAPE);
   const { messages, bytes } = CLIENT_DEFAULTS.maxInFlight;
   return {
     timeout: options.timeout ?? CLIENT_DEFAULTS.ackTimeout,
     maxInFlight: { messages: options.maxInFlight?.messages ?? messages, bytes: options.maxInFlight?.bytes ?? bytes },
-    inboxPrefix,
+    inboxPrefix: options.inboxPrefix ?? '_INBOX',
     logger: options.logger ?? CLIENT_DEFAULTS.logger,
   };
 }
 
-/** Checks the options of a publish, and that they do not contradict each other. Throws InvalidArgumentError. */
-export function checkPublishOptions(options: NatsPublishOptions | undefined): void {
-  if (options === undefined) return;
-  checkOptions('publish', options, PUBLISH_SHAPE);
+/** Reads the options of a publish, which must not contradict each other. Throws InvalidArgumentError. */
+export function readPublishOptions(given: NatsPublishOptions | undefined): NatsPublishOptions {
+  const options = readOptions<NatsPublishOptions>('publish', given, PUBLISH_SHAPE);
   const silent =
     options.ackPolicy === 'none' ? "ackPolicy 'none'" : options.ackInbox ? 'an ackInbox of your own' : null;
   if (options.acks !== undefined && silent !== null)
     throw new InvalidArgumentError(`publish: acks contradicts ${silent}: no ack comes back to this publisher`, {
       operation: 'publish',
     });
-  if (options.ackInbox) checkSubject('publish', 'ackInbox', options.ackInbox);
+  return options;
 }

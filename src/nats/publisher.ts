@@ -13,7 +13,7 @@ import {
   type LiftbridgeError,
   MessageTooLargeError,
 } from '../errors.js';
-import { checkValue, type Logger, payload } from '../options.js';
+import { checkValue, type Logger, payload, publishSubject } from '../options.js';
 import {
   type ConnectionEvent,
   type NatsConnection,
@@ -34,15 +34,14 @@ import {
 import { Flusher } from './flusher.js';
 import { PendingPublish } from './pending-publish.js';
 import {
-  checkPublishOptions,
   type NatsPublisherOptions,
   type NatsPublishOptions,
   natsConnection,
   type ResolvedPublisherOptions,
+  readPublishOptions,
   resolvePublisherOptions,
 } from './publisher-options.js';
 import { Signals } from './signals.js';
-import { checkSubject } from './subjects.js';
 import { Window } from './window.js';
 
 /** Publishes enveloped messages over a NATS connection and matches the acks that come back; see `natsPublisher`. */
@@ -103,12 +102,12 @@ export class NatsPublisher {
    * const [ack] = await publisher.publish('orders', '{"id":7}', { key: '7', timeout: 1_000 });
    */
   async publish(subject: string, value: Value, options?: NatsPublishOptions): Promise<Ack[]> {
-    checkSubject('publish', 'subject', subject);
+    checkValue('publish', 'subject', subject, publishSubject);
     checkValue('publish', 'value', value, payload);
-    checkPublishOptions(options);
-    if (options?.signal?.aborted) throw options.signal.reason;
+    const given = readPublishOptions(options);
+    if (given.signal?.aborted) throw given.signal.reason;
     this.#checkOpen();
-    const publish = this.#prepare(subject, value, options ?? {});
+    const publish = this.#prepare(subject, value, given);
     this.#window.add(publish);
     return publish.promise;
   }
@@ -150,9 +149,10 @@ export class NatsPublisher {
     const timeout = options.timeout ?? this.#timeout;
     const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
     const publish = new PendingPublish(parts, (settled) => this.#settled(settled));
+    // First: it runs code of the caller, which may throw.
+    if (options.signal) this.#signals.add(options.signal, publish);
     this.#deadlines.add(publish);
     if (wanted > 0) this.#awaited.set(correlationId, publish);
-    if (options.signal) this.#signals.add(options.signal, publish);
     return publish;
   }
 
@@ -192,6 +192,8 @@ export class NatsPublisher {
       return;
     }
     this.#window.answered(publish);
+    // It is about to be rejected, though in its turn: thousands may share one signal.
+    if (publish.signal?.aborted) return;
     if (!publish.take(ack)) this.#logger.debug({ ack }, 'a further ack of a stream that has answered already');
     else if (publish.complete && publish.refusal === null) publish.resolve();
     else if (publish.complete) publish.reject(refused(publish));

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../errors/call-errors.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { checkedMetadata } from './call-metadata.js';
 import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, signal, text } from './rules.js';
-import { checkOptions, type Rule, type Shape } from './validate.js';
+import { type Rule, readOptions, type Shape } from './validate.js';
 
 /** Where the client reports what it does. A pino logger fits as it is. */
 export interface Logger {
@@ -139,7 +139,6 @@ const TLS_GROUP = group(TLS_SHAPE);
 const TLS: Rule = {
   ...TLS_GROUP,
   inside: (where, name, value) => {
-    TLS_GROUP.inside?.(where, name, value);
     const { cert, key } = value as TlsOptions;
     if ((cert === undefined) === (key === undefined)) return;
     const [given, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
@@ -162,7 +161,6 @@ const TEXTS = recordOf(text);
 const CALL_METADATA: Rule = {
   ...TEXTS,
   inside: (where, name, value) => {
-    TEXTS.inside?.(where, name, value);
     try {
       checkedMetadata(value as Readonly<Record<string, string>>);
     } catch (cause) {
@@ -189,18 +187,25 @@ const CLIENT_SHAPE = {
   metadata: either(callback, CALL_METADATA),
 } satisfies Shape<ClientOptions>;
 
-/** Checks the options of `connect` and fills the defaults in. Throws InvalidArgumentError. */
-export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
-  checkOptions('connect', options, CLIENT_SHAPE);
-  const { signal: _, ...lasting } = options;
+/** Reads the options of `connect` and fills the defaults in. Throws InvalidArgumentError. */
+export function resolveClientOptions(options?: ClientOptions): ResolvedClientOptions {
+  return resolveConnect(options).lasting;
+}
+
+/** The same, with what is of `connect` alone. */
+export function resolveConnect(options: ClientOptions = {}): {
+  readonly lasting: ResolvedClientOptions;
+  readonly signal: AbortSignal | undefined;
+} {
+  const { signal, ...lasting } = readOptions<ClientOptions>('connect', options, CLIENT_SHAPE);
   const given = withoutUndefined(lasting);
   const resolved: ResolvedClientOptions = {
     ...CLIENT_DEFAULTS,
     ...given,
-    maxInFlight: { ...CLIENT_DEFAULTS.maxInFlight, ...withoutUndefined(options.maxInFlight ?? {}) },
-    retry: { ...CLIENT_DEFAULTS.retry, ...withoutUndefined(options.retry ?? {}) },
+    maxInFlight: { ...CLIENT_DEFAULTS.maxInFlight, ...withoutUndefined(given.maxInFlight ?? {}) },
+    retry: { ...CLIENT_DEFAULTS.retry, ...withoutUndefined(given.retry ?? {}) },
   };
-  return Object.freeze(resolved);
+  return { lasting: Object.freeze(resolved), signal };
 }
 
 /** An option set to undefined is an option not set: it must not hide its default. */

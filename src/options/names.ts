@@ -21,7 +21,6 @@ const SEPARATORS: Readonly<Record<string, string>> = {
 
 const NAME_SEPARATOR = /[ \t\r\n\0]/;
 const SUBJECT_SEPARATOR = /[ \t\r\n]/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Why no server holds a stream of that name; null when one can. */
 export function streamNameFault(name: string): string | null {
@@ -71,7 +70,7 @@ export function publishSubjectFault(subject: string): string | null {
 
 /** Why the name of a header must not be used; null when it is safe. */
 export function headerNameFault(name: string): string | null {
-  return lengthFault(name, LONGEST_HEADER_NAME);
+  return lengthFault(name, LONGEST_HEADER_NAME) ?? surrogateFault(name);
 }
 
 function subjectFault(subject: string): string | null {
@@ -90,7 +89,17 @@ function emptyFault(text: string): string | null {
 function textFault(text: string, separator: RegExp): string | null {
   const found = separator.exec(text);
   if (found !== null) return `it has ${SEPARATORS[found[0]]}`;
-  return LONE_SURROGATE.test(text) ? 'it has half of a surrogate pair, which UTF-8 cannot hold' : null;
+  return surrogateFault(text);
+}
+
+/** `String.prototype.isWellFormed` of Node 20, which the types of ES2023 do not have. */
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+/** Such a text would come back as another one. */
+function surrogateFault(text: string): string | null {
+  return isWellFormed(text) ? null : 'it has half of a surrogate pair, which UTF-8 cannot hold';
 }
 
 function lengthFault(text: string, longest: number): string | null {
@@ -152,10 +161,10 @@ export const ackInbox: Rule = textRule(`empty or ${publishSubject.expected}`, (i
 );
 
 /** The id of a consumer group, a consumer or a cursor: the server takes any text. */
-export const identifier: Rule = textRule(
-  'a non-empty string',
-  (text) => emptyFault(text) ?? (LONE_SURROGATE.test(text) ? 'it has half of a surrogate pair' : null),
-);
+export const identifier: Rule = textRule('a non-empty string', (text) => emptyFault(text) ?? surrogateFault(text));
+
+/** The id of a message, by which its ack is matched; an empty string is none. */
+export const correlationId: Rule = textRule('a string', surrogateFault);
 
 /** The name of a header. */
-export const headerName: Rule = textRule(`a name of at most ${LONGEST_HEADER_NAME} bytes`, headerNameFault);
+export const headerName: Rule = textRule(`a string of at most ${LONGEST_HEADER_NAME} bytes`, headerNameFault);

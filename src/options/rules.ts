@@ -1,5 +1,17 @@
+import { types } from 'node:util';
 import { headerName } from './names.js';
-import { checkOptions, checkValue, type Rule, type Shape } from './validate.js';
+import {
+  accepts,
+  checkValue,
+  plainRecord,
+  type Rule,
+  readOptions,
+  readProperty,
+  readValue,
+  refused,
+  type Shape,
+  unreadable,
+} from './validate.js';
 
 const MAX_TIMER = 2 ** 31 - 1;
 const MIN_INT64 = -(2n ** 63n);
@@ -47,7 +59,10 @@ export function either(...rules: readonly Rule[]): Rule {
   return {
     expected: rules.map((rule) => rule.expected).join(' or '),
     accepts: (value) => rules.some((rule) => rule.accepts(value)),
-    inside: (where, name, value) => rules.find((rule) => rule.accepts(value))?.inside?.(where, name, value),
+    read: (where, name, value) => {
+      for (const rule of rules) if (accepts(where, name, value, rule)) return readValue(where, name, value, rule);
+      throw refused(where, name, value, either(...rules));
+    },
   };
 }
 
@@ -56,18 +71,24 @@ export function arrayOf(rule: Rule): Rule {
   return {
     expected: `an array, each entry ${rule.expected}`,
     accepts: Array.isArray,
-    inside: (where, name, value) => {
-      for (const [index, entry] of (value as unknown[]).entries()) checkValue(where, `${name}[${index}]`, entry, rule);
+    read: (where, name, value) => {
+      const entries: unknown[] = [];
+      const length = readProperty(where, name, value as object, 'length') as number;
+      for (let index = 0; index < length; index++) {
+        const path = `${name}[${index}]`;
+        entries.push(readValue(where, path, readProperty(where, path, value as object, index), rule));
+      }
+      return entries;
     },
   };
 }
 
 /** An object with options of its own, checked by their shape. */
-export function group<Options>(shape: Shape<Options>): Rule {
+export function group<Options extends object>(shape: Shape<Options>): Rule {
   return {
     expected: `an object with ${Object.keys(shape).join(', ')}`,
-    accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    inside: (where, name, value) => checkOptions(where, value, shape, name),
+    accepts: isRecord,
+    read: (where, name, value) => readOptions(where, value, shape, name),
   };
 }
 
@@ -75,24 +96,40 @@ export function group<Options>(shape: Shape<Options>): Rule {
 export function recordOf(rule: Rule): Rule {
   return {
     expected: `an object, each value ${rule.expected}`,
-    accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    inside: (where, name, value) => {
-      for (const [key, entry] of Object.entries(value as object)) checkValue(where, `${name}.${key}`, entry, rule);
-    },
+    accepts: isRecord,
+    read: (where, name, value) => readEntries(where, name, value as object, rule),
   };
 }
 
-/** The headers of a message. A Map or an array would pass for an object without headers, and lose them. */
+/** The headers of a message. */
 export const headers: Rule = {
   expected: 'an object, each value a string or a Uint8Array',
-  accepts: (value) => typeof value === 'object' && value !== null && !(Symbol.iterator in value),
-  inside: (where, option, value) => {
-    for (const [name, entry] of Object.entries(value as object)) {
-      checkValue(where, `each name in ${option}`, name, headerName);
-      checkValue(where, `${option}.${name}`, entry, bytes);
-    }
-  },
+  accepts: isRecord,
+  read: (where, option, value) => readEntries(where, option, value as object, bytes, headerName),
 };
+
+/** A Map or an array would pass for an object without entries, and lose them. */
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
+}
+
+function readEntries(where: string, option: string, value: object, rule: Rule, nameRule?: Rule): object {
+  const record = plainRecord();
+  for (const name of namesOf(where, option, value)) {
+    if (nameRule !== undefined) checkValue(where, `each name in ${option}`, name, nameRule);
+    const path = `${option}.${name}`;
+    record[name] = readValue(where, path, readProperty(where, path, value, name), rule);
+  }
+  return record;
+}
+
+function namesOf(where: string, option: string, value: object): string[] {
+  try {
+    return Object.keys(value);
+  } catch (cause) {
+    throw unreadable(where, option, cause);
+  }
+}
 
 /** Any string, the empty one too. */
 export const text: Rule = { expected: 'a string', accepts: (value) => typeof value === 'string' };
@@ -109,23 +146,56 @@ export const flag: Rule = { expected: 'true or false', accepts: (value) => typeo
 /** A function. */
 export const callback: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' };
 
-/** A string or bytes. */
+/** A string or bytes. Bytes whose memory was transferred away would be sent as none. */
 export const bytes: Rule = {
   expected: 'a string or a Uint8Array',
-  accepts: (value) => typeof value === 'string' || value instanceof Uint8Array,
+  accepts: (value) => typeof value === 'string' || (types.isUint8Array(value) && !isDetached(value)),
+  fault: (value) => (types.isUint8Array(value) ? 'its memory was transferred to another owner' : null),
 };
+
+/** Whether the memory of the bytes was transferred away, so that there are none any more. */
+export function isDetached(value: Uint8Array): boolean {
+  if (value.byteLength > 0) return false;
+  try {
+    new Uint8Array(value.buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** A string, bytes or null: the value of a message. */
 export const payload: Rule = {
   expected: 'a string, a Uint8Array or null',
   accepts: (value) => value === null || bytes.accepts(value),
+  fault: (value) => bytes.fault!(value),
 };
 
 /** An AbortSignal, also one of another realm or library. */
 export const signal: Rule = {
   expected: 'an AbortSignal',
-  accepts: (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
+  accepts: (value) => {
+    if (typeof value !== 'object' || value === null) return false;
+    const { aborted, addEventListener, removeEventListener, throwIfAborted } = value as Partial<AbortSignal>;
+    const methods = [addEventListener, removeEventListener, throwIfAborted];
+    return typeof aborted === 'boolean' && methods.every((method) => typeof method === 'function');
+  },
+  inside: (where, name, value) => {
+    try {
+      if (Object.getPrototypeOf(value) !== AbortSignal.prototype) tryOut(value as AbortSignal);
+    } catch (cause) {
+      throw unreadable(where, name, cause);
+    }
+  },
 };
+
+/** Uses a signal that is not of this realm as it will be used later, where nobody could be told what it throws. */
+function tryOut(foreign: AbortSignal): void {
+  const listener = (): void => undefined;
+  foreign.addEventListener('abort', listener, { once: true });
+  foreign.removeEventListener('abort', listener);
+  void foreign.reason;
+}
 
 /** The id of a partition. */
 export const partitionId: Rule = integer(0, 2 ** 31 - 1);

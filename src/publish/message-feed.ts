@@ -1,3 +1,5 @@
+import { messageOf } from '../errors/quote.js';
+import { HandlerError, LiftbridgeError } from '../errors.js';
 import type { OutgoingMessage, Value } from './publish-options.js';
 
 type Entry = Value | OutgoingMessage;
@@ -12,9 +14,9 @@ export interface MessageFeed {
   ready(): boolean;
   /** Takes the entry that is there. */
   take(): Entry;
-  /** Throws what the source threw: after the acks of all that it gave before. */
+  /** Throws HandlerError when the source threw: after the acks of all that it gave before. */
   finish(): void;
-  /** Tells a source that has not ended that no more is wanted. */
+  /** Tells a source that has not ended that no more is wanted. Rejects with HandlerError when that throws. */
   leave(): Promise<void>;
 }
 
@@ -24,6 +26,13 @@ abstract class HeldEntry {
   protected held = false;
   #next: Entry | undefined;
   #failure: { readonly error: unknown } | null = null;
+  readonly #stream: string;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(stream: string, signal: AbortSignal | undefined) {
+    this.#stream = stream;
+    this.#signal = signal;
+  }
 
   take(): Entry {
     this.held = false;
@@ -42,9 +51,16 @@ abstract class HeldEntry {
     }
   }
 
-  protected fail(error: unknown): void {
-    this.#failure = { error };
+  protected fail(thrown: unknown): void {
+    this.#failure = { error: this.failure(thrown) };
     this.done = true;
+  }
+
+  /** The error for what the source threw. Errors of this package tell their own context, an abort has its reason. */
+  protected failure(thrown: unknown): unknown {
+    if (LiftbridgeError.is(thrown) || (this.#signal?.aborted && thrown === this.#signal.reason)) return thrown;
+    const text = `publishAll to stream "${this.#stream}": its source threw: ${messageOf(thrown)}`;
+    return new HandlerError(text, { stream: this.#stream, operation: 'publishAll', cause: thrown });
   }
 }
 
@@ -53,9 +69,9 @@ export class ReadyFeed extends HeldEntry implements MessageFeed {
   readonly waiting = null;
   readonly #iterator: Iterator<Entry>;
 
-  constructor(source: Iterable<Entry>) {
-    super();
-    this.#iterator = source[Symbol.iterator]();
+  constructor(iterator: Iterator<Entry>, stream: string, signal: AbortSignal | undefined) {
+    super(stream, signal);
+    this.#iterator = iterator;
   }
 
   ready(): boolean {
@@ -64,7 +80,11 @@ export class ReadyFeed extends HeldEntry implements MessageFeed {
   }
 
   async leave(): Promise<void> {
-    if (!this.done) this.#iterator.return?.();
+    try {
+      if (!this.done) this.#iterator.return?.();
+    } catch (thrown) {
+      throw this.failure(thrown);
+    }
   }
 
   #ask(): void {
@@ -81,9 +101,9 @@ export class SlowFeed extends HeldEntry implements MessageFeed {
   waiting: Promise<void> | null = null;
   readonly #iterator: AsyncIterator<Entry>;
 
-  constructor(source: AsyncIterable<Entry>) {
-    super();
-    this.#iterator = source[Symbol.asyncIterator]();
+  constructor(iterator: AsyncIterator<Entry>, stream: string, signal: AbortSignal | undefined) {
+    super(stream, signal);
+    this.#iterator = iterator;
   }
 
   ready(): boolean {
@@ -93,10 +113,18 @@ export class SlowFeed extends HeldEntry implements MessageFeed {
 
   async leave(): Promise<void> {
     if (this.done) return;
-    const left = this.#iterator.return?.();
+    const left = this.#end();
     if (this.waiting === null) await left;
     // A generator takes note only when the entry that it owes is there, which may be never.
-    else left?.catch(() => undefined);
+    else left.catch(() => undefined);
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#iterator.return?.();
+    } catch (thrown) {
+      throw this.failure(thrown);
+    }
   }
 
   async #ask(): Promise<void> {

@@ -1,9 +1,17 @@
+import { types } from 'node:util';
 import { whileNotAborted } from '../cluster/waiting.js';
-import { InvalidArgumentError } from '../errors.js';
-import { describe } from '../options.js';
+import { messageOf } from '../errors/quote.js';
+import { HandlerError } from '../errors.js';
+import { checkValue, type Rule, streamName } from '../options.js';
 import type { Ack } from '../protocol/received-ack.js';
 import { type MessageFeed, ReadyFeed, SlowFeed } from './message-feed.js';
-import { type OutgoingMessage, outgoing, type PublishOptions, type Value } from './publish-options.js';
+import {
+  type OutgoingMessage,
+  outgoing,
+  type PublishOptions,
+  readPublishOptions,
+  type Value,
+} from './publish-options.js';
 import type { Publisher } from './publisher.js';
 
 /** What `publishAll` takes its messages from. @inline */
@@ -18,10 +26,13 @@ export async function* publishAll(
   publisher: Publisher,
   stream: string,
   source: PublishSource,
-  options: PublishOptions,
+  given: PublishOptions,
   limit: number,
 ): AsyncGenerator<Ack, void, undefined> {
-  const feed = feedOf(source);
+  const options = readPublishOptions('publishAll', given);
+  checkValue('publishAll', 'stream', stream, streamName);
+  let failed = false;
+  const feed = feedOf(source, stream, options.signal);
   const acks: Promise<Ack | null>[] = [];
   const mayPull = (): boolean => acks.length === 0 || (acks.length < limit && publisher.window.hasRoom);
   try {
@@ -43,21 +54,35 @@ export async function* publishAll(
       if (ack !== null) yield ack;
     }
     feed.finish();
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
-    await feed.leave();
+    const left = feed.leave();
+    // The first failure is the one to tell.
+    await (failed ? left.catch(() => undefined) : left);
   }
 }
 
-function feedOf(source: PublishSource): MessageFeed {
-  // Text and bytes can be iterated, too, but a message for each character is not what anybody wants.
-  if (typeof source === 'object' && source !== null && !(source instanceof Uint8Array)) {
-    if (Symbol.asyncIterator in source) return new SlowFeed(source);
-    if (Symbol.iterator in source) return new ReadyFeed(source);
+/** Text and bytes can be iterated, too, but a message for each character is not meant. */
+const SOURCE: Rule = {
+  expected: 'an iterable or async iterable of messages',
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !types.isUint8Array(value) &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value),
+};
+
+function feedOf(source: PublishSource, stream: string, signal: AbortSignal | undefined): MessageFeed {
+  checkValue('publishAll', 'source', source, SOURCE);
+  try {
+    if (Symbol.asyncIterator in source) return new SlowFeed(source[Symbol.asyncIterator](), stream, signal);
+    return new ReadyFeed(source[Symbol.iterator](), stream, signal);
+  } catch (cause) {
+    const text = `publishAll to stream "${stream}": its source cannot be iterated: ${messageOf(cause)}`;
+    throw new HandlerError(text, { stream, operation: 'publishAll', cause });
   }
-  throw new InvalidArgumentError(
-    `publishAll: expected source to be an iterable or async iterable of messages, got ${describe(source)}`,
-    { operation: 'publishAll' },
-  );
 }
 
 async function untilAborted(wait: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

@@ -1,25 +1,30 @@
+import { types } from 'node:util';
 import {
   ackInbox,
   CALL_SHAPE,
   type CallOptions,
   callback,
-  checkOptions,
   checkValue,
+  correlationId,
   headers,
   int64,
   oneOf,
   partitionId,
   payload,
   type Rule,
+  readOptions,
   type Shape,
   streamName,
-  text,
 } from '../options.js';
 import type { AckPolicy } from '../protocol/ack-policy.js';
+import { byteCount, copyOf, plainView } from '../protocol/byte-views.js';
 import type { HeaderEntries } from '../protocol/headers.js';
 import type { Partitioner } from './partitioners.js';
 
-/** The value of a message: text is sent as UTF-8; null is no value, as is an empty one. */
+/**
+ * The value of a message: text is sent as UTF-8; null is no value, as is an empty one. Bytes up to 1 KiB are copied by the
+ * call, as are those of keys and headers. Larger ones are not: do not change them before the publish has settled.
+ */
 export type Value = string | Uint8Array | null;
 
 /** How one message is published. go-liftbridge: `MessageOption`. */
@@ -55,7 +60,7 @@ const MESSAGE_SHAPE = {
   headers,
   ackPolicy: oneOf('leader', 'all', 'none'),
   ackInbox,
-  correlationId: text,
+  correlationId,
   expectedOffset: int64(-1n),
   partition: partitionId,
   partitioner: callback,
@@ -67,31 +72,35 @@ const OUTGOING_SHAPE = { ...MESSAGE_SHAPE, value: payload } satisfies Shape<Outg
 /** What a source may hold. */
 const ENTRY: Rule = {
   expected: 'a string, a Uint8Array, null or an object with value and options',
-  accepts: () => false,
+  accepts: (value) => typeof value === 'object' && !Array.isArray(value),
 };
 
 /** The name that was accepted last. A program publishes to few streams, and a comparison costs less than the check. */
 let acceptedStream = '';
 
-/** Throws InvalidArgumentError for a stream, value or options that cannot be published. */
-export function checkPublish(
+/** Reads the options of a publish. Throws InvalidArgumentError for a stream, value or options that cannot be published. */
+export function readPublish(
   where: string,
   stream: unknown,
   value: unknown,
   options: PublishOptions | undefined,
-): void {
+): PublishOptions {
   if (stream !== acceptedStream || acceptedStream === '') {
     checkValue(where, 'stream', stream, streamName);
     acceptedStream = stream as string;
   }
-  checkMessage(where, value, options);
+  return readMessage(where, value, options);
 }
 
-/** Throws InvalidArgumentError for a value or options that cannot be published. */
-export function checkMessage(where: string, value: unknown, options: PublishOptions | undefined): void {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) checkValue(where, 'value', value, payload);
-  if (options === undefined) return;
-  checkOptions(where, options, PUBLISH_SHAPE);
+/** The same without a stream. */
+export function readMessage(where: string, value: unknown, options: PublishOptions | undefined): PublishOptions {
+  if (typeof value !== 'string') checkValue(where, 'value', value, payload);
+  return readPublishOptions(where, options);
+}
+
+/** Reads the options of a publish. Throws InvalidArgumentError for those that are not allowed. */
+export function readPublishOptions(where: string, options: PublishOptions | undefined): PublishOptions {
+  return readOptions<PublishOptions>(where, options, PUBLISH_SHAPE);
 }
 
 /** The message and options that an entry of a source stands for. Throws InvalidArgumentError. */
@@ -99,19 +108,25 @@ export function outgoing(
   entry: Value | OutgoingMessage,
   common: PublishOptions,
 ): { value: Value; options: PublishOptions } {
-  if (entry === null || typeof entry === 'string' || entry instanceof Uint8Array)
+  if (entry === null || typeof entry === 'string' || types.isUint8Array(entry))
     return { value: entry, options: common };
-  if (typeof entry !== 'object' || Array.isArray(entry)) checkValue('publishAll', 'message', entry, ENTRY);
-  checkOptions('publishAll', entry, OUTGOING_SHAPE, 'message');
-  if (entry.value === undefined) checkValue('publishAll', 'message.value', undefined, payload);
-  const { value, ...options } = entry;
+  checkValue('publishAll', 'message', entry, ENTRY);
+  const { value, ...options } = readOptions<OutgoingMessage>('publishAll', entry, OUTGOING_SHAPE, 'message');
+  if (value === undefined) checkValue('publishAll', 'message.value', undefined, payload);
   return { value, options: { ...common, ...options } };
 }
 
-/** Text as UTF-8, bytes as they are, nothing as null. */
-export function toBytes(value: Value | undefined): Uint8Array | null {
-  if (value === undefined || value === null) return null;
-  return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+/** Up to this size, in bytes, a copy costs less than a tenth of publishing; above it, what is gained costs too much. */
+const LONGEST_COPY = 1_024;
+
+/** Text as UTF-8, a copy of few bytes, a view of many, nothing as null. */
+export function toBytes(value: Value | undefined): Buffer | null {
+  return value === undefined || value === null ? null : contentOf(value);
+}
+
+function contentOf(value: string | Uint8Array): Buffer {
+  if (typeof value === 'string') return Buffer.from(value, 'utf8');
+  return byteCount(value) <= LONGEST_COPY ? copyOf(value) : plainView(value);
 }
 
 /** Headers as the codecs take them. */
@@ -119,7 +134,5 @@ export function toHeaders(headers: PublishOptions['headers']): HeaderEntries | n
   if (headers === undefined) return null;
   const entries = Object.entries(headers);
   if (entries.length === 0) return null;
-  return entries.map(
-    ([header, value]) => [header, typeof value === 'string' ? Buffer.from(value, 'utf8') : value] as const,
-  );
+  return entries.map(([header, value]) => [header, contentOf(value)] as const);
 }

@@ -14,7 +14,8 @@ import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { PublishToSubjectRequest } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { choosePartition } from './choose-partition.js';
-import { checkMessage, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
+import type { PartitionerMessage } from './partitioners.js';
+import { type PublishOptions, readMessage, toBytes, toHeaders, type Value } from './publish-options.js';
 import { tooLarge } from './route.js';
 
 const NOTHING = new Uint8Array(0);
@@ -30,20 +31,22 @@ export async function publishToSubject(
   cluster: Cluster,
   subject: string,
   value: Value,
-  options: PublishOptions,
+  given: PublishOptions,
   limits: { readonly ackTimeout: number; readonly maxMessageBytes: number },
 ): Promise<Ack | null> {
   checkValue('publishToSubject', 'subject', subject, publishSubject);
-  checkMessage('publishToSubject', value, options);
+  const options = readMessage('publishToSubject', value, given);
   refuseExpectedOffset(options);
-  options.signal?.throwIfAborted();
+  if (options.signal?.aborted) throw options.signal.reason;
+  const content = { key: toBytes(options.key), value: toBytes(value) };
+  const headers = new Map(toHeaders(options.headers) ?? []);
   const waiting = { signal: options.signal, timeout: options.timeout ?? limits.ackTimeout };
-  const target = await partitionSubject(cluster, subject, value, options, waiting);
+  const target = await partitionSubject(cluster, subject, content, options, waiting);
   const request: PublishToSubjectRequest = {
-    key: toBytes(options.key) ?? NOTHING,
-    value: toBytes(value) ?? NOTHING,
+    key: content.key ?? NOTHING,
+    value: content.value ?? NOTHING,
     subject: target,
-    headers: new Map(toHeaders(options.headers) ?? []),
+    headers,
     ackInbox: options.ackInbox ?? '',
     correlationId: options.correlationId ?? '',
     ackPolicy: ackPolicyCode(options.ackPolicy ?? 'leader'),
@@ -89,7 +92,7 @@ function refuseExpectedOffset(options: PublishOptions): void {
 async function partitionSubject(
   cluster: Cluster,
   subject: string,
-  value: Value,
+  content: Pick<PartitionerMessage, 'key' | 'value'>,
   options: PublishOptions,
   waiting: { readonly signal?: AbortSignal | undefined; readonly timeout: number },
 ): Promise<string> {
@@ -102,7 +105,7 @@ async function partitionSubject(
   const [count] = counts;
   if (stream === undefined || count === undefined) throw unknownSubject(subject);
   if (counts.size > 1) throw ambiguous(cluster, subject, streams);
-  const message = { stream, key: toBytes(options.key), value: toBytes(value), partitioner: options.partitioner };
+  const message = { stream, ...content, partitioner: options.partitioner };
   return onPartition(subject, choosePartition(message, count));
 }
 

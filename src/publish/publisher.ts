@@ -21,7 +21,7 @@ import { numberText } from './in-flight.js';
 import { hasTime } from './lane-traffic.js';
 import { type Generation, Pending, type Settle } from './pending.js';
 import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
-import { checkPublish, type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
+import { type PublishOptions, readPublish, toBytes, toHeaders, type Value } from './publish-options.js';
 import { type Route, tooLarge } from './route.js';
 import { SignalGroups } from './signal-groups.js';
 import { Window } from './window.js';
@@ -147,8 +147,8 @@ export class Publisher {
     clearTimeout(timer);
   }
 
-  #submit(where: string, stream: string, value: Value, options: PublishOptions | undefined, settle: Settle): void {
-    checkPublish(where, stream, value, options);
+  #submit(where: string, stream: string, value: Value, given: PublishOptions | undefined, settle: Settle): void {
+    const options = readPublish(where, stream, value, given);
     if (this.#closed) {
       settle(
         new ClosedError(`${where} to stream "${stream}": the client is closed`, { stream, operation: where }),
@@ -156,7 +156,7 @@ export class Publisher {
       );
       return;
     }
-    const signal = options?.signal;
+    const { signal } = options;
     if (signal?.aborted) {
       settle(signal.reason, null);
       return;
@@ -172,41 +172,35 @@ export class Publisher {
     this.window.enter(pending);
   }
 
-  #newPending(
-    where: string,
-    stream: string,
-    value: Value,
-    options: PublishOptions | undefined,
-    settle: Settle,
-  ): Pending | null {
+  #newPending(where: string, stream: string, value: Value, options: PublishOptions, settle: Settle): Pending | null {
     const body = toBytes(value);
-    const key = toBytes(options?.key);
-    const headers = toHeaders(options?.headers);
+    const key = toBytes(options.key);
+    const headers = toHeaders(options.headers);
     let size = OVERHEAD + (body?.length ?? 0) + (key?.length ?? 0);
     if (headers !== null) for (const [header, content] of headers) size += header.length + content.length + 8;
     if (size - OVERHEAD > this.#options.maxMessageBytes) {
       settle(tooLarge(stream, size - OVERHEAD, this.#options.maxMessageBytes), null);
       return null;
     }
-    const policy = ackPolicyCode(options?.ackPolicy ?? 'leader');
-    const expected = options?.expectedOffset;
+    const policy = ackPolicyCode(options.ackPolicy ?? 'leader');
+    const expected = options.expectedOffset;
     const number = this.#count++;
-    const chosen = options?.correlationId;
+    const chosen = options.correlationId;
     return new Pending(
       stream,
       key,
       body,
       headers,
-      options?.ackInbox ?? '',
+      options.ackInbox ?? '',
       chosen ? this.#choose(where, chosen) : this.#generate(number, policy, stream),
       number,
       Boolean(chosen),
       policy,
       expected === undefined ? NO_EXPECTATION : BigInt(expected),
-      options?.partition ?? null,
-      options?.partitioner ?? null,
+      options.partition ?? null,
+      options.partitioner ?? null,
       size,
-      options?.timeout ?? this.#options.ackTimeout,
+      options.timeout ?? this.#options.ackTimeout,
       this.#generation,
       settle,
     );

@@ -1,6 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { ConnectionError, type LiftbridgeError, MessageTooLargeError } from '../errors.js';
+import { ConnectionError, InvalidArgumentError, type LiftbridgeError, MessageTooLargeError } from '../errors.js';
+import { isDetached } from '../options.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import { encodePublishRequest } from '../protocol/publish-request.js';
@@ -250,6 +251,7 @@ export class Route {
   #encodeCurrent(writer: ByteWriter): void {
     const before = writer.length;
     const pending = this.#current!;
+    if (isGone(pending)) throw transferred(pending.stream);
     encodePublishRequest(writer, pending);
     const size = writer.length - before;
     const { maxMessageBytes } = this.settings;
@@ -260,6 +262,18 @@ export class Route {
 /** Whether the broker refuses this client, and will refuse it again. */
 function isFinal(error: unknown): error is LiftbridgeError {
   return error instanceof ConnectionError && error.reason.startsWith('tls-') && !error.retryable;
+}
+
+/** Whether bytes that were not copied have been transferred away while the publish waited: it would be stored without them. */
+function isGone({ key, value, headers }: Pending): boolean {
+  if ((value !== null && isDetached(value)) || (key !== null && isDetached(key))) return true;
+  if (headers !== null) for (const [, content] of headers) if (isDetached(content)) return true;
+  return false;
+}
+
+function transferred(stream: string): LiftbridgeError {
+  const message = `Publish to stream "${stream}" refused: the memory of its bytes was transferred to another owner while it waited. Nothing was sent.`;
+  return new InvalidArgumentError(message, { stream, operation: 'Publish' });
 }
 
 /** The error for a message above the client's own limit. */

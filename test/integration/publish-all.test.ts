@@ -99,7 +99,7 @@ describe('publishAll', () => {
     expect(left).toBe(true);
   });
 
-  it('throws what the source threw, after the acks of what it gave before', async () => {
+  it('rejects with what the source threw as the cause, after the acks of what it gave before', async () => {
     const broken = new Error('source');
     function* source() {
       yield 'a';
@@ -109,8 +109,70 @@ describe('publishAll', () => {
     const loop = (async () => {
       for await (const { offset } of client.publishAll('orders', source())) offsets.push(offset);
     })();
-    await expect(loop).rejects.toBe(broken);
+    const context = { code: 'HANDLER_FAILED', stream: 'orders', operation: 'publishAll', cause: broken };
+    await expect(loop).rejects.toMatchObject(context);
     expect(offsets).toEqual([0n]);
+  });
+
+  it('passes on errors of this package, and the reason of its signal', async () => {
+    const controller = new AbortController();
+    const own = await client.publish('no-such-stream', 'v').catch((error: unknown) => error);
+    async function* source(thrown: unknown) {
+      yield 'a';
+      throw thrown;
+    }
+    await expect(collect(client.publishAll('orders', source(own)))).rejects.toBe(own);
+    controller.abort('enough');
+    const options = { signal: controller.signal };
+    await expect(collect(client.publishAll('orders', source('enough'), options))).rejects.toBe('enough');
+  });
+
+  it.each([
+    [
+      'whose iterator cannot be made',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+    ['that answers no entry', () => ({ next: () => null })],
+    [
+      'that is a proxy which throws',
+      () =>
+        new Proxy(
+          {},
+          {
+            get() {
+              throw new Error('broken');
+            },
+          },
+        ),
+    ],
+  ])('rejects with HANDLER_FAILED for a source %s', async (_what, iterate) => {
+    const source = { [Symbol.iterator]: iterate } as unknown as Iterable<string>;
+    await expect(collect(client.publishAll('orders', source))).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      stream: 'orders',
+      cause: expect.any(Error),
+    });
+  });
+
+  it('tells what the source throws when it is left, but not in place of the first failure', async () => {
+    const broken = new Error('broken');
+    const source = (entry: unknown) => ({
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false, value: entry }),
+        return: () => {
+          throw broken;
+        },
+      }),
+    });
+    const left = (async () => {
+      for await (const _ of client.publishAll('orders', source('v') as Iterable<string>)) break;
+    })();
+    await expect(left).rejects.toMatchObject({ code: 'HANDLER_FAILED', cause: broken });
+    await expect(collect(client.publishAll('orders', source(5) as never))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
   });
 
   it('leaves the source when the reader leaves', async () => {
