@@ -28,6 +28,8 @@ const NEWEST_SHARE = 0.3;
 const FAIR_TIMEOUT = 1_000;
 /** Milliseconds. */
 const SUSPICION = 10_000;
+/** What an attempt to connect has at least, where the broker was reached before; milliseconds. */
+const QUICK_CONNECT = 3_000;
 const FIRST_BACKOFF = 50;
 const LONGEST_BACKOFF = 1_000;
 /** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
@@ -58,6 +60,9 @@ export class BrokerConnection implements Candidate, Witness {
   /** Connections that the channel had made as of the last answer. */
   #channelConnections = 0;
   readonly #backoff = new Backoff(FIRST_BACKOFF, LONGEST_BACKOFF);
+  /** Milliseconds that the slowest connection took that was made; null before the first one. */
+  #slowestConnect: number | null = null;
+  #openingSince = 0;
   #retired = false;
 
   constructor(address: Address, settings: ConnectionSettings) {
@@ -66,11 +71,15 @@ export class BrokerConnection implements Candidate, Witness {
     this.address = formatAddress(address);
     this.id = this.address;
     this.#settings = settings;
-    this.#sessions = new DataSessions(this.#peer(), settings.closed, {
+    this.#sessions = new DataSessions(this.#peer({}), settings.closed, {
       opening: () => {
         if (this.#retired) throw this.#gone();
+        this.#openingSince = monotonicNow();
       },
-      opened: () => this.#answered(),
+      opened: () => {
+        this.#slowestConnect = Math.max(this.#slowestConnect ?? 0, monotonicNow() - this.#openingSince);
+        this.#answered();
+      },
       failed: (failure) => this.#notOpened(failure),
       ended: (failure, closed) => this.#ended(failure, closed),
     });
@@ -160,14 +169,36 @@ export class BrokerConnection implements Candidate, Witness {
 
   #unary(): UnaryChannel {
     if (this.#channel === null) this.#channelConnections = 0;
-    this.#channel ??= new UnaryChannel({ ...this.#peer(), maxReceiveBytes: MAX_ANSWER_BYTES });
+    this.#channel ??= new UnaryChannel(this.#peer({ maxReceiveBytes: MAX_ANSWER_BYTES }));
     return this.#channel;
   }
 
   /** What both planes need to know of the broker. */
-  #peer(): PeerOptions {
-    const { tls, metadata: callMetadata, connectTimeout, logger } = this.#settings.options;
-    return { host: this.host, port: this.port, tls, callMetadata, connectTimeout, logger };
+  #peer<Extra extends object>(extra: Extra): PeerOptions & Extra {
+    const { tls, metadata: callMetadata, logger } = this.#settings.options;
+    const connectTimeout = (): number => this.#connectTimeout;
+    return {
+      host: this.host,
+      port: this.port,
+      tls,
+      callMetadata,
+      logger,
+      // Read anew for each connection.
+      get connectTimeout() {
+        return connectTimeout();
+      },
+      ...extra,
+    };
+  }
+
+  /**
+   * An attempt that a dead network swallowed must not hold up the next one for long once the network is back: where earlier
+   * ones took a moment, it has a few seconds.
+   */
+  get #connectTimeout(): number {
+    const { connectTimeout } = this.#settings.options;
+    if (this.#slowestConnect === null) return connectTimeout;
+    return Math.min(connectTimeout, Math.max(QUICK_CONNECT, 4 * this.#slowestConnect));
   }
 
   /** A channel that had to connect again may have reached a broker that was started again. */
