@@ -144,6 +144,16 @@ export class Cluster {
     return this.#recoveries.begin(broker, plan, hold);
   }
 
+  /** Brings a broker back whose snapshot of the metadata keeps its partitions and groups from starting. */
+  startSilently(broker: string): void {
+    if (!this.running(broker)) this.#recoveries.beginSilently(broker);
+  }
+
+  /** Takes streams that were created a second time out of the groups of a broker. */
+  loseRecreatedStreams(broker: string): void {
+    this.#recoveries.loseRecreatedStreams(broker);
+  }
+
   /** The recovery of a broker that is not ready yet. */
   recovery(broker: string): BrokerRecovery | undefined {
     return this.#recoveries.get(broker);

@@ -57,6 +57,11 @@ export class MetadataState {
     if (stream) stream.resumeAll = false;
   }
 
+  /** Takes a stream out of the groups that subscribe to it, as if it was deleted now. */
+  dropFromGroups(stream: string, index: bigint): void {
+    this.#groups.deleteStream(stream, index);
+  }
+
   #applyToStreams(operation: Operation, index: bigint): void {
     switch (operation.kind) {
       case 'create-stream':

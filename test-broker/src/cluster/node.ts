@@ -223,12 +223,12 @@ export class Node implements BrokerNode, ReplicaSetHost {
     this.replicas.reopen(checkpointed);
   }
 
-  /** Runs its partitions and groups. */
-  serve(): void {
+  /** Runs its partitions and groups. `silent`: none of those that it had, until each was paused. */
+  serve(silent = false): void {
     this.#sight = null;
     this.#serving = true;
-    this.replicas.begin();
-    this.#recovered.tell();
+    this.replicas.begin(silent);
+    if (!silent) this.#recovered.tell();
   }
 
   sendAck(inbox: string, envelope: Buffer): void {

@@ -34,6 +34,11 @@ export class ReplicaSet {
     return this.#replicas.get(stream)?.[partition];
   }
 
+  /** Whether a replica is open and neither leads nor follows. */
+  isDormant(replica: Replica): boolean {
+    return this.#dormant.has(replica);
+  }
+
   *[Symbol.iterator](): Generator<Replica> {
     for (const partitions of this.#replicas.values()) {
       for (const replica of partitions) if (replica) yield replica;
@@ -103,9 +108,10 @@ export class ReplicaSet {
     }
   }
 
-  /** Leads and follows as the metadata says. */
-  begin(): void {
+  /** Leads and follows as the metadata says. `silent`: what was there before does neither until it was paused. */
+  begin(silent = false): void {
     this.#recovering = false;
+    if (silent) return;
     const replicas = [...this.#dormant];
     this.#dormant.clear();
     for (const replica of replicas) if (replica.closedBy === null) this.#takeRole(replica);
@@ -143,12 +149,17 @@ export class ReplicaSet {
   }
 
   #delete(name: string): void {
-    for (const replica of this.#replicas.get(name) ?? []) replica?.delete();
+    for (const replica of this.#replicas.get(name) ?? []) {
+      if (!replica) continue;
+      this.#dormant.delete(replica);
+      replica.delete();
+    }
     this.#replicas.delete(name);
   }
 
   #resume(replica: Replica): void {
     if (replica.closedBy !== 'pause') return;
+    this.#dormant.delete(replica);
     replica.reopen();
     this.#takeRole(replica);
   }
@@ -160,7 +171,8 @@ export class ReplicaSet {
 
   #takeRole(replica: Replica): void {
     if (this.#recovering) this.#dormant.add(replica);
-    else if (replica.state.leader === this.#host.id) replica.lead();
+    if (this.#dormant.has(replica)) return;
+    if (replica.state.leader === this.#host.id) replica.lead();
     else this.#host.following(replica);
   }
 

@@ -81,7 +81,8 @@ export class ReplicationMesh {
       connected: () => this.#connectivity.replicating(leader, follower),
       counterpart: ({ stream, id }: Replica) => {
         const replica = following.replicas.get(stream, id);
-        const ready = replica && replica.log.state === 'open' && !replica.leading && replica.state.leader === leader;
+        if (!replica || following.replicas.isDormant(replica)) return undefined;
+        const ready = replica.log.state === 'open' && !replica.leading && replica.state.leader === leader;
         return ready ? replica : undefined;
       },
       shared: () => ledWith(leading, follower),

@@ -2,7 +2,7 @@ import type { Clock, ClockTimer } from '../clock.js';
 import type { Connectivity } from '../cluster/connectivity.js';
 import type { Member } from '../cluster/member.js';
 import type { Node } from '../cluster/node.js';
-import type { OperationLog } from '../cluster/operation-log.js';
+import type { LoggedOperation, OperationLog } from '../cluster/operation-log.js';
 import { BrokerRecovery } from './broker-recovery.js';
 import type { HeldPhase, RecoveryPhase } from './phase.js';
 import type { RecoveryPlan } from './plan.js';
@@ -44,6 +44,31 @@ export class Recoveries {
   hide(broker: string): void {
     this.#member(broker).replaying = true;
     this.#node(broker).show(EMPTY_SIGHT);
+  }
+
+  /**
+   * Brings a broker back that has a snapshot of all that it knew: it shows its metadata at once, and none of the
+   * partitions and groups that it had ever starts.
+   */
+  beginSilently(broker: string): void {
+    const node = this.#node(broker);
+    this.#host.connectivity.setRunning(broker, true);
+    this.#host.catchUp(broker);
+    node.reopen(true);
+    node.serve(true);
+    this.#host.connectivity.setServing(broker);
+  }
+
+  /**
+   * Takes streams that were deleted and created again out of the groups of a broker, as a server does that replays the
+   * deletion after it has restored the groups. The groups have a greater epoch then, and only on this broker.
+   */
+  loseRecreatedStreams(broker: string): void {
+    const { log } = this.#host;
+    const entries = log.history(log.end) ?? [];
+    const last = entries[entries.length - 1];
+    if (!last) return;
+    for (const stream of recreated(entries)) this.#node(broker).metadata.dropFromGroups(stream, last.index);
   }
 
   /** Takes a broker that listens through its phases. */
@@ -134,4 +159,15 @@ export class Recoveries {
   #member(broker: string): Member {
     return this.#host.members.get(broker)!;
   }
+}
+
+/** The streams that were created after they had been deleted. */
+function recreated(entries: readonly LoggedOperation[]): Set<string> {
+  const deleted = new Set<string>();
+  const again = new Set<string>();
+  for (const { operation } of entries) {
+    if (operation.kind === 'delete-stream') deleted.add(operation.name);
+    else if (operation.kind === 'create-stream' && deleted.has(operation.name)) again.add(operation.name);
+  }
+  return again;
 }

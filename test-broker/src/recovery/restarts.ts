@@ -1,7 +1,7 @@
 import type { BrokerServer } from '../broker-server.js';
 import type { Clock } from '../clock.js';
 import type { Cluster } from '../cluster/cluster.js';
-import { wrongValue } from '../option-error.js';
+import { BrokerOptionError, wrongValue } from '../option-error.js';
 import { milliseconds, type ResolvedOptions } from '../options.js';
 import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
 import { NO_RECOVERY, type RecoveryPlan, scaledRecovery } from './plan.js';
@@ -12,6 +12,17 @@ export interface StartBrokerOptions {
   readonly recoveryTime?: number;
   /** The phase of its recovery that it stays in until `release` is called. Default: none. */
   readonly hold?: HeldPhase;
+  /**
+   * The broker restarts on a Raft snapshot that nothing was added to. It has no phases: it names itself as a leader at
+   * once, and none of the partitions and groups that it had starts. Messages are lost, subscriptions give what was
+   * committed. PauseStream and a message heal a stream, another restart heals all. Default false.
+   */
+  readonly silentPartitions?: boolean;
+  /**
+   * Groups come back without the streams that were deleted and created again, and with a greater epoch, on this broker
+   * only. The server does that at every restart. Default false.
+   */
+  readonly loseRecreatedStreams?: boolean;
 }
 
 /** How a broker is stopped. */
@@ -107,10 +118,13 @@ export class Restarts {
 
   async #start(server: BrokerServer, options: StartBrokerOptions, signal: AbortSignal): Promise<Recovery> {
     const { id } = server.node;
-    const plan = this.#plan(options);
+    if (options.loseRecreatedStreams) this.#cluster.loseRecreatedStreams(id);
+    const plan = options.silentPartitions ? null : this.#plan(options);
     if (plan === null) {
+      if (options.silentPartitions) server.node.show(null);
       await this.#open(server, signal);
-      this.#cluster.startBroker(id);
+      if (options.silentPartitions) this.#cluster.startSilently(id);
+      else this.#cluster.startBroker(id);
       return READY;
     }
     await this.#pass(plan.refused, signal);
@@ -161,7 +175,14 @@ function stoppedEarly(): Error {
   return new Error('the broker was stopped before it served calls');
 }
 
-function checkOptions({ recoveryTime, hold }: StartBrokerOptions): void {
+function checkOptions(options: StartBrokerOptions): void {
+  const { recoveryTime, hold } = options;
+  for (const name of ['silentPartitions', 'loseRecreatedStreams'] as const) {
+    const value: unknown = options[name] ?? false;
+    if (typeof value !== 'boolean') throw wrongValue(name, 'true or false', value);
+  }
+  if (options.silentPartitions && hold !== undefined)
+    throw new BrokerOptionError('hold', hold, 'option hold contradicts silentPartitions, which leaves no phases');
   if (recoveryTime !== undefined) milliseconds('recoveryTime', recoveryTime);
   if (hold !== undefined && !HELD_PHASES.includes(hold))
     throw wrongValue('hold', `one of ${HELD_PHASES.join(', ')}`, hold);
