@@ -103,13 +103,15 @@ export function overtakenError(pending: Pending): ConnectionError {
 /** The error for a publish to a broker that refuses connections of this client for good. */
 export function refusedError(pending: Pending, refusal: LiftbridgeError): LiftbridgeError {
   if (!(refusal instanceof ConnectionError)) return refusal;
+  const wasSent = pending.attempts > 0;
+  const outcome = wasSent ? 'Whether an earlier attempt was stored is not known.' : 'Nothing was sent.';
   return new ConnectionError(
-    `Publish to stream "${pending.stream}", partition ${pending.partition} failed: ${refusal.message} Nothing was sent.`,
+    `Publish to stream "${pending.stream}", partition ${pending.partition} failed: ${refusal.message.replace(/[^.]$/, '$&.')} ${outcome}`,
     {
       ...contextOf(pending),
       broker: refusal.broker,
       reason: refusal.reason,
-      outcome: pending.attempts > 0 ? 'unknown' : 'not-sent',
+      outcome: wasSent ? 'unknown' : 'not-sent',
       cause: refusal,
     },
   );
