@@ -8,7 +8,6 @@ export {
   type BrokerAddress,
   CLIENT_DEFAULTS,
   type ClientOptions,
-  type Logger,
   type MaxInFlight,
   type MetadataOption,
   type ResolvedClientOptions,
@@ -18,9 +17,9 @@ export {
   type ServerSelection,
   withoutUndefined,
 } from './options/client-options.js';
+export { type Logger, loggerWith } from './options/logger.js';
 export {
   ackInbox,
-  correlationId,
   headerNameFault,
   identifier,
   loadBalanceGroup,
@@ -28,6 +27,7 @@ export {
   publishSubject,
   streamName,
   streamSubject,
+  wellFormedText,
 } from './options/names.js';
 export {
   arrayOf,

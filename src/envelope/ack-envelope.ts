@@ -1,4 +1,4 @@
-import { int64, oneOf, readOptions, type Shape, text } from '../options.js';
+import { int64, oneOf, readOptions, type Shape, wellFormedText } from '../options.js';
 import { decodeAckFields, encodeAckFields } from '../protocol/ack.js';
 import { ACK_POLICIES } from '../protocol/ack-policy.js';
 import { ByteWriter } from '../protocol/byte-writer.js';
@@ -12,12 +12,12 @@ const writer = new ByteWriter(4096);
 const reader = new WireReader();
 
 const ACK_SHAPE = {
-  stream: text,
-  partitionSubject: text,
-  messageSubject: text,
+  stream: wellFormedText,
+  partitionSubject: wellFormedText,
+  messageSubject: wellFormedText,
   offset: int64(),
-  ackInbox: text,
-  correlationId: text,
+  ackInbox: wellFormedText,
+  correlationId: wellFormedText,
   ackPolicy: oneOf(...ACK_POLICIES),
   receptionTimestamp: int64(),
   commitTimestamp: int64(),

@@ -1,6 +1,5 @@
 import {
   checkValue,
-  correlationId,
   flag,
   headers,
   int64,
@@ -8,6 +7,7 @@ import {
   payload,
   readOptions,
   type Shape,
+  wellFormedText,
 } from '../options.js';
 import { ACK_POLICIES, type AckPolicy, ackPolicyCode } from '../protocol/ack-policy.js';
 import type { MessageFields } from '../protocol/message.js';
@@ -43,8 +43,8 @@ export interface EnvelopeOptions {
 export const ENVELOPE_SHAPE = {
   key: payload,
   headers,
-  ackInbox: correlationId,
-  correlationId,
+  ackInbox: wellFormedText,
+  correlationId: wellFormedText,
   ackPolicy: oneOf(...ACK_POLICIES),
   expectedOffset: int64(),
   checksum: flag,

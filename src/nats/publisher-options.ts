@@ -8,6 +8,7 @@ import {
   group,
   integer,
   type Logger,
+  loggerWith,
   type MaxInFlight,
   milliseconds,
   publishSubject,
@@ -59,17 +60,11 @@ export const natsConnection: Rule = {
     ),
 };
 
-const loggerRule: Rule = {
-  expected: 'a logger with debug and warn',
-  accepts: (value) =>
-    typeof (value as Logger | null)?.debug === 'function' && typeof (value as Logger).warn === 'function',
-};
-
 const PUBLISHER_SHAPE = {
   timeout: milliseconds(1),
   maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
   inboxPrefix: publishSubject,
-  logger: loggerRule,
+  logger: loggerWith('a logger with debug and warn', ['debug', 'warn']),
 } satisfies Shape<NatsPublisherOptions>;
 
 /** More streams than that on one subject are not to be expected; it bounds what a publish keeps. */

@@ -8,7 +8,6 @@ import type { Ack, Value } from '../envelope.js';
 import {
   ClosedError,
   ConnectionError,
-  EnvelopeError,
   InvalidArgumentError,
   type LiftbridgeError,
   MessageTooLargeError,
@@ -203,7 +202,6 @@ export class NatsPublisher {
     try {
       return decodeAck(data);
     } catch (error) {
-      if (!(error instanceof EnvelopeError)) throw error;
       this.#logger.warn({ err: error, inbox: this.#inbox }, 'a message in the ack inbox that is no ack');
       return null;
     }

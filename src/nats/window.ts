@@ -19,6 +19,8 @@ export class Window {
   readonly #destinations = new Destinations();
   /** Those that are not sent any more and wait for their deadline. */
   readonly #late = new Set<PendingPublish>();
+  /** The one that is just being added: it has not waited, so that all of its time is left. */
+  #newest: PendingPublish | null = null;
   #bytes = 0;
   #unsent = 0;
   #pumping = false;
@@ -53,7 +55,9 @@ export class Window {
     publish.destination = this.#destinations.of(publish);
     this.#unsent++;
     this.#queue.push(publish);
+    this.#newest = publish;
     this.#pump();
+    this.#newest = null;
   }
 
   /** Sends nothing until `resume`. */
@@ -142,7 +146,8 @@ export class Window {
       this.#look(destination);
       return false;
     }
-    if (publish.signal?.aborted || !destination.hasTime(publish, now)) {
+    const hasTime = publish === this.#newest || destination.hasTime(publish, now);
+    if (!hasTime || publish.signal?.aborted) {
       publish.wait = 'late';
       this.#late.add(publish);
       return false;

@@ -1,20 +1,21 @@
 import { InvalidArgumentError } from '../errors/call-errors.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { checkedMetadata } from './call-metadata.js';
-import { callback, either, flag, group, integer, milliseconds, oneOf, recordOf, signal, text } from './rules.js';
-import { type Rule, readOptions, type Shape } from './validate.js';
-
-/** Where the client reports what it does. A pino logger fits as it is. */
-export interface Logger {
-  /** What only helps to understand the client itself. */
-  debug(context: object, message: string): void;
-  /** What is as it should be and rare. */
-  info(context: object, message: string): void;
-  /** What should not happen and is dealt with. */
-  warn(context: object, message: string): void;
-  /** What failed and nobody else is told of. */
-  error(context: object, message: string): void;
-}
+import { type Logger, logger } from './logger.js';
+import {
+  arrayOf,
+  callback,
+  either,
+  flag,
+  group,
+  integer,
+  milliseconds,
+  oneOf,
+  recordOf,
+  signal,
+  text,
+} from './rules.js';
+import { describe, type Rule, readOptions, type Shape } from './validate.js';
 
 /** How a broker is chosen for calls that any of them may serve. @inline */
 export type ServerSelection = 'random' | 'latency' | 'workload';
@@ -120,15 +121,32 @@ export const CLIENT_DEFAULTS = Object.freeze({
   metadata: undefined,
 } satisfies ResolvedClientOptions);
 
-const anything: Rule = { expected: 'anything', accepts: () => true };
+const PART: Rule = {
+  expected: 'a string or a Buffer',
+  accepts: (value) => typeof value === 'string' || Buffer.isBuffer(value),
+};
 
-/** node:tls looks into the values itself; here only the names are checked. */
+/** What node:tls takes for certificates and keys; it looks into them itself. */
+const PEM = either(PART, arrayOf(PART));
+
+/** Node ignores what is no certificate, and then trusts none: a path would be noticed only as a certificate that is not trusted. */
+const AUTHORITIES: Rule = {
+  ...PEM,
+  inside: (where, name, value) => {
+    const parts = Array.isArray(value) ? value : [value];
+    const path = parts.find((part) => typeof part === 'string' && !part.includes('-----BEGIN'));
+    if (path === undefined) return;
+    const message = `${where}: expected ${name} to be certificates in PEM, got ${describe(path)}. For the path of a file pass its content, as readFile answers it`;
+    throw new InvalidArgumentError(message, { operation: where });
+  },
+};
+
 const TLS_SHAPE = {
-  ca: anything,
-  cert: anything,
-  key: anything,
+  ca: AUTHORITIES,
+  cert: PEM,
+  key: PEM,
   passphrase: text,
-  pfx: anything,
+  pfx: PART,
   servername: text,
   rejectUnauthorized: flag,
   checkServerIdentity: callback,
@@ -145,14 +163,6 @@ const TLS: Rule = {
     const message = `${where}: expected ${name}.${missing} together with ${name}.${given}: a client certificate needs both`;
     throw new InvalidArgumentError(message, { operation: where });
   },
-};
-
-const LOGGER: Rule = {
-  expected: 'an object with the functions debug, info, warn and error',
-  accepts: (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    ['debug', 'info', 'warn', 'error'].every((level) => typeof Reflect.get(value, level) === 'function'),
 };
 
 const TEXTS = recordOf(text);
@@ -181,7 +191,7 @@ const CLIENT_SHAPE = {
   metadataMaxAge: milliseconds(1),
   maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
   retry: group<RetryOptions>({ attempts: integer(1), minDelay: milliseconds(0), maxDelay: milliseconds(0) }),
-  logger: LOGGER,
+  logger,
   maxMessageBytes: integer(1),
   resolveBroker: callback,
   metadata: either(callback, CALL_METADATA),

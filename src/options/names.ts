@@ -163,8 +163,8 @@ export const ackInbox: Rule = textRule(`empty or ${publishSubject.expected}`, (i
 /** The id of a consumer group, a consumer or a cursor: the server takes any text. */
 export const identifier: Rule = textRule('a non-empty string', (text) => emptyFault(text) ?? surrogateFault(text));
 
-/** The id of a message, by which its ack is matched; an empty string is none. */
-export const correlationId: Rule = textRule('a string', surrogateFault);
+/** Text that comes back as it was sent, for example a correlation id; it may be empty. */
+export const wellFormedText: Rule = textRule('a string', surrogateFault);
 
 /** The name of a header. */
 export const headerName: Rule = textRule(`a string of at most ${LONGEST_HEADER_NAME} bytes`, headerNameFault);

@@ -5,7 +5,6 @@ import {
   type CallOptions,
   callback,
   checkValue,
-  correlationId,
   headers,
   int64,
   oneOf,
@@ -15,6 +14,7 @@ import {
   readOptions,
   type Shape,
   streamName,
+  wellFormedText,
 } from '../options.js';
 import type { AckPolicy } from '../protocol/ack-policy.js';
 import { byteCount, copyOf, plainView } from '../protocol/byte-views.js';
@@ -60,7 +60,7 @@ const MESSAGE_SHAPE = {
   headers,
   ackPolicy: oneOf('leader', 'all', 'none'),
   ackInbox,
-  correlationId,
+  correlationId: wellFormedText,
   expectedOffset: int64(-1n),
   partition: partitionId,
   partitioner: callback,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { InvalidArgumentError } from '../../src/errors.js';
 import {
   arrayOf,
@@ -45,7 +45,7 @@ describe('resolveClientOptions', () => {
   it('takes every option that the interface names', () => {
     const logger = console;
     const options: ClientOptions = {
-      tls: { ca: 'pem', servername: 'broker' },
+      tls: { ca: ['-----BEGIN CERTIFICATE-----', Buffer.from('pem')], servername: 'broker' },
       serverSelection: 'latency',
       connectTimeout: 1,
       requestTimeout: 2,
@@ -59,7 +59,48 @@ describe('resolveClientOptions', () => {
       resolveBroker: () => 'host',
       metadata: { authorization: 'Bearer x' },
     };
-    expect(resolveClientOptions(options)).toEqual(options);
+    const { logger: _, ...rest } = options;
+    expect(resolveClientOptions(options)).toMatchObject(rest);
+  });
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('disk full\r\n');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('disk full\r\n');
+      },
+    ],
+  ])('keeps a logger that %s from ending what logs, and warns of it once', async (_how, fail) => {
+    const warnings: Error[] = [];
+    const listener = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', listener);
+    const { logger } = resolveClientOptions({ logger: { debug: fail, info: fail, warn: fail, error: fail } });
+    for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]({}, 'text');
+    await vi.waitFor(() => expect(warnings).toHaveLength(1), { timeout: 10_000 });
+    process.off('warning', listener);
+    expect(warnings[0]).toMatchObject({ name: 'LiftbridgeWarning' });
+    expect(warnings[0]!.message).toBe('the logger of a client threw: disk full\\u{d}\\u{a}');
+  });
+
+  it('calls the logger as its own method, with what is logged', () => {
+    class Recorder {
+      readonly lines: unknown[] = [];
+      debug(context: object, message: string): void {
+        this.lines.push([context, message]);
+      }
+      info = this.debug;
+      warn = this.debug;
+      error = this.debug;
+    }
+    const recorder = new Recorder();
+    resolveClientOptions({ logger: recorder }).logger.warn({ broker: 'b' }, 'text');
+    expect(recorder.lines).toEqual([[{ broker: 'b' }, 'text']]);
   });
 
   it.each([
@@ -73,6 +114,15 @@ describe('resolveClientOptions', () => {
     [{ serverSelection: 'fastest' }, "to be one of 'random', 'latency', 'workload', got \"fastest\" (string)"],
     [{ tls: 'yes' }, 'expected tls to be true or false or an object with ca, cert'],
     [{ tls: { rejectUnauthorised: false } }, 'unknown option tls.rejectUnauthorised, got false (boolean)'],
+    [{ tls: { ca: '/etc/ssl/ca.pem' } }, 'got "/etc/ssl/ca.pem" (string). For the path of a file pass its content'],
+    [
+      { tls: { ca: ['-----BEGIN CERTIFICATE-----', 'ca.pem'] } },
+      'expected tls.ca to be certificates in PEM, got "ca.pem"',
+    ],
+    [
+      { tls: { ca: 5 } },
+      'expected tls.ca to be a string or a Buffer or an array, each entry a string or a Buffer, got 5',
+    ],
     [{ retry: { attempts: 0 } }, 'expected retry.attempts to be a whole number of at least 1, got 0 (number)'],
     [{ maxInFlight: 5 }, 'expected maxInFlight to be an object with messages, bytes, got 5 (number)'],
     [{ logger: { info() {} } }, 'the functions debug, info, warn and error, got an instance of Object (object)'],

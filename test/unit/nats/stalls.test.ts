@@ -159,6 +159,16 @@ describe('a NATS server that does not confirm what it was sent', () => {
   });
 });
 
+describe('a publish that need not wait', () => {
+  it('is sent however little time it has', async () => {
+    const publisher = natsPublisher(connection);
+    const outcome = failure(publisher.publish('s', 'v', { timeout: 0 }));
+    expect(sent()).toEqual(['v']);
+    await elapse(1);
+    expect(await outcome).toMatchObject({ code: 'ACK_TIMEOUT' });
+  });
+});
+
 describe('a broker that answers slowly', () => {
   it('is not sent what it could not acknowledge in time, which expires as not sent', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 1 } });
