@@ -20,7 +20,13 @@ export type {
 } from './cluster/stream-options.js';
 // Consumer groups
 export { Consumer } from './consumer/consumer.js';
-export type { AutoOffset, ConsumeOptions, ConsumerOptions, PartitionsCallback } from './consumer/consumer-options.js';
+export type {
+  AutoOffset,
+  ConsumeOptions,
+  ConsumerCloseOptions,
+  ConsumerOptions,
+  PartitionsCallback,
+} from './consumer/consumer-options.js';
 export type { PartitionLag } from './consumer/lag.js';
 export type { HandlerContext, MessageHandler, RunOptions } from './consumer/run-options.js';
 // Errors

@@ -32,7 +32,14 @@ export interface NatsClientOptions {
   /** Token. */
   readonly token?: string;
   /** Asks for TLS; certificates and key are PEM. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly tls?: {
+    /** Authority that signed the certificate of the server. */
+    readonly ca?: string;
+    /** Certificate of the client. */
+    readonly cert?: string;
+    /** Private key of `cert`. */
+    readonly key?: string;
+  };
 }
 
 /** A NATS server, checked. */

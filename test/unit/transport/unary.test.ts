@@ -258,9 +258,10 @@ describe('UnaryChannel', () => {
   it('keeps the connection when only a call runs into its deadline', async () => {
     let calls = 0;
     const peer = await peerWith((stream) => {
-      if (++calls > 1) answer(stream, [metadataAnswer]);
+      if (++calls !== 2) answer(stream, [metadataAnswer]);
     });
     const channel = channelTo(peer);
+    await channel.call(fetchMetadata, everything);
     expect((await failureOf(channel.call(fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
     await channel.call(fetchMetadata, everything);
     expect(peer.accepted).toBe(1);
