@@ -26,7 +26,10 @@ test.each([true, false])('GrpcServer leaves nothing behind once it is closed, gr
   faults.silence(60_000)();
   await server.close({ graceful });
   session.destroy();
-  const left = await resources();
-  for (const name of before) if (left.includes(name)) left.splice(left.indexOf(name), 1);
-  expect(left).toEqual([]);
+  const left = async () => {
+    const open = await resources();
+    for (const name of before) if (open.includes(name)) open.splice(open.indexOf(name), 1);
+    return open;
+  };
+  await expect.poll(left).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PendingPublish } from '../../../src/nats/pending-publish.js';
 import { Window } from '../../../src/nats/window.js';
 
@@ -19,7 +19,7 @@ describe('Window', () => {
     const last = publish();
     first.resolve();
     expect(sent).toEqual([first]);
-    await vi.waitFor(() => expect(sent).toEqual([first, last]), { timeout: 10_000 });
+    await expect.poll(() => sent).toEqual([first, last]);
     expect(window.size).toBe(2_001);
   });
 });

@@ -10,7 +10,6 @@ import { FrameType, type RawConnection, RawPeer } from '../../support/raw-peer.j
 import { type CallScript, echo, GRPC_HEADERS, ScriptedPeer } from '../../support/scripted-peer.js';
 
 /** For a machine under load. */
-const PATIENT = { timeout: 10_000 };
 const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -90,7 +89,7 @@ describe('DataSession.connect', () => {
     const failure = await failureOf(sessionTo(peer, { connectTimeout: 50 }).connect());
     expect(failure.connection).toBe('timeout');
     expect(failure.details).toContain('no HTTP/2 SETTINGS within 50 ms');
-    await expect.poll(() => peer.open, PATIENT).toBe(0);
+    await expect.poll(() => peer.open).toBe(0);
   });
 
   it('rejects as protocol when the peer speaks HTTP/1.1', async () => {
@@ -234,7 +233,7 @@ describe('GOAWAY', () => {
     finish?.();
     expect(await stream.ended).toMatchObject({ code: 0, transport: false });
     expect(messages).toEqual(['late']);
-    await expect.poll(() => session.state, PATIENT).toBe('closed');
+    await expect.poll(() => session.state).toBe('closed');
   });
 
   it('ends streams above the last id as not processed', async () => {
@@ -267,7 +266,7 @@ describe('GOAWAY', () => {
     expect(first).toMatchObject({ code: 14, processed: true, connection: 'lost' });
     expect(first.message).toContain('ENHANCE_YOUR_CALM: too_many_pings');
     expect(second).toMatchObject({ code: 14, processed: false });
-    await expect.poll(() => session.state, PATIENT).toBe('closed');
+    await expect.poll(() => session.state).toBe('closed');
   });
 });
 
@@ -283,7 +282,7 @@ describe('keepalive', () => {
     expect(await session.open('/x').ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
     expect(session.failure?.details).toContain('no sign of life for 80 ms');
     expect(warned).toEqual(['broker went silent, connection given up']);
-    await expect.poll(() => peer.open, PATIENT).toBe(0);
+    await expect.poll(() => peer.open).toBe(0);
   });
 
   it('asks with a call first and with one PING after that', async () => {
@@ -370,7 +369,7 @@ describe('checkLiveness', () => {
     expect(await stream.ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
     expect(session.failure?.details).toContain('no sign of life for 750 ms');
     expect(session.state).toBe('closed');
-    await expect.poll(() => peer.open, PATIENT).toBe(0);
+    await expect.poll(() => peer.open).toBe(0);
   });
 
   it('holds new streams back until the peer has answered', async () => {
@@ -440,7 +439,7 @@ describe('flow control', () => {
           last = now;
           return still;
         },
-        { interval: 100, timeout: 10_000 },
+        { interval: 100 },
       )
       .toBe(true);
     return last;
@@ -461,7 +460,7 @@ describe('flow control', () => {
     expect(total).toBeLessThanOrEqual(received + STREAM_WINDOW + 4 * PIECE);
     const before = received;
     stream.resume();
-    await expect.poll(() => received, PATIENT).toBeGreaterThan(before);
+    await expect.poll(() => received).toBeGreaterThan(before);
   });
 
   it('does not let paused streams hold up their neighbours', async () => {
@@ -492,7 +491,7 @@ describe('flow control', () => {
     await session.connect();
     const stream = session.open('/x');
     for (let i = 0; i < 32; i++) stream.write((writer) => writer.raw(Buffer.alloc(PIECE)));
-    await expect.poll(() => calls.length, PATIENT).toBe(1);
+    await expect.poll(() => calls.length).toBe(1);
     expect(await settledValue(() => stream.pendingBytes)).toBeGreaterThan(16 * PIECE);
     let drained = false;
     const draining = stream.drained(PIECE).then(() => {
@@ -528,8 +527,8 @@ describe('DataSession.close', () => {
     const stream = session.open('/x', { timeout: 60_000, signal: new AbortController().signal });
     await Promise.all([session.close(), session.close()]);
     expect(await stream.ended).toMatchObject({ code: 14, connection: 'closed' });
-    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
-    await expect.poll(sockets, PATIENT).toBeLessThanOrEqual(before);
+    await expect.poll(() => peer.sockets.size).toBe(0);
+    await expect.poll(sockets).toBeLessThanOrEqual(before);
   });
 
   it('does not wait for a peer that has stopped reading', async () => {
@@ -537,7 +536,7 @@ describe('DataSession.close', () => {
     await session.connect();
     const stream = session.open('/x');
     for (let i = 0; i < 64; i++) stream.send(Buffer.alloc(1 << 20));
-    await expect.poll(() => stream.pendingBytes, PATIENT).toBeLessThan(64 << 20);
+    await expect.poll(() => stream.pendingBytes).toBeLessThan(64 << 20);
     await session.close();
     expect(await stream.ended).toMatchObject({ code: 14, connection: 'closed' });
   });

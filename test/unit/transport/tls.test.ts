@@ -13,7 +13,6 @@ import { answer, ScriptedPeer } from '../../support/scripted-peer.js';
 import { tlsAlert } from '../../support/tls-alert.js';
 
 /** For a machine under load. */
-const PATIENT = { timeout: 10_000 };
 const open: { close(): unknown }[] = [];
 let authority: Certificates;
 let stranger: Certificates;
@@ -203,7 +202,7 @@ describe.each(planes)('TLS on %s', (_, through) => {
   it('says timeout when the peer never answers the handshake, and leaves no socket', async () => {
     const peer = opened(await RawPeer.start({}));
     expect(await through(peer, { ca: authority.ca.cert }, 50)).toBe('timeout');
-    await expect.poll(() => peer.open, PATIENT).toBe(0);
+    await expect.poll(() => peer.open).toBe(0);
   });
 
   it('says protocol when the server offers no HTTP/2 by ALPN', async () => {
@@ -243,6 +242,6 @@ describe('a client certificate that expires while the client runs', () => {
 describe('after all these', () => {
   it('no socket is left open', async () => {
     const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap');
-    await expect.poll(sockets, PATIENT).toEqual([]);
+    await expect.poll(sockets).toEqual([]);
   });
 });

@@ -16,7 +16,6 @@ import { FrameType, RawPeer } from '../../support/raw-peer.js';
 import { answer, answerTrailersOnly, type CallScript, ScriptedPeer } from '../../support/scripted-peer.js';
 
 /** For a machine under load. */
-const PATIENT = { timeout: 10_000 };
 const open: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -156,7 +155,7 @@ describe('UnaryChannel', () => {
     expect(first).toMatchObject({ code: 14, connection: 'timeout', sent: false });
     expect(second.connection).toBe('timeout');
     expect(peer.connections).toHaveLength(1);
-    await expect.poll(() => peer.open, PATIENT).toBe(0);
+    await expect.poll(() => peer.open).toBe(0);
   });
 
   it('connects once', async () => {
@@ -280,7 +279,7 @@ describe('UnaryChannel', () => {
     await channel.call(fetchMetadata, everything);
     await peer.close();
     const attempt = async () => (await failureOf(channel.call(fetchMetadata, everything))).connection;
-    await expect.poll(attempt, PATIENT).toBe('refused');
+    await expect.poll(attempt).toBe('refused');
     peer = opened(await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]), undefined, {}, port));
     expect(peer.host).toBe(host);
     expect((await channel.call(fetchMetadata, everything)).brokers).toHaveLength(1);
@@ -318,7 +317,7 @@ describe('UnaryChannel', () => {
     const peer = await peerWith((stream) => streams.push(stream));
     const channel = channelTo(peer);
     const patient = channel.call(fetchMetadata, everything);
-    await expect.poll(() => streams.length, PATIENT).toBe(1);
+    await expect.poll(() => streams.length).toBe(1);
     expect((await failureOf(channel.call(fetchMetadata, everything, { timeout: 30 }))).code).toBe(4);
     answer(streams[0]!, [metadataAnswer]);
     expect((await patient).brokers).toHaveLength(1);
@@ -332,7 +331,7 @@ describe('UnaryChannel', () => {
     await called.promise;
     await channel.close();
     expect(await call).toMatchObject({ code: 14, connection: 'closed', sent: true });
-    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
+    await expect.poll(() => peer.sockets.size).toBe(0);
   });
 
   it('fails as closed after close(), and leaves no connection', async () => {
@@ -342,6 +341,6 @@ describe('UnaryChannel', () => {
     await channel.close();
     await channel.close();
     expect((await failureOf(channel.call(fetchMetadata, everything))).connection).toBe('closed');
-    await expect.poll(() => peer.sockets.size, PATIENT).toBe(0);
+    await expect.poll(() => peer.sockets.size).toBe(0);
   });
 });
