@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
+import { clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from '../async/timers.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import { FrameError, FrameSplitter, type OnFrame } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -142,7 +142,7 @@ export class DuplexStream {
       expire();
       return;
     }
-    const timer = setTimeout(expire, Math.min(left, 0x7fffffff));
+    const timer = setTimeout(expire, Math.min(left, LONGEST_DELAY_MS));
     this.#cleanup.push(() => clearTimeout(timer));
   }
 

@@ -1,4 +1,4 @@
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
+import { clearImmediate, clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from '../async/timers.js';
 
 /** Timing of a `Keepalive`, in milliseconds, and what it acts on. */
 export interface KeepaliveOptions {
@@ -36,7 +36,7 @@ export class Keepalive {
 
   #wait(delay: number, next: () => void): void {
     // The socket keeps the process alive, not the watch on it.
-    this.#timer = setTimeout(next, Math.min(delay, 0x7fffffff)).unref();
+    this.#timer = setTimeout(next, Math.min(delay, LONGEST_DELAY_MS)).unref();
   }
 
   #heard(): boolean {

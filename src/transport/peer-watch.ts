@@ -1,6 +1,7 @@
+import { atMost } from '../async/bounded.js';
 import { monotonicNow } from '../async/clock.js';
 import { onTick, TICK_MS } from '../async/ticker.js';
-import { nextTurn, sleep } from '../async/timers.js';
+import { nextTurn } from '../async/timers.js';
 import { Keepalive } from './keepalive.js';
 
 /** A connection is checked before its next use after a silence of this length, in milliseconds. */
@@ -118,11 +119,4 @@ export class PeerWatch {
     this.stop();
     this.#peer.dead(silence);
   }
-}
-
-/** Waits for `work`, but no longer than `ms`. The timer does not keep the process alive. */
-async function atMost(work: Promise<void>, ms: number): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, sleep(ms, over.signal, { ref: false })]);
-  over.abort();
 }

@@ -1,3 +1,4 @@
+import { orAbort, orDeadline } from '../async/bounded.js';
 import { monotonicNow } from '../async/clock.js';
 import { authorityOf } from './authority.js';
 import { connectionFailure } from './connection-failure.js';
@@ -7,7 +8,6 @@ import type { PeerOptions } from './peer-options.js';
 import { RpcFailure, Status } from './status.js';
 import { type StreamEnd, transportEnd } from './stream-end.js';
 import type { UnaryMethodDefinition } from './unary-method.js';
-import { orAbort, orDeadline } from './waiting.js';
 
 export { type UnaryMethodDefinition, unaryMethod } from './unary-method.js';
 
