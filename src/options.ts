@@ -20,6 +20,7 @@ export {
 export { type Logger, loggerWith } from './options/logger.js';
 export {
   ackInbox,
+  envelopeInbox,
   headerNameFault,
   identifier,
   loadBalanceGroup,

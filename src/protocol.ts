@@ -9,6 +9,7 @@ export {
   loadBalanceGroupFault,
   newStreamNameFault,
   streamSubjectFault,
+  subjectLengthFault,
 } from './options/names.js';
 export { decodeAckFields, encodeAckFields } from './protocol/ack.js';
 export { type AckPolicy, ackPolicyCode, ackPolicyOf } from './protocol/ack-policy.js';

@@ -1,5 +1,6 @@
 import {
   checkValue,
+  envelopeInbox,
   flag,
   headers,
   int64,
@@ -43,7 +44,7 @@ export interface EnvelopeOptions {
 export const ENVELOPE_SHAPE = {
   key: payload,
   headers,
-  ackInbox: wellFormedText,
+  ackInbox: envelopeInbox,
   correlationId: wellFormedText,
   ackPolicy: oneOf(...ACK_POLICIES),
   expectedOffset: int64(),

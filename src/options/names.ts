@@ -73,6 +73,11 @@ export function headerNameFault(name: string): string | null {
   return lengthFault(name, LONGEST_HEADER_NAME) ?? surrogateFault(name);
 }
 
+/** Why NATS ends the connection of a client that publishes to the subject, or with it as the reply; null when it does not. */
+export function subjectLengthFault(subject: string): string | null {
+  return lengthFault(subject, LONGEST_SUBJECT);
+}
+
 function subjectFault(subject: string): string | null {
   return (
     emptyFault(subject) ??
@@ -158,6 +163,12 @@ export const publishSubject: Rule = textRule(
 /** The subject that acks go to; an empty string is none. */
 export const ackInbox: Rule = textRule(`empty or ${publishSubject.expected}`, (inbox) =>
   inbox === '' ? null : publishSubjectFault(inbox),
+);
+
+/** The ack inbox of an envelope: one that is too long ends the NATS connection that the server sends acks on. */
+export const envelopeInbox: Rule = textRule(
+  `a string of at most ${LONGEST_SUBJECT} bytes`,
+  (inbox) => subjectLengthFault(inbox) ?? surrogateFault(inbox),
 );
 
 /** The id of a consumer group, a consumer or a cursor: the server takes any text. */

@@ -79,9 +79,7 @@ describe('a name that ends a server', () => {
     for (const name of IMPOSSIBLE)
       expect(await failure(() => call(name))).toMatchObject({
         code: 'INVALID_ARGUMENT',
-        message: expect.stringMatching(
-          new RegExp(`^${operation.replace('All', '')}: expected (name|stream|streams\\[0\\]) to be`),
-        ),
+        message: expect.stringMatching(new RegExp(`^${operation}: expected (name|stream|streams\\[0\\]) to be`)),
       });
   });
 
@@ -120,6 +118,15 @@ describe('a name that ends a server', () => {
     });
   });
 
+  it.each([
+    ['publishToSubject', (ackInbox: string) => client.publishToSubject('orders', 'refused', { ackInbox })],
+    ['publish', (ackInbox: string) => client.publish('orders', 'refused', { ackInbox })],
+    ['encodeMessage', (ackInbox: string) => encodeMessage('refused', { ackInbox })],
+  ])('%s refuses an ack inbox of 4,001 bytes, over which a server loses NATS', async (_, call) => {
+    expect(await failure(() => call('i'.repeat(4_001)))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(broker.messages('orders')).toEqual([]);
+  });
+
   it('every way to publish refuses a header name of 32,768 bytes', async () => {
     const headers = { ['h'.repeat(32_768)]: 'x' };
     const calls = [
@@ -132,7 +139,7 @@ describe('a name that ends a server', () => {
     for (const call of calls)
       expect(await failure(call)).toMatchObject({
         code: 'INVALID_ARGUMENT',
-        message: expect.stringContaining('a name of at most 32767 bytes'),
+        message: expect.stringContaining('of at most 32767 bytes'),
       });
     expect(broker.messages('orders')).toEqual([]);
   });

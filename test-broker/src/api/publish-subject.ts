@@ -1,4 +1,4 @@
-import { wire } from 'liftbridge-client/protocol';
+import { subjectLengthFault, wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
@@ -20,9 +20,21 @@ export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize):
         authorize(call, request.subject, call.method);
         if (hasOverlongHeader(request.headers)) throw new RpcError('INVALID_ARGUMENT', OVERLONG_HEADER.message);
         const { subject, ackPolicy } = request;
+        refuseTooLong('Subject', subject);
+        refuseTooLong('AckInbox', request.ackInbox);
         const envelope = publishEnvelope({ ...request, stream: '', expectedOffset: 0n }, subject, ackInbox);
         return { ack: await publishAndWait(node, { subject, envelope, ackInbox, ackPolicy }, call) };
       },
     ),
   };
+}
+
+/** The real server publishes it, and NATS closes the connection that all publishes of the server go through, for good. */
+function refuseTooLong(what: string, subject: string): void {
+  const fault = subjectLengthFault(subject);
+  if (fault === null) return;
+  throw new RpcError(
+    'INVALID_ARGUMENT',
+    `${what} is invalid: ${fault}. A real server takes it, and then loses NATS for good`,
+  );
 }

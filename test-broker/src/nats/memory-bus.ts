@@ -1,6 +1,6 @@
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type Recipients, SubjectIndex } from './subject-index.js';
-import { isSubscribable, publishTarget } from './subjects.js';
+import { isSubscribable, isTooLong, publishTarget } from './subjects.js';
 
 /** NATS' own default for the largest payload, in bytes. */
 export const DEFAULT_MAX_PAYLOAD = 1_048_576;
@@ -67,13 +67,17 @@ export class MemoryBus implements Bus {
   publish(subject: string, data: Uint8Array, reply = ''): void {
     if (subject === '') throw new BusError('nats: invalid subject');
     const message = { subject, reply, data: asBuffer(data) };
-    if (!UNCLEAR.test(subject) && (reply === '' || !UNCLEAR.test(reply))) {
+    if (!UNCLEAR.test(subject) && (reply === '' || !UNCLEAR.test(reply)) && !isTooLong(subject + reply)) {
       this.publishMessage(message);
       return;
     }
     const target = publishTarget(subject, reply);
     if (target) this.publishMessage({ ...message, ...target });
-    else this.#report(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject)}`), message);
+    else
+      this.#report(
+        new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject.slice(0, 100))}`),
+        message,
+      );
   }
 
   /**

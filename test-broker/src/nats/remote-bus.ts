@@ -124,7 +124,8 @@ export class RemoteBus implements Bus {
     this.#checkOpen();
     if (data.length > this.#maxPayload) throw new BusError('nats: maximum payload exceeded');
     const target = publishTarget(subject, reply);
-    if (!target) this.#onError(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject)}`));
+    if (!target)
+      this.#onError(new Error(`message lost: NATS cannot read the subject ${JSON.stringify(subject.slice(0, 100))}`));
     else if (this.#connected) this.#send({ ...target, data });
     else this.#delay({ ...target, data });
   }

@@ -4,6 +4,9 @@ export interface PublishTarget {
   readonly reply: string;
 }
 
+/** The server takes lines of 4,096 bytes; the rest is for the command and the size. */
+const LONGEST_LINE = 4_000;
+
 /** Whether a subject has a token that is a wildcard: `*` for one token, `>` for all that follow. */
 export function hasWildcard(subject: string): boolean {
   // Most subjects have none: no need to split those.
@@ -39,13 +42,19 @@ export function subjectMatches(pattern: string, subject: string): boolean {
   return wanted.length === tokens.length;
 }
 
+/** Whether the server would end the connection over the length of a line with this subject, or subject and reply. */
+export function isTooLong(line: string): boolean {
+  // No character takes more than three bytes for each of its UTF-16 units.
+  return line.length * 3 > LONGEST_LINE && Buffer.byteLength(line) > LONGEST_LINE;
+}
+
 /**
  * What becomes of a subject and a reply that the Go client writes unchecked into `PUB <subject> <reply> <size>`: `a b`
  * is subject `a` with reply `b`. Null when the server cannot read the line; it then drops the connection and the message.
  */
 export function publishTarget(subject: string, reply: string): PublishTarget | null {
   const line = reply === '' ? subject : `${subject} ${reply}`;
-  if (line.includes('\n')) return null;
+  if (line.includes('\n') || isTooLong(line)) return null;
   const words = line.split(/[ \t]+/).filter((word) => word !== '');
   const [first, second] = words;
   if (first === undefined || words.length > 2) return null;

@@ -1,7 +1,7 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { TestBroker } from 'liftbridge-test-broker';
 import { connect, type NatsConnection } from 'nats';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { expiry, names, openBroker, shareBroker } from '../broker-fixture.js';
 import type { ApiClient } from './api-client.js';
 
@@ -213,6 +213,35 @@ describe('PublishToSubject', () => {
       expect(Buffer.from(data).subarray(0, 8).toString('hex')).toBe('b90e43b400080000');
       expect(wire.Message.decode(data.subarray(8))).toMatchObject({ stream: '', offset: 0n, subject: stream });
     }
+  });
+});
+
+describe('a subject that is too long for NATS', () => {
+  const long = 's'.repeat(4_001);
+
+  it.each([
+    ['Subject', { subject: long }],
+    ['AckInbox', { subject: 'short', ackInbox: long }],
+  ])('is refused by PublishToSubject as %s, where a real server loses NATS for good', async (what, request) => {
+    const { status, message } = await api.failure('PublishToSubject', request);
+    expect(status).toBe('INVALID_ARGUMENT');
+    expect(message.startsWith(`${what} is invalid: it takes 4001 bytes. A real server`)).toBe(true);
+  });
+
+  it('loses the ack of one envelope, and no other', async () => {
+    await api.createStream(stream);
+    const heard: string[] = [];
+    const listen = ({ message }: Error) => heard.push(message);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    const message = wire.Message.encode(
+      wire.Message.fromPartial({ value: Buffer.from('kept'), ackInbox: long }),
+    ).finish();
+    nats.publish(stream, Buffer.concat([Buffer.from('b90e43b400080000', 'hex'), message]));
+    await nats.flush();
+    await vi.waitFor(() => expect(heard.join()).toContain('message lost: NATS cannot read the subject'), 10_000);
+    expect(await api.call('Publish', { stream, ackPolicy: ALL })).toMatchObject({ ack: { offset: 1n } });
+    expect(broker.messages(stream).map((stored) => stored.text())).toEqual(['kept', '']);
   });
 });
 

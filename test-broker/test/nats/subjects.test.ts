@@ -75,6 +75,12 @@ describe('publishTarget', () => {
     expect(publishTarget('a b', 'r')).toBeNull();
     expect(publishTarget('a', 'r s')).toBeNull();
   });
+
+  test('is null for a line that the server ends the connection over', () => {
+    expect(publishTarget('ü'.repeat(2_000), '')).not.toBeNull();
+    expect(publishTarget('ü'.repeat(2_000), 'r')).toBeNull();
+    expect(publishTarget('s'.repeat(4_001), '')).toBeNull();
+  });
 });
 
 describe('hasWildcard', () => {
