@@ -1,3 +1,4 @@
+import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import { RpcFailure, Status } from '../transport/status.js';
@@ -16,8 +17,9 @@ const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffe
 
 const LAST_WORD = 200;
 
-/** Milliseconds that brokers have to name one that a list lacks, and between two searches in vain. */
+/** Milliseconds that brokers have to name one that a list lacks, and that pass until the next search after one in vain. */
 const SEARCH = 1_000;
+const LONGEST_PAUSE = 10_000;
 /** Brokers asked at the same time for what one of them does not know. */
 const WITNESSES = 8;
 
@@ -28,8 +30,7 @@ export class MetadataCalls {
   readonly #pool: Pool;
   readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
-  /** After a search in vain, as of `monotonicNow()`. */
-  #searchAgainAt = 0;
+  readonly #search = new Backoff(SEARCH, LONGEST_PAUSE);
 
   constructor(settings: ConnectionSettings, caller: Caller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
@@ -59,7 +60,7 @@ export class MetadataCalls {
     });
     const from = { witness: asked!, since: asked!.connectedSince };
     const answer = await this.#learn(bytes, from);
-    if (answer.strangers.size === 0 || monotonicNow() < this.#searchAgainAt) return answer;
+    if (answer.strangers.size === 0 || this.#search.remaining > 0) return answer;
     await this.#lookFor(answer.strangers);
     return await this.#read(bytes, from);
   }
@@ -127,8 +128,8 @@ export class MetadataCalls {
     } finally {
       clearTimeout(timer);
     }
-    const isFound = [...ids].every((id) => this.#pool.known(id) !== undefined);
-    this.#searchAgainAt = isFound ? 0 : monotonicNow() + SEARCH;
+    if ([...ids].every((id) => this.#pool.known(id) !== undefined)) this.#search.reset();
+    else this.#search.failed();
   }
 
   #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {

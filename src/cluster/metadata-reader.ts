@@ -18,7 +18,7 @@ export type FindBroker = (id: string) => BrokerInfo | undefined;
 export interface MetadataAnswer extends Metadata {
   /** Id of the broker that answered: it names itself first. Null where it named nobody. */
   readonly answeredBy: string | null;
-  /** Ids of leaders and coordinators that no known broker has. */
+  /** Ids of leaders, replicas and coordinators that no known broker has. */
   readonly strangers: ReadonlySet<string>;
   /** Whose answer it is, and on which connection; null where that does not matter. */
   readonly from: Testimony | null;
@@ -40,11 +40,10 @@ export function* readMetadata(
 ): Generator<undefined, MetadataAnswer> {
   const brokers = new Map<string, BrokerInfo>();
   const strangers = new Set<string>();
-  const find: FindBroker = (id) => brokers.get(id) ?? remembered(id);
-  const findLeader: FindBroker = (id) => {
-    const leader = find(id);
-    if (leader === undefined && id !== '') strangers.add(id);
-    return leader;
+  const find: FindBroker = (id) => {
+    const broker = brokers.get(id) ?? remembered(id);
+    if (broker === undefined && id !== '') strangers.add(id);
+    return broker;
   };
   const streams = new Map<string, StreamInfo>();
   const groups = new Map<string, GroupInfo>();
@@ -54,12 +53,12 @@ export function* readMetadata(
     brokers.set(broker.id, broker);
   }
   for (const part of fields(bytes, STREAM)) {
-    const stream = yield* readStream(part, find, findLeader);
+    const stream = yield* readStream(part, find);
     if (stream !== null) streams.set(stream.name, stream);
   }
   for (const part of fields(bytes, GROUP)) {
     const group = ConsumerGroupMetadata.decode(part);
-    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, findLeader));
+    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, find));
   }
   const answeredBy = brokers.keys().next().value ?? null;
   return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy, strangers, from });
@@ -76,7 +75,7 @@ function* fields(bytes: Buffer, wanted: number): Generator<Buffer> {
 }
 
 /** Null when the cluster does not know the stream. */
-function* readStream(bytes: Buffer, find: FindBroker, findLeader: FindBroker): Generator<undefined, StreamInfo | null> {
+function* readStream(bytes: Buffer, find: FindBroker): Generator<undefined, StreamInfo | null> {
   const reader = new WireReader();
   reader.open(bytes, 0, bytes.length);
   const partitions: PartitionInfo[] = [];
@@ -91,7 +90,7 @@ function* readStream(bytes: Buffer, find: FindBroker, findLeader: FindBroker): G
     else if (tag === 0x28) created = reader.int64();
     else if (tag === 0x22) {
       const value = entryValue(reader.bytes());
-      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), find, findLeader));
+      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), find));
       yield;
     } else reader.skip(tag);
   }
@@ -119,14 +118,10 @@ function toBrokerInfo({ id, host, port, leaderCount, partitionCount }: Broker): 
 }
 
 /** A partition with its broker ids looked up; ids of unknown brokers are left out. */
-export function toPartitionInfo(
-  wire: PartitionMetadata,
-  find: FindBroker,
-  findLeader: FindBroker = find,
-): PartitionInfo {
+export function toPartitionInfo(wire: PartitionMetadata, find: FindBroker): PartitionInfo {
   return Object.freeze({
     id: wire.id,
-    leader: findLeader(wire.leader) ?? null,
+    leader: find(wire.leader) ?? null,
     replicas: known(wire.replicas, find),
     isr: known(wire.isr, find),
     highWatermark: wire.highWatermark,

@@ -1,23 +1,15 @@
-import { sleep } from '../async/timers.js';
-import {
-  attempt,
-  ClosedError,
-  ConnectionError,
-  type ErrorContext,
-  errorFromStatus,
-  type Operation,
-} from '../errors.js';
+import { attempt, ClosedError, ConnectionError, type ErrorContext } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { Address } from './addresses.js';
-import { type Call, type CallBounds, Caller, outOfTime } from './caller.js';
+import { type CallBounds, Caller, outOfTime } from './caller.js';
 import { ClusterView } from './cluster-view.js';
 import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
-import { type Existence, untilCertain } from './existence.js';
-import { aboutRequest, toConnectionError } from './failures.js';
+import type { Existence } from './existence.js';
+import { toConnectionError } from './failures.js';
 import { firstContact } from './first-contact.js';
-import { LookupMiss, leaderIn, refusePaused, unknownYet } from './lookup.js';
+import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
 import type { BrokerInfo, Metadata } from './metadata.js';
 import { MetadataAge } from './metadata-age.js';
 import { MetadataCalls } from './metadata-calls.js';
@@ -26,11 +18,8 @@ import { Pool } from './pool.js';
 import { Prober } from './prober.js';
 import { Sightings } from './sightings.js';
 import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
+import { decided, whenUnknown } from './unknown-stream.js';
 import { type Deadline, withDeadline } from './waiting.js';
-
-/** Milliseconds between attempts at a broker that does not know yet what others know. */
-const FIRST_PAUSE = 50;
-const LONGEST_PAUSE = 1_000;
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
 export class Router implements Cluster {
@@ -178,7 +167,7 @@ export class Router implements Cluster {
       request,
       bounds,
       target: async (_attempt, tried) => this.#pool.choose(tried),
-      ...(bounds.about === undefined ? {} : { unknown: this.#unknown(operation, bounds.about, request) }),
+      ...(bounds.about === undefined ? {} : { unknown: whenUnknown(this, operation, bounds.about, request) }),
     });
   }
 
@@ -195,10 +184,10 @@ export class Router implements Cluster {
       method: definitionOf(method),
       request,
       bounds,
-      unknown: this.#unknown(operation, stream, request),
+      unknown: whenUnknown(this, operation, stream, request),
       target: async (attempt, tried, last, deadline) => {
         if (attempt > 1 || this.leader(stream, partition) === null) await this.#view.refresh([stream]);
-        if (this.partitionCount(stream) === 0) await this.#settled(operation, stream, deadline);
+        if (this.partitionCount(stream) === 0) await decided(this, operation, stream, deadline);
         const { id } = leaderIn(this.metadata, operation, stream, partition);
         const connection = this.#pool.route(id);
         if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
@@ -257,28 +246,6 @@ export class Router implements Cluster {
     this.#hub.clear();
   }
 
-  /** Resolves when it is certain whether the stream exists; what is found is in the cache. Throws LookupMiss when the time is up. */
-  async #settled(operation: Operation, stream: string, { signal, remaining: timeout }: Deadline): Promise<Existence> {
-    const existence = await untilCertain(this, { stream }, { signal, timeout });
-    if (existence === 'unsure') throw new LookupMiss(unknownYet(operation, `stream "${stream}"`, { stream }));
-    return existence;
-  }
-
-  /** What to do about a broker that does not know what a call is about, see `Call.unknown`. */
-  #unknown(operation: Operation, stream: string, request: unknown): NonNullable<Call<unknown, unknown>['unknown']> {
-    const context = aboutRequest(request);
-    let delay = FIRST_PAUSE;
-    return async (failure, deadline) => {
-      const existence = await this.#settled(operation, stream, deadline);
-      const count = this.partitionCount(stream);
-      const isBeyond = count > 0 && partitionsOf(request).some((partition) => partition >= count);
-      if (existence === 'gone' || isBeyond) throw new LookupMiss(errorFromStatus(operation, failure, context));
-      // Another broker knows it: this one will, too.
-      await sleep(delay, deadline.signal);
-      delay = Math.min(LONGEST_PAUSE, delay * 2);
-    };
-  }
-
   async #refreshAged(streams: readonly string[]): Promise<void> {
     try {
       await this.refresh(streams);
@@ -296,17 +263,6 @@ export class Router implements Cluster {
     const text = `${what} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
     return new ConnectionError(text, { ...about, operation, broker, reason: 'no-broker', outcome: 'not-sent' });
   }
-}
-
-/** The partitions that a request names; those of `callLeader` for a cursor are of another stream. */
-function partitionsOf(request: unknown): readonly number[] {
-  const { partition, partitions, cursorId } = request as {
-    partition?: number;
-    partitions?: readonly number[];
-    cursorId?: string;
-  };
-  if (cursorId !== undefined) return [];
-  return partitions ?? (partition === undefined ? [] : [partition]);
 }
 
 function tooSlow(context: ErrorContext & { readonly operation: string }, timeout: number): ConnectionError {

@@ -6,7 +6,7 @@ import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { Bounds } from './bounds.js';
-import { noLeader, noSuchPartition, noSuchStream } from './errors.js';
+import { noLeader, noSuchStream } from './errors.js';
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
 import { RangeOutlook } from './range-outlook.js';
@@ -22,6 +22,7 @@ import {
 } from './reader-errors.js';
 import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
 import { SilenceWatch } from './silence-watch.js';
+import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
 import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
 import { findTime } from './time-start.js';
@@ -41,6 +42,7 @@ const WELL_AFTER = 5_000;
 export class PartitionReader {
   readonly #plan: ReadPlan;
   readonly #bounds: Bounds;
+  readonly #identity: StreamIdentity;
   readonly #view: PartitionView;
   readonly #outlook: RangeOutlook;
   readonly #events: ReaderEvents;
@@ -50,8 +52,6 @@ export class PartitionReader {
   readonly #silence = new SilenceWatch(() => this.#silent());
   #call: DuplexStream | null = null;
   #target: BrokerTarget | null = null;
-  /** Tells this stream from a later one of its name. */
-  #createdAt: number | null = null;
   #openedAt = 0;
   #newestKnown = false;
   /** A replica had nothing to read in reverse: only the leader may say so. */
@@ -78,6 +78,7 @@ export class PartitionReader {
     this.#options = options;
     this.#events = events;
     this.#bounds = new Bounds(plan);
+    this.#identity = new StreamIdentity(cluster, stream, partition);
     this.#view = new PartitionView(cluster, stream, partition, plan.resume);
     this.#outlook = new RangeOutlook(this.#view, plan);
   }
@@ -99,7 +100,7 @@ export class PartitionReader {
     const bounded = boundsUntil(deadline, waiting.signal);
     try {
       await lookUpPartition(this.#cluster, this.stream, this.partition, bounded());
-      this.#createdAt = this.#cluster.createdAt(this.stream);
+      this.#identity.adopt();
       await this.#resolveCursor(bounded());
       const last = await this.#persist(deadline, bounded);
       if (last !== undefined) throw notConfirmed(this.#place, timeout, last);
@@ -132,7 +133,7 @@ export class PartitionReader {
   /** Compares with fresh metadata: a broker that no longer serves the partition may keep a call open and tell nothing new. */
   metadataChanged(): void {
     if (this.#call === null) return;
-    if (this.#replaced) {
+    if (this.#identity.isReplaced) {
       this.#fail(streamDeleted(this.#place));
       return;
     }
@@ -160,7 +161,7 @@ export class PartitionReader {
         return undefined;
       }
       if ('give' in remedy) throw remedy.give;
-      if ('missing' in remedy) await this.#checkExistence(remedy.missing, bounded);
+      if ('missing' in remedy) await this.#identity.check(remedy.missing, bounded(ATTEMPT));
       const error = 'missing' in remedy ? remedy.missing : remedy.retry;
       const delay = this.#delay;
       this.#delay = Math.min(LONGEST_DELAY, delay * 2);
@@ -171,26 +172,10 @@ export class PartitionReader {
     }
   }
 
-  /** Throws when the stream, or the partition, that a broker called unknown certainly does not exist. */
-  async #checkExistence(missing: LiftbridgeError, bounded: Bounded): Promise<void> {
-    const { stream, partition } = this;
-    switch (await this.#cluster.existence({ stream, createdAt: this.#createdAt }, bounded(ATTEMPT))) {
-      case 'gone':
-        throw missing;
-      case 'replaced':
-        if (this.#openedAt > 0) throw streamDeleted(this.#place);
-        break;
-      case 'present': {
-        const count = this.#cluster.partitionCount(stream);
-        if (count > 0 && count <= partition) throw noSuchPartition(stream, partition, count);
-      }
-    }
-  }
-
   async #attempt(bounded: Bounded): Promise<Exclude<Remedy, 'empty' | 'no-time-index'> | null> {
     try {
-      if (this.#openedAt === 0) this.#createdAt = this.#cluster.createdAt(this.stream);
-      if (this.#replaced) return { give: streamDeleted(this.#place) };
+      this.#identity.adopt();
+      if (this.#identity.isReplaced) return { give: streamDeleted(this.#place) };
       if (this.#cluster.partitionCount(this.stream) === 0) return { missing: noSuchStream(this.stream) };
       if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnEnds(bounded);
       if (this.#bounds.exhausted) return 'done';
@@ -241,6 +226,7 @@ export class PartitionReader {
     this.#call = opened;
     this.#target = target;
     this.#openedAt = monotonicNow();
+    this.#identity.settle();
     if (this.#paused) opened.pause();
     if (this.#plan.reverse || this.#bounds.last !== null) this.#silence.start();
     void opened.ended.then((end) => this.#ended(opened, end));
@@ -286,12 +272,6 @@ export class PartitionReader {
     if (!this.#plan.readIsrReplica || this.#leaderOnly || (this.#bounds.newest ?? -1n) < 0n) return false;
     this.#leaderOnly = true;
     return true;
-  }
-
-  /** True once the stream is another one of the same name. */
-  get #replaced(): boolean {
-    const createdAt = this.#cluster.createdAt(this.stream);
-    return this.#createdAt !== null && createdAt !== null && createdAt !== this.#createdAt;
   }
 
   async #refresh(waiting: Waiting): Promise<void> {
@@ -373,13 +353,10 @@ export class PartitionReader {
     }
   }
 
-  /** A broker that recovers goes through the past: what it deletes may be an earlier stream of that name. */
   async #deleted(error: LiftbridgeError): Promise<void> {
-    const { stream } = this;
-    const sought = { stream, createdAt: this.#createdAt, deletedBy: this.#target?.id };
     try {
-      const existence = await this.#cluster.existence(sought, { signal: this.#cancelled.signal, timeout: ATTEMPT });
-      if (existence === 'gone' || existence === 'replaced') this.#fail(error);
+      const waiting = { signal: this.#cancelled.signal, timeout: ATTEMPT };
+      if (await this.#identity.isDeleted(this.#target?.id, waiting)) this.#fail(error);
       else await this.#recover(error);
     } catch (failure) {
       // Only when the subscription or the client is closed, which ends the reader in any case.

@@ -109,7 +109,7 @@ describe('an "unknown" that is certain', () => {
   });
 
   it('ends it after resubscribeTimeout when no broker knows the stream again', async () => {
-    const { broker, client } = await start({ resubscribeTimeout: 1_500 });
+    const { broker, client } = await start({ resubscribeTimeout: 4_000 });
     const reading = read(await client.subscribe('orders'));
     await broker.stopBroker(0);
     await broker.startBroker(0, { hold: 'empty' });

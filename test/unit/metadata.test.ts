@@ -129,6 +129,23 @@ describe('readMetadata', () => {
   });
 });
 
+describe('a list of brokers that lacks a leader', () => {
+  const bytes = (): Buffer => bytesOf([stream('orders', [partition(0, 'b3'), partition(1)])]);
+  const remembered = { id: 'b3', host: 'three', port: 9292, address: 'three:9292', leaderCount: 1, partitionCount: 1 };
+
+  it('is made up for by a broker of an earlier list', async () => {
+    const answer = await inSlices(readMetadata(bytes(), null, (id) => (id === 'b3' ? remembered : undefined)));
+    expect(answer.streams.get('orders')?.partitions.get(0)?.leader).toBe(remembered);
+    expect([...answer.strangers]).toEqual(['gone']);
+  });
+
+  it('names those that nobody knows', async () => {
+    const answer = await inSlices(readMetadata(bytes()));
+    expect(answer.streams.get('orders')?.partitions.get(0)?.leader).toBeNull();
+    expect([...answer.strangers].sort()).toEqual(['b3', 'gone']);
+  });
+});
+
 describe('MetadataCache', () => {
   const setUp = () => {
     const asked: (readonly string[])[] = [];

@@ -1,0 +1,55 @@
+import { sleep } from '../async/timers.js';
+import { errorFromStatus, type Operation } from '../errors.js';
+import type { Call } from './caller.js';
+import type { Cluster } from './contract.js';
+import { type Existence, untilCertain } from './existence.js';
+import { aboutRequest } from './failures.js';
+import { LookupMiss, unknownYet } from './lookup.js';
+import type { Deadline } from './waiting.js';
+
+/** Milliseconds between attempts at a broker that does not know yet what others know. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1_000;
+
+/** Resolves when it is certain whether the stream exists; what is found is in the cache. Throws LookupMiss when the time is up. */
+export async function decided(
+  cluster: Cluster,
+  operation: Operation,
+  stream: string,
+  { signal, remaining: timeout }: Deadline,
+): Promise<Existence> {
+  const existence = await untilCertain(cluster, { stream }, { signal, timeout });
+  if (existence === 'unsure') throw new LookupMiss(unknownYet(operation, `stream "${stream}"`, { stream }));
+  return existence;
+}
+
+/** What a call does about a broker that does not know the stream that it is about, or the partition; see `Call.unknown`. */
+export function whenUnknown(
+  cluster: Cluster,
+  operation: Operation,
+  stream: string,
+  request: unknown,
+): NonNullable<Call<unknown, unknown>['unknown']> {
+  let delay = FIRST_PAUSE;
+  return async (failure, deadline) => {
+    const existence = await decided(cluster, operation, stream, deadline);
+    const count = cluster.partitionCount(stream);
+    const isBeyond = count > 0 && partitionsOf(request).some((partition) => partition >= count);
+    if (existence === 'gone' || isBeyond)
+      throw new LookupMiss(errorFromStatus(operation, failure, aboutRequest(request)));
+    // Another broker knows it: this one will, too.
+    await sleep(delay, deadline.signal);
+    delay = Math.min(LONGEST_PAUSE, delay * 2);
+  };
+}
+
+/** The partitions that a request names; those of a cursor are of another stream than the one that keeps it. */
+function partitionsOf(request: unknown): readonly number[] {
+  const { partition, partitions, cursorId } = request as {
+    partition?: number;
+    partitions?: readonly number[];
+    cursorId?: string;
+  };
+  if (cursorId !== undefined) return [];
+  return partitions ?? (partition === undefined ? [] : [partition]);
+}
