@@ -14,7 +14,7 @@ import type { Routes } from './routes.js';
 /** Milliseconds between two probes: publishes to a partition that nothing acknowledges. Refusals make the pause longer. */
 const PROBE_PAUSE_MS = 100;
 const FIRST_REFUSAL_PAUSE_MS = 50;
-const LONGEST_REFUSAL_PAUSE_MS = 500;
+const LONGEST_REFUSAL_PAUSE_MS = 250;
 /** Milliseconds that what is in flight has to be acknowledged when its partition changes to another route. */
 const HANDOVER_MS = 500;
 /** The same on a connection that the broker is about to end: it still brings acks, and takes nothing more. */
