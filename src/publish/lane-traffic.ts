@@ -3,10 +3,11 @@ import type { Cluster } from '../cluster/contract.js';
 import { AckPolicy } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { AckWatch } from './ack-watch.js';
+import { type FlightOwner, LaneFlights } from './lane-flights.js';
 import { LaneWakeups } from './lane-wakeups.js';
 import type { PartitionLane } from './lanes.js';
 import type { Pending } from './pending.js';
-import { deposedError, lostError, overtakenError, refusedError } from './publish-errors.js';
+import { lostError, overtakenError, refusedError } from './publish-errors.js';
 import { Route } from './route.js';
 import type { RouteChoice } from './route-choice.js';
 import type { Routes } from './routes.js';
@@ -17,6 +18,8 @@ const FIRST_REFUSAL_PAUSE_MS = 50;
 const LONGEST_REFUSAL_PAUSE_MS = 250;
 /** Milliseconds that what is in flight has to be acknowledged when its partition changes to another route. */
 const HANDOVER_MS = 500;
+/** The same when acks have stopped to come already. */
+const TROUBLED_HANDOVER_MS = 200;
 /** The same on a connection that the broker is about to end: it still brings acks, and takes nothing more. */
 const RETIREMENT_MS = 2_000;
 /** Milliseconds until a change that would lose acks is tried again. */
@@ -31,13 +34,7 @@ const MESSAGES_A_TURN = 1_024;
 const BYTES_A_TURN = 4 * 1024 * 1024;
 
 /** What the traffic asks of its owner. */
-export interface TrafficOwner {
-  /** Ends a publish with an error. */
-  settle(pending: Pending, error: unknown): void;
-  /** Ends any number of publishes without blocking the event loop; nothing is done with them from now on. */
-  settleAll(pendings: readonly Pending[], errorOf: (pending: Pending) => unknown): void;
-  /** Whether sending it again cannot store it twice. */
-  mayRepeat(pending: Pending): boolean;
+export interface TrafficOwner extends FlightOwner {
   /** The leader of the lane's partition may be another by now. */
   searchLeader(lane: PartitionLane): void;
 }
@@ -58,7 +55,7 @@ export class LaneTraffic {
   readonly #routes: Routes;
   readonly #choice: RouteChoice;
   readonly #wakeups = new LaneWakeups((lane) => this.pump(lane));
-  readonly #watch: AckWatch;
+  readonly #flights: LaneFlights;
   #stopped = false;
 
   /** `lanes` names all lanes. */
@@ -73,7 +70,7 @@ export class LaneTraffic {
     this.#owner = owner;
     this.#routes = routes;
     this.#choice = choice;
-    this.#watch = new AckWatch(lanes, (lane) => this.#silent(lane));
+    this.#flights = new LaneFlights(owner, new AckWatch(lanes, (lane) => this.#silent(lane)));
   }
 
   /** Sends a publish, or puts it behind those that wait. */
@@ -82,7 +79,7 @@ export class LaneTraffic {
     if (idle && lane.trouble === null) {
       const { route } = lane;
       if (route?.usable && lane.version === this.#cluster.version) {
-        this.#send(route, lane, pending);
+        this.#flights.send(route, lane, pending);
         return;
       }
     }
@@ -114,7 +111,7 @@ export class LaneTraffic {
           return;
         }
         lane.waiting.shift();
-        this.#send(route, lane, next);
+        this.#flights.send(route, lane, next);
         bytes -= next.bytes;
       } else lane.waiting.shift();
     }
@@ -123,9 +120,10 @@ export class LaneTraffic {
   /** Takes a publish that is settled off its route; what waited for it goes on. */
   finished(pending: Pending): void {
     pending.route?.inFlight.delete(pending);
-    this.#leave(pending);
+    this.#flights.leave(pending);
     const { lane } = pending;
-    if (lane === null || lane.unsettled > 0) return;
+    if (lane === null) return;
+    if (lane.unsettled > 0 && (lane.leaveAt === null || lane.prompt > 0)) return;
     if (lane.detour) lane.version = -1;
     if (!lane.waiting.empty || lane.trouble !== null) this.pump(lane);
   }
@@ -144,7 +142,7 @@ export class LaneTraffic {
     const trouble = lane.beginTrouble();
     if (pending.route !== null) trouble.refusedBy.add(pending.route.target.address);
     pending.route?.inFlight.delete(pending);
-    this.#leave(pending);
+    this.#flights.leave(pending);
     pending.attempts--;
     pending.lastError = error;
     lane.responses++;
@@ -183,14 +181,14 @@ export class LaneTraffic {
       lane.leaveAt = null;
     }
     // Their callers may publish again from their callbacks: by now all that goes before them stands in its place.
-    this.#release(lost, end.processed, (pending) => lostError(target, end, pending));
+    this.#flights.release(lost, end.processed, (pending) => lostError(target, end, pending));
   }
 
   /** Sends nothing more. */
   stop(): void {
     this.#stopped = true;
     this.#wakeups.stop();
-    this.#watch.stop();
+    this.#flights.stop();
   }
 
   /** The route to send on now, or null: the lane is called again when there is one. */
@@ -226,13 +224,15 @@ export class LaneTraffic {
   #change(lane: PartitionLane, chosen: Route): Route | null {
     const current = lane.route!;
     const now = monotonicNow();
-    const works = current.usable && lane.trouble === null;
-    if (!works || now >= lane.retryAt) {
-      if (!this.#waited(lane, now, current.usable ? HANDOVER_MS : RETIREMENT_MS)) return null;
-      if (!works) {
-        this.#giveUp(lane, () => true);
-        return chosen;
-      }
+    if (!current.usable || lane.trouble !== null) {
+      const patience = lane.trouble === null ? RETIREMENT_MS : TROUBLED_HANDOVER_MS;
+      if (!this.#waited(lane, now, patience)) return null;
+      this.#flights.giveUp(lane, () => true);
+      return chosen;
+    }
+    if (now >= lane.retryAt) {
+      // Only acks of all replicas are missing: they may take long, and are not worth the wait.
+      if (lane.prompt > 0 && !this.#waited(lane, now, HANDOVER_MS)) return null;
       lane.retryAt = now + RETRY_CHANGE_MS;
     }
     lane.detour = true;
@@ -256,7 +256,7 @@ export class LaneTraffic {
     if (trouble === null || trouble.returned.length === 0) return true;
     if (lane.unsettled > 0) {
       if (!this.#waited(lane, monotonicNow(), HANDOVER_MS)) return false;
-      this.#giveUp(lane, () => true);
+      this.#flights.giveUp(lane, () => true);
     }
     lane.leaveAt = null;
     const returned = trouble.returned.filter(({ settled }) => !settled).sort((a, b) => a.number - b.number);
@@ -283,7 +283,7 @@ export class LaneTraffic {
     lane.trouble = null;
     // A leader acknowledges in order: what it has passed over was lost, and a late ack would not be true.
     if (stored && pending.ackPolicy === AckPolicy.LEADER)
-      this.#giveUp(lane, ({ number, ackPolicy }) => number < pending.number && ackPolicy === AckPolicy.LEADER);
+      this.#flights.giveUp(lane, ({ number, ackPolicy }) => number < pending.number && ackPolicy === AckPolicy.LEADER);
     if (!lane.waiting.empty || lane.trouble !== null) this.#wakeups.nextTurn(lane);
   }
 
@@ -299,54 +299,5 @@ export class LaneTraffic {
     if (lane.trouble !== null) return;
     lane.beginTrouble();
     this.pump(lane);
-  }
-
-  #send(route: Route, lane: PartitionLane, pending: Pending): void {
-    try {
-      pending.attempts++;
-      if (pending.ackPolicy === AckPolicy.NONE) {
-        route.writeUnacknowledged(pending);
-        return;
-      }
-      route.write(pending);
-    } catch (error) {
-      this.#owner.settle(pending, error);
-      return;
-    }
-    pending.sent = true;
-    pending.route = route;
-    pending.responsesBefore = lane.responses;
-    pending.offsetBefore = lane.newestOffset;
-    lane.unsettled++;
-    if (pending.ackPolicy === AckPolicy.LEADER) lane.prompt++;
-    route.inFlight.add(pending);
-    this.#watch.start();
-  }
-
-  #leave(pending: Pending): void {
-    if (!pending.sent) return;
-    pending.sent = false;
-    pending.route = null;
-    const lane = pending.lane!;
-    lane.unsettled--;
-    if (pending.ackPolicy === AckPolicy.LEADER) lane.prompt--;
-  }
-
-  /** Waits no longer for acks of those in flight that pass the test. */
-  #giveUp(lane: PartitionLane, test: (pending: Pending) => boolean): void {
-    const given = lane.route?.inFlight.take((pending) => pending.lane === lane && test(pending)) ?? [];
-    this.#release(given, true, deposedError);
-  }
-
-  /** Takes publishes off their route, to be sent again where that cannot store them twice, and ends the others. */
-  #release(pendings: readonly Pending[], processed: boolean, errorOf: (pending: Pending) => unknown): void {
-    const over: Pending[] = [];
-    for (const pending of pendings) {
-      this.#leave(pending);
-      if (!processed) pending.attempts--;
-      if (this.#stopped || (processed && !this.#owner.mayRepeat(pending))) over.push(pending);
-      else if (!pending.settled) pending.lane!.giveBack(pending);
-    }
-    this.#owner.settleAll(over, errorOf);
   }
 }

@@ -1,23 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { monotonicNow } from '../async/clock.js';
 import { Deadlines } from '../async/deadlines.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
-import {
-  ClosedError,
-  errorFromAckError,
-  errorFromAsyncError,
-  HandlerError,
-  InvalidArgumentError,
-  type LiftbridgeError,
-} from '../errors.js';
+import { ClosedError, errorFromAckError, errorFromAsyncError, HandlerError, type LiftbridgeError } from '../errors.js';
 import { callback, checkValue } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
-import { AckPolicy, type PublishResponse } from '../protocol/generated/api.js';
+import type { PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
+import { CorrelationIds } from './correlation-ids.js';
 import { Dispatcher } from './dispatcher.js';
-import { numberText } from './in-flight.js';
 import { hasTime } from './lane-traffic.js';
 import { type Generation, Pending, type Settle } from './pending.js';
 import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
@@ -36,8 +28,6 @@ export interface PublisherOptions {
 /** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
 const OVERHEAD = 64;
 const NO_EXPECTATION = -1n;
-/** Between the generated part of a correlation id and the name of a stream; base64url and base 36 do without it. */
-const STREAM_FOLLOWS = '/';
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
@@ -49,11 +39,8 @@ export class Publisher {
   readonly #endings = new SlicedQueue<Pending>((pending) => this.#conclude(pending, pending.errorOf!(pending), null));
   readonly #signals = new SignalGroups<Pending>((pendings, reason) => this.#settleAll(pendings, () => reason));
   readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
-  /** Short, so that ids are cheap to make: they have to differ among what one session has in flight. */
-  readonly #prefix = randomBytes(4).toString('base64url');
+  readonly #ids = new CorrelationIds();
   #count = 0;
-  /** Ids that callers chose and that are in flight. */
-  readonly #chosenIds = new Set<string>();
   /** Streams that are known to check expected offsets: there, a repeated publish cannot be stored twice. */
   readonly #concurrencyControlled = new Set<string>();
   /** Generations that a flush waits for. */
@@ -69,7 +56,7 @@ export class Publisher {
     this.#cluster = cluster;
     this.#options = options;
     this.#dispatcher = new Dispatcher(cluster, {
-      routes: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#prefix },
+      routes: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#ids.prefix },
       settle: (pending, error) => this.#settle(pending, error, null),
       settleAll: (pendings, errorOf) => this.#settleAll(pendings, errorOf),
       response: (route, response, pending) => this.#response(route, response, pending),
@@ -192,7 +179,7 @@ export class Publisher {
       body,
       headers,
       options.ackInbox ?? '',
-      chosen ? this.#choose(where, chosen) : this.#generate(number, policy, stream),
+      chosen ? this.#ids.choose(where, chosen) : this.#ids.generate(number, policy, stream),
       number,
       Boolean(chosen),
       policy,
@@ -204,22 +191,6 @@ export class Publisher {
       this.#generation,
       settle,
     );
-  }
-
-  #generate(number: number, policy: AckPolicy, stream: string): string {
-    const id = this.#prefix + numberText(number);
-    // When nobody remembers the publish any more, the id has to tell which stream a refusal is about.
-    return policy === AckPolicy.NONE ? `${id}${STREAM_FOLLOWS}${stream}` : id;
-  }
-
-  #choose(where: string, chosen: string): string {
-    if (this.#chosenIds.has(chosen))
-      throw new InvalidArgumentError(
-        `${where}: expected correlationId to be one that is not in flight, got ${JSON.stringify(chosen)} (string)`,
-        { operation: where },
-      );
-    this.#chosenIds.add(chosen);
-    return chosen;
   }
 
   #admit(pending: Pending): void {
@@ -277,8 +248,7 @@ export class Publisher {
 
   /** A publish that asked for no ack was refused, or one that was given up. */
   #refusedUnawaited(route: Route, refusal: NonNullable<PublishResponse['asyncError']>, id: string): void {
-    const at = id.startsWith(this.#prefix) ? id.indexOf(STREAM_FOLLOWS) : -1;
-    const stream = at < 0 ? undefined : id.slice(at + 1);
+    const stream = this.#ids.streamOf(id);
     const error = errorFromAsyncError(refusal, { stream, broker: route.target.id });
     if (stream !== undefined && isUnknownPlace(error)) this.#refresh(stream);
     this.#report(error);
@@ -323,7 +293,7 @@ export class Publisher {
   #conclude(pending: Pending, error: unknown, ack: Ack | null): void {
     this.#deadlines.remove(pending);
     if (pending.signal !== null) this.#signals.delete(pending.signal, pending);
-    if (this.#chosenIds.size > 0) this.#chosenIds.delete(pending.correlationId);
+    if (pending.chosenId) this.#ids.release(pending.correlationId);
     if (pending.sent) this.#dispatcher.finished(pending);
     pending.settle(error, ack);
     if (pending.admitted) this.window.leave(pending);
