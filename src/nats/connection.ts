@@ -70,8 +70,19 @@ export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
   return { kind: 'publish-denied', subject: denied.subject, cause: error };
 }
 
+/** The same for a status that may be anything; tells `failed` of one that cannot be read. */
+function readEvent(status: NatsStatus, failed: (error: unknown) => void): ConnectionEvent | null {
+  try {
+    return connectionEvent(status);
+  } catch (error) {
+    failed(error);
+    return null;
+  }
+}
+
 /**
- * Calls `report` for what the connection reports, until the answer is called, and `failed` if it ends with an error.
+ * Calls `report` for what the connection reports, until the answer is called, and `failed` for a status that cannot be read, or if it
+ * ends with an error.
  * Afterwards the connection, which may live on for long, keeps nothing of its caller alive.
  */
 export function watchConnection(
@@ -84,7 +95,7 @@ export function watchConnection(
   const watch = async (): Promise<void> => {
     for await (const status of statuses) {
       if (listener === null) return;
-      const event = connectionEvent(status);
+      const event = readEvent(status, failed);
       if (event !== null) listener(event);
     }
   };

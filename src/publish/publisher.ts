@@ -28,6 +28,8 @@ export interface PublisherOptions {
 /** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
 const OVERHEAD = 64;
 const NO_EXPECTATION = -1n;
+/** More streams than that on one subject are not to be expected; it bounds what a publish keeps. */
+const MOST_OTHER_ACKS = 100;
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
@@ -204,11 +206,8 @@ export class Publisher {
       if (asyncError) this.#refusedUnawaited(route, asyncError, response.correlationId);
     } else if (pending.settled) return;
     else if (asyncError) this.#refusedAtOnce(pending, errorFromAsyncError(asyncError, contextOf(pending)));
-    else if (ack!.stream === pending.stream) this.#acknowledged(pending, ack!);
-    else {
-      pending.otherAcks ??= [];
-      pending.otherAcks.push(toAck(ack!));
-    }
+    else if (ack?.stream === pending.stream) this.#acknowledged(pending, ack);
+    else if (ack !== undefined) noteOther(pending, ack);
   }
 
   #acknowledged(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
@@ -305,6 +304,14 @@ export class Publisher {
     this.#cluster.logger.error({ error }, error.message);
     this.#cluster.emit('asyncError', error);
   }
+}
+
+/** Keeps the ack of another stream on the subject, one a stream. */
+function noteOther(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
+  pending.otherAcks ??= [];
+  const { otherAcks } = pending;
+  if (otherAcks.length < MOST_OTHER_ACKS && !otherAcks.some(({ stream }) => stream === ack.stream))
+    otherAcks.push(toAck(ack));
 }
 
 function newGeneration(): Generation {

@@ -60,8 +60,13 @@ export class ReceivedPublish {
     this.#respond({ asyncError: { code, message }, correlationId: this.request.correlationId });
   }
 
+  /** Answers any bytes. */
+  answer(message: Uint8Array): void {
+    if (!this.call.stream.destroyed) this.call.stream.write(frame(message));
+  }
+
   #respond(response: PublishResponse): void {
-    if (!this.call.stream.destroyed) this.call.stream.write(frame(PublishResponse.encode(response).finish()));
+    this.answer(PublishResponse.encode(response).finish());
   }
 }
 
