@@ -61,7 +61,10 @@ export class MetadataCalls {
     const from = { witness: asked!, since: asked!.connectedSince };
     const answer = await this.#learn(bytes, from);
     if (answer.strangers.size === 0 || this.#search.remaining > 0) return answer;
-    await this.#lookFor(answer.strangers);
+    const search = this.#lookFor([...answer.strangers.keys()]);
+    // Nothing waits for a replica: the next answer finds it.
+    if (![...answer.strangers.values()].includes(true)) return answer;
+    await search;
     return await this.#read(bytes, from);
   }
 
@@ -117,18 +120,18 @@ export class MetadataCalls {
   }
 
   /** Brokers keep lists that lack one which did not answer them in time: asks the others, and the seeds, for these ids. */
-  async #lookFor(ids: ReadonlySet<string>): Promise<void> {
+  async #lookFor(ids: readonly string[]): Promise<void> {
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), SEARCH);
     const heard = (): void => {
-      if ([...ids].every((id) => this.#pool.known(id) !== undefined)) stop.abort();
+      if (ids.every((id) => this.#pool.known(id) !== undefined)) stop.abort();
     };
     try {
       await this.poll(BRIEF, [], heard, stop.signal);
     } finally {
       clearTimeout(timer);
     }
-    if ([...ids].every((id) => this.#pool.known(id) !== undefined)) this.#search.reset();
+    if (ids.every((id) => this.#pool.known(id) !== undefined)) this.#search.reset();
     else this.#search.failed();
   }
 

@@ -14,12 +14,15 @@ import type { Testimony } from './sightings.js';
 /** Looks a broker up by its id. */
 export type FindBroker = (id: string) => BrokerInfo | undefined;
 
+/** The same, for a broker that leads or coordinates something, or only holds it. */
+type LookUp = (id: string, leads: boolean) => BrokerInfo | undefined;
+
 /** One answer to FetchMetadata. */
 export interface MetadataAnswer extends Metadata {
   /** Id of the broker that answered: it names itself first. Null where it named nobody. */
   readonly answeredBy: string | null;
-  /** Ids of leaders, replicas and coordinators that no known broker has. */
-  readonly strangers: ReadonlySet<string>;
+  /** Ids of brokers that are not known; true for those that lead a partition or coordinate a group. */
+  readonly strangers: ReadonlyMap<string, boolean>;
   /** Whose answer it is, and on which connection; null where that does not matter. */
   readonly from: Testimony | null;
 }
@@ -39,10 +42,10 @@ export function* readMetadata(
   remembered: FindBroker = () => undefined,
 ): Generator<undefined, MetadataAnswer> {
   const brokers = new Map<string, BrokerInfo>();
-  const strangers = new Set<string>();
-  const find: FindBroker = (id) => {
+  const strangers = new Map<string, boolean>();
+  const lookUp: LookUp = (id, leads) => {
     const broker = brokers.get(id) ?? remembered(id);
-    if (broker === undefined && id !== '') strangers.add(id);
+    if (broker === undefined && id !== '') strangers.set(id, leads || strangers.get(id) === true);
     return broker;
   };
   const streams = new Map<string, StreamInfo>();
@@ -53,12 +56,12 @@ export function* readMetadata(
     brokers.set(broker.id, broker);
   }
   for (const part of fields(bytes, STREAM)) {
-    const stream = yield* readStream(part, find);
+    const stream = yield* readStream(part, lookUp);
     if (stream !== null) streams.set(stream.name, stream);
   }
   for (const part of fields(bytes, GROUP)) {
     const group = ConsumerGroupMetadata.decode(part);
-    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, find));
+    if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, lookUp));
   }
   const answeredBy = brokers.keys().next().value ?? null;
   return Object.freeze({ updatedAt: new Date(), brokers, streams, groups, answeredBy, strangers, from });
@@ -75,7 +78,7 @@ function* fields(bytes: Buffer, wanted: number): Generator<Buffer> {
 }
 
 /** Null when the cluster does not know the stream. */
-function* readStream(bytes: Buffer, find: FindBroker): Generator<undefined, StreamInfo | null> {
+function* readStream(bytes: Buffer, lookUp: LookUp): Generator<undefined, StreamInfo | null> {
   const reader = new WireReader();
   reader.open(bytes, 0, bytes.length);
   const partitions: PartitionInfo[] = [];
@@ -90,7 +93,7 @@ function* readStream(bytes: Buffer, find: FindBroker): Generator<undefined, Stre
     else if (tag === 0x28) created = reader.int64();
     else if (tag === 0x22) {
       const value = entryValue(reader.bytes());
-      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), find));
+      if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), lookUp));
       yield;
     } else reader.skip(tag);
   }
@@ -118,12 +121,12 @@ function toBrokerInfo({ id, host, port, leaderCount, partitionCount }: Broker): 
 }
 
 /** A partition with its broker ids looked up; ids of unknown brokers are left out. */
-export function toPartitionInfo(wire: PartitionMetadata, find: FindBroker): PartitionInfo {
+export function toPartitionInfo(wire: PartitionMetadata, lookUp: LookUp): PartitionInfo {
   return Object.freeze({
     id: wire.id,
-    leader: find(wire.leader) ?? null,
-    replicas: known(wire.replicas, find),
-    isr: known(wire.isr, find),
+    leader: lookUp(wire.leader, true) ?? null,
+    replicas: known(wire.replicas, lookUp),
+    isr: known(wire.isr, lookUp),
     highWatermark: wire.highWatermark,
     newestOffset: wire.newestOffset,
     paused: wire.paused,
@@ -134,19 +137,19 @@ export function toPartitionInfo(wire: PartitionMetadata, find: FindBroker): Part
   });
 }
 
-function known(ids: readonly string[], find: FindBroker): readonly BrokerInfo[] {
+function known(ids: readonly string[], lookUp: LookUp): readonly BrokerInfo[] {
   const found: BrokerInfo[] = [];
   for (const id of ids) {
-    const broker = find(id);
+    const broker = lookUp(id, false);
     if (broker !== undefined) found.push(broker);
   }
   return Object.freeze(found);
 }
 
-function toGroupInfo(group: ConsumerGroupMetadata, find: FindBroker): GroupInfo {
+function toGroupInfo(group: ConsumerGroupMetadata, lookUp: LookUp): GroupInfo {
   return Object.freeze({
     id: group.groupId,
-    coordinator: find(group.coordinator) ?? null,
+    coordinator: lookUp(group.coordinator, true) ?? null,
     epoch: group.epoch,
   });
 }

@@ -370,7 +370,7 @@ export const STATUS_RULES: readonly StatusRule[] = [
   {
     on: ['Subscription'],
     status: 'UNKNOWN',
-    text: /failed to reinitialize reader/,
+    text: /failed to reinitialize reader|segment not found/,
     meaning: 'not-leader',
     build: serverLater,
     advice: 'The log of the replica was cut back to that of its leader: subscribe again.',

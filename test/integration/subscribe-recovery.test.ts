@@ -31,22 +31,23 @@ async function values(subscription: AsyncIterable<{ text(): string }>, count = N
 }
 
 describe('a replica that cuts its log back', () => {
-  const truncated = 'failed to reinitialize reader: segment not found';
-
-  it('ends the call, and the subscription goes on with the next offset', async () => {
-    const asked: bigint[] = [];
-    const subscription = await subscribe(
-      WHOLE,
-      ({ startOffset }, stream, call) => {
-        asked.push(startOffset);
-        deliver(stream, call === 1 ? [0n, 1n] : [startOffset, startOffset + 1n]);
-        if (call === 1) endCall(stream, Status.UNKNOWN, truncated);
-      },
-      { startAt: 'earliest', readIsrReplica: true },
-    );
-    expect(await values(subscription, 4)).toEqual(['0', '1', '2', '3']);
-    expect(asked).toEqual([0n, 2n]);
-  });
+  it.each(['failed to reinitialize reader: segment not found', 'failed to read message headers: segment not found'])(
+    'ends the call (%s), and the subscription goes on with the next offset',
+    async (truncated) => {
+      const asked: bigint[] = [];
+      const subscription = await subscribe(
+        WHOLE,
+        ({ startOffset }, stream, call) => {
+          asked.push(startOffset);
+          deliver(stream, call === 1 ? [0n, 1n] : [startOffset, startOffset + 1n]);
+          if (call === 1) endCall(stream, Status.UNKNOWN, truncated);
+        },
+        { startAt: 'earliest', readIsrReplica: true },
+      );
+      expect(await values(subscription, 4)).toEqual(['0', '1', '2', '3']);
+      expect(asked).toEqual([0n, 2n]);
+    },
+  );
 
   it('refuses a new call for a while, which does not end a forward read', async () => {
     const refusal = 'Failed to create stream reader: segment not found';

@@ -128,6 +128,7 @@ const STATUSES: readonly StatusCase[] = [
     'election',
   ],
   ['Subscription', 'UNKNOWN', 'failed to reinitialize reader: segment not found', 'SERVER', 'not-leader'],
+  ['Subscription', 'UNKNOWN', 'failed to read message headers: segment not found', 'SERVER', 'not-leader'],
   ['CreateStream', 'INTERNAL', 'something else', 'SERVER', 'final'],
   [
     'CreateStream',

@@ -41,7 +41,7 @@ class ScriptedBroker {
       streams: new Map(streams),
       groups: new Map(this.groups.map((id) => [id, { id, coordinator: null, epoch: 0n }])),
       answeredBy: this.id,
-      strangers: new Set(),
+      strangers: new Map(),
       from: this.testimony,
     };
   }
