@@ -3,9 +3,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Router } from '../../src/cluster/router.js';
 import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
 import { PublishAsyncError_Code } from '../../src/protocol/generated/api.js';
+import { DataSession } from '../../src/transport/duplex.js';
 import { eventually } from '../support/eventually.js';
 import { type ReceivedPublish, ScriptedCluster } from '../support/scripted-cluster.js';
 import { StubServer } from '../support/stub-server.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 const NO_NATS = 'failed to publish to NATS: nats: outbound buffer limit exceeded';
 /** No test waits for this timeout: what would need it hangs. */
@@ -188,6 +190,53 @@ describe('publishToSubject', () => {
     } finally {
       await other.close();
       await stub.stop();
+    }
+  });
+});
+
+describe('publishes on a connection that was forgotten on the way', () => {
+  it('reject within moments, whatever their timeout is, and those that follow are stored', async () => {
+    cluster.leaders.set('orders', [0]);
+    const proxy = await TcpProxy.start(cluster.addresses[0]!);
+    const resolveBroker = ({ port }: { port: number }) =>
+      cluster.addresses[0] === `127.0.0.1:${port}` ? proxy.address : `127.0.0.1:${port}`;
+    await start({ resolveBroker });
+    try {
+      await publish('warm');
+      proxy.forget();
+      await expect(publish('owed')).rejects.toMatchObject({ code: 'CONNECTION', reason: 'lost', outcome: 'unknown' });
+      await expect(publish('next')).resolves.toMatchObject({ offset: 1n });
+    } finally {
+      await client.close({ timeout: 100 });
+      await proxy.close();
+    }
+  });
+
+  it('have the connection checked when acks stop to come, long before their timeout', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = () => undefined;
+    const check = vi.spyOn(DataSession.prototype, 'checkLiveness');
+    try {
+      const owed = outcomeOf(publish('owed'));
+      await eventually('the connection is checked', () => check.mock.calls.length > 0);
+      for (const received of cluster.received) if (received.value === 'owed') received.ack();
+      expect(await owed).toMatchObject({ offset: 1n });
+    } finally {
+      check.mockRestore();
+    }
+  });
+
+  it('have the connection checked when one is not acknowledged in time', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = () => undefined;
+    const check = vi.spyOn(DataSession.prototype, 'checkLiveness');
+    try {
+      await outcomeOf(client.publish('orders', 'x', { timeout: 100 }));
+      expect(check).toHaveBeenCalled();
+    } finally {
+      check.mockRestore();
     }
   });
 });
