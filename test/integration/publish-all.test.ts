@@ -2,6 +2,7 @@ import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Ack, type Client, type ClientOptions, connect } from '../../src/index.js';
 import { PATIENT } from '../support/patient.js';
+import { turns } from '../support/turns.js';
 
 let broker: TestBroker;
 let client: Client;
@@ -57,7 +58,7 @@ describe('publishAll', () => {
     for await (const ack of client.publishAll('orders', source())) {
       expect(Number(ack.offset)).toBe(read++);
       expect(pulled - read).toBeLessThanOrEqual(8);
-      if (read === 30) await new Promise((resolve) => setTimeout(resolve, 30));
+      if (read === 30) await turns();
     }
     expect([read, pulled]).toEqual([1_000, 1_000]);
   });
@@ -196,8 +197,10 @@ describe('publishAll', () => {
       yield 'never';
     }
     const loop = collect(client.publishAll('orders', source(), { signal: controller.signal }));
-    setTimeout(() => controller.abort(reason), 20);
-    await expect(loop).rejects.toBe(reason);
+    const failed = expect(loop).rejects.toBe(reason);
+    await turns();
+    controller.abort(reason);
+    await failed;
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { InvalidArgumentError } from '../../src/errors.js';
 import {
   arrayOf,
@@ -80,10 +80,10 @@ describe('resolveClientOptions', () => {
     const warnings: Error[] = [];
     const listener = (warning: Error): void => void warnings.push(warning);
     process.on('warning', listener);
+    onTestFinished(() => void process.off('warning', listener));
     const { logger } = resolveClientOptions({ logger: { debug: fail, info: fail, warn: fail, error: fail } });
     for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]({}, 'text');
-    await vi.waitFor(() => expect(warnings).toHaveLength(1), { timeout: 10_000 });
-    process.off('warning', listener);
+    await expect.poll(() => warnings).toHaveLength(1);
     expect(warnings[0]).toMatchObject({ name: 'LiftbridgeWarning' });
     expect(warnings[0]!.message).toBe('the logger of a client threw: disk full\\u{d}\\u{a}');
   });
