@@ -127,6 +127,16 @@ export class MovableClock implements Clock {
     }
   }
 
+  /**
+   * After the process has stood still, input waits that arrived before a timer was due, such as the poll of a group member:
+   * it is read first.
+   */
+  async #wakeUp(): Promise<void> {
+    await settle();
+    this.#runDue();
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#wakeup) clearTimeout(this.#wakeup);
     const first = this.#first();
@@ -134,10 +144,7 @@ export class MovableClock implements Clock {
     this.#wakeupAt = first?.at ?? Number.POSITIVE_INFINITY;
     if (!first) return;
     const delay = Math.min(LONGEST_TIMEOUT, Math.max(0, first.at - this.now()));
-    this.#wakeup = setTimeout(() => {
-      this.#runDue();
-      this.#schedule();
-    }, delay);
+    this.#wakeup = setTimeout(() => void this.#wakeUp(), delay);
     // The listening servers keep the process alive, not the timers.
     this.#wakeup.unref();
   }

@@ -94,12 +94,17 @@ export class ApiClient {
     await this.call('pauseStream', { name: 'no such stream' }).catch(() => {});
   }
 
-  /** How a publish fails whose ack never comes: its deadline passes, by the brokers' clock. */
-  async unacknowledged(clock: Pick<MovableClock, 'advance'>, stream: string, value: string, request: object = {}) {
-    const failed = this.publish(stream, value, request, DEADLINE_MS).catch((error: Failure) => error);
+  /** How a call ends that the broker does not answer: its deadline passes, by the brokers' clock. */
+  async expired(clock: Pick<MovableClock, 'advance'>, method: string, request: object = {}): Promise<Failure> {
+    const failed = this.call(method, request, DEADLINE_MS).catch((error: Failure) => error);
     await this.arrived();
     await clock.advance(DEADLINE_MS);
     return failed;
+  }
+
+  /** How a publish fails whose ack never comes. */
+  unacknowledged(clock: Pick<MovableClock, 'advance'>, stream: string, value: string, request: object = {}) {
+    return this.expired(clock, 'publish', { stream, value: Buffer.from(value), ...request });
   }
 
   /** Resolves once this broker leads a partition. */

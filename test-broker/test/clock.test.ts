@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { closing } from '../../test/support/closing.js';
+import { MovableClock } from '../src/clock.js';
+
+/** Both ends of a connection. */
+async function connection(): Promise<{ near: Socket; far: Socket }> {
+  const server = closing(createServer());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  closing({ close: () => near.destroy() });
+  const [far] = (await once(server, 'connection')) as [Socket];
+  closing({ close: () => far.destroy() });
+  return { near, far };
+}
+
+function clock(): MovableClock {
+  const made = new MovableClock();
+  closing({ close: () => made.stop() });
+  return made;
+}
+
+describe('MovableClock', () => {
+  it('lets input that waits be read before a timer that became due while the process stood still', async () => {
+    const time = clock();
+    const [first, second] = [await connection(), await connection()];
+    const order: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      const note = (what: string): void => {
+        order.push(what);
+        if (order.length === 2) resolve();
+      };
+      second.far.on('data', () => note('input'));
+      first.far.on('data', () => {
+        second.near.write('x');
+        time.after(5, () => note('timer'));
+        // The process stands still until the timer is due, with the input in the socket.
+        for (const ends = Date.now() + 50; Date.now() < ends; );
+      });
+    });
+    first.near.write('x');
+    await done;
+    expect(order).toEqual(['input', 'timer']);
+  });
+
+  it('calls back each time at its time, in order, while it is advanced', async () => {
+    const time = clock();
+    const began = time.now();
+    const at: number[] = [];
+    time.after(30_000, () => at.push(time.now() - began));
+    time.after(10_000, () => at.push(time.now() - began));
+    const every = time.every(20_000, () => at.push(time.now() - began));
+    await time.advance(45_000);
+    every.cancel();
+    expect(at.map((ms) => Math.floor(ms / 10_000))).toEqual([1, 2, 3, 4]);
+  });
+});
