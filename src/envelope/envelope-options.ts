@@ -59,8 +59,15 @@ export function readEnvelopeOptions(where: string, value: unknown, options: unkn
 
 const ANY_OFFSET = -1n;
 
+/** Where the acks of a message go, and what they are matched by. */
+export type AckAddress = Pick<EnvelopeOptions, 'ackInbox' | 'correlationId'>;
+
 /** The fields of the message to be put into an envelope, from a value and options that have been read. */
-export function messageFields(value: Value, options: EnvelopeOptions): MessageFields<Uint8Array | string> {
+export function messageFields(
+  value: Value,
+  options: EnvelopeOptions,
+  address: AckAddress,
+): MessageFields<Uint8Array | string> {
   const { expectedOffset } = options;
   return {
     offset: expectedOffset === undefined ? ANY_OFFSET : BigInt(expectedOffset),
@@ -72,8 +79,8 @@ export function messageFields(value: Value, options: EnvelopeOptions): MessageFi
     subject: '',
     replySubject: '',
     headers: options.headers === undefined ? null : Object.entries(options.headers),
-    ackInbox: options.ackInbox ?? '',
-    correlationId: options.correlationId ?? '',
+    ackInbox: address.ackInbox ?? '',
+    correlationId: address.correlationId ?? '',
     ackPolicy: ackPolicyCode(options.ackPolicy ?? 'leader'),
   };
 }

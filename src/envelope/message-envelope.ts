@@ -3,7 +3,13 @@ import { beginEnvelope, ENVELOPE_MESSAGE, sealEnvelope } from '../protocol/envel
 import * as codec from '../protocol/message.js';
 import { type Message, ReceivedMessage } from '../protocol/received-message.js';
 import { asBuffer, openEnvelope } from './envelope-data.js';
-import { type EnvelopeOptions, messageFields, readEnvelopeOptions, type Value } from './envelope-options.js';
+import {
+  type AckAddress,
+  type EnvelopeOptions,
+  messageFields,
+  readEnvelopeOptions,
+  type Value,
+} from './envelope-options.js';
 
 const writer = new ByteWriter();
 
@@ -20,9 +26,9 @@ export function encodeMessage(value: Value, options?: EnvelopeOptions): Buffer {
   return writeMessage(value, readEnvelopeOptions('encodeMessage', value, options));
 }
 
-/** The same for a value and options that have been read. */
-export function writeMessage(value: Value, options: EnvelopeOptions): Buffer {
-  const fields = messageFields(value, options);
+/** The same for a value and options that have been read, with the acks sent to `address`. */
+export function writeMessage(value: Value, options: EnvelopeOptions, address: AckAddress = options): Buffer {
+  const fields = messageFields(value, options, address);
   const withChecksum = options.checksum === true;
   // An encode that failed half-way, for want of memory say, must not be the start of this envelope.
   writer.truncate(0);

@@ -56,8 +56,9 @@ export class PendingPublish implements Due<PendingPublish> {
   #resolve!: (acks: Ack[]) => void;
   #reject!: (reason: unknown) => void;
   readonly #onSettled: (publish: PendingPublish) => void;
-  /** Streams that answered; few enough to look through. */
-  readonly #answered: string[] = [];
+  #answers = 0;
+  /** Streams that answered, where several are waited for. */
+  #answered: Set<string> | null = null;
 
   /** `onSettled` is called once, before its promise tells anybody. */
   constructor(parts: PublishParts, onSettled: (publish: PendingPublish) => void) {
@@ -77,18 +78,25 @@ export class PendingPublish implements Due<PendingPublish> {
 
   /** Takes the answer of a stream in. False for a further one of the same stream, which is left out. */
   take(ack: Ack): boolean {
-    // No subject has a blank in it.
-    const stream = `${ack.partitionSubject} ${ack.stream}`;
-    if (this.#answered.includes(stream)) return false;
-    this.#answered.push(stream);
+    if (this.wanted > 1 && !this.#isFirst(ack)) return false;
+    this.#answers++;
     if (ack.error === 'ok') this.acks.push(ack);
     else this.refusal ??= ack;
     return true;
   }
 
+  #isFirst({ stream, partitionSubject }: Ack): boolean {
+    // No subject has a blank in it.
+    const name = `${partitionSubject} ${stream}`;
+    this.#answered ??= new Set();
+    if (this.#answered.has(name)) return false;
+    this.#answered.add(name);
+    return true;
+  }
+
   /** Whether all answers that it waits for are there. */
   get complete(): boolean {
-    return this.#answered.length >= this.wanted;
+    return this.#answers >= this.wanted;
   }
 
   resolve(): void {

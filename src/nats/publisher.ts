@@ -58,6 +58,8 @@ export class NatsPublisher {
   readonly #flusher: Flusher;
   readonly #subscription: NatsSubscription;
   readonly #stopWatching: () => void;
+  /** The subject that was accepted last; a comparison costs less than the check. */
+  #acceptedSubject: string | null = null;
   #inboxError: LiftbridgeError | null = null;
   #closing: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -101,7 +103,10 @@ export class NatsPublisher {
    * const [ack] = await publisher.publish('orders', '{"id":7}', { key: '7', timeout: 1_000 });
    */
   async publish(subject: string, value: Value, options?: NatsPublishOptions): Promise<Ack[]> {
-    checkValue('publish', 'subject', subject, publishSubject);
+    if (subject !== this.#acceptedSubject) {
+      checkValue('publish', 'subject', subject, publishSubject);
+      this.#acceptedSubject = subject;
+    }
     checkValue('publish', 'value', value, payload);
     const given = readPublishOptions(options);
     if (given.signal?.aborted) throw given.signal.reason;
@@ -142,8 +147,7 @@ export class NatsPublisher {
     if (wanted > 0 && this.#inboxError !== null) throw this.#inboxError;
     const correlationId = options.correlationId || (wanted > 0 ? this.#nextId() : '');
     if (wanted > 0 && this.#awaited.has(correlationId)) throw duplicate(correlationId);
-    const addressed = wanted > 0 ? { ...options, ackInbox: this.#inbox, correlationId } : options;
-    const data = writeMessage(value, addressed);
+    const data = writeMessage(value, options, wanted > 0 ? { ackInbox: this.#inbox, correlationId } : options);
     this.#checkSize(subject, data);
     const timeout = options.timeout ?? this.#timeout;
     const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
