@@ -1,7 +1,18 @@
-import { Server, ServerCredentials, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { definitionOf } from '../../../src/cluster/unary-calls.js';
+import {
+  type FetchPartitionMetadataRequest,
+  type FetchPartitionMetadataResponse,
   Message,
+  PartitionMetadata,
   type PublishRequest,
   PublishResponse,
   SubscribeRequest,
@@ -10,14 +21,17 @@ import { decodeMessage, emptyMessage } from '../../../src/protocol/message.js';
 import { encodePublishRequest } from '../../../src/protocol/publish-request.js';
 import { decodePublishResponse } from '../../../src/protocol/publish-response.js';
 import { DataSession } from '../../../src/transport/duplex.js';
+import { UnaryChannel } from '../../../src/transport/unary.js';
 import { deferred } from '../../support/deferred.js';
 import { APIService } from '../../support/grpc-js-api.js';
 
 type Publishes = ServerDuplexStream<PublishRequest, PublishResponse>;
+type Fetch = ServerUnaryCall<FetchPartitionMetadataRequest, FetchPartitionMetadataResponse>;
 type Subscription = ServerWritableStream<SubscribeRequest, Message>;
 
 let server: Server;
 let session: DataSession;
+let channel: UnaryChannel;
 let cancelled: Promise<void>;
 
 beforeEach(async () => {
@@ -48,16 +62,29 @@ beforeEach(async () => {
     APIService.subscribe.requestDeserialize,
     'serverStream',
   );
+  server.register(
+    APIService.fetchPartitionMetadata.path,
+    ({ request }: Fetch, reply: sendUnaryData<FetchPartitionMetadataResponse>) => {
+      if (request.stream === 'fail') reply({ code: 5, details: 'no: ü' });
+      else if (request.stream !== 'silence')
+        reply(null, { metadata: PartitionMetadata.fromPartial({ id: request.partition }) });
+    },
+    APIService.fetchPartitionMetadata.responseSerialize,
+    APIService.fetchPartitionMetadata.requestDeserialize,
+    'unary',
+  );
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
     ),
   );
   session = new DataSession({ host: '127.0.0.1', port, keepaliveTime: 20 });
+  channel = new UnaryChannel({ host: '127.0.0.1', port });
   await session.connect();
 });
 
 afterEach(async () => {
+  await channel.close();
   await session.close();
   server.forceShutdown();
 });
@@ -116,5 +143,31 @@ describe('DataSession against a grpc-js server', () => {
     stream.onFrames(() => {});
     stream.halfClose();
     expect(await stream.ended).toMatchObject({ code: 12, transport: false });
+  });
+});
+
+describe('UnaryChannel against a grpc-js server', () => {
+  const fetch = (stream: string, timeout = 10_000) =>
+    channel.call(definitionOf('fetchPartitionMetadata'), { stream, partition: 7 }, { timeout });
+
+  it('reads answers, one after the other and many at once', async () => {
+    expect((await fetch('foo')).metadata?.id).toBe(7);
+    const many = await Promise.all(Array.from({ length: 200 }, () => fetch('foo')));
+    expect(many.every(({ metadata }) => metadata?.id === 7)).toBe(true);
+  });
+
+  it('reads the status and the text of a refusal', async () => {
+    await expect(fetch('fail')).rejects.toMatchObject({ code: 5, details: 'no: ü', sent: true });
+  });
+
+  it('reads UNIMPLEMENTED for a method that is not there', async () => {
+    const call = channel.call(definitionOf('deleteStream'), { name: 'foo' });
+    await expect(call).rejects.toMatchObject({ code: 12, sent: true });
+  });
+
+  it('ends by its deadline, and goes on with the next call on the same connection', async () => {
+    await expect(fetch('silence', 30)).rejects.toMatchObject({ code: 4 });
+    expect((await fetch('foo')).metadata?.id).toBe(7);
+    expect(channel.connections).toBe(1);
   });
 });
