@@ -4,52 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { uniqueName } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
 import { RealCluster, withoutRealCluster } from '../support/real-cluster.js';
+import { FAULTS } from '../support/real-faults.js';
 
 const PATIENCE = 300_000;
-
-interface Fault {
-  readonly name: string;
-  inject(cluster: RealCluster, leader: number): Promise<void>;
-}
-
-const others = (cluster: RealCluster, leader: number): number[] =>
-  cluster.addresses.map((_, index) => index).filter((index) => index !== leader);
-
-const FAULTS: readonly Fault[] = [
-  {
-    name: 'its leader is killed and comes back at once',
-    inject: async (cluster, leader) => {
-      await cluster.node('kill', leader);
-      await sleep(300);
-      await cluster.node('up', leader);
-    },
-  },
-  {
-    name: 'its leader is terminated and comes back after two seconds',
-    inject: async (cluster, leader) => {
-      await cluster.node('term', leader);
-      await sleep(2_000);
-      await cluster.node('up', leader);
-    },
-  },
-  {
-    name: 'its leader stands still for twelve seconds',
-    inject: async (cluster, leader) => {
-      await cluster.node('pause', leader);
-      await sleep(12_000);
-      await cluster.node('cont', leader);
-    },
-  },
-  {
-    name: 'every node is killed and started again',
-    inject: async (cluster, leader) => {
-      const all = [leader, ...others(cluster, leader)];
-      for (const index of all) await cluster.node('kill', index);
-      await sleep(1_000);
-      for (const index of all) await cluster.node('up', index);
-    },
-  },
-];
 
 /** Publishes numbers until it is stopped, and remembers which of them were acknowledged at which offset. */
 class Load {
