@@ -28,6 +28,7 @@ const FLAGS = {
   activity: { type: 'boolean' },
   'consumer-timeout': { type: 'string' },
   'coordinator-timeout': { type: 'string' },
+  'recovery-time': { type: 'string' },
   set: { type: 'string', multiple: true },
   config: { type: 'string' },
   quiet: { type: 'boolean' },
@@ -58,6 +59,7 @@ Once they serve calls it prints one line: ready grpc=<host:port>,... [nats=<url>
   --activity                   record changes to streams in the activity stream
   --consumer-timeout <t>       silence after which a consumer leaves its group (default 15s)
   --coordinator-timeout <t>    time that consumers give a silent group coordinator (default 15s)
+  --recovery-time <t>          time that brokers on a used data directory recover, 0 for none (default 200ms)
   --set <name>=<value>         a setting by the server's own name, such as streams.retention.max.age=1h; repeatable
   --config <file>              settings by the server's own names, in YAML or JSON; the options above win over it
   --quiet                      print nothing but the ready line and what prevents the start
@@ -135,6 +137,7 @@ function flagOptions(given: Given): TestBrokerOptions {
     host: text('host'),
     nats: text('nats-url'),
     dataDir: text('data-dir'),
+    recoveryTime: duration(given, 'recovery-time'),
     activityStream: given.has('activity') ? true : undefined,
   };
   const groups = defined({

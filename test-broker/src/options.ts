@@ -48,7 +48,8 @@ export interface TestBrokerOptions {
   readonly dataDir?: string;
   /**
    * How long a broker recovers from a restart: in that time it refuses connections, then knows no stream, then shows
-   * the past, and then leads nothing, as the real server does. 0: it is ready at once. Default 0.
+   * the past, and then leads nothing, as the real server does. 0: it is ready at once, with all that was committed.
+   * Default 200, and the times of the real server where `clustering.replica.max.leader.timeout` is more than a second.
    */
   readonly recoveryTime?: number;
 }

@@ -30,6 +30,7 @@ describe('parseCommandLine', () => {
       started(
         ...['--port', '0', '--host=0.0.0.0', '--brokers', '3', '--nats-port', '4222', '--data-dir', '/data'],
         ...['--cursors-partitions', '3', '--activity', '--consumer-timeout', '5s', '--coordinator-timeout', '250'],
+        ...['--recovery-time', '1s'],
         ...['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--tls-client-ca', 'ca.pem'],
         ...['--set', 'streams.retention.max.messages=5', '--set', 'clustering.namespace=a=b'],
       ),
@@ -42,6 +43,7 @@ describe('parseCommandLine', () => {
       cursorsPartitions: 3,
       activityStream: true,
       groups: { consumerTimeout: 5_000, coordinatorTimeout: 250 },
+      recoveryTime: 1_000,
       settings: {
         'tls.cert': 'c.pem',
         'tls.key': 'k.pem',

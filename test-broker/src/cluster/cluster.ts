@@ -178,6 +178,11 @@ export class Cluster {
     return this.nodes.get(best.id)!;
   }
 
+  /** How many streams there are. */
+  get streamCount(): number {
+    return [...this.best.metadata.streams()].length;
+  }
+
   /** Resolves when every broker that runs has applied what is committed now, and NATS knows who listens. */
   async settled(): Promise<void> {
     for (const broker of this.nodes.keys()) {

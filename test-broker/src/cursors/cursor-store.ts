@@ -72,9 +72,9 @@ export class CursorStore {
     return orInternal(async () => {
       await this.#resume(stream, partition.id, caller);
       const offset = this.#read(key, partition.id);
-      // Kept before anything else happens: what is set later must not be replaced by what was read before. A new leader
-      // that has more than it knows to be committed is asked again; the server goes on with what it had found then.
-      if (this.#settled(partition.id)) this.#cache.set(key, offset);
+      // Kept before anything else happens: what is set later must not be replaced by what was read before. It is kept
+      // also where the log holds more than is known to be committed, and answers until the cursor is set again.
+      this.#cache.set(key, offset);
       return offset;
     });
   }
@@ -113,11 +113,6 @@ export class CursorStore {
     if (isBlank(log)) return -1n;
     log.requireOpen();
     return latestOffset(log, key);
-  }
-
-  #settled(partition: number): boolean {
-    const { highWatermark, newestOffset } = this.#log(partition);
-    return highWatermark === newestOffset;
   }
 
   #log(partition: number): PartitionLog {

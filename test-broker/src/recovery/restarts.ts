@@ -4,11 +4,12 @@ import type { Cluster } from '../cluster/cluster.js';
 import { BrokerOptionError, wrongValue } from '../option-error.js';
 import { milliseconds, type ResolvedOptions } from '../options.js';
 import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
-import { NO_RECOVERY, type RecoveryPlan, scaledRecovery } from './plan.js';
+import { isQuick, NO_RECOVERY, QUICK_RECOVERY, type RecoveryPlan, realRecovery, scaledRecovery } from './plan.js';
 
 /** How a broker is started again. */
 export interface StartBrokerOptions {
-  /** How long it recovers, in milliseconds; 0: it is ready at once. Default: that of `TestBroker.start`, and 0 with `hold`. */
+  /** How long it recovers, in milliseconds; 0: it is ready at once. Default: that of
+   * `TestBroker.start`, and 0 with `hold`. */
   readonly recoveryTime?: number;
   /** The phase of its recovery that it stays in until `release` is called. Default: none. */
   readonly hold?: HeldPhase;
@@ -50,14 +51,16 @@ export class Restarts {
   readonly #cluster: Cluster;
   readonly #servers: readonly BrokerServer[];
   readonly #clock: Clock;
-  readonly #recoveryTime: number;
+  /** Milliseconds; null where the settings ask for the lengths of the server. */
+  readonly #recoveryTime: number | null;
+  readonly #stoppedAt = new Map<BrokerServer, number>();
   readonly #starting = new Map<BrokerServer, Starting>();
 
   constructor(cluster: Cluster, servers: readonly BrokerServer[], clock: Clock, options: ResolvedOptions) {
     this.#cluster = cluster;
     this.#servers = servers;
     this.#clock = clock;
-    this.#recoveryTime = options.recoveryTime ?? 0;
+    this.#recoveryTime = options.recoveryTime ?? (isQuick(options) ? QUICK_RECOVERY : null);
   }
 
   /**
@@ -65,7 +68,7 @@ export class Restarts {
    * the connections are refused anyway.
    */
   async open(): Promise<void> {
-    const plan = this.#plan({});
+    const plan = this.#plan({}, false, 0);
     const recovers = plan !== null && this.#cluster.log.end > 0;
     if (recovers) this.#cluster.prepareRecovery();
     for (const server of this.#servers) await server.open();
@@ -81,6 +84,7 @@ export class Restarts {
     const { id } = server.node;
     if (this.#cluster.running(id)) {
       const cut = server.cut();
+      this.#stoppedAt.set(server, this.#clock.now());
       this.#cluster.stopBroker(id, graceful);
       await cut;
     }
@@ -119,7 +123,8 @@ export class Restarts {
   async #start(server: BrokerServer, options: StartBrokerOptions, signal: AbortSignal): Promise<Recovery> {
     const { id } = server.node;
     if (options.loseRecreatedStreams) this.#cluster.loseRecreatedStreams(id);
-    const plan = options.silentPartitions ? null : this.#plan(options);
+    const away = this.#clock.now() - (this.#stoppedAt.get(server) ?? 0);
+    const plan = options.silentPartitions ? null : this.#plan(options, this.#cluster.survives(id), away);
     if (plan === null) {
       if (options.silentPartitions) server.node.show(null);
       await this.#open(server, signal);
@@ -143,8 +148,9 @@ export class Restarts {
   }
 
   /** The lengths of the phases; null for a restart without any. */
-  #plan({ recoveryTime, hold }: StartBrokerOptions): RecoveryPlan | null {
+  #plan({ recoveryTime, hold }: StartBrokerOptions, survivors: boolean, away: number): RecoveryPlan | null {
     const total = recoveryTime ?? (hold === undefined ? this.#recoveryTime : 0);
+    if (total === null) return realRecovery({ survivors, away, streams: this.#cluster.streamCount });
     if (total > 0) return scaledRecovery(total);
     return hold === undefined ? null : NO_RECOVERY;
   }

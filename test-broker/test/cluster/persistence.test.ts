@@ -48,6 +48,7 @@ describe('a broker with a dataDir', () => {
     const before = await first.client.call('fetchMetadata', { streams: ['s'], groups: ['g'] });
     await first.broker.close();
     const { client, broker } = await running(options);
+    await broker.ready();
     const after = await client.call('fetchMetadata', { streams: ['s'], groups: ['g'] });
     expect(after.groupMetadata).toEqual(before.groupMetadata);
     expect(after.streamMetadata[0]).toMatchObject({
@@ -74,7 +75,8 @@ describe('a broker with a dataDir', () => {
     const { messagesReceivedTimestamps, readonlyTimestamps } = await first.client.partition('s');
     expect(messagesReceivedTimestamps.firstTimestamp).toBeGreaterThan(0);
     await first.broker.close();
-    const { client } = await running({ dataDir });
+    const { broker, client } = await running({ dataDir });
+    await broker.ready();
     const partition = await client.partition('s');
     expect(partition).toMatchObject({ readonly: true, messagesReceivedTimestamps: { firstTimestamp: 0 } });
     expect(partition.readonlyTimestamps.firstTimestamp).toBeGreaterThan(readonlyTimestamps.firstTimestamp);
@@ -104,6 +106,7 @@ describe('a broker with a dataDir', () => {
     await first.broker.moveLeader('s', 0, 2);
     await first.broker.close();
     const { broker, clients } = await running({ dataDir, brokers: 3 });
+    await broker.ready();
     expect(broker.leaderOf('s')).toBe(2);
     expect((await clients[1]!.publish('s', 'b', { ackPolicy: 'ALL' })).offset).toBe(1);
     await broker.moveLeader('s', 0, 0);
@@ -149,6 +152,7 @@ describe('a broker with a dataDir', () => {
     process.on('warning', listen);
     closing({ close: () => process.off('warning', listen) });
     const second = await running({ dataDir });
+    await second.broker.ready();
     await eventually(
       () => warnings.length,
       (count) => count > 0,
@@ -159,7 +163,8 @@ describe('a broker with a dataDir', () => {
     await second.client.createStream('torn');
     await second.broker.close();
     appendFileSync(file, '00000000 {"index":');
-    const { client } = await running({ dataDir });
+    const { broker, client } = await running({ dataDir });
+    await broker.ready();
     expect((await client.call('fetchMetadata')).streamMetadata).toHaveLength(2);
   });
 });

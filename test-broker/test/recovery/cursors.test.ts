@@ -15,7 +15,7 @@ describe('a cursor after a kill', () => {
   it.each([
     ['that of the last checkpoint', 5_000, 1],
     ['unknown without a checkpoint', 0, -1],
-  ])('is %s', async (_name, ms, known) => {
+  ])('is %s, and stays so in the cache until it is set again', async (_name, ms, known) => {
     const { broker, client } = await running({ cursorsPartitions: 1 });
     await client.call('setCursor', { ...CURSOR, offset: 1 });
     await broker.clock.advance(ms);
@@ -28,6 +28,9 @@ describe('a cursor after a kill', () => {
       (offset) => offset !== null,
     );
     expect(found).toBe(known);
+    // The high watermark heals, and the cache does not.
+    await client.call('setCursor', { ...CURSOR, cursorId: 'other', offset: 3 });
+    expect(await fetch(client)).toBe(known);
     await client.call('setCursor', { ...CURSOR, offset: 9 });
     expect(await fetch(client)).toBe(9);
   });
