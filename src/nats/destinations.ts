@@ -4,7 +4,11 @@ import { PublishQueue } from './publish-queue.js';
 
 /** Destinations that are remembered while nothing waits for them. */
 const REMEMBERED = 4_096;
-/** Part of its timeout that is enough for a publish to be answered, whatever was measured before. */
+/** Milliseconds between two publishes to a silent destination. */
+const PROBE_PAUSE_MS = 100;
+/** Milliseconds that such a publish needs to be answered. */
+const PROBE_TIME_MS = 250;
+/** Part of its timeout that is enough for a publish to be answered, whatever others need. */
 const ENOUGH = 0.5;
 /** Weight of a new measurement in the mean. */
 const WEIGHT = 1 / 8;
@@ -16,10 +20,11 @@ export class Destination {
   /** What waits for the silence to end. */
   readonly held = new PublishQueue();
   /** The one of them that is sent all the same, to find out whether there is an answer again. */
-  scout: PendingPublish | null = null;
+  probe: PendingPublish | null = null;
   #silent = false;
-  /** Milliseconds of `monotonicNow()`, as are the next two: when it fell silent, or was sent something in its silence. */
-  #askedAt = 0;
+  /** When something was sent there last, in milliseconds of `monotonicNow()`, as are the next two. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  /** When an answer came last. */
   #answeredAt = Number.NEGATIVE_INFINITY;
   /** When answers came again after a gap. What was sent before took as long as the gap, which tells nothing of now. */
   #resumedAt = Number.NEGATIVE_INFINITY;
@@ -33,40 +38,37 @@ export class Destination {
     return this.#silent;
   }
 
-  /** Whether a publish whose turn has come has to be held back. */
+  /**
+   * Whether a publish whose turn has come has to be held back. A broker that does not answer may still store all that is
+   * sent to it, much later. So it gets one publish now and then, which has time to be answered, to find out whether it
+   * answers again.
+   */
   holds(publish: PendingPublish, now: number): boolean {
-    if (!this.#silent || this.scout === publish) return false;
-    return this.scout !== null || this.held.first() !== undefined || this.pauseFor(publish, now) > 0;
+    if (!this.#silent || this.probe === publish) return false;
+    return this.probe !== null || this.held.first() !== undefined || this.pauseUntilProbe(now) > 0;
   }
 
-  /**
-   * Milliseconds until a publish may be sent in spite of the silence; Infinity while that depends on what is under way. A
-   * broker that does not answer may still store all that is sent to it, much later. So it gets one publish at a time,
-   * and that one only when it has time to be answered, or when the last one was sent long ago.
-   */
-  pauseFor(publish: PendingPublish, now: number): number {
-    if (this.underWay > 0) return Number.POSITIVE_INFINITY;
-    const enough = publish.timeout * ENOUGH;
-    return publish.deadline - now >= enough ? 0 : Math.max(0, this.#askedAt + enough - now);
+  /** Milliseconds until the next publish may be sent in spite of the silence. */
+  pauseUntilProbe(now: number): number {
+    return this.underWay === 0 ? 0 : Math.max(0, this.#askedAt + PROBE_PAUSE_MS - now);
   }
 
   /** Whether an answer can still come in time. */
   hasTime(publish: PendingPublish, now: number): boolean {
-    return this.scout === publish || publish.deadline - now >= Math.min(this.#answerTime, publish.timeout * ENOUGH);
+    const needed = this.#silent ? PROBE_TIME_MS : this.#answerTime;
+    return publish.deadline - now >= Math.min(needed, publish.timeout * ENOUGH);
   }
 
   /** Notes that a publish goes there. */
   asked(publish: PendingPublish, now: number): void {
     this.underWay++;
     this.#askedAt = now;
-    if (this.scout === publish) this.scout = null;
+    if (this.probe === publish) this.probe = null;
   }
 
   /** Notes that a publish expired which was sent at that time. */
   unanswered(sentAt: number): void {
-    if (this.#silent || this.#answeredAt >= sentAt) return;
-    this.#silent = true;
-    this.#askedAt = monotonicNow();
+    if (this.#answeredAt < sentAt) this.#silent = true;
   }
 
   /** Notes an answer to what was sent at that time. */
@@ -93,7 +95,7 @@ export class Destination {
   /** Ends the silence; answers what was held back. */
   wake(): PendingPublish[] {
     this.#silent = false;
-    this.scout = null;
+    this.probe = null;
     return this.held.clear();
   }
 }
@@ -131,6 +133,6 @@ export class Destinations {
   /** Forgets a destination that nothing waits for, when there are too many. */
   leave(destination: Destination): void {
     if (this.#byName.size <= REMEMBERED || destination.underWay > 0) return;
-    if (destination.scout === null && destination.held.first() === undefined) this.#byName.delete(destination.name);
+    if (destination.probe === null && destination.held.first() === undefined) this.#byName.delete(destination.name);
   }
 }

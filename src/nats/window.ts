@@ -102,7 +102,7 @@ export class Window {
       publish.waitsIn?.forget();
       this.#late.delete(publish);
     }
-    if (destination.scout === publish) destination.scout = null;
+    if (destination.probe === publish) destination.probe = null;
     this.#look(destination);
     this.#destinations.leave(destination);
     if (this.size === 0) this.#stopLooking();
@@ -148,7 +148,7 @@ export class Window {
     }
     const hasTime = publish === this.#newest || destination.hasTime(publish, now);
     if (!hasTime || publish.signal?.aborted) {
-      publish.wait = 'late';
+      publish.wait = destination.silent ? 'silence' : 'late';
       this.#late.add(publish);
       return false;
     }
@@ -179,21 +179,31 @@ export class Window {
     this.#pump();
   }
 
-  /** Lets the first that a silent destination holds back go, now or when its time has come. */
+  /** Lets the first that a silent destination holds back, and that has time, go now or when its turn has come. */
   #look(destination: Destination): void {
-    if (!destination.silent || destination.scout !== null || destination.underWay > 0) return;
-    const first = destination.held.first();
-    if (first === undefined) return;
+    if (!destination.silent || destination.probe !== null) return;
     const now = monotonicNow();
-    const pause = destination.pauseFor(first, now);
+    const pause = destination.pauseUntilProbe(now);
+    const first = pause > 0 ? destination.held.first() : this.#firstInTime(destination, now);
+    if (first === undefined) return;
     if (pause > 0) {
       this.#lookAt(now, pause);
       return;
     }
     destination.held.shift();
-    destination.scout = first;
+    destination.probe = first;
     this.#requeue([first]);
     this.#pump();
+  }
+
+  #firstInTime(destination: Destination, now: number): PendingPublish | undefined {
+    const { held } = destination;
+    for (let first = held.first(); first !== undefined; first = held.first()) {
+      if (destination.hasTime(first, now)) return first;
+      held.shift();
+      this.#late.add(first);
+    }
+    return undefined;
   }
 
   #lookAt(now: number, pause: number): void {
