@@ -17,15 +17,11 @@ const SMALLEST_SHARE = 64 * 1024;
 const LONGEST_RETRY = 2_000;
 /** Partitions that are lost within so many milliseconds are given up together. */
 const TOGETHER = 10;
-/** Losses of a partition under one epoch after which another process is taken to have the same consumer id. */
-const CONTESTED = 2;
 
 /** What the held partitions tell the consumer, and need of it. */
 export interface AssignmentEvents extends HeldEvents {
   /** The assignments may have changed: look at once. */
   hurry(): void;
-  /** Another process has the id of this member, and takes its partitions. */
-  replaced(held: HeldPartition): void;
 }
 
 /** Stream to partitions, both in order. */
@@ -40,7 +36,7 @@ export interface Change {
 /** The partitions that this member holds, brought into line with what the coordinator says. */
 export class Assignments {
   readonly #context: ConsumerContext;
-  readonly #membership: Pick<Membership, 'groupId' | 'consumerId' | 'term' | 'mayBeReplaced'>;
+  readonly #membership: Pick<Membership, 'groupId' | 'consumerId' | 'term'>;
   readonly #announcements: Announcements;
   readonly #events: AssignmentEvents;
   readonly #takeOver: Omit<TakeOver, 'underWay' | 'welcome'>;
@@ -53,14 +49,12 @@ export class Assignments {
   #underWay: Promise<unknown>[] = [];
   #known = new Set<string>();
   #lost: HeldPartition[] = [];
-  /** How often a partition went to another subscriber under one epoch, by key. */
-  readonly #contested = new Map<string, { readonly epoch: bigint; readonly times: number }>();
   #lostTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(
     context: ConsumerContext,
-    membership: Pick<Membership, 'groupId' | 'consumerId' | 'term' | 'mayBeReplaced'>,
+    membership: Pick<Membership, 'groupId' | 'consumerId' | 'term'>,
     announcements: Announcements,
     takeOver: Omit<TakeOver, 'underWay' | 'welcome'>,
     giveUp: GiveUp,
@@ -104,11 +98,7 @@ export class Assignments {
     this.#release([...this.#held.values()].filter((held) => !wanted.has(keyOf(held.stream, held.partition))));
     for (const held of this.#held.values()) held.epoch = epoch;
     this.#underWay = [];
-    for (const key of wanted) {
-      if (this.#held.has(key)) continue;
-      const held = this.#take(key, epoch);
-      if (this.#isContested(key, epoch)) this.#events.replaced(held);
-    }
+    for (const key of wanted) if (!this.#held.has(key)) this.#take(key, epoch);
     const before = this.#known;
     this.#known = wanted;
     return {
@@ -121,7 +111,6 @@ export class Assignments {
   lost(held: HeldPartition): void {
     if (this.#held.get(keyOf(held.stream, held.partition)) !== held || held.signal.aborted) return;
     held.stop();
-    this.#contest(held);
     this.#lost.push(held);
     if (this.#lost.length === 1) this.#lostTimer = setTimeout(() => this.#releaseLost(), TOGETHER);
     this.#events.hurry();
@@ -180,22 +169,7 @@ export class Assignments {
     this.#leaving.set(key, leaving);
   }
 
-  #contest({ stream, partition, epoch }: HeldPartition): void {
-    const key = keyOf(stream, partition);
-    const before = this.#contested.get(key);
-    this.#contested.set(key, { epoch, times: before?.epoch === epoch ? before.times + 1 : 1 });
-  }
-
-  /**
-   * Whether another process has the id of this member: under one epoch the coordinator gives a partition to one member,
-   * yet another subscriber takes it again and again.
-   */
-  #isContested(key: string, epoch: bigint): boolean {
-    const contested = this.#contested.get(key);
-    return this.#membership.mayBeReplaced && contested?.epoch === epoch && contested.times >= CONTESTED;
-  }
-
-  #take(key: string, epoch: bigint): HeldPartition {
+  #take(key: string, epoch: bigint): void {
     const [stream, partition] = parseKey(key);
     const { groupId, consumerId, term } = this.#membership;
     const member = { groupId, consumerId, groupEpoch: epoch };
@@ -204,7 +178,6 @@ export class Assignments {
     this.#held.set(key, held);
     this.#coming.add(held);
     this.#underWay.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
-    return held;
   }
 
   async #persist(held: HeldPartition, key: string, underWay: () => void): Promise<void> {

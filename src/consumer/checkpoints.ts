@@ -1,11 +1,13 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { cursorPartition } from '../cluster/cursors.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ConsumerContext } from './context.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
 
 const FIRST_RETRY = 1_000;
+const CURSORS = '__cursors';
 
 /** What checkpoints need to know of the membership. */
 export interface Standing {
@@ -47,7 +49,7 @@ export class Checkpoints {
   async store(held: HeldPartition, timeout?: number): Promise<void> {
     // One after the other: a slow write must not overwrite a later one.
     while (this.#storing.has(held)) await this.#storing.get(held)!.catch(() => undefined);
-    if (held.unstored === null && monotonicNow() >= held.verifyUntil) return;
+    if (!this.#isDue(held)) return;
     const storing = this.#store(held, timeout).finally(() => this.#storing.delete(held));
     this.#storing.set(held, storing);
     await storing;
@@ -55,7 +57,13 @@ export class Checkpoints {
 
   /** Stores what was processed of all of them; rejects with the first failure when all were tried. */
   async storeAll(partitions: Iterable<HeldPartition>): Promise<void> {
-    const results = await Promise.allSettled([...partitions].map((held) => this.store(held)));
+    const homes = new Map<number, HeldPartition[]>();
+    for (const held of partitions) {
+      if (!this.#isDue(held)) continue;
+      const home = this.#homeOf(held);
+      homes.set(home, [...(homes.get(home) ?? []), held]);
+    }
+    const results = await Promise.allSettled([...homes].map(([home, due]) => this.#storeAt(home, due)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -85,6 +93,31 @@ export class Checkpoints {
 
   /** Ends the timer. */
   stop: () => void = () => undefined;
+
+  #isDue(held: HeldPartition): boolean {
+    return held.unstored !== null || monotonicNow() < held.verifyUntil;
+  }
+
+  #homeOf({ stream, partition }: HeldPartition): number {
+    return cursorPartition(this.cursorId, stream, partition, this.#context.cluster.partitionCount(CURSORS));
+  }
+
+  /**
+   * Asks the broker that keeps the cursors for something harmless first: what is sent into a connection that is dead, and
+   * is not known to be, may arrive when others have gone on.
+   */
+  async #storeAt(home: number, due: readonly HeldPartition[]): Promise<void> {
+    const request = { stream: CURSORS, partition: home };
+    try {
+      await this.#context.cluster.callLeader('fetchPartitionMetadata', CURSORS, home, request, {});
+    } catch (error) {
+      // Setting a cursor resumes the partition.
+      if (!LiftbridgeError.is(error, 'PARTITION_PAUSED'))
+        throw LiftbridgeError.from(error, { operation: 'checkpoint', stream: CURSORS, partition: home });
+    }
+    const results = await Promise.allSettled(due.map((held) => this.store(held)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
 
   async #store(held: HeldPartition, timeout: number | undefined): Promise<void> {
     const offset = held.unstored ?? held.stored;

@@ -54,6 +54,8 @@ export interface ConsumerOptions {
 /** ConsumerOptions with every default filled in. */
 export interface ResolvedConsumerOptions {
   readonly consumerId: string;
+  /** Whether the application has chosen the id: other processes may have the same. */
+  readonly isNamed: boolean;
   readonly autoCheckpoint: number | false;
   readonly autoOffset: AutoOffset;
   readonly fetchAssignmentsInterval: (timeout: number) => number;
@@ -87,7 +89,7 @@ export const CONSUMER_DEFAULTS = Object.freeze({
   revokeTimeout: 5_000,
   onAssigned: undefined,
   onRevoked: undefined,
-} satisfies Omit<ResolvedConsumerOptions, 'consumerId'>);
+} satisfies Omit<ResolvedConsumerOptions, 'consumerId' | 'isNamed'>);
 
 const CHECKPOINT: Rule = {
   expected: `false or ${milliseconds(0).expected}`,
@@ -116,7 +118,8 @@ export function resolveConsumerOptions(groupId: unknown, options: ConsumerOption
   checkValue('createConsumer', 'groupId', groupId, identifier);
   checkOptions('createConsumer', options, CONSUMER_SHAPE);
   const given = withoutUndefined(options);
-  const resolved: ResolvedConsumerOptions = { consumerId: randomUUID(), ...CONSUMER_DEFAULTS, ...given };
+  const isNamed = given.consumerId !== undefined;
+  const resolved: ResolvedConsumerOptions = { consumerId: randomUUID(), isNamed, ...CONSUMER_DEFAULTS, ...given };
   return Object.freeze({ ...resolved, autoCheckpoint: resolved.autoCheckpoint || false });
 }
 

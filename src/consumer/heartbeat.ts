@@ -24,6 +24,10 @@ export interface HeartbeatEvents {
    * the group has lost what this member subscribed to: it has to leave and to join again.
    */
   assigned(answer: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean;
+  /** Whether the id belongs to this process still. Rejects when that cannot be told at the moment. */
+  isOwn(): Promise<boolean>;
+  /** Another process has joined with the id of this member. */
+  replaced(): void;
   /** The member certainly is one still, although the coordinator does not answer. */
   current(): void;
   /** Whether a broker was told to stop sending: it cannot tell then that a partition went to another member. */
@@ -109,6 +113,10 @@ export class Heartbeat {
       const waiting = this.#confirmations.splice(0);
       try {
         const answer = await this.#membership.poll(this.#bounds);
+        if (this.#membership.mayBeReplaced && !(await this.#events.isOwn())) {
+          this.#events.replaced();
+          return;
+        }
         if (this.#signal.aborted) return;
         const recovered = this.#away;
         this.#failures = 0;

@@ -29,8 +29,10 @@ export class Membership {
   #coordinatorTimeout = 15_000;
   #lastContact = monotonicNow();
   #lastProof = { at: monotonicNow(), wall: wallNow() };
+  #lastPoll = this.#lastProof;
   #joinedAt = Number.NEGATIVE_INFINITY;
   #term = 0;
+  #lapsed = false;
   #mayBeReplaced = false;
   #replaced = false;
 
@@ -47,7 +49,7 @@ export class Membership {
     return this.#epoch;
   }
 
-  /** Counts the joins of this member: partitions that were taken over in an earlier term may have had other owners since. */
+  /** Counts the times that this member may have come back to the group: partitions that were taken over in an earlier term may have had other owners since. */
   get term(): number {
     return this.#term;
   }
@@ -74,7 +76,24 @@ export class Membership {
    */
   get isCurrent(): boolean {
     const { at, wall } = this.#lastProof;
-    return Math.max(monotonicNow() - at, wallNow() - wall) <= this.#consumerTimeout;
+    return !this.#lapsed && Math.max(monotonicNow() - at, wallNow() - wall) <= this.#consumerTimeout;
+  }
+
+  /** Whether the member may have been expired before the last poll that was answered; until `confirm`. */
+  get lapsed(): boolean {
+    return this.#lapsed;
+  }
+
+  /** The last poll was that of a member, whose partitions are those of this term. */
+  confirm(): void {
+    this.#lapsed = false;
+    this.#mayBeReplaced = false;
+    this.#lastProof = this.#lastPoll;
+  }
+
+  /** Begins another term without a join: what was taken over before may have had other owners since. */
+  renewTerm(): void {
+    this.#term++;
   }
 
   /** Whether the member may have been expired since it joined: another process may have joined under its id then. */
@@ -137,14 +156,15 @@ export class Membership {
     }
   }
 
-  /** Asks the coordinator for the assignments, which keeps the member alive. */
+  /** Asks the coordinator for the assignments, which keeps the member alive. `confirm` makes the answer a proof of that. */
   async poll(waiting: Waiting): Promise<FetchConsumerGroupAssignmentsResponse> {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, epoch: this.#epoch };
     const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
-    if (!this.isCurrent) this.#mayBeReplaced = true;
+    this.#lapsed = !this.isCurrent;
+    this.#mayBeReplaced ||= this.#lapsed;
     this.#lastContact = monotonicNow();
-    this.#lastProof = { at: this.#lastContact, wall: wallNow() };
+    this.#lastPoll = { at: this.#lastContact, wall: wallNow() };
     return answer;
   }
 

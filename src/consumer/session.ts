@@ -1,14 +1,15 @@
 import { monotonicNow } from '../async/clock.js';
-import { ConsumerExistsError, LiftbridgeError } from '../errors.js';
+import { LiftbridgeError } from '../errors.js';
 import type { FetchConsumerGroupAssignmentsResponse, PartitionAssignment } from '../protocol/generated/api.js';
 import { Announcements } from './announcements.js';
 import { Assignments, type PartitionMap } from './assignments.js';
 import { Checkpoints } from './checkpoints.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
-import { requireCursors } from './cursor-log.js';
+import { caughtUp, requireCursors } from './cursor-log.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldPartition } from './held-partition.js';
+import { Identity, idTaken } from './identity.js';
 import { Intake } from './intake.js';
 import { type Joined, Membership } from './membership.js';
 import { Ownership } from './ownership.js';
@@ -50,6 +51,8 @@ export class Session {
   readonly #assignments: Assignments;
   readonly #watch: StreamWatch;
   readonly #probe: WriteProbe;
+  /** Null for a random id, which no other process has. */
+  readonly #identity: Identity | null;
   readonly #stopping = new AbortController();
   #epoch = -1n;
   #firstAnswer: () => void = () => undefined;
@@ -88,9 +91,11 @@ export class Session {
       renew: () => this.#heartbeat.hurry(),
     });
     const ownership = new Ownership(context, groupId);
+    this.#identity = options.isNamed ? new Identity(context, membership, ownership.self) : null;
     const checkpoints = new Checkpoints(context, membership, ownership);
     this.#checkpoints = checkpoints;
-    const probe = new WriteProbe(context, [ownership.cursorId, checkpoints.cursorId]);
+    const cursorIds = [ownership.cursorId, checkpoints.cursorId];
+    const probe = new WriteProbe(context, cursorIds);
     this.#probe = probe;
     this.#heartbeat = this.#newHeartbeat(interval);
     this.#watch = new StreamWatch(context.cluster, plan.streams, {
@@ -112,6 +117,7 @@ export class Session {
         ownership,
         silence,
         patience: patience + STORE_TIME,
+        readable: (held) => caughtUp(context.cluster, cursorIds, held, () => probe.write(held, STORE_TIME)),
         canWrite: (held, within) => probe.canWrite(held, within),
         confirmed: () => this.#heartbeat.confirmed(),
       },
@@ -133,7 +139,6 @@ export class Session {
         failed: (_held, error) => this.fail(error),
         stuck: (_held, error) => this.#report(error),
         hurry: () => this.#heartbeat.hurry(),
-        replaced: () => this.#replaced(),
       },
     );
   }
@@ -175,6 +180,7 @@ export class Session {
       this.#firstAnswer = resolve;
     });
     this.#heartbeat.start();
+    void this.#identity?.claim(this.#stopping.signal);
     const { autoCheckpoint } = this.#plan.options;
     if (autoCheckpoint !== false) this.#checkpoints.start(autoCheckpoint, () => this.held);
     const begun = answered.then(() => this.#assignments.underWay());
@@ -215,6 +221,11 @@ export class Session {
     const events = {
       assigned: (answer: FetchConsumerGroupAssignmentsResponse, recovered: boolean) =>
         this.#assigned(answer, recovered),
+      isOwn: async () => (await this.#identity?.isOwn({ signal: this.#stopping.signal })) ?? true,
+      replaced: () => {
+        this.#membership.replaced();
+        this.fail(idTaken(this.#membership));
+      },
       current: () => this.intake.renewed(),
       isStalled: () => [...this.held].some((held) => held.isStalled),
       denied: (leaveFirst: boolean) => this.#joinAgain(leaveFirst),
@@ -225,6 +236,12 @@ export class Session {
 
   #assigned({ epoch, assignments }: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean {
     if (recovered && epoch !== this.#epoch && this.#hasLostStream(assignments)) return false;
+    // In a group that has not changed since, nothing was given to others. A group that was created again begins at 0.
+    if (this.#membership.lapsed && this.#epoch >= 0n && (epoch !== this.#epoch || epoch === 0n)) {
+      this.#membership.renewTerm();
+      this.#expire();
+    }
+    this.#membership.confirm();
     const { assigned, revoked } = this.#assignments.reconcile(assignments, epoch);
     this.#firstAnswer();
     this.intake.renewed();
@@ -266,6 +283,7 @@ export class Session {
     const { groupId, consumerTimeout } = this.#membership;
     cluster.logger.warn({ group: groupId }, 'the consumer was not in its group and has joined again');
     this.#expire();
+    void this.#identity?.claim(this.#stopping.signal);
     this.#heartbeat.interval = pollInterval(this.#plan.options, consumerTimeout);
     return joined;
   }
@@ -279,13 +297,6 @@ export class Session {
     const none: PartitionMap = new Map();
     const change = { groupId, consumerId, epoch, assignments: none, assigned: none, revoked };
     this.#plan.context.cluster.emit('rebalance', change);
-  }
-
-  #replaced(): void {
-    const { groupId, consumerId } = this.#membership;
-    this.#membership.replaced();
-    const text = `Consumer "${consumerId}" of group "${groupId}" ended: another process has joined with its id after it had expired. Give each member an id of its own.`;
-    this.fail(new ConsumerExistsError(text, { operation: 'consumer.subscribe' }));
   }
 
   #report(error: unknown): void {

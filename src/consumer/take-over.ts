@@ -4,9 +4,8 @@ import { LiftbridgeError, NoOffsetError } from '../errors.js';
 import type { Start } from '../subscribe/positions.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { AutoOffset } from './consumer-options.js';
-import { caughtUp } from './cursor-log.js';
 import type { HeldPartition } from './held-partition.js';
-import type { Mark, Ownership } from './ownership.js';
+import { encodeMark, type Mark, type Ownership } from './ownership.js';
 import { backoff, pause, unlessAborted, within } from './pauses.js';
 
 const LOOK_AGAIN = 100;
@@ -25,6 +24,8 @@ export interface HandOver {
   readonly silence: number;
   /** Milliseconds that an owner has to finish. */
   readonly patience: number;
+  /** Resolves when the brokers that keep the cursors show what was stored in them. */
+  readonly readable: (held: HeldPartition) => Promise<void>;
   /** Whether the owner could write its mark at the moment, within so many milliseconds. */
   readonly canWrite: (held: HeldPartition, within: number) => Promise<boolean>;
   /** Told when all is done that does not depend on another member. */
@@ -51,7 +52,7 @@ export interface TakeOver extends HandOver {
  */
 export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<void> {
   const { stream, partition, signal } = held;
-  await caughtUp(deps.cluster, [deps.ownership.cursorId, deps.checkpoints.cursorId], held);
+  await deps.readable(held);
   const before = await deps.ownership.read(stream, partition, { signal });
   const { start, isFresh } = await startOf(held, before, deps);
   // A paused partition tells where it ends only when it is resumed.
@@ -59,8 +60,8 @@ export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<voi
   const opened = start.at === 'offset' ? start.offset : held.begins;
   if (opened === null) throw new Retake('its newest offset is not known yet');
   // Only now: another one may have begun to take it over at the same time.
-  const mark = await handedOver(held, deps);
-  const position = sameMark(before, mark) ? opened : (await deps.checkpoints.fetch(held)) + 1n;
+  const mark = await handedOver(held, before, deps);
+  const position = sameMark(before, mark) ? opened : (await positionOf(held, deps)) + 1n;
   if (position < opened) throw new Retake('its position was set back meanwhile');
   if (isFresh) await deps.checkpoints.begin(held, position);
   if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITES;
@@ -112,33 +113,52 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Tak
   }
 }
 
+/** The offset of the group's cursor, from a broker that knows what was stored last. */
+async function positionOf(held: HeldPartition, deps: TakeOver): Promise<bigint> {
+  await deps.readable(held);
+  return await deps.checkpoints.fetch(held);
+}
+
 /**
- * Waits until the owner has finished, or is taken to be dead; returns the mark as it is then. While marks cannot be read or
- * written the silence of the owner means nothing.
+ * Waits until the owner has finished, or is taken to be dead; returns its last mark, from `before` on. While marks cannot be
+ * read or written the silence of the owner means nothing; a mark older than one that was seen comes from a broker that is
+ * recovering.
  */
-export async function handedOver(held: HeldPartition, deps: HandOver): Promise<Mark | null> {
+export async function handedOver(held: HeldPartition, before: Mark | null, deps: HandOver): Promise<Mark | null> {
   const { ownership, silence, patience, underWay } = deps;
   const begun = monotonicNow();
+  let mark = before;
   let quiet = begun;
   let probed = begun;
+  let troubled = false;
   for (let look = 1; ; look++) {
     try {
-      const mark = await ownership.read(held.stream, held.partition, { signal: held.signal });
-      if (mark === null || !ownership.isTaken(mark)) return mark;
-      if (mark.state === 'held' && monotonicNow() - probed > PROBE_EVERY) {
-        if (!(await deps.canWrite(held, silence / 2))) quiet = monotonicNow();
+      if (troubled) await deps.readable(held);
+      const found = await ownership.read(held.stream, held.partition, { signal: held.signal });
+      troubled = isOlder(found, mark);
+      if (!troubled) mark = found;
+      if (!troubled && (mark === null || !ownership.isTaken(mark))) return mark;
+      if (mark?.state === 'held' && monotonicNow() - probed > PROBE_EVERY) {
+        troubled ||= !(await deps.canWrite(held, silence / 2));
         probed = monotonicNow();
       }
-      const now = monotonicNow();
-      if ((mark.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
     } catch {
       held.signal.throwIfAborted();
-      quiet = monotonicNow();
+      troubled = true;
     }
+    const now = monotonicNow();
+    if (troubled) quiet = now;
+    if ((mark?.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
     underWay();
     await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
     held.signal.throwIfAborted();
   }
+}
+
+/** Marks grow from owner to owner and from state to state. */
+function isOlder(mark: Mark | null, than: Mark | null): boolean {
+  if (than === null) return false;
+  return mark === null || encodeMark(mark) < encodeMark(than);
 }
 
 function sameMark(a: Mark | null, b: Mark | null): boolean {

@@ -30,7 +30,11 @@ export class WriteProbe {
 
   /** Writes cursors that the same brokers keep, within so many milliseconds. */
   async canWrite(held: HeldPartition, within: number): Promise<boolean> {
-    if (monotonicNow() - this.#lostAt < FAILOVER) return false;
+    return monotonicNow() - this.#lostAt >= FAILOVER && (await this.write(held, within));
+  }
+
+  /** The same, whatever was lost: a write lets a broker without replicas know what is committed. */
+  async write(held: HeldPartition, within: number): Promise<boolean> {
     const { stream, partition, signal } = held;
     const write = (id: string) => this.#context.setCursor(id, stream, partition, 0n, { signal, timeout: within });
     const results = await Promise.allSettled(this.#neighbours(held).map(write));

@@ -72,6 +72,28 @@ describe('a consumer whose coordinator restarts', () => {
   });
 });
 
+describe('a consumer whose group has lost a stream that was created again', () => {
+  it('leaves and joins again, and reads it', async () => {
+    await using bench = await Bench.start({}, { clicks: 2 });
+    await bench.publisher.createStream('orders', 'orders');
+    await bench.publisher.deleteStream('orders');
+    await bench.publisher.createStream('orders', 'orders', { partitions: 2 });
+    bench.streams.push('orders');
+    const a = await bench.member('a');
+    await bench.balanced();
+    await bench.broker.stopBroker(0);
+    const recovery = await bench.broker.startBroker(0, { loseRecreatedStreams: true });
+    await recovery.ready;
+    bench.load(10);
+    await eventually('both streams are read again', () =>
+      ['clicks', 'orders'].every((stream) => a.processed.some((text) => text.startsWith(stream))),
+    );
+    await bench.settle();
+    expect(a.error).toBeNull();
+    expect(bench.repeated).toEqual([]);
+  });
+});
+
 describe('a consumer whose coordinator learns late of its join', () => {
   it('resolves once the coordinator knows, and no member of the group ends', async () => {
     await using bench = await Bench.start({ brokers: 3, groups: { consumerTimeout: HOUR } }, STREAMS);

@@ -3,6 +3,7 @@ import { Checkpoints, type Standing } from '../../../src/consumer/checkpoints.js
 import type { ConsumerContext } from '../../../src/consumer/context.js';
 import type { HeldPartition } from '../../../src/consumer/held-partition.js';
 import { encodeMark, Ownership } from '../../../src/consumer/ownership.js';
+import { PartitionPausedError, TimeoutError } from '../../../src/errors.js';
 
 const GROUP = 'billing';
 const CURSOR = `__group:${GROUP}`;
@@ -11,7 +12,13 @@ const OWNER = `__owner:${GROUP}`;
 /** The cursors of one partition, and a member that took it over in term 1 and has processed up to offset 109. */
 function member(standing: Partial<Standing>) {
   const cursors = new Map<string, bigint>();
+  const broker = { failure: null as Error | null };
+  const callLeader = async () => {
+    if (broker.failure !== null) throw broker.failure;
+    return {};
+  };
   const context = {
+    cluster: { partitionCount: () => 3, callLeader },
     fetchCursor: async (cursorId: string) => cursors.get(cursorId) ?? -1n,
     setCursor: async (cursorId: string, _stream: string, _partition: number, offset: bigint) => {
       cursors.set(cursorId, offset);
@@ -29,7 +36,7 @@ function member(standing: Partial<Standing>) {
     verifyUntil: 0,
     hasStored: (stored: bigint) => Object.assign(held, { unstored: null, stored }),
   };
-  return { cursors, checkpoints, held: held as unknown as HeldPartition, self: ownership.self };
+  return { broker, cursors, checkpoints, held: held as unknown as HeldPartition, self: ownership.self };
 }
 
 /** The mark of another member that has taken the partition over. */
@@ -85,5 +92,22 @@ describe('a checkpoint', () => {
     cursors.set(CURSOR, 29n);
     await checkpoints.store(held);
     expect(cursors.get(CURSOR)).toBe(29n);
+  });
+
+  it('is not sent to a broker that does not answer: it could arrive when others have gone on', async () => {
+    const { broker, cursors, checkpoints, held } = member({});
+    broker.failure = new TimeoutError('no answer');
+    await expect(checkpoints.storeAll([held])).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect(cursors.size).toBe(0);
+    broker.failure = null;
+    await checkpoints.storeAll([held]);
+    expect(cursors.get(CURSOR)).toBe(109n);
+  });
+
+  it('resumes a paused partition of the cursors', async () => {
+    const { broker, cursors, checkpoints, held } = member({});
+    broker.failure = new PartitionPausedError('paused');
+    await checkpoints.storeAll([held]);
+    expect(cursors.get(CURSOR)).toBe(109n);
   });
 });

@@ -6,6 +6,8 @@ import { FakeCluster } from './fake-cluster.js';
 
 const held = { stream: 'orders', partition: 0, signal: new AbortController().signal } as HeldPartition;
 
+const nothing = async () => undefined;
+
 function cursors(answer: (look: number) => unknown) {
   let looks = 0;
   const cluster = new FakeCluster(() => answer(++looks));
@@ -17,7 +19,7 @@ describe('caughtUp', () => {
     const cluster = cursors((look) => ({
       metadata: { newestOffset: 7n + BigInt(look), highWatermark: 4n + BigInt(look) },
     }));
-    await caughtUp(cluster.asCluster, ['__group:g', '__owner:g'], held);
+    await caughtUp(cluster.asCluster, ['__group:g', '__owner:g'], held, nothing);
     expect(cluster.calls).toHaveLength(4);
   });
 
@@ -25,10 +27,18 @@ describe('caughtUp', () => {
     const paused = cursors(() => {
       throw new PartitionPausedError('paused');
     });
-    await caughtUp(paused.asCluster, ['__group:g'], held);
+    await caughtUp(paused.asCluster, ['__group:g'], held, nothing);
     expect(paused.calls).toHaveLength(1);
     const stuck = cursors(() => ({ metadata: { newestOffset: 7n, highWatermark: 4n } }));
-    await caughtUp(stuck.asCluster, ['__group:g'], held);
+    await caughtUp(stuck.asCluster, ['__group:g'], held, nothing);
     expect(stuck.calls).toHaveLength(12);
+  });
+
+  it('has a broker without replicas told by a write what is committed', async () => {
+    let written = 0;
+    const cluster = cursors(() => ({ metadata: { newestOffset: 7n, highWatermark: written > 0 ? 8n : 4n } }));
+    await caughtUp(cluster.asCluster, ['__group:g'], held, async () => written++);
+    expect(written).toBe(1);
+    expect(cluster.calls).toHaveLength(5);
   });
 });

@@ -53,6 +53,8 @@ async function member(coordinatorTimeout = 60_000) {
 function start(membership: Membership, interval: number, events: Partial<HeartbeatEvents> = {}): Heartbeat {
   const silent: HeartbeatEvents = {
     assigned: () => true,
+    isOwn: async () => true,
+    replaced: () => undefined,
     current: () => undefined,
     isStalled: () => false,
     denied: async () => 'joined',
@@ -229,6 +231,37 @@ describe('Heartbeat', () => {
     const current = deferred<boolean>();
     start(membership, 60_000, { current: () => current.resolve(membership.isCurrent) });
     expect(await current.promise).toBe(true);
+  });
+
+  it.each([true, false])('asks after a silence whether the id is its own still: %s', async (own) => {
+    const { membership } = await member();
+    await membership.poll({});
+    clock.ahead = 60_001;
+    const outcome = deferred<string>();
+    start(membership, 60_000, {
+      isOwn: async () => own,
+      replaced: () => outcome.resolve('replaced'),
+      assigned: () => {
+        outcome.resolve('assigned');
+        return true;
+      },
+    });
+    expect(await outcome.promise).toBe(own ? 'assigned' : 'replaced');
+  });
+
+  it('polls again while nobody can tell whether the id is its own still', async () => {
+    const { state, membership } = await member();
+    await membership.poll({});
+    clock.ahead = 60_001;
+    let asked = 0;
+    const isOwn = async () => {
+      if (++asked < 3) throw new ConnectionError('no answer', { reason: 'refused' });
+      return true;
+    };
+    const assigned = deferred<bigint>();
+    start(membership, 60_000, { isOwn, assigned: told(assigned) });
+    expect(await assigned.promise).toBe(0n);
+    expect(state.polled.length).toBeGreaterThanOrEqual(4);
   });
 
   it('ends with what would fail for ever', async () => {

@@ -187,11 +187,13 @@ describe('membership.isCurrent', () => {
     return membership;
   }
 
-  it('is renewed by an answered poll, after which another process may have the id', async () => {
+  it('is renewed by an answered poll, once it is certain that no other process has the id', async () => {
     const membership = await silent('b1', 5n);
     expect(membership.mayBeReplaced).toBe(false);
     await membership.poll(bounds());
-    expect(membership).toMatchObject({ isCurrent: true, mayBeReplaced: true });
+    expect(membership).toMatchObject({ isCurrent: false, lapsed: true, mayBeReplaced: true });
+    membership.confirm();
+    expect(membership).toMatchObject({ isCurrent: true, lapsed: false, mayBeReplaced: false });
   });
 
   it('is renewed by any broker that says that the group has not changed', async () => {

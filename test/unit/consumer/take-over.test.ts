@@ -18,7 +18,7 @@ const held = { stream: 'orders', partition: 1, signal: new AbortController().sig
 const other: Mark = { generation: 3n, owner: 7n, state: 'held' };
 
 /** Waits for an owner whose mark `read` gives; every look takes 250 ms. */
-function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}) {
+function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}, before: Mark | null = null) {
   const looks: number[] = [];
   const ownership: HandOver['ownership'] = {
     read: async () => {
@@ -30,12 +30,13 @@ function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}) {
   };
   const deps = {
     ownership,
+    readable: async () => undefined,
     silence: SILENCE,
     patience: PATIENCE,
     canWrite: async () => true,
     underWay: () => undefined,
   };
-  return { looks, mark: handedOver(held, { ...deps, ...hand }) };
+  return { looks, mark: handedOver(held, before, { ...deps, ...hand }) };
 }
 
 describe('waiting for the owner of a partition', () => {
@@ -50,6 +51,18 @@ describe('waiting for the owner of a partition', () => {
     const { looks, mark } = waiting(() => other);
     expect(await mark).toEqual(other);
     expect(looks.at(-1)).toBe(1_750);
+  });
+
+  it.each([
+    ['no mark', null],
+    ['an older mark', { ...other, generation: 2n, state: 'released' as const }],
+  ])('does not believe a recovering broker that shows %s', async (_what, stale) => {
+    const released = { ...other, state: 'released' as const };
+    const readable = vi.fn(async () => undefined);
+    const read = () => (clock.now < 500 ? other : clock.now < 4_000 ? stale : released);
+    const { mark } = waiting(read, { readable }, other);
+    expect(await mark).toEqual(released);
+    expect(readable).toHaveBeenCalled();
   });
 
   it('does not count the time in which the owner could not write, up to the patience', async () => {
