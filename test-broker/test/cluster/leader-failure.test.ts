@@ -64,6 +64,7 @@ describe('a partition whose leader is stopped', () => {
     await clients[successor]!.leads('s');
     expect((await clients[successor]!.publish('s', 'instead')).offset).toBe(1);
     await broker.startBroker(leader);
+    await broker.ready();
     await eventually(
       () => clients[successor]!.partition('s'),
       ({ isr }) => isr.length === 3,

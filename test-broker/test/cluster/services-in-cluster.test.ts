@@ -22,6 +22,12 @@ describe('consumer groups in a cluster', () => {
     const { clients } = await threeBrokers();
     const joined = await clients[2]!.call('joinConsumerGroup', { ...GROUP, consumerId: 'c' });
     const request = { groupId: 'g', consumerId: 'c', epoch: joined.epoch };
+    // The answer to a join comes before the other brokers know of it.
+    for (const client of clients)
+      await eventually(
+        async () => (await client.call('fetchMetadata', { streams: ['s'], groups: ['g'] })).groupMetadata[0],
+        (group) => group.error === 'OK' && group.epoch === joined.epoch,
+      );
     await expect(clients[2]!.call('fetchConsumerGroupAssignments', request)).rejects.toEqual({
       code: 'FAILED_PRECONDITION',
       details: 'broker is not the consumer group coordinator',
