@@ -14,6 +14,8 @@ import type { Routes } from './routes.js';
 
 /** Milliseconds between two probes: publishes to a partition that nothing acknowledges. Refusals make the pause longer. */
 const PROBE_PAUSE_MS = 100;
+/** Publishes with acks of all replicas that may go out between two probes. */
+const PASSED_A_PAUSE = 16;
 const FIRST_REFUSAL_PAUSE_MS = 50;
 const LONGEST_REFUSAL_PAUSE_MS = 250;
 /** Milliseconds that what is in flight has to be acknowledged when its partition changes to another route. */
@@ -75,6 +77,7 @@ export class LaneTraffic {
 
   /** Sends a publish, or puts it behind those that wait. */
   submit(lane: PartitionLane, pending: Pending): void {
+    if (pending.ackPolicy === AckPolicy.LEADER) lane.hasLeaderAcks = true;
     const idle = lane.waiting.empty;
     if (idle && lane.trouble === null) {
       const { route } = lane;
@@ -150,6 +153,7 @@ export class LaneTraffic {
     if (trouble.returned.length === 0) {
       const pause = Math.min(LONGEST_REFUSAL_PAUSE_MS, FIRST_REFUSAL_PAUSE_MS * 2 ** Math.min(trouble.refusals++, 10));
       trouble.probeAt = monotonicNow() + pause;
+      trouble.passed = PASSED_A_PAUSE;
       this.#wakeups.at(lane, trouble.probeAt);
     }
     lane.giveBack(pending);
@@ -267,15 +271,23 @@ export class LaneTraffic {
     return true;
   }
 
-  /** In trouble: whether it is time for the next probe. What asks for no ack is no probe. */
+  /**
+   * In trouble: whether it is time for the next probe. What asks for no ack is no probe. An ack of all replicas may take as
+   * long as a follower needs to be given up: a few publishes that ask for it pass, to bring the next real probe forward.
+   */
   #mayGo(lane: PartitionLane, next: Pending, now: number): boolean {
     const { trouble } = lane;
     if (trouble === null || next.ackPolicy === AckPolicy.NONE) return true;
-    if (now < trouble.probeAt) {
+    const isSlow = next.ackPolicy === AckPolicy.ALL && lane.hasLeaderAcks;
+    if (now < trouble.probeAt && !(isSlow && trouble.passed < PASSED_A_PAUSE)) {
       this.#wakeups.at(lane, trouble.probeAt);
       return false;
     }
-    trouble.probeAt = now + PROBE_PAUSE_MS;
+    if (now < trouble.probeAt) trouble.passed++;
+    else {
+      trouble.passed = 0;
+      trouble.probeAt = now + PROBE_PAUSE_MS;
+    }
     return true;
   }
 

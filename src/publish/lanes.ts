@@ -54,6 +54,8 @@ export class Turns {
 export interface Trouble {
   /** The next publish that asks for an ack goes out at this time at the earliest, as of `monotonicNow()`. */
   probeAt: number;
+  /** Publishes with acks of all replicas that went out since the last probe. */
+  passed: number;
   /** How often in a row it was refused by brokers that cannot store it at the moment. */
   refusals: number;
   /** Addresses of the brokers that refused; others are asked first. */
@@ -65,6 +67,8 @@ export interface Trouble {
 /** The publishes to one partition, whose order is kept: they share one route at a time. */
 export class PartitionLane {
   readonly waiting = new Turns();
+  /** Whether publishes with the leader's ack go this way: only those show soon whether there is a leader. */
+  hasLeaderAcks = false;
   route: Route | null = null;
   /** Version of the metadata under which the route was chosen; -1 to choose again. */
   version = -1;
@@ -97,7 +101,7 @@ export class PartitionLane {
 
   /** The lane's trouble; from now on publishes go out as probes. */
   beginTrouble(): Trouble {
-    this.trouble ??= { probeAt: 0, refusals: 0, refusedBy: new Set(), returned: [] };
+    this.trouble ??= { probeAt: 0, passed: 0, refusals: 0, refusedBy: new Set(), returned: [] };
     return this.trouble;
   }
 

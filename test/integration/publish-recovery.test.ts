@@ -90,6 +90,23 @@ describe('publishes to a partition whose leader is out of reach', () => {
     expect(stored).toBeGreaterThan(lost.length);
     expect(cluster.values(0, 1)).toEqual(numbers(200));
   });
+
+  it('do not spend a probe on each one that asks for the acks of all replicas, which may be long in coming', async () => {
+    await start();
+    await publish('warm');
+    cluster.onPublish = () => undefined;
+    const noticed = once(client, 'disconnect');
+    await cluster.stop(0);
+    await noticed;
+    const all = numbers(10).map((value) => client.publish('orders', value, { ackPolicy: 'all' }));
+    for (const one of all) one.catch(() => undefined); // without replicas, closing the client ends them
+    const leader = publish('leader');
+    // They leave in one write, ahead of the publish that shows soon whether there is a leader.
+    const first = await eventually('something was tried', () => cluster.values(0, 1).length || undefined);
+    expect(first).toBe(10);
+    cluster.onPublish = (received) => received.ack();
+    await expect(leader).resolves.toMatchObject({ error: 'ok' });
+  });
 });
 
 describe('publishes that a recovering broker refuses', () => {
