@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { startProcess } from '../../test/support/child-process.js';
 import { closing } from '../../test/support/closing.js';
 import { temporaryDirectory } from '../../test/support/temporary-directory.js';
 import { certificates } from './grpc/certificates.js';
@@ -12,11 +13,6 @@ import { foreignClient, unary } from './grpc/fixture.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 const folder = temporaryDirectory();
-
-const running = new Set<ChildProcess>();
-afterEach(() => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 interface Run {
   readonly child: ChildProcess;
@@ -26,19 +22,17 @@ interface Run {
 }
 
 function run(...args: string[]): Run {
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  running.add(child);
+  const child = startProcess(process.execPath, ['--import', 'tsx', CLI, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-    child.once('close', (code, signal) => {
-      running.delete(child);
-      resolve({ code, signal });
-    });
+    child.once('close', (code, signal) => resolve({ code, signal }));
   });
   const result: Run = { child, stdout: '', stderr: '', ended };
-  child.stdout.on('data', (chunk) => {
+  child.stdout!.on('data', (chunk) => {
     result.stdout += chunk;
   });
-  child.stderr.on('data', (chunk) => {
+  child.stderr!.on('data', (chunk) => {
     result.stderr += chunk;
   });
   return result;

@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
+import { ROOT, runToEnd } from '../../test/support/child-process.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CONFORMANCE = resolve(ROOT, '../shared/conformance');
 const PRESENT = existsSync(join(CONFORMANCE, 'run.mjs'));
 const CHILDREN = 3;
@@ -35,11 +33,8 @@ async function play(files: readonly string[]): Promise<string> {
   });
   const address = ['--grpc', broker.addresses[0]!, '--nats', new URL(broker.natsUrl!).host];
   const args = [join(CONFORMANCE, 'run.mjs'), '--proto', 'proto/api.proto', ...address, ...files];
-  const runner = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [runner.stdout, runner.stderr]) stream.on('data', (chunk) => (output += chunk));
-  await new Promise((ended) => runner.once('close', ended));
-  return output;
+  const { out, error } = await runToEnd(process.execPath, args);
+  return out + error;
 }
 
 describe.skipIf(!PRESENT)(`TestBroker (skipped without ../shared/conformance)`, () => {

@@ -1,14 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { startProcess } from '../../test/support/child-process.js';
 import { startedByPackageManager } from '../src/parent-watch.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 
-const started: ChildProcess[] = [];
 const brokers = new Set<number>();
 afterEach(() => {
-  for (const child of started.splice(0)) child.kill('SIGKILL');
   for (const pid of brokers) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   brokers.clear();
 });
@@ -24,11 +23,10 @@ function isAlive(pid: number): boolean {
 
 /** A parent that starts the broker as `script` says, waits, and tells the broker's process id once it is ready. */
 async function startParent(script: string): Promise<{ parent: ChildProcess; ended: Promise<void> }> {
-  const parent = spawn(process.execPath, ['-e', script, process.execPath, CLI], {
+  const parent = startProcess(process.execPath, ['-e', script, process.execPath, CLI], {
     env: { ...process.env, npm_command: 'exec' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  started.push(parent);
   let text = '';
   // The broker holds the write end of this pipe: its end is the end of the broker.
   const ended = new Promise<void>((resolve) => parent.stdout!.once('end', () => resolve()));

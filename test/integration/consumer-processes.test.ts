@@ -1,13 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { ROOT, startProcess } from '../support/child-process.js';
 import { eventually } from '../support/eventually.js';
 import { Bench } from './consumer-harness.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
 /** A member in a process of its own, and what it has processed. */
-class Worker implements Disposable {
+class Worker {
   readonly processed = new Set<string>();
   readonly #process: ChildProcess;
   #ready = false;
@@ -22,7 +20,7 @@ class Worker implements Disposable {
       bench.broker.addresses.join(','),
       consumerId,
     ];
-    this.#process = spawn(process.execPath, [...args, ...bench.streams], { cwd: root });
+    this.#process = startProcess(process.execPath, [...args, ...bench.streams], { cwd: ROOT });
     let rest = '';
     this.#process.stdout!.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk).split('\n');
@@ -50,10 +48,6 @@ class Worker implements Disposable {
   signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
     this.#process.kill(name);
   }
-
-  [Symbol.dispose](): void {
-    this.#process.kill('SIGKILL');
-  }
 }
 
 function missing(bench: Bench, workers: readonly Worker[]): string[] {
@@ -68,8 +62,8 @@ describe('Consumer in several processes, in real time', () => {
       { clicks: 4, orders: 2 },
     );
     bench.load(4);
-    using killed = new Worker(bench, 'b');
-    using stopped = new Worker(bench, 'c');
+    const killed = new Worker(bench, 'b');
+    const stopped = new Worker(bench, 'c');
     const workers = [killed, stopped];
     await Promise.all(workers.map((worker) => worker.ready()));
     const here = await bench.member('a');

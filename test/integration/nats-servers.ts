@@ -1,13 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import type { ChildProcess } from 'node:child_process';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import * as transportNode from '@nats-io/transport-node';
 import type { NatsConnection } from 'liftbridge-client/nats';
 import * as nats from 'nats';
 import { NatsListener } from '../../test-broker/src/nats/listener.js';
 import { MemoryBus } from '../../test-broker/src/nats/memory-bus.js';
+import { endProcess, startProcess } from '../support/child-process.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A NATS server for one test file. */
 export interface RunningServer {
@@ -79,20 +79,13 @@ export async function startListener(): Promise<RunningServer> {
 /** A real server, on a free port unless told which, with more configuration in its own language. */
 export async function startNatsServer(configuration = '', fixedPort = -1): Promise<RunningServer> {
   if (natsServerPath === null) throw new Error('nats-server is not installed');
-  const folder = mkdtempSync(join(tmpdir(), 'nats-server-'));
-  const file = join(folder, 'nats.conf');
+  const file = join(temporaryDirectory(), 'nats.conf');
   writeFileSync(file, `listen: 127.0.0.1:${fixedPort}\n${configuration}\n`);
-  const child = spawn(natsServerPath, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = startProcess(natsServerPath, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   const port = await listening(child);
   return {
     url: `nats://127.0.0.1:${port}`,
-    stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }
-      rmSync(folder, { recursive: true, force: true });
-    },
+    stop: () => endProcess(child),
   };
 }
 

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { connect } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { PROCESS_LIMIT_MS } from '../support/child-process.js';
+import { describe, expect, it } from 'vitest';
+import { startProcess } from '../support/child-process.js';
 import { pythonHas, runPython, script } from './python.js';
 
 const BULK = 5_000;
@@ -52,12 +51,10 @@ describe.skipIf(!HAS_GUFO)('gufo-liftbridge (skipped without python3 and gufo-li
     const leader = broker.leaderOf('followed');
     // gufo-liftbridge keeps asking a seed that is gone: the test gives it one that stays.
     const seed = broker.addresses[(leader + 1) % 3]!;
-    const python = spawn('python3', [script('gufo_client.py'), 'follow', seed, '2'], {
+    const python = startProcess('python3', [script('gufo_client.py'), 'follow', seed, '2'], {
       stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: PROCESS_LIMIT_MS,
     });
-    onTestFinished(() => void python.kill('SIGKILL'));
-    const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+    const lines = createInterface({ input: python.stdout! })[Symbol.asyncIterator]();
     expect((await lines.next()).value).toBe('0 before');
     await broker.stopBroker(leader);
     await using other = await connect(seed);

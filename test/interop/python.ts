@@ -1,7 +1,6 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { PROCESS_LIMIT_MS } from '../support/child-process.js';
+import { outputOf } from '../support/child-process.js';
 
 /** Whether Python is at hand and has this module. */
 export function pythonHas(module: string): boolean {
@@ -15,6 +14,5 @@ export function script(name: string): string {
 
 /** Runs a script of this folder and answers the JSON that it printed. */
 export async function runPython(name: string, ...args: string[]): Promise<unknown> {
-  const { stdout } = await promisify(execFile)('python3', [script(name), ...args], { timeout: PROCESS_LIMIT_MS });
-  return JSON.parse(stdout);
+  return JSON.parse(await outputOf('python3', [script(name), ...args]));
 }

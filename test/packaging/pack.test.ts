@@ -1,14 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { connect } from 'liftbridge-client';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { PROCESS_LIMIT_MS, ROOT as root } from '../support/child-process.js';
-
-const run = promisify(execFile);
+import { beforeAll, describe, expect, it } from 'vitest';
+import { outputOf, ROOT as root, startProcess } from '../support/child-process.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A program of a user, in both module systems. */
 const PROGRAM = `
@@ -39,30 +35,28 @@ describe('the packed packages', () => {
   let tarballs: string[];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'liftbridge-pack-'));
-    await run('npm', ['run', 'build'], { cwd: root });
-    await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
-    await run('npm', ['pack', '-w', 'liftbridge-test-broker', '--pack-destination', folder], { cwd: root });
+    folder = temporaryDirectory();
+    await outputOf('npm', ['run', 'build'], { cwd: root });
+    await outputOf('npm', ['pack', '--pack-destination', folder], { cwd: root });
+    await outputOf('npm', ['pack', '-w', 'liftbridge-test-broker', '--pack-destination', folder], { cwd: root });
     tarballs = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).map((name) => `./${name}`);
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true }));
     const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...tarballs];
-    await run('npm', install, { cwd: folder });
+    await outputOf('npm', install, { cwd: folder });
   }, 600_000);
-
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('run in an ES module', async () => {
     const imports = NAMES.map(([names, from]) => `import ${names} from '${from}';`).join('\n');
     await writeFile(join(folder, 'user.mjs'), `${imports}\n${PROGRAM}`);
-    const { stdout } = await run(process.execPath, ['user.mjs'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
-    expect(stdout).toBe('0 hello x function\n');
+    const output = await outputOf(process.execPath, ['user.mjs'], { cwd: folder });
+    expect(output).toBe('0 hello x function\n');
   });
 
   it('run in a CommonJS module', async () => {
     const requires = NAMES.map(([names, from]) => `const ${names} = require('${from}');`).join('\n');
     await writeFile(join(folder, 'user.cjs'), `${requires}\n(async () => {${PROGRAM}})();`);
-    const { stdout } = await run(process.execPath, ['user.cjs'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
-    expect(stdout).toBe('0 hello x function\n');
+    const output = await outputOf(process.execPath, ['user.cjs'], { cwd: folder });
+    expect(output).toBe('0 hello x function\n');
   });
 
   it('type-check in both module systems', async () => {
@@ -78,32 +72,30 @@ describe('the packed packages', () => {
       join(folder, 'tsconfig.json'),
       JSON.stringify({ compilerOptions, files: ['typed.mts', 'typed.cts'] }),
     );
-    const check = run(bin('tsc'), ['-p', '.'], { cwd: folder });
-    await expect(check).resolves.toMatchObject({ stdout: '' });
+    const check = outputOf(bin('tsc'), ['-p', '.'], { cwd: folder });
+    await expect(check).resolves.toBe('');
   });
 
   it('satisfy publint and Are The Types Wrong', async () => {
     for (const tarball of tarballs) {
-      await run(bin('publint'), [tarball, '--strict'], { cwd: folder });
-      await run(bin('attw'), [tarball], { cwd: folder });
+      await outputOf(bin('publint'), [tarball, '--strict'], { cwd: folder });
+      await outputOf(bin('attw'), [tarball], { cwd: folder });
     }
   });
 
   it('bring a command that tells its version', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
-    const { stdout } = await run(cli, ['--version'], { cwd: folder, timeout: PROCESS_LIMIT_MS });
-    expect(stdout).toMatch(/\d+\.\d+\.\d+/);
+    const output = await outputOf(cli, ['--version'], { cwd: folder });
+    expect(output).toMatch(/\d+\.\d+\.\d+/);
   });
 
   it('bring a command that serves a cluster until it is told to stop', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
-    const child = spawn(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], {
+    const child = startProcess(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], {
       cwd: folder,
-      timeout: PROCESS_LIMIT_MS,
     });
-    onTestFinished(() => void child.kill('SIGKILL'));
     const ended = once(child, 'exit');
-    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const [line] = (await once(child.stdout!, 'data')) as [Buffer];
     const [, addresses] = /^ready grpc=(\S+) nats=nats:\/\/\S+\n$/.exec(line.toString()) ?? [];
     expect(addresses?.split(',')).toHaveLength(3);
     await using client = await connect(addresses!.split(','));
@@ -116,24 +108,23 @@ describe('the packed packages', () => {
 
   it('serve the node:test recipe', async () => {
     await copyFile(recipe('node.test.mjs'), join(folder, 'node.test.mjs'));
-    const { stdout } = await run(process.execPath, ['--test', 'node.test.mjs'], {
+    const output = await outputOf(process.execPath, ['--test', 'node.test.mjs'], {
       cwd: folder,
-      timeout: PROCESS_LIMIT_MS,
     });
-    expect(stdout).toMatch(/^# pass 1$/m);
+    expect(output).toMatch(/^# pass 1$/m);
   });
 
   it('serve the Jest recipe as CommonJS', async () => {
     for (const name of ['jest.test.js', 'jest-globals.cjs']) await copyFile(recipe(name), join(folder, name));
     const args = ['--require', './jest-globals.cjs', '--test', 'jest.test.js'];
-    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: PROCESS_LIMIT_MS });
-    expect(stdout).toMatch(/^# pass 1$/m);
+    const output = await outputOf(process.execPath, args, { cwd: folder });
+    expect(output).toMatch(/^# pass 1$/m);
   });
 
   it('have no install scripts', async () => {
     for (const name of ['liftbridge-client', 'liftbridge-test-broker']) {
-      const { stdout } = await run('npm', ['pkg', 'get', 'scripts'], { cwd: join(folder, 'node_modules', name) });
-      const scripts = Object.keys(JSON.parse(stdout) as object);
+      const output = await outputOf('npm', ['pkg', 'get', 'scripts'], { cwd: join(folder, 'node_modules', name) });
+      const scripts = Object.keys(JSON.parse(output) as object);
       expect(scripts.filter((script) => /^(pre|post)?(install|prepare)/.test(script))).toEqual([]);
     }
   });

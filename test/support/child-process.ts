@@ -1,11 +1,14 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inject, TestRunner } from 'vitest';
+import { closing, closingWithFile } from './closing.js';
+import { processesIn } from './run-directory.js';
 
 /** Root folder of the repository. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-/** Bound of a child process, in milliseconds. Only a hang reaches it; the process is killed then, before the test ends. */
-export const PROCESS_LIMIT_MS = 110_000;
 
 /** How a child process ended, and what it printed. */
 export interface Ended {
@@ -14,20 +17,61 @@ export interface Ended {
   readonly error: string;
 }
 
-/** Runs Node with these arguments in the root folder until it ends. `input` is its standard input. */
-export function runNode(args: readonly string[], input = '', env: NodeJS.ProcessEnv = process.env): Promise<Ended> {
+/**
+ * Starts a child process that does not outlive the test which starts it. A process that is started outside a test ends with
+ * the file. The run ends it when the worker of the test is killed.
+ */
+export function startProcess(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+  const child = spawn(command, args, options);
+  const { pid } = child;
+  // Without one, it could not be started: 'error' follows.
+  if (pid === undefined) return child;
+  const record = join(processesIn(inject('runDirectory')), String(pid));
+  writeFileSync(record, '');
+  child.once('exit', () => rmSync(record, { force: true }));
+  const close = TestRunner.getCurrentTest() === undefined ? closingWithFile : closing;
+  close({ close: () => endProcess(child) });
+  return child;
+}
+
+/** Kills a child process and waits until it has ended. */
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** Runs a command until it ends. `input` is its standard input. The working directory is the root folder, unless told. */
+export function runToEnd(
+  command: string,
+  args: readonly string[],
+  { input = '', ...options }: SpawnOptions & { input?: string } = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT, timeout: PROCESS_LIMIT_MS, env });
+    const child = startProcess(command, args, { cwd: ROOT, ...options, stdio: 'pipe' });
     let out = '';
     let error = '';
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout!.on('data', (chunk: Buffer) => {
       out += chunk;
     });
-    child.stderr.on('data', (chunk: Buffer) => {
+    child.stderr!.on('data', (chunk: Buffer) => {
       error += chunk;
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, out, error }));
-    child.stdin.end(input);
+    child.stdin!.end(input);
   });
+}
+
+/** Runs a command until it ends, and gives what it printed. Rejects when it fails. */
+export async function outputOf(command: string, args: readonly string[], options: SpawnOptions = {}): Promise<string> {
+  const { code, out, error } = await runToEnd(command, args, options);
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${out}${error}`);
+  return out;
+}
+
+/** Runs Node with these arguments in the root folder until it ends. `input` is its standard input. */
+export function runNode(args: readonly string[], input = '', env: NodeJS.ProcessEnv = process.env): Promise<Ended> {
+  return runToEnd(process.execPath, args, { input, env });
 }

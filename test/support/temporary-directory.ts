@@ -1,18 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { inject } from 'vitest';
+import { closingWithFile } from './closing.js';
 
-const directories: string[] = [];
-
-// After the last test of the file, when all that it opened is closed.
-afterAll(() => {
-  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
-});
-
-/** A new directory, which is removed after the tests of the file. */
+/** A new directory, which is removed after the tests of the file, or after the run when the file is cut short. */
 export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'liftbridge-test-'));
-  directories.push(directory);
+  const directory = mkdtempSync(join(inject('runDirectory'), 'directory-'));
+  closingWithFile({ close: () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }) });
   return directory;
 }

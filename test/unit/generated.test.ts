@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { loadSync } from '@grpc/proto-loader';
 import { describe, expect, it } from 'vitest';
+import { runNode } from '../support/child-process.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const wireFile = here('../../../shared/spec/wire.json');
@@ -23,8 +22,7 @@ interface Wire {
 
 describe('the generated protocol', () => {
   it('is what the proto files give', async () => {
-    const check = promisify(execFile)(process.execPath, [here('../../scripts/generate.mjs'), '--check']);
-    await expect(check).resolves.toMatchObject({ stderr: '' });
+    expect(await runNode(['scripts/generate.mjs', '--check'])).toMatchObject({ code: 0, error: '' });
   });
 });
 

@@ -1,9 +1,9 @@
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { startProcess } from '../../../test/support/child-process.js';
 import { closing } from '../../../test/support/closing.js';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { TestBroker } from '../../src/index.js';
@@ -172,8 +172,9 @@ describe('a broker with a dataDir', () => {
 describe('a broker that is killed under load', () => {
   it.each([1, 3])('has lost nothing that was acknowledged (brokers: %i)', async (brokers) => {
     const dataDir = temporaryDirectory();
-    const child = fork(SERVE, [dataDir, String(brokers)], { execArgv: ['--import', 'tsx'] });
-    closing({ close: () => child.kill('SIGKILL') });
+    const child = startProcess(process.execPath, ['--import', 'tsx', SERVE, dataDir, String(brokers)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     const [addresses] = (await once(child, 'message')) as [string[]];
     const clients = addresses.map((address) => closing(new ApiClient(address)));
     const streams = ['s0', 's1', 's2'];

@@ -1,9 +1,8 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { frame } from 'liftbridge-client/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PROCESS_LIMIT_MS } from '../../../test/support/child-process.js';
+import { outputOf } from '../../../test/support/child-process.js';
 import type { GrpcServer } from '../../src/grpc/server.js';
 import { RpcError } from '../../src/grpc/status.js';
 import { startServer } from './fixture.js';
@@ -51,8 +50,8 @@ describe.skipIf(!HAS_GRPCIO)('a client of grpcio (skipped without python3 and gr
 
   test('is served in every kind of call', async () => {
     const script = fileURLToPath(new URL('./grpcio_client.py', import.meta.url));
-    const { stdout } = await promisify(execFile)('python3', [script, server.address], { timeout: PROCESS_LIMIT_MS });
-    expect(JSON.parse(stdout)).toEqual({
+    const output = await outputOf('python3', [script, server.address]);
+    expect(JSON.parse(output)).toEqual({
       unary: 'abc',
       large: 3_000_000,
       'too large': {

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { startProcess } from '../../../test/support/child-process.js';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.js';
 import { PartitionStorage } from '../../src/log/storage.js';
 import { type Fixture, held, openLog } from './log-fixture.js';
@@ -101,7 +101,7 @@ describe('a log whose process is killed', () => {
     const printed = join(temporaryDirectory(), 'offsets');
     const output = openSync(printed, 'a');
     const script = fileURLToPath(new URL('./append-forever.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', script, directory], {
+    const child = startProcess(process.execPath, ['--import', 'tsx', script, directory], {
       stdio: ['ignore', output, 'inherit', 'ipc'],
     });
     child.once('message', () => child.kill('SIGKILL'));

@@ -1,10 +1,9 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import * as modern from '@nats-io/transport-node';
 import * as classic from 'nats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { PROCESS_LIMIT_MS } from '../../../test/support/child-process.js';
+import { outputOf } from '../../../test/support/child-process.js';
 import { closing } from '../../../test/support/closing.js';
 import { NatsListener } from '../../src/nats/listener.js';
 import { MemoryBus } from '../../src/nats/memory-bus.js';
@@ -190,8 +189,8 @@ describe.skipIf(!HAS_NATS_PY)('NatsListener with nats-py (skipped where Python h
   test('serves everything its script does', async () => {
     bus.subscribe('broker.service', ({ reply, data }) => bus.publish(reply, Buffer.from(`broker:${data}`)));
     const script = fileURLToPath(new URL('./nats_py_client.py', import.meta.url));
-    const { stdout } = await promisify(execFile)('python3', [script, listener.url], { timeout: PROCESS_LIMIT_MS });
-    expect(JSON.parse(stdout)).toEqual({
+    const output = await outputOf('python3', [script, listener.url]);
+    expect(JSON.parse(output)).toEqual({
       max_payload: 1_048_576,
       literal: 'one',
       star: 'one',

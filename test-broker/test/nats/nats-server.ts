@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { endProcess, startProcess } from '../../../test/support/child-process.js';
 
 /** Path of the real nats-server, null where none is installed. */
 export const NATS_SERVER: string | null = findServer();
@@ -18,18 +18,18 @@ export class RealNatsServer {
 
   static async start(port = -1, options: readonly string[] = []): Promise<RealNatsServer> {
     if (NATS_SERVER === null) throw new Error('nats-server is not installed');
-    const child = spawn(NATS_SERVER, ['-a', '127.0.0.1', '-p', String(port), ...options], {
+    const child = startProcess(NATS_SERVER, ['-a', '127.0.0.1', '-p', String(port), ...options], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let listening: number | null = null;
     const said: string[] = [];
-    for await (const line of createInterface({ input: child.stderr })) {
+    for await (const line of createInterface({ input: child.stderr! })) {
       said.push(line);
       listening ??= Number(/Listening for client connections on \S+:(\d+)/.exec(line)?.[1]) || null;
       if (line.includes('Server is ready')) break;
     }
     if (listening === null) throw new Error(`nats-server did not start: ${said.join('\n')}`);
-    child.stderr.resume();
+    child.stderr!.resume();
     return new RealNatsServer(child, listening);
   }
 
@@ -45,8 +45,6 @@ export class RealNatsServer {
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    this.#process.kill('SIGKILL');
-    await once(this.#process, 'exit');
+    await endProcess(this.#process);
   }
 }
