@@ -1,17 +1,32 @@
 import { readdirSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import { type Ended, ROOT, runNode } from '../support/child-process.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Ended, type Lifetime, ROOT, runToEnd } from '../support/child-process.js';
 
 /** Runs an example as a user does. */
-function run(example: string, args: readonly string[] = [], input = ''): Promise<Ended> {
-  return runNode(['--import', 'tsx', `examples/${example}`, ...args], input);
+function run(example: string, args: readonly string[] = [], input = '', lifetime: Lifetime = 'test'): Promise<Ended> {
+  return runToEnd(process.execPath, ['--import', 'tsx', `examples/${example}`, ...args], { input, lifetime });
 }
 
 const examples = readdirSync(`${ROOT}/examples`).filter((name) => name.endsWith('.ts') && name !== 'quickstart.ts');
 
+/** How many examples run at the same time: they wait more than they compute. */
+const LANES = 3;
+
 describe('every example', () => {
+  const runs = new Map<string, Promise<Ended>>();
+
+  beforeAll(() => {
+    const lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
+    for (const [index, example] of examples.entries()) {
+      const ended = lanes[index % LANES]!.then(() => run(example, [], '', 'file'));
+      runs.set(example, ended);
+      // The test of the example tells of a failure.
+      lanes[index % LANES] = ended.catch(() => undefined);
+    }
+  });
+
   it.each(examples)('%s runs to its end and says so with exit code 0', async (example) => {
-    const { code, out, error } = await run(example);
+    const { code, out, error } = await runs.get(example)!;
     expect({ code, error }).toEqual({ code: 0, error: '' });
     expect(out).not.toBe('');
   });

@@ -17,11 +17,20 @@ export interface Ended {
   readonly error: string;
 }
 
-/**
- * Starts a child process that does not outlive the test which starts it. A process that is started outside a test ends with
- * the file. The run ends it when the worker of the test is killed.
- */
-export function startProcess(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+/** What a child process does not outlive. */
+export type Lifetime = 'test' | 'file';
+
+/** How to start a child process. `lifetime` is 'test' in a test and 'file' outside one, unless told. */
+export interface ProcessOptions extends SpawnOptions {
+  readonly lifetime?: Lifetime;
+}
+
+/** Starts a child process that ends with the test or the file. The run ends it when the worker of the test is killed. */
+export function startProcess(
+  command: string,
+  args: readonly string[],
+  { lifetime = TestRunner.getCurrentTest() === undefined ? 'file' : 'test', ...options }: ProcessOptions = {},
+): ChildProcess {
   const child = spawn(command, args, options);
   const { pid } = child;
   // Without one, it could not be started: 'error' follows.
@@ -29,8 +38,7 @@ export function startProcess(command: string, args: readonly string[], options: 
   const record = join(processesIn(inject('runDirectory')), String(pid));
   writeFileSync(record, '');
   child.once('exit', () => rmSync(record, { force: true }));
-  const close = TestRunner.getCurrentTest() === undefined ? closingWithFile : closing;
-  close({ close: () => endProcess(child) });
+  (lifetime === 'file' ? closingWithFile : closing)({ close: () => endProcess(child) });
   return child;
 }
 
@@ -46,7 +54,7 @@ export async function endProcess(child: ChildProcess): Promise<void> {
 export function runToEnd(
   command: string,
   args: readonly string[],
-  { input = '', ...options }: SpawnOptions & { input?: string } = {},
+  { input = '', ...options }: ProcessOptions & { readonly input?: string } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = startProcess(command, args, { cwd: ROOT, ...options, stdio: 'pipe' });
@@ -65,7 +73,11 @@ export function runToEnd(
 }
 
 /** Runs a command until it ends, and gives what it printed. Rejects when it fails. */
-export async function outputOf(command: string, args: readonly string[], options: SpawnOptions = {}): Promise<string> {
+export async function outputOf(
+  command: string,
+  args: readonly string[],
+  options: ProcessOptions = {},
+): Promise<string> {
   const { code, out, error } = await runToEnd(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${out}${error}`);
   return out;

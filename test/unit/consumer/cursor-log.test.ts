@@ -1,8 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { caughtUp } from '../../../src/consumer/cursor-log.js';
 import type { HeldPartition } from '../../../src/consumer/held-partition.js';
 import { PartitionPausedError } from '../../../src/errors.js';
 import { FakeCluster } from './fake-cluster.js';
+
+// Looks are counted here: the pauses between them take no time.
+vi.mock('../../../src/async/timers.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/timers.js')>()),
+  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+}));
 
 const held = { stream: 'orders', partition: 0, signal: new AbortController().signal } as HeldPartition;
 

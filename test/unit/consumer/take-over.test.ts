@@ -8,6 +8,11 @@ import { WriteProbe } from '../../../src/consumer/write-probe.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
+// The clock moves with each look: pauses between them take no time.
+vi.mock('../../../src/async/timers.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/timers.js')>()),
+  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+}));
 beforeEach(() => {
   clock.now = 0;
 });
