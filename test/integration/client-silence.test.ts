@@ -10,7 +10,7 @@ let client: Client;
 
 beforeEach(async () => {
   broker = await TestBroker.start({ brokers: 3, cursorsPartitions: 3 });
-  client = await connect(broker.addresses, { requestTimeout: 15_000, retry: { minDelay: 5 } });
+  client = await connect(broker.addresses, { requestTimeout: 6_000, retry: { minDelay: 5 } });
 });
 
 afterEach(async () => {

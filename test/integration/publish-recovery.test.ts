@@ -195,7 +195,7 @@ describe('publishToSubject', () => {
   it('asks again while brokers have no NATS, within its timeout', async () => {
     await start();
     const stub = await StubServer.start();
-    const other = await connect(stub.address);
+    const other = await connect(stub.address, { retry: { maxDelay: 50 } });
     try {
       stub.on('publishToSubject', (_request, call) =>
         call < 8 ? { fail: 'UNKNOWN', details: NO_NATS } : { answer: {} },

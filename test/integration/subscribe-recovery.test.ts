@@ -1,3 +1,4 @@
+import type { ServerHttp2Stream } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { connect, type SubscribeOptions } from '../../src/index.js';
 import { Status } from '../../src/transport/status.js';
@@ -14,6 +15,34 @@ import {
 /** What a broker shows whose leader was killed within 5 s of the newest messages: they are stored, and not committed. */
 const CUT_SHORT: PartitionState = { highWatermark: 4n, newestOffset: 7n, isr: ['a'] };
 const WHOLE: PartitionState = { highWatermark: 4n, newestOffset: 4n, isr: ['a'] };
+
+/** Looks at a partition without followers after which a read of it that stands still is over. */
+const LOOKS = 2;
+
+/** A partition that sends five messages, and the rest when its reader has looked so often that it could have given up. */
+function slowToCommit(state: PartitionState, highWatermark: bigint): [PartitionState, SubscribeScript] {
+  const first = state.highWatermark;
+  const sent = Array.from({ length: Number(first) + 1 }, (_, n) => BigInt(n));
+  const rest = Array.from({ length: Number(highWatermark - first) }, (_, n) => first + 1n + BigInt(n));
+  let reading: ServerHttp2Stream | null = null;
+  let looks = 0;
+  const moving = {
+    ...state,
+    get highWatermark() {
+      if (reading === null || ++looks < LOOKS) return first;
+      if (looks > LOOKS) return highWatermark;
+      setImmediate(() => {
+        for (const offset of rest) reading!.write(messageFrame(offset));
+      });
+      return first;
+    },
+  };
+  const script: SubscribeScript = (_request, stream) => {
+    deliver(stream, sent);
+    reading = stream;
+  };
+  return [moving, script];
+}
 
 async function subscribe(state: PartitionState, script: SubscribeScript, options: SubscribeOptions) {
   const peer = closing(await readingPeer(state, script));
@@ -85,34 +114,14 @@ describe('a bounded read of a partition whose high watermark is behind what is s
   });
 
   it('delivers the rest when the high watermark moves meanwhile', async () => {
-    const state = { ...CUT_SHORT, isr: ['a', 'b'] };
-    const subscription = await subscribe(
-      state,
-      (_request, stream) => {
-        deliver(stream, [0n, 1n, 2n, 3n, 4n]);
-        setTimeout(() => {
-          state.highWatermark = 7n;
-          for (const offset of [5n, 6n, 7n]) stream.write(messageFrame(offset));
-        }, 1_500);
-      },
-      { startAt: 'earliest', stopAt: 'latest' },
-    );
+    const [state, script] = slowToCommit({ ...CUT_SHORT, isr: ['a', 'b'] }, 7n);
+    const subscription = await subscribe(state, script, { startAt: 'earliest', stopAt: 'latest' });
     expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
   });
 
   it('waits for an offset that the caller names', async () => {
-    const state = { ...CUT_SHORT };
-    const subscription = await subscribe(
-      state,
-      (_request, stream) => {
-        deliver(stream, [0n, 1n, 2n, 3n, 4n]);
-        setTimeout(() => {
-          state.highWatermark = 5n;
-          stream.write(messageFrame(5n));
-        }, 2_500);
-      },
-      { startAt: 'earliest', stopAt: { offset: 5n } },
-    );
+    const [state, script] = slowToCommit(CUT_SHORT, 5n);
+    const subscription = await subscribe(state, script, { startAt: 'earliest', stopAt: { offset: 5n } });
     expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5']);
   });
 });
