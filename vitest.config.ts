@@ -1,7 +1,29 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Files that take longest, in any order. Begun last, one of them would run alone at the end. */
+const LONG = [
+  'test/examples/examples',
+  'test/packaging/pack',
+  'test/docs/reference',
+  'test/integration/subscribe-faults',
+  'test/integration/consumer-limits',
+  'test/integration/consumer-failures',
+  'test/integration/publish-recovery',
+  'test-broker/test/conformance',
+  'test-broker/test/cli.',
+];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => (LONG.some((part) => moduleId.includes(part)) ? 0 : 1);
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -20,6 +42,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     expect: { poll: { interval: 5, timeout: 60_000 } },
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     coverage: {
       provider: 'v8',
       include: ['src/**', 'test-broker/src/**'],

@@ -21,9 +21,12 @@ export function setup({ provide }: TestProject): void {
   directory = mkdtempSync(join(tmpdir(), 'liftbridge-test-'));
   mkdirSync(processesIn(directory));
   provide('runDirectory', directory);
+  // A signal ends Vitest without a teardown.
+  process.once('exit', teardown);
 }
 
 export function teardown(): void {
+  process.off('exit', teardown);
   if (directory === null) return;
   for (const pid of readdirSync(processesIn(directory))) kill(Number(pid));
   rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
