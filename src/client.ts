@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { monotonicNow } from './async/clock.js';
 import { clearTimeout, setTimeout } from './async/timers.js';
 import type { ActivityEvent } from './cluster/activity.js';
+import { CursorLog } from './cluster/cursor-log.js';
 import { fetchCursor, setCursor } from './cluster/cursors.js';
 import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
 import type { Metadata, PartitionInfo } from './cluster/metadata.js';
@@ -74,6 +75,7 @@ export async function connect(servers: string | readonly string[], options?: Cli
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
   readonly #router: Router;
   readonly #publisher: Publisher;
+  readonly #cursorLog: CursorLog;
   readonly #subscriptions = new Set<Subscription>();
   readonly #consumers = new Set<Consumer>();
   #closing: Promise<void> | null = null;
@@ -83,6 +85,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     super();
     this.#router = router;
     this.#publisher = new Publisher(router, router.options);
+    this.#cursorLog = new CursorLog(router);
     for (const name of EVENT_NAMES) this.#forward(name);
   }
 
@@ -186,10 +189,15 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     await setCursor(this.#router, cursorId, stream, partition, offset, options);
   }
 
-  /** Reads a stored position, -1n when there is none. Rejects with CURSORS_DISABLED. go-liftbridge: `FetchCursor`. */
+  /**
+   * Reads a stored position, -1n when there is none. While the broker that keeps it recovers, waits until that shows what was
+   * stored: it would return an older position, and cache it. A broker without replicas shows it after a write only, so a
+   * cursor `__probe:<n>` of no meaning is written then. Rejects with CURSORS_DISABLED, or with TIMEOUT.
+   * go-liftbridge: `FetchCursor`.
+   */
   async fetchCursor(cursorId: string, stream: string, partition: number, options: CallOptions = {}): Promise<bigint> {
     this.#assertOpen('fetchCursor');
-    return await fetchCursor(this.#router, cursorId, stream, partition, options);
+    return await fetchCursor(this.#router, this.#cursorLog, cursorId, stream, partition, options);
   }
 
   /** Makes a member of a consumer group, which joins when it subscribes. Throws INVALID_ARGUMENT. go-liftbridge: `CreateConsumer`. */
@@ -201,7 +209,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       publisher: this.#publisher,
       requestTimeout,
       resubscribeTimeout,
-      fetchCursor: fetchCursor.bind(null, this.#router),
+      fetchCursor: fetchCursor.bind(null, this.#router, this.#cursorLog),
       setCursor: setCursor.bind(null, this.#router),
       started: (consumer: Consumer) => this.#consumers.add(consumer),
       ended: (consumer: Consumer) => this.#consumers.delete(consumer),
@@ -283,7 +291,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       cluster: this.#router,
       requestTimeout,
       resubscribeTimeout,
-      fetchCursor: (id, stream, partition, waiting) => fetchCursor(this.#router, id, stream, partition, waiting),
+      fetchCursor: fetchCursor.bind(null, this.#router, this.#cursorLog),
       ended: (which) => {
         ended = true;
         this.#subscriptions.delete(which);

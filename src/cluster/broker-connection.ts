@@ -57,8 +57,8 @@ export class BrokerConnection implements Candidate, Witness {
   readonly #settings: ConnectionSettings;
   readonly #sessions: DataSessions;
   #channel: UnaryChannel | null = null;
-  /** Connections that the channel had made as of the last answer. */
-  #channelConnections = 0;
+  /** Number of the channel's newest connection as of the last answer; 0 before the first one. */
+  #channelConnection = 0;
   readonly #backoff = new Backoff(FIRST_BACKOFF, LONGEST_BACKOFF);
   /** Milliseconds that the slowest connection took that was made; null before the first one. */
   #slowestConnect: number | null = null;
@@ -99,6 +99,11 @@ export class BrokerConnection implements Candidate, Witness {
     this.#suspectUntil = monotonicNow() + SUSPICION;
   }
 
+  /** Number of the open connection that the next call goes over; null while the next call has to connect. */
+  get callConnection(): number | null {
+    return this.#channel?.connection ?? null;
+  }
+
   /** True when nothing is under way on it. */
   get idle(): boolean {
     return this.inFlight === 0 && this.#sessions.empty;
@@ -108,7 +113,7 @@ export class BrokerConnection implements Candidate, Witness {
   async call<Request, Response>(
     method: UnaryMethodDefinition<Request, Response>,
     request: Request,
-    bounds: { readonly timeout: number; readonly signal: AbortSignal },
+    bounds: { readonly timeout: number; readonly signal: AbortSignal; readonly connection?: number | undefined },
   ): Promise<Response> {
     this.inFlight++;
     try {
@@ -168,7 +173,7 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #unary(): UnaryChannel {
-    if (this.#channel === null) this.#channelConnections = 0;
+    if (this.#channel === null) this.#channelConnection = 0;
     this.#channel ??= new UnaryChannel(this.#peer({ maxReceiveBytes: MAX_ANSWER_BYTES }));
     return this.#channel;
   }
@@ -203,9 +208,9 @@ export class BrokerConnection implements Candidate, Witness {
 
   /** A channel that had to connect again may have reached a broker that was started again. */
   #noteConnections(channel: UnaryChannel): void {
-    if (channel !== this.#channel || channel.connections === this.#channelConnections) return;
-    if (this.#channelConnections > 0) this.connectedSince = null;
-    this.#channelConnections = channel.connections;
+    if (channel !== this.#channel || channel.newest === this.#channelConnection) return;
+    if (this.#channelConnection > 0) this.connectedSince = null;
+    this.#channelConnection = channel.newest;
   }
 
   #answered(): void {

@@ -10,7 +10,7 @@ import {
 import { RpcFailure, Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
-import type { Waiting } from './contract.js';
+import type { BrokerTarget, Waiting } from './contract.js';
 import { aboutRequest, toError } from './failures.js';
 import { LookupMiss } from './lookup.js';
 import { isAmbiguous, isNotFound, isRepeatable, withRetries } from './retry.js';
@@ -22,6 +22,11 @@ export interface CallBounds extends Waiting {
   readonly trace?: { ambiguous: boolean } | undefined;
   /** The stream that the call is about: whether it exists decides about a broker that does not know it. */
   readonly about?: string | undefined;
+  /**
+   * Asked before each attempt at the leader: the number of the connection that may carry it, or null when the leader is to
+   * be looked up again.
+   */
+  readonly admit?: ((broker: BrokerTarget, deadline: Deadline) => Promise<number | null>) | undefined;
 }
 
 /** One unary call, whoever it goes to. */
@@ -32,6 +37,8 @@ export interface Call<Request, Response> {
   readonly bounds: CallBounds;
   /** Whom an attempt goes to; `last` is what the one before failed of. Throws LookupMiss when nobody is known. */
   target(attempt: number, tried: ReadonlySet<string>, last: unknown, deadline: Deadline): Promise<BrokerConnection>;
+  /** Number of the one connection that may carry the attempt. */
+  readonly connection?: () => number | undefined;
   /**
    * Waits, after a broker that did not know what the call is about, until another attempt makes sense. Throws LookupMiss
    * when it certainly does not exist.
@@ -112,7 +119,8 @@ async function tryOnce<Request, Response>(
     state.broker = connection.id;
     state.tried.add(connection.address);
     const timeout = attemptTime(operation, deadline, attempts);
-    return await connection.call(method, request, { timeout, signal: deadline.signal });
+    const only = call.connection?.();
+    return await connection.call(method, request, { timeout, signal: deadline.signal, connection: only });
   } catch (error) {
     state.last = error;
     if (isOwed(operation, error)) connection?.suspected();

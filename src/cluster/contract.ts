@@ -36,6 +36,11 @@ export interface Cluster {
   leader(stream: string, partition: number): BrokerTarget | null;
   /** In-sync replicas of the partition, the leader among them; empty when none are known. */
   isr(stream: string, partition: number): readonly BrokerTarget[];
+  /**
+   * Number of the connection that the next unary call to the broker goes over; null while that has to connect. A broker that
+   * restarts has another one.
+   */
+  callConnection(broker: BrokerTarget): number | null;
   /** Names of the streams on exactly that subject, as the cache knows them. */
   streamsOnSubject(subject: string): readonly string[];
   /** Counts the changes of the cached view: routes found under an older version must be looked up again. */

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib';
 import { monotonicNow } from '../async/clock.js';
 import { CursorsDisabledError } from '../errors.js';
 import {
@@ -11,17 +10,11 @@ import {
   partitionId,
   streamName,
 } from '../options.js';
+import { CURSORS, type CursorLog } from './cursor-log.js';
+import { cursorPartition } from './cursor-partition.js';
 import { untilCertain } from './existence.js';
 import { unknownYet } from './lookup.js';
 import type { Router } from './router.js';
-
-/** The stream that the server keeps cursors in. */
-const CURSORS = '__cursors';
-
-/** The partition of the cursors stream that holds a cursor: CRC-32 of `id,stream,partition`, as the server computes it. */
-export function cursorPartition(cursorId: string, stream: string, partition: number, partitions: number): number {
-  return crc32(`${cursorId},${stream},${partition}`) % partitions;
-}
 
 /** Stores the position of a reader. */
 export async function setCursor(
@@ -39,9 +32,10 @@ export async function setCursor(
   await router.callLeader('setCursor', CURSORS, home, request, options);
 }
 
-/** Reads a stored position, -1n when there is none. */
+/** Reads a stored position, -1n when there is none; never an older one than was stored, see `CursorLog`. */
 export async function fetchCursor(
   router: Router,
+  log: CursorLog,
   cursorId: string,
   stream: string,
   partition: number,
@@ -49,7 +43,13 @@ export async function fetchCursor(
 ): Promise<bigint> {
   check('fetchCursor', cursorId, stream, partition, options);
   const home = await locate(router, 'FetchCursor', cursorId, stream, partition, options);
-  const { offset } = await router.callLeader('fetchCursor', CURSORS, home, { cursorId, stream, partition }, options);
+  const { offset } = await router.callLeader(
+    'fetchCursor',
+    CURSORS,
+    home,
+    { cursorId, stream, partition },
+    { ...options, admit: (broker, deadline) => log.admit(home, broker, deadline) },
+  );
   return offset;
 }
 

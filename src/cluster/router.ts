@@ -97,6 +97,10 @@ export class Router implements Cluster {
     return isr.map(({ id }) => this.#targetOf(id)).filter((target) => target !== null);
   }
 
+  callConnection(broker: BrokerTarget): number | null {
+    return this.#pool.find(broker)?.callConnection ?? null;
+  }
+
   streamsOnSubject(subject: string): readonly string[] {
     return this.#view.streamsOnSubject(subject);
   }
@@ -179,20 +183,25 @@ export class Router implements Cluster {
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
     const operation = operationOf(method);
+    let admitted: number | null | undefined;
     return this.#caller.run({
       operation,
       method: definitionOf(method),
       request,
       bounds,
       unknown: whenUnknown(this, operation, stream, request),
+      connection: () => admitted ?? undefined,
       target: async (attempt, tried, last, deadline) => {
         if (attempt > 1 || this.leader(stream, partition) === null) await this.#view.refresh([stream]);
         if (this.partitionCount(stream) === 0) await decided(this, operation, stream, deadline);
-        const { id } = leaderIn(this.metadata, operation, stream, partition);
-        const connection = this.#pool.route(id);
-        if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
-        if (tried.has(connection.address)) refusePaused(this.metadata, operation, stream, partition, last);
-        return connection;
+        for (;;) {
+          const { id } = leaderIn(this.metadata, operation, stream, partition);
+          const connection = this.#pool.route(id);
+          if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
+          if (tried.has(connection.address)) refusePaused(this.metadata, operation, stream, partition, last);
+          admitted = await bounds.admit?.(connection, deadline);
+          if (admitted !== null) return connection;
+        }
       },
     });
   }

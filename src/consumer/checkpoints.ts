@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import { cursorPartition } from '../cluster/cursors.js';
+import { cursorPartition } from '../cluster/cursor-partition.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ConsumerContext } from './context.js';
 import type { HeldPartition } from './held-partition.js';

@@ -1,14 +1,17 @@
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, setTimeout } from '../async/timers.js';
-import { HandlerError } from '../errors.js';
+import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import { HandlerError, LiftbridgeError } from '../errors.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { PartitionsCallback } from './consumer-options.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
-import { within } from './pauses.js';
+import { backoff, within } from './pauses.js';
 
 /** After so many milliseconds whoever waits for the partition is told that this member lives. */
 const SAY_RELEASING = 100;
+/** Milliseconds for one call of storing: a broker that recovers loses some, and they are sent again in time. */
+const LONGEST_CALL = 5_000;
+const LONGEST_PAUSE = 500;
 
 /** What giving partitions up needs. */
 export interface GiveUp {
@@ -17,7 +20,7 @@ export interface GiveUp {
   readonly onRevoked: PartitionsCallback | undefined;
   /** Milliseconds for messages that are being processed and for `onRevoked`, together. */
   readonly patience: number;
-  /** Milliseconds for storing what was processed and saying so, together. */
+  /** Milliseconds for storing what was processed and saying so, together; tried again within them while brokers are away. */
   readonly storeTimeout: number;
   /** Told of what went wrong on the way. */
   readonly report: (error: unknown) => void;
@@ -61,17 +64,30 @@ async function announce(
 async function finish(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
   // Nothing of it was processed, and its mark is for whoever has it now.
   if (held.generation === 0n || (held.lost && held.position === null)) return;
-  const left = (): number => Math.max(1, ends - monotonicNow());
-  try {
-    const { stream, partition } = held;
-    const mark = await deps.ownership.read(stream, partition, { timeout: left() });
-    // Another member has waited for long enough and goes on by itself: its position is not to be set back.
-    if (deps.ownership.isOvertaken(mark, held.generation)) return;
-    await deps.checkpoints.store(held, left());
-    await say(held, 'released', deps, left());
-  } catch (error) {
-    deps.report(error);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await storeAndSay(held, deps, ends);
+      return;
+    } catch (error) {
+      const isPassing = LiftbridgeError.is(error) && error.retryable;
+      const pause = backoff(attempt, undefined, LONGEST_PAUSE);
+      if (!isPassing || monotonicNow() + pause >= ends) {
+        deps.report(error);
+        return;
+      }
+      await sleep(pause);
+    }
   }
+}
+
+async function storeAndSay(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
+  const { stream, partition } = held;
+  const left = (): number => Math.min(LONGEST_CALL, Math.max(1, ends - monotonicNow()));
+  const mark = await deps.ownership.read(stream, partition, { timeout: left() });
+  // Another member has waited for long enough and goes on by itself: its position is not to be set back.
+  if (deps.ownership.isOvertaken(mark, held.generation)) return;
+  await deps.checkpoints.store(held, left());
+  await say(held, 'released', deps, left());
 }
 
 async function say(

@@ -6,7 +6,7 @@ import { Assignments, type PartitionMap } from './assignments.js';
 import { Checkpoints } from './checkpoints.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
-import { caughtUp, requireCursors } from './cursor-log.js';
+import { requireCursors, untilShown } from './cursor-log.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldPartition } from './held-partition.js';
 import { Identity, idTaken } from './identity.js';
@@ -21,8 +21,10 @@ import { WriteProbe } from './write-probe.js';
 
 /** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
 const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };
-/** Milliseconds that the calls of the last owner may take beside `revokeTimeout`. */
+/** Milliseconds that the calls of the last owner may take beside `revokeTimeout`, while cursors can be written. */
 const STORE_TIME = 5_000;
+/** Milliseconds in which a member stores what it gives up, also while brokers are away. */
+const RELEASE_TIME = 60_000;
 const LEAVE_TIME = 3_000;
 /** Milliseconds that closing may take beside the message that is being processed, for storing and leaving together. */
 const STOP_TIME = 5_000;
@@ -117,7 +119,7 @@ export class Session {
         ownership,
         silence,
         patience: patience + STORE_TIME,
-        readable: (held) => caughtUp(context.cluster, cursorIds, held, () => probe.write(held, STORE_TIME)),
+        readable: (held) => untilShown(context.cluster, cursorIds, held),
         canWrite: (held, within) => probe.canWrite(held, within),
         confirmed: () => this.#heartbeat.confirmed(),
       },
@@ -126,7 +128,7 @@ export class Session {
         ownership,
         onRevoked: options.onRevoked,
         patience,
-        storeTimeout: STORE_TIME,
+        storeTimeout: RELEASE_TIME,
         report: (error) => this.#report(error),
       },
       {

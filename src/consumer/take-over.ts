@@ -7,6 +7,7 @@ import type { AutoOffset } from './consumer-options.js';
 import type { HeldPartition } from './held-partition.js';
 import { encodeMark, type Mark, type Ownership } from './ownership.js';
 import { backoff, pause, unlessAborted, within } from './pauses.js';
+import type { Writability } from './write-probe.js';
 
 const LOOK_AGAIN = 100;
 /** Milliseconds between two looks at whether a silent owner could write its mark. */
@@ -16,18 +17,20 @@ const CONFIRMATION = 3_000;
 
 /** Milliseconds in which a checkpoint of an owner that was cut off may arrive at the broker after all. */
 const LATE_WRITES = 60_000;
+/** Milliseconds without cursors that are not counted: an owner cannot store its position either. */
+const LONGEST_BLOCK = 60_000;
 
 /** What waiting for the owner of a partition needs. */
 export interface HandOver {
   readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
   /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
   readonly silence: number;
-  /** Milliseconds that an owner has to finish. */
+  /** Milliseconds that an owner has to finish, those without cursors not counted. */
   readonly patience: number;
   /** Resolves when the brokers that keep the cursors show what was stored in them. */
   readonly readable: (held: HeldPartition) => Promise<void>;
   /** Whether the owner could write its mark at the moment, within so many milliseconds. */
-  readonly canWrite: (held: HeldPartition, within: number) => Promise<boolean>;
+  readonly canWrite: (held: HeldPartition, within: number) => Promise<Writability>;
   /** Told when all is done that does not depend on another member. */
   readonly underWay: () => void;
 }
@@ -130,6 +133,9 @@ export async function handedOver(held: HeldPartition, before: Mark | null, deps:
   let mark = before;
   let quiet = begun;
   let probed = begun;
+  let looked = begun;
+  let blocked = 0;
+  let isBlocked = false;
   let troubled = false;
   for (let look = 1; ; look++) {
     try {
@@ -138,17 +144,23 @@ export async function handedOver(held: HeldPartition, before: Mark | null, deps:
       troubled = isOlder(found, mark);
       if (!troubled) mark = found;
       if (!troubled && (mark === null || !ownership.isTaken(mark))) return mark;
-      if (mark?.state === 'held' && monotonicNow() - probed > PROBE_EVERY) {
-        troubled ||= !(await deps.canWrite(held, silence / 2));
+      if ((mark?.state === 'held' || isBlocked) && monotonicNow() - probed > PROBE_EVERY) {
+        const writability = await deps.canWrite(held, silence / 2);
+        troubled ||= writability !== 'yes';
+        isBlocked = writability === 'no';
         probed = monotonicNow();
       }
     } catch {
       held.signal.throwIfAborted();
       troubled = true;
+      isBlocked = true;
     }
     const now = monotonicNow();
+    if (isBlocked) blocked += now - looked;
+    looked = now;
     if (troubled) quiet = now;
-    if ((mark?.state === 'held' && now - quiet > silence) || now - begun > patience) return mark;
+    const isOver = now - begun - Math.min(blocked, LONGEST_BLOCK) > patience;
+    if (isOver || (mark?.state === 'held' && now - quiet > silence)) return mark;
     underWay();
     await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
     held.signal.throwIfAborted();

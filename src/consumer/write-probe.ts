@@ -1,13 +1,14 @@
 import { monotonicNow } from '../async/clock.js';
-import { cursorPartition } from '../cluster/cursors.js';
+import { CURSORS, probeId } from '../cluster/cursor-log.js';
+import { cursorPartition } from '../cluster/cursor-partition.js';
 import type { ConsumerContext } from './context.js';
 import type { HeldPartition } from './held-partition.js';
 
-const CURSORS = '__cursors';
-/** More names than are needed to find one for each partition of the cursors stream. */
-const NAMES = 10_000;
 /** Milliseconds after the loss of a broker in which the writes of members may take long: each finds the new leaders by itself. */
 const FAILOVER = 15_000;
+
+/** Whether cursors can be written: yes, no, or not by every member yet since each finds the new leaders by itself. */
+export type Writability = 'yes' | 'no' | 'settling';
 
 /**
  * Tells whether a member could write its cursors at the moment. While a broker that has stopped is a replica still, or while a
@@ -18,6 +19,8 @@ export class WriteProbe {
   readonly #cursorIds: readonly string[];
   readonly #unlisten: () => void;
   #lostAt = Number.NEGATIVE_INFINITY;
+  /** Writes under way, by partition of the cursors stream: all that wait for it share one. */
+  readonly #writing = new Map<number, Promise<boolean>>();
 
   /** `cursorIds`: the cursors in question. */
   constructor(context: ConsumerContext, cursorIds: readonly string[]) {
@@ -29,33 +32,28 @@ export class WriteProbe {
   }
 
   /** Writes cursors that the same brokers keep, within so many milliseconds. */
-  async canWrite(held: HeldPartition, within: number): Promise<boolean> {
-    return monotonicNow() - this.#lostAt >= FAILOVER && (await this.write(held, within));
+  async canWrite(held: HeldPartition, within: number): Promise<Writability> {
+    const partitions = this.#context.cluster.partitionCount(CURSORS);
+    const homes = new Set(this.#cursorIds.map((id) => cursorPartition(id, held.stream, held.partition, partitions)));
+    const written = await Promise.all([...homes].map((home) => this.#write(home, probeId(home, partitions), within)));
+    if (written.includes(false)) return 'no';
+    return monotonicNow() - this.#lostAt < FAILOVER ? 'settling' : 'yes';
   }
 
-  /** The same, whatever was lost: a write lets a broker without replicas know what is committed. */
-  async write(held: HeldPartition, within: number): Promise<boolean> {
-    const { stream, partition, signal } = held;
-    const write = (id: string) => this.#context.setCursor(id, stream, partition, 0n, { signal, timeout: within });
-    const results = await Promise.allSettled(this.#neighbours(held).map(write));
-    return results.every(({ status }) => status === 'fulfilled');
+  #write(home: number, cursorId: string, timeout: number): Promise<boolean> {
+    const underWay = this.#writing.get(home);
+    if (underWay !== undefined) return underWay;
+    const writing = this.#context.setCursor(cursorId, CURSORS, 0, 0n, { timeout }).then(
+      () => true,
+      () => false,
+    );
+    this.#writing.set(home, writing);
+    void writing.then(() => this.#writing.delete(home));
+    return writing;
   }
 
   /** Ends listening. */
   stop(): void {
     this.#unlisten();
-  }
-
-  /** Cursors of no meaning in the same partitions of the cursors stream. */
-  #neighbours({ stream, partition }: HeldPartition): string[] {
-    const partitions = this.#context.cluster.partitionCount(CURSORS);
-    const homeOf = (id: string): number => cursorPartition(id, stream, partition, partitions);
-    const neighbours = new Map<number, string>();
-    for (const id of this.#cursorIds) {
-      const home = homeOf(id);
-      for (let n = 0; n < NAMES && !neighbours.has(home); n++)
-        if (homeOf(`${id}:probe${n}`) === home) neighbours.set(home, `${id}:probe${n}`);
-    }
-    return [...neighbours.values()];
   }
 }

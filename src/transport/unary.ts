@@ -19,6 +19,9 @@ export interface UnaryChannelOptions extends PeerOptions {
   readonly maxReceiveBytes?: number | undefined;
 }
 
+/** Counts the connections of all channels, so that a number names one of them. */
+let connectionsMade = 0;
+
 /** Options of one call. */
 export interface UnaryCallOptions {
   /** Milliseconds for the call, connecting included. */
@@ -27,6 +30,8 @@ export interface UnaryCallOptions {
   readonly deadline?: number | undefined;
   /** Rejects the call with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Number of the one connection that may carry the call, see `UnaryChannel.connection`; it fails unsent when that is gone. */
+  readonly connection?: number | undefined;
   /** Metadata of this call, besides that of the channel. */
   readonly metadata?: MetadataEntries | undefined;
 }
@@ -48,7 +53,7 @@ export class UnaryChannel {
   /** The current session, and earlier ones that still serve calls. */
   readonly #sessions = new Set<DataSession>();
   #current: DataSession | undefined;
-  #connections = 0;
+  #newest = 0;
   #closed = false;
 
   constructor(options: UnaryChannelOptions) {
@@ -56,9 +61,14 @@ export class UnaryChannel {
     this.#address = authorityOf(options.host, options.port);
   }
 
-  /** Counts the connections, failed attempts included. */
-  get connections(): number {
-    return this.#connections;
+  /** Number of the newest connection, failed attempts included; 0 before the first one. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** Number of the open connection, which the next call goes over; null while the next call has to connect. */
+  get connection(): number | null {
+    return this.connected ? this.#newest : null;
   }
 
   /** Whether a connection is open. */
@@ -107,6 +117,8 @@ export class UnaryChannel {
   /** Sends a request and waits for the bytes of its response. */
   async #exchange(path: string, request: Uint8Array, limits: Limits): Promise<Buffer> {
     for (let attempt = 1; ; attempt++) {
+      if (limits.connection !== undefined && limits.connection !== this.connection)
+        throw connectionFailure(this.#address, 'lost', { sent: false });
       const session = this.#usable();
       if (session.state !== 'open') await this.#connected(session, limits);
       const { response, end } = await exchange(session, path, request, limits);
@@ -132,7 +144,7 @@ export class UnaryChannel {
     if (current !== undefined && current.state !== 'draining' && current.state !== 'closed') return current;
     const { maxReceiveBytes = 64 * 1024 * 1024 } = this.#options;
     const session = new DataSession({ ...this.#options, maxReceiveBytes, keepaliveWithoutStreams: false });
-    this.#connections++;
+    this.#newest = ++connectionsMade;
     this.#sessions.add(session);
     session.onClose(() => {
       for (const known of this.#sessions) if (known.state === 'closed') this.#sessions.delete(known);

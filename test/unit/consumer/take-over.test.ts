@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { cursorPartition } from '../../../src/cluster/cursors.js';
+import { cursorPartition } from '../../../src/cluster/cursor-partition.js';
 import type { ConsumerContext } from '../../../src/consumer/context.js';
 import type { HeldPartition } from '../../../src/consumer/held-partition.js';
 import type { Mark } from '../../../src/consumer/ownership.js';
 import { type HandOver, handedOver } from '../../../src/consumer/take-over.js';
-import { WriteProbe } from '../../../src/consumer/write-probe.js';
+import { type Writability, WriteProbe } from '../../../src/consumer/write-probe.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
@@ -19,8 +19,14 @@ beforeEach(() => {
 
 const SILENCE = 1_500;
 const PATIENCE = 10_000;
+/** Longer than the patience. */
+const AWAY = 40_000;
 const held = { stream: 'orders', partition: 1, signal: new AbortController().signal } as unknown as HeldPartition;
 const other: Mark = { generation: 3n, owner: 7n, state: 'held' };
+
+function fail(text: string): never {
+  throw new Error(text);
+}
 
 /** Waits for an owner whose mark `read` gives; every look takes 250 ms. */
 function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}, before: Mark | null = null) {
@@ -38,7 +44,7 @@ function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}, before: 
     readable: async () => undefined,
     silence: SILENCE,
     patience: PATIENCE,
-    canWrite: async () => true,
+    canWrite: async () => 'yes' as const,
     underWay: () => undefined,
   };
   return { looks, mark: handedOver(held, before, { ...deps, ...hand }) };
@@ -72,22 +78,45 @@ describe('waiting for the owner of a partition', () => {
 
   it('does not count the time in which the owner could not write, up to the patience', async () => {
     let prompt = 0;
-    const { mark } = waiting(() => other, { canWrite: async () => clock.now > 4_000 && ++prompt > 0 });
+    const { mark } = waiting(() => other, {
+      canWrite: async () => (clock.now > 4_000 && ++prompt > 0 ? 'yes' : 'settling'),
+    });
     expect(await mark).toEqual(other);
     expect(clock.now).toBeGreaterThan(3_000 + SILENCE);
-    const never = waiting(() => other, { canWrite: async () => false });
+    const never = waiting(() => other, { canWrite: async () => 'settling' });
     const began = clock.now;
     await never.mark;
     expect(clock.now - began).toBeGreaterThanOrEqual(PATIENCE);
+    expect(clock.now - began).toBeLessThan(PATIENCE + SILENCE);
+  });
+
+  it.each([
+    ['write', () => other, async () => (clock.now < AWAY ? 'no' : 'yes') as Writability],
+    ['read', () => (clock.now < AWAY ? fail('no broker') : other), async () => 'yes' as const],
+  ])(
+    'does not count the time in which nobody can %s cursors, since the owner cannot store its position',
+    async (_what, read, canWrite) => {
+      const { mark } = waiting(read, { canWrite });
+      expect(await mark).toEqual(other);
+      expect(clock.now).toBeGreaterThan(AWAY);
+      expect(clock.now).toBeLessThan(AWAY + PATIENCE);
+    },
+  );
+
+  it('ends although cursors cannot be written for a very long time', async () => {
+    const { mark } = waiting(() => other, { canWrite: async () => 'no' });
+    expect(await mark).toEqual(other);
+    expect(clock.now).toBeGreaterThan(AWAY);
+    expect(clock.now).toBeLessThan(60_000 + PATIENCE + SILENCE);
   });
 });
 
 describe('a probe of writing', () => {
   const PARTITIONS = 3;
   const ids = ['__owner:group', '__group:group'];
-  const home = (id: string) => cursorPartition(id, held.stream, held.partition, PARTITIONS);
+  const homeOf = (id: string) => cursorPartition(id, held.stream, held.partition, PARTITIONS);
 
-  function probing(setCursor: (id: string) => Promise<void>) {
+  function probing(setCursor: ConsumerContext['setCursor']) {
     let lost = (): void => undefined;
     const unlistened = vi.fn();
     const on = (name: string, listener: () => void) => {
@@ -100,11 +129,13 @@ describe('a probe of writing', () => {
   }
 
   it('writes to the partitions of the cursors stream that keep the cursors, and to none of these cursors', async () => {
-    const written: string[] = [];
-    const { probe, unlistened } = probing(async (id) => void written.push(id));
-    expect(await probe.canWrite(held, 100)).toBe(true);
-    expect(new Set(written.map(home))).toEqual(new Set(ids.map(home)));
-    expect(written.filter((id) => ids.includes(id))).toEqual([]);
+    const written: number[] = [];
+    const { probe, unlistened } = probing(async (id, stream, partition) => {
+      expect(ids).not.toContain(id);
+      written.push(cursorPartition(id, stream, partition, PARTITIONS));
+    });
+    expect(await probe.canWrite(held, 100)).toBe('yes');
+    expect(new Set(written)).toEqual(new Set(ids.map(homeOf)));
     probe.stop();
     expect(unlistened).toHaveBeenCalledTimes(1);
   });
@@ -113,14 +144,23 @@ describe('a probe of writing', () => {
     const { probe } = probing(async () => {
       throw new Error('late');
     });
-    expect(await probe.canWrite(held, 100)).toBe(false);
+    expect(await probe.canWrite(held, 100)).toBe('no');
   });
 
-  it('says no for a while after a broker was lost', async () => {
+  it('writes once for all partitions that wait at the same time', async () => {
+    let written = 0;
+    const { probe } = probing(async () => void written++);
+    expect(await Promise.all([probe.canWrite(held, 100), probe.canWrite(held, 100)])).toEqual(['yes', 'yes']);
+    expect(written).toBe(new Set(ids.map(homeOf)).size);
+    await probe.canWrite(held, 100);
+    expect(written).toBe(2 * new Set(ids.map(homeOf)).size);
+  });
+
+  it('does not say yes for a while after a broker was lost', async () => {
     const { probe, lost } = probing(async () => undefined);
     lost();
-    expect(await probe.canWrite(held, 100)).toBe(false);
+    expect(await probe.canWrite(held, 100)).toBe('settling');
     clock.now += 15_000;
-    expect(await probe.canWrite(held, 100)).toBe(true);
+    expect(await probe.canWrite(held, 100)).toBe('yes');
   });
 });

@@ -285,6 +285,30 @@ describe('UnaryChannel', () => {
     expect((await channel.call(fetchMetadata, everything)).brokers).toHaveLength(1);
   });
 
+  it('sends a call that is for one connection over no other one', async () => {
+    let calls = 0;
+    const script: CallScript = (stream) => {
+      calls++;
+      answer(stream, [metadataAnswer]);
+    };
+    const peer = await ScriptedPeer.start(script);
+    const { port } = peer;
+    const channel = channelTo(peer);
+    expect(channel.connection).toBeNull();
+    await channel.call(fetchMetadata, everything);
+    const connection = channel.connection!;
+    await channel.call(fetchMetadata, everything, { connection });
+    await peer.close();
+    await expect.poll(() => channel.connection).toBeNull();
+    opened(await ScriptedPeer.start(script, undefined, {}, port));
+    const refusal = { code: 14, connection: 'lost', sent: false };
+    expect(await failureOf(channel.call(fetchMetadata, everything, { connection }))).toMatchObject(refusal);
+    await channel.call(fetchMetadata, everything);
+    expect(await failureOf(channel.call(fetchMetadata, everything, { connection }))).toMatchObject(refusal);
+    expect(channel.connection).not.toBe(connection);
+    expect(calls).toBe(3);
+  });
+
   it('says that a call was sent and the connection lost when it breaks under the call', async () => {
     const peer = await peerWith((stream) => stream.session?.destroy());
     const failure = await failureOf(channelTo(peer).call(fetchMetadata, everything));
