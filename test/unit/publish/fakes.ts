@@ -1,0 +1,147 @@
+import type { BrokerTarget, Cluster } from '../../../src/cluster/contract.js';
+import type { PartitionLane } from '../../../src/publish/lanes.js';
+import type { Pending } from '../../../src/publish/pending.js';
+import type { RouteEvents } from '../../../src/publish/route.js';
+import type { StreamEnd } from '../../../src/transport/stream-end.js';
+import { transportEnd } from '../../../src/transport/stream-end.js';
+import { deferred } from '../../support/deferred.js';
+
+/** A publish stream to a broker, as the transport gives it. Ends only when a test says so, unless it is cancelled. */
+export class FakeStream {
+  writable = true;
+  halfClosed = false;
+  cancelled = false;
+  written = 0;
+  /** Calls what was registered for frames, as an answer of the broker does. */
+  answer: () => void = () => undefined;
+  readonly #end = deferred<StreamEnd>();
+  readonly ended = this.#end.promise;
+
+  onFrames(listener: (source: Buffer, start: number, end: number) => void): void {
+    this.answer = () => listener(Buffer.alloc(0), 0, 0);
+  }
+
+  write(): void {
+    this.written++;
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  halfClose(): void {
+    this.halfClosed = true;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.end();
+  }
+
+  end(end: StreamEnd = transportEnd(1, 'cancelled', true)): void {
+    this.writable = false;
+    this.#end.resolve(end);
+  }
+}
+
+/** A connection to a broker. */
+export class FakeSession {
+  stale = false;
+  /** Checks whether the broker is still there, each until a test resolves it. */
+  readonly checks: { resolve: () => void }[] = [];
+  readonly streams: FakeStream[] = [];
+  readonly listeners = new Set<() => void>();
+
+  open(): FakeStream {
+    const stream = new FakeStream();
+    this.streams.push(stream);
+    return stream;
+  }
+
+  onClose(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  checkLiveness(): Promise<void> {
+    return new Promise((resolve) => this.checks.push({ resolve }));
+  }
+}
+
+export function target(id: string): BrokerTarget {
+  return { id, address: `${id}:9292` };
+}
+
+/** A cluster of brokers with one connection each. */
+export class FakeCluster {
+  version = 1;
+  readonly sessions = new Map<string, FakeSession>();
+  /** Brokers that cannot be reached, and why. */
+  readonly away = new Map<string, Error>();
+  leaderId: string | null = 'a';
+  ids: readonly string[] = ['a', 'b', 'c'];
+
+  session({ id }: BrokerTarget): Promise<FakeSession> {
+    const error = this.away.get(id);
+    if (error !== undefined) return Promise.reject(error);
+    let session = this.sessions.get(id);
+    if (session === undefined) {
+      session = new FakeSession();
+      this.sessions.set(id, session);
+    }
+    return Promise.resolve(session);
+  }
+
+  /** The newest publish stream to a broker. */
+  stream(id: string): FakeStream {
+    return this.sessions.get(id)!.streams.at(-1)!;
+  }
+
+  leader(): BrokerTarget | null {
+    return this.leaderId === null ? null : target(this.leaderId);
+  }
+
+  anyBroker(except: ReadonlySet<string>): BrokerTarget {
+    const id = this.ids.find((one) => !except.has(target(one).address)) ?? this.ids[0];
+    if (id === undefined) throw new Error('no broker is known');
+    return target(id);
+  }
+
+  get asCluster(): Cluster {
+    return this as unknown as Cluster;
+  }
+}
+
+/** Notes what routes tell their owner. */
+export function noting(): RouteEvents & {
+  readonly told: string[];
+  readonly lost: Pending[][];
+  readonly written_: Pending[][];
+} {
+  const told: string[] = [];
+  const lost: Pending[][] = [];
+  const written: Pending[][] = [];
+  return {
+    told,
+    lost,
+    written_: written,
+    settled: ({ target: { id } }) => void told.push(`settled ${id}`),
+    response: ({ target: { id } }) => void told.push(`response ${id}`),
+    written: (pendings) => void written.push([...pendings]),
+    ended: ({ target: { id } }, end, pendings) => {
+      told.push(`ended ${id}${end.processed ? '' : ' unprocessed'}`);
+      lost.push([...pendings]);
+    },
+  };
+}
+
+let numbers = 0;
+
+/** A publish, in the order of the calls. */
+export function publish(more: Partial<Pending> = {}, lane: PartitionLane | null = null): Pending {
+  const number = ++numbers;
+  const request = { stream: 'orders', key: null, value: null, headers: null, ackPolicy: 0, timeout: 60_000, bytes: 10 };
+  const state = { settled: false, sent: false, attempts: 0, route: null, lastError: null, deadline: 1e12 };
+  const id = { number, correlationId: `p${number.toString(36)}`, chosenId: false };
+  return { ...request, ...state, ...id, lane, ...more } as unknown as Pending;
+}

@@ -1,0 +1,260 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AckWatch } from '../../../src/publish/ack-watch.js';
+import { LaneWakeups } from '../../../src/publish/lane-wakeups.js';
+import { PartitionLane } from '../../../src/publish/lanes.js';
+import { LeaderSearch } from '../../../src/publish/leader-search.js';
+import { publish } from './fakes.js';
+
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
+const lane = (partition = 0) => new PartitionLane('orders', partition);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  // No clock begins at zero.
+  vi.advanceTimersByTime(10_000);
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('the watch on acks', () => {
+  it('names a lane after a second without a response, then ever less often', () => {
+    const one = lane();
+    const named: number[] = [];
+    const watch = new AckWatch(
+      () => [one],
+      () => named.push(performance.now()),
+    );
+    const began = performance.now();
+    one.unsettled = 1;
+    watch.start();
+    watch.start();
+    vi.advanceTimersByTime(9_000);
+    expect(named.map((time) => time - began)).toEqual([1_000, 2_000, 4_000, 8_000]);
+    watch.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('begins again with each response, and with a lane that has nothing in flight', () => {
+    const [one, two] = [lane(0), lane(1)];
+    const named: PartitionLane[] = [];
+    const watch = new AckWatch(
+      () => [one, two],
+      (silent) => named.push(silent),
+    );
+    one.unsettled = 1;
+    two.unsettled = 1;
+    watch.start();
+    vi.advanceTimersByTime(750);
+    one.responses++;
+    two.unsettled = 0;
+    vi.advanceTimersByTime(250);
+    two.unsettled = 1;
+    vi.advanceTimersByTime(750);
+    expect(named).toEqual([]);
+    vi.advanceTimersByTime(250);
+    expect(named).toEqual([one, two]);
+  });
+
+  it('ends when nothing is in flight, and begins again', () => {
+    const one = lane();
+    const silent = vi.fn();
+    const watch = new AckWatch(() => [one], silent);
+    watch.start();
+    vi.advanceTimersByTime(250);
+    expect(vi.getTimerCount()).toBe(0);
+    one.unsettled = 1;
+    watch.start();
+    vi.advanceTimersByTime(1_000);
+    expect(silent).toHaveBeenCalledTimes(1);
+  });
+
+  it('has lanes that are on a detour choose again', () => {
+    const [there, away] = [lane(0), lane(1)];
+    there.version = 3;
+    away.version = 3;
+    away.detour = true;
+    new AckWatch(
+      () => [there, away],
+      () => undefined,
+    ).start();
+    vi.advanceTimersByTime(250);
+    expect([there.version, away.version]).toEqual([3, -1]);
+  });
+});
+
+describe('wakeups of lanes', () => {
+  function waking() {
+    const woken: [PartitionLane, number][] = [];
+    const began = performance.now();
+    const wakeups = new LaneWakeups((one) => woken.push([one, performance.now() - began]));
+    return { woken, wakeups, at: (one: PartitionLane, ms: number) => wakeups.at(one, began + ms) };
+  }
+
+  it('come at the time of the first, to all that wait', () => {
+    const { woken, at } = waking();
+    const [one, two, three] = [lane(0), lane(1), lane(2)];
+    at(one, 50);
+    at(two, 30);
+    at(three, 80);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(29);
+    expect(woken).toEqual([]);
+    vi.advanceTimersByTime(100);
+    expect(woken).toEqual([
+      [one, 30],
+      [two, 30],
+      [three, 30],
+    ]);
+  });
+
+  it('come never early, and in a moment when the time is over', () => {
+    const { woken, at } = waking();
+    at(lane(), 10.4);
+    vi.advanceTimersByTime(200);
+    expect(woken[0]![1]).toBeGreaterThanOrEqual(10.4);
+    at(lane(), 5);
+    vi.advanceTimersByTime(1);
+    expect(woken.map(([, time]) => time)).toEqual([11, 201]);
+  });
+
+  it('are asked for again by a lane that is early', () => {
+    const again: number[] = [];
+    const began = performance.now();
+    const wakeups: LaneWakeups = new LaneWakeups((one) => {
+      again.push(performance.now() - began);
+      if (again.length < 3) wakeups.at(one, performance.now() + 20);
+    });
+    wakeups.at(lane(), began + 10);
+    vi.advanceTimersByTime(500);
+    expect(again).toEqual([10, 30, 50]);
+  });
+
+  it('come in the next turn, once for each lane, and again for one that asks then', () => {
+    const woken: PartitionLane[] = [];
+    let asks = 1;
+    const wakeups: LaneWakeups = new LaneWakeups((one) => {
+      woken.push(one);
+      if (asks-- > 0) wakeups.nextTurn(one);
+    });
+    const [one, two] = [lane(0), lane(1)];
+    wakeups.nextTurn(one);
+    wakeups.nextTurn(two);
+    wakeups.nextTurn(one);
+    expect(woken).toEqual([]);
+    vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(1);
+    expect(woken).toEqual([one, two, one]);
+  });
+
+  it('end with stop', () => {
+    const { woken, wakeups, at } = waking();
+    at(lane(), 10);
+    wakeups.nextTurn(lane());
+    wakeups.stop();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(100);
+    expect(woken).toEqual([]);
+    const later = lane();
+    at(later, 150);
+    vi.advanceTimersByTime(50);
+    expect(woken).toEqual([[later, 150]]);
+  });
+});
+
+describe('the search for leaders', () => {
+  function searching(signal = new AbortController().signal) {
+    const refreshed: [number, readonly string[]][] = [];
+    const pumped: PartitionLane[] = [];
+    const began = performance.now();
+    let failure: Error | null = null;
+    const logged: unknown[] = [];
+    const cluster = {
+      refresh: async (streams: readonly string[]) => {
+        refreshed.push([Math.round(performance.now() - began), streams]);
+        if (failure !== null) throw failure;
+      },
+      logger: { debug: (context: unknown) => logged.push(context) },
+    };
+    const search = new LeaderSearch(cluster as never, 1_000, signal, (one) => pumped.push(one));
+    const fail = (error: Error) => {
+      failure = error;
+    };
+    return { search, refreshed, pumped, fail, logged, times: () => refreshed.map(([time]) => time) };
+  }
+
+  it('goes on for the grace, ever more slowly, while something waits, and pumps after each look', async () => {
+    const { search, refreshed, pumped, times } = searching();
+    const one = lane();
+    one.unsettled = 1;
+    search.start([one]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(times()).toEqual([0, 100, 210, 331, 464, 610, 771, 948, 1_142]);
+    expect(refreshed[0]![1]).toEqual(['orders']);
+    expect(pumped).toHaveLength(times().length);
+  });
+
+  it('looks twice a second in the end, for as long as the trouble lasts', async () => {
+    const { search, times } = searching();
+    const one = lane();
+    one.waiting.push(publish());
+    one.beginTrouble();
+    search.start([one]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    const [before, last] = times().slice(-2);
+    expect(last! - before!).toBe(500);
+    one.trouble = null;
+    await vi.advanceTimersByTimeAsync(500);
+    const count = times().length;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(times()).toHaveLength(count);
+  });
+
+  it('ends at once for a lane that has nothing to send, and is one for all lanes', async () => {
+    const { search, refreshed, pumped } = searching();
+    const [idle, other] = [lane(0), new PartitionLane('clicks', 0)];
+    other.unsettled = 1;
+    search.start([]);
+    expect(refreshed).toEqual([]);
+    search.start([idle]);
+    search.start([other]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(refreshed).toEqual([[0, ['orders']]]);
+    expect(pumped).toEqual([idle, other]);
+    await vi.advanceTimersByTimeAsync(60);
+    expect(refreshed.at(-1)![1]).toEqual(['clicks']);
+    expect(pumped).toEqual([idle, other, other]);
+    // It has ended, and can begin again.
+    other.unsettled = 0;
+    await vi.advanceTimersByTimeAsync(2_000);
+    const looks = refreshed.length;
+    search.start([idle]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(refreshed).toHaveLength(looks + 1);
+  });
+
+  it('survives looks that fail', async () => {
+    const { search, pumped, fail, logged } = searching();
+    const one = lane();
+    one.unsettled = 1;
+    fail(new Error('no broker'));
+    search.start([one]);
+    await vi.advanceTimersByTimeAsync(150);
+    expect(pumped).toHaveLength(2);
+    expect(logged).toHaveLength(2);
+  });
+
+  it('ends with its signal, in the middle of a pause', async () => {
+    const closing = new AbortController();
+    const { search, times } = searching(closing.signal);
+    const one = lane();
+    one.unsettled = 1;
+    search.start([one]);
+    await vi.advanceTimersByTimeAsync(50);
+    closing.abort();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(times()).toEqual([0]);
+  });
+});

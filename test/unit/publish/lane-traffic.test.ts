@@ -1,0 +1,540 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AckPolicy } from '../../../src/protocol/generated/api.js';
+import { hasTime, LaneTraffic } from '../../../src/publish/lane-traffic.js';
+import { PartitionLane } from '../../../src/publish/lanes.js';
+import type { Pending } from '../../../src/publish/pending.js';
+import type { Route } from '../../../src/publish/route.js';
+import { RouteChoice } from '../../../src/publish/route-choice.js';
+import { Routes } from '../../../src/publish/routes.js';
+import { transportEnd } from '../../../src/transport/stream-end.js';
+import { FakeCluster, noting, publish, target } from './fakes.js';
+
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
+const BROKEN = transportEnd(14, 'broken', true);
+const UNTOUCHED = transportEnd(14, 'refused', false);
+
+let cluster: FakeCluster;
+let routes: Routes;
+let lane: PartitionLane;
+let traffic: LaneTraffic;
+/** Publishes in the order in which they were written, with the broker. */
+let written: string[];
+/** What ended with an error, and the code. */
+let ended: [Pending, unknown][];
+let searches: number;
+/** Publishes that cannot be stored twice. */
+let repeatable: Set<Pending>;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.advanceTimersByTime(10_000);
+  cluster = new FakeCluster();
+  written = [];
+  first = 0;
+  ended = [];
+  searches = 0;
+  repeatable = new Set();
+  routes = new Routes(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
+  lane = new PartitionLane('orders', 0);
+  const end = (pending: Pending, error: unknown) => {
+    pending.settled = true;
+    ended.push([pending, (error as { code?: string }).code ?? error]);
+  };
+  const owner = {
+    settle: end,
+    settleAll: (pendings: readonly Pending[], errorOf: (pending: Pending) => unknown) => {
+      for (const pending of pendings) end(pending, errorOf(pending));
+    },
+    mayRepeat: (pending: Pending) => repeatable.has(pending),
+    searchLeader: () => void searches++,
+  };
+  traffic = new LaneTraffic(cluster.asCluster, owner, routes, new RouteChoice(cluster.asCluster, routes), () => [lane]);
+});
+afterEach(() => {
+  traffic.stop();
+  vi.useRealTimers();
+});
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+/** Opens the stream to a broker, and notes what is written to it. */
+async function open(id: string): Promise<Route> {
+  const route = routes.to(target(id));
+  route.open();
+  await settle();
+  vi.spyOn(route, 'write').mockImplementation((pending) => void written.push(`${pending.number - first} ${id}`));
+  return route;
+}
+
+/** The number of the first publish of a test; those that are written are counted from it. */
+let first = 0;
+
+function submit(count: number, more: Partial<Pending> = {}): Pending[] {
+  const all = Array.from({ length: count }, () => publish(more, lane));
+  first ||= all[0]!.number;
+  for (const pending of all) traffic.submit(lane, pending);
+  return all;
+}
+
+/** The broker acknowledges a publish. */
+function acknowledge(pending: Pending): void {
+  pending.settled = true;
+  traffic.answered(pending, true);
+  traffic.finished(pending);
+}
+
+/** The broker refuses a publish that may be stored later; the leader is looked for then. */
+function refuse(pending: Pending): void {
+  traffic.takeBack(pending, new Error('recovering'));
+  cluster.version++;
+}
+
+describe('publishes to a partition', () => {
+  it('go out at once, in order, and are counted in flight', async () => {
+    const route = await open('a');
+    const [one, two] = submit(2);
+    expect(written).toEqual(['0 a', '1 a']);
+    expect(one).toMatchObject({ sent: true, attempts: 1, route });
+    expect([lane.unsettled, lane.prompt, route.inFlight.size]).toEqual([2, 2, 2]);
+    acknowledge(one!);
+    acknowledge(two!);
+    expect([lane.unsettled, lane.prompt, route.inFlight.size]).toEqual([0, 0, 0]);
+    expect(one).toMatchObject({ sent: false, route: null });
+  });
+
+  it('with acks of all replicas are not counted as prompt', async () => {
+    await open('a');
+    const [one] = submit(1, { ackPolicy: AckPolicy.ALL });
+    expect([lane.unsettled, lane.prompt]).toEqual([1, 0]);
+    acknowledge(one!);
+    expect([lane.unsettled, lane.prompt]).toEqual([0, 0]);
+  });
+
+  it('without acks are not in flight', async () => {
+    const route = await open('a');
+    const unacknowledged = vi.spyOn(route, 'writeUnacknowledged').mockReturnValue();
+    const [one] = submit(1, { ackPolicy: AckPolicy.NONE });
+    expect(unacknowledged).toHaveBeenCalledWith(one);
+    expect([lane.unsettled, one!.sent, one!.attempts]).toEqual([0, false, 1]);
+  });
+
+  it('end with the error of one that cannot be written; the others go on', async () => {
+    const route = await open('a');
+    const tooLarge = new Error('too large');
+    vi.mocked(route.write).mockImplementationOnce(() => {
+      throw tooLarge;
+    });
+    const [one] = submit(2);
+    expect(ended).toEqual([[one, tooLarge]]);
+    expect(written).toEqual(['1 a']);
+    expect(lane.unsettled).toBe(1);
+  });
+
+  it('wait in order until there is a route', async () => {
+    submit(2);
+    expect(lane.waiting.empty).toBe(false);
+    await open('a');
+    submit(1);
+    expect(written).toEqual([]);
+    await pass(50);
+    expect(written).toEqual(['0 a', '1 a', '2 a']);
+  });
+
+  it('are sent in slices, one a turn of the event loop', async () => {
+    await open('a');
+    cluster.stream('a').writable = false;
+    submit(2_000);
+    cluster.stream('a').writable = true;
+    traffic.pump(lane);
+    expect(written).toHaveLength(1_024);
+    await pass(1);
+    expect(written).toHaveLength(2_000);
+    written = [];
+    cluster.stream('a').writable = false;
+    submit(5, { bytes: 2 * 1024 * 1024 });
+    cluster.stream('a').writable = true;
+    traffic.pump(lane);
+    expect(written).toHaveLength(2);
+    await pass(2);
+    expect(written).toHaveLength(5);
+  });
+
+  it('are not sent any more when no ack can come in time', async () => {
+    await open('a');
+    cluster.stream('a').writable = false;
+    const now = performance.now();
+    submit(1, { deadline: now + 24 });
+    submit(1, { deadline: now + 25 });
+    cluster.stream('a').writable = true;
+    traffic.pump(lane);
+    expect(written).toEqual(['1 a']);
+    expect(lane.waiting.empty).toBe(true);
+  });
+
+  it.each([
+    [60_000, 25, true],
+    [60_000, 24, false],
+    [20, 10, true],
+    [20, 9, false],
+  ])('with a timeout of %i ms have time for an ack with %i ms left: %s', (timeout, left, expected) => {
+    expect(hasTime(publish({ timeout, deadline: 1_000 + left }), 1_000)).toBe(expected);
+  });
+
+  it('are not sent once traffic has stopped', async () => {
+    await open('a');
+    cluster.stream('a').writable = false;
+    submit(1);
+    cluster.stream('a').writable = true;
+    traffic.stop();
+    traffic.pump(lane);
+    await pass(10_000);
+    expect(written).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('end with the refusal of a leader that takes nothing from this client', async () => {
+    const route = routes.to(target('a'));
+    route.refusal = Object.assign(new Error('no'), { code: 'CONNECTION', reason: 'tls-rejected' }) as never;
+    const [one, two] = [publish({}, lane), publish({}, lane)];
+    traffic.submit(lane, one);
+    traffic.submit(lane, two);
+    expect(ended).toEqual([
+      [one, 'CONNECTION'],
+      [two, 'CONNECTION'],
+    ]);
+  });
+});
+
+describe('publishes that a broker refuses for now', () => {
+  it('are sent again after a pause, in their order and before later ones', async () => {
+    await open('a');
+    await open('b');
+    const [one, two] = submit(2);
+    refuse(one!);
+    refuse(two!);
+    submit(1);
+    expect(written).toEqual(['0 a', '1 a']);
+    expect([one!.attempts, one!.lastError]).toEqual([0, new Error('recovering')]);
+    await pass(49);
+    expect(written).toHaveLength(2);
+    await pass(1);
+    // One at a time, as probes, by way of a broker that has not refused.
+    expect(written.slice(2)).toEqual(['0 b']);
+    acknowledge(one!);
+    await pass(1);
+    // What was acknowledged ends the trouble: the leader is asked again.
+    expect(written.slice(2)).toEqual(['0 b', '1 a', '2 a']);
+  });
+
+  it('are sent again ever less often while they are refused', async () => {
+    cluster.ids = ['a'];
+    await open('a');
+    const [one] = submit(1);
+    const times: number[] = [];
+    for (let refusal = 0; refusal < 5; refusal++) {
+      refuse(one!);
+      const began = performance.now();
+      const count = written.length;
+      while (written.length === count) await pass(1);
+      times.push(Math.round(performance.now() - began));
+    }
+    // The only broker has refused: each round begins with the look that forgets that.
+    for (const [round, pause] of [50, 100, 200, 250, 250].entries()) {
+      expect(times[round]).toBeGreaterThanOrEqual(pause);
+      expect(times[round]).toBeLessThanOrEqual(pause + 50);
+    }
+  });
+
+  it('end as overtaken behind a later one that was stored', async () => {
+    await open('a');
+    const [one, two, three] = submit(3);
+    refuse(one!);
+    refuse(three!);
+    acknowledge(two!);
+    expect(ended).toEqual([[one, 'CONNECTION']]);
+    await pass(300);
+    expect(written.slice(3).map((what) => what.split(' ')[0])).toEqual(['2']);
+  });
+
+  it('wait for those in flight for half a second', async () => {
+    await open('a');
+    await open('b');
+    const [one, two] = submit(2);
+    refuse(one!);
+    await pass(499);
+    expect([written.length, ended]).toEqual([2, []]);
+    await pass(60);
+    expect(ended).toEqual([[two, 'CONNECTION']]);
+    expect(written.slice(2)).toEqual(['0 b']);
+  });
+
+  it('are dropped when they ended meanwhile', async () => {
+    await open('a');
+    await open('b');
+    const [one, two] = submit(2);
+    refuse(one!);
+    refuse(two!);
+    one!.settled = true;
+    await pass(60);
+    expect(written.slice(2)).toEqual(['1 b']);
+  });
+
+  it('end with all that waits when the stream is gone', async () => {
+    await open('a');
+    const [one] = submit(1);
+    refuse(one!);
+    const [two] = submit(1);
+    const gone = new Error('gone');
+    traffic.refuse(lane, () => gone);
+    expect(ended).toEqual([
+      [one, gone],
+      [two, gone],
+    ]);
+    await pass(1_000);
+    expect(written).toHaveLength(1);
+  });
+});
+
+describe('publishes whose stream to the broker breaks', () => {
+  async function broken(end = BROKEN) {
+    const route = await open('a');
+    const all = submit(3);
+    repeatable.add(all[1]!);
+    cluster.stream('a').writable = false;
+    traffic.lost([lane], route.inFlight.clear(), route, end);
+    return { route, all };
+  }
+
+  it('end with an error, except those that cannot be stored twice', async () => {
+    const { all } = await broken();
+    expect(ended).toEqual([
+      [all[0], 'CONNECTION'],
+      [all[2], 'CONNECTION'],
+    ]);
+    expect([lane.unsettled, lane.prompt, lane.version]).toEqual([0, 0, -1]);
+    await open('b');
+    cluster.leaderId = 'b';
+    traffic.pump(lane);
+    expect(written.slice(3)).toEqual(['1 b']);
+    expect(all[1]!.attempts).toBe(2);
+  });
+
+  it('are all sent again when the broker did nothing with them', async () => {
+    const { all } = await broken(UNTOUCHED);
+    expect(ended).toEqual([]);
+    expect(all.map(({ attempts }) => attempts)).toEqual([0, 0, 0]);
+    await open('b');
+    cluster.leaderId = 'b';
+    traffic.pump(lane);
+    // The first is a probe.
+    expect(written.slice(3)).toEqual(['0 b']);
+    acknowledge(all[0]!);
+    await pass(1);
+    expect(written.slice(3)).toEqual(['0 b', '1 b', '2 b']);
+  });
+
+  it('all end once traffic has stopped', async () => {
+    const route = await open('a');
+    const all = submit(2);
+    repeatable.add(all[0]!);
+    traffic.stop();
+    traffic.lost([lane], route.inFlight.clear(), route, UNTOUCHED);
+    expect(ended.map(([pending]) => pending)).toEqual(all);
+  });
+});
+
+describe('probes', () => {
+  async function troubled(): Promise<void> {
+    await open('a');
+    lane.beginTrouble();
+  }
+
+  it('go out one every 100 ms until one is acknowledged', async () => {
+    await troubled();
+    const all = submit(10);
+    expect(written).toEqual(['0 a']);
+    await pass(99);
+    expect(written).toEqual(['0 a']);
+    await pass(1);
+    expect(written).toEqual(['0 a', '1 a']);
+    acknowledge(all[1]!);
+    await pass(1);
+    expect(written).toHaveLength(10);
+    // A leader acknowledges in order: what it has passed over was lost.
+    expect(ended).toEqual([[all[0], 'CONNECTION']]);
+  });
+
+  it('are not passed over by an ack of all replicas, nor ended by one', async () => {
+    await troubled();
+    const [slow] = submit(1, { ackPolicy: AckPolicy.ALL });
+    const [prompt] = submit(1);
+    await pass(100);
+    expect(written).toEqual(['0 a', '1 a']);
+    acknowledge(prompt!);
+    await pass(1);
+    expect(ended).toEqual([]);
+    acknowledge(slow!);
+  });
+
+  it('have a quarter of a second to be answered', async () => {
+    await troubled();
+    submit(1, { deadline: performance.now() + 249 });
+    submit(1, { deadline: performance.now() + 250 });
+    expect(written).toEqual(['1 a']);
+  });
+
+  it('are not held up by publishes without acks, nor hold them up', async () => {
+    await troubled();
+    vi.spyOn(routes.to(target('a')), 'writeUnacknowledged').mockImplementation(() => void written.push('none'));
+    submit(1);
+    submit(3, { ackPolicy: AckPolicy.NONE });
+    expect(written).toEqual(['0 a', 'none', 'none', 'none']);
+  });
+
+  it('let sixteen with acks of all replicas pass, where others show sooner whether there is a leader', async () => {
+    await troubled();
+    submit(1);
+    submit(20, { ackPolicy: AckPolicy.ALL });
+    expect(written).toHaveLength(17);
+    await pass(100);
+    expect(written).toHaveLength(21);
+  });
+
+  it('are every one with acks of all replicas, where there are no others', async () => {
+    await troubled();
+    submit(3, { ackPolicy: AckPolicy.ALL });
+    expect(written).toHaveLength(1);
+    await pass(100);
+    expect(written).toHaveLength(2);
+  });
+
+  it('begin when a publish is not answered in time, and the connection is checked', async () => {
+    const route = await open('a');
+    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    const [one, two] = submit(2);
+    acknowledge(two!);
+    traffic.expired(one!);
+    expect(check).not.toHaveBeenCalled();
+    expect(lane.trouble).toBeNull();
+    const [three] = submit(1);
+    traffic.expired(three!);
+    expect(check).toHaveBeenCalledTimes(1);
+    expect(lane.trouble).not.toBeNull();
+  });
+
+  it('begin when acks stop to come, and the leader is looked for', async () => {
+    const route = await open('a');
+    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    submit(1);
+    await pass(1_250);
+    expect([check.mock.calls.length, searches]).toEqual([1, 1]);
+    expect(lane.trouble).not.toBeNull();
+  });
+
+  it('do not begin when only acks of all replicas are missing', async () => {
+    await open('a');
+    submit(1, { ackPolicy: AckPolicy.ALL });
+    await pass(1_250);
+    expect(searches).toBe(1);
+    expect(lane.trouble).toBeNull();
+  });
+});
+
+describe('a partition that changes to another leader', () => {
+  function change(id: string): void {
+    cluster.leaderId = id;
+    cluster.version++;
+  }
+
+  it('changes at once when nothing is in flight', async () => {
+    await open('a');
+    await open('b');
+    acknowledge(submit(1)[0]!);
+    change('b');
+    submit(1);
+    expect(written).toEqual(['0 a', '1 b']);
+    expect(lane.version).toBe(cluster.version);
+  });
+
+  it('waits for the acks of what is in flight', async () => {
+    await open('a');
+    await open('b');
+    const [one] = submit(1);
+    change('b');
+    submit(1);
+    expect(written).toEqual(['0 a']);
+    await pass(100);
+    acknowledge(one!);
+    expect(written).toEqual(['0 a', '1 b']);
+    expect(ended).toEqual([]);
+  });
+
+  it('stays for a while where it is when acks of the leader come late, and tries again after five seconds', async () => {
+    await open('a');
+    await open('b');
+    submit(1);
+    change('b');
+    submit(1);
+    await pass(499);
+    expect(written).toEqual(['0 a']);
+    lane.responses++;
+    await pass(1);
+    expect(written).toEqual(['0 a', '1 a']);
+    expect([lane.detour, ended]).toEqual([true, []]);
+  });
+
+  it('does not wait for acks of all replicas', async () => {
+    await open('a');
+    await open('b');
+    submit(1, { ackPolicy: AckPolicy.ALL });
+    change('b');
+    submit(1);
+    expect(written).toEqual(['0 a', '1 a']);
+    expect(lane.detour).toBe(true);
+  });
+
+  it('gives up what is in flight after 200 ms when acks have stopped', async () => {
+    await open('a');
+    await open('b');
+    const [one] = submit(1);
+    lane.beginTrouble();
+    change('b');
+    submit(1);
+    await pass(199);
+    expect(ended).toEqual([]);
+    await pass(1);
+    expect(ended).toEqual([[one, 'CONNECTION']]);
+    expect(written).toEqual(['0 a', '1 b']);
+  });
+
+  it('gives up what is in flight on a connection that is going away after two seconds', async () => {
+    await open('a');
+    await open('b');
+    const [one] = submit(1);
+    cluster.stream('a').writable = false;
+    change('b');
+    submit(1);
+    await pass(999);
+    lane.responses++;
+    await pass(1_000);
+    expect(ended).toEqual([]);
+    await pass(1);
+    expect(ended).toEqual([[one, 'CONNECTION']]);
+    expect(written).toEqual(['0 a', '1 b']);
+  });
+
+  it('begins with probes by way of a broker that is not the leader', async () => {
+    await open('a');
+    await open('b');
+    acknowledge(submit(1)[0]!);
+    cluster.leaderId = null;
+    cluster.version++;
+    cluster.stream('a').writable = false;
+    submit(3);
+    expect(written).toEqual(['0 a', '1 b']);
+    expect([lane.detour, lane.trouble !== null]).toEqual([true, true]);
+  });
+});
