@@ -66,8 +66,17 @@ function isIgnored(node) {
     ts.isTypeAliasDeclaration(node) ||
     ts.isImportDeclaration(node) ||
     ts.isExportDeclaration(node) ||
-    (ts.isCallExpression(node) && /\blogger\??\.\w+$/.test(node.expression.getText()))
+    (ts.isCallExpression(node) && /\blogger\??\.\w+$/.test(node.expression.getText())) ||
+    // A condition on nothing but what is written to the log.
+    (ts.isIfStatement(node) && node.elseStatement === undefined && isLog(node.thenStatement))
   );
+}
+
+/** Whether a statement does nothing but write to the log. */
+function isLog(node) {
+  if (ts.isBlock(node)) return node.statements.length > 0 && node.statements.every(isLog);
+  if (ts.isIfStatement(node)) return node.elseStatement === undefined && isLog(node.thenStatement);
+  return ts.isExpressionStatement(node) && isIgnored(node.expression);
 }
 
 function binary(node, add) {
@@ -88,7 +97,7 @@ function conditions(node, add) {
 }
 
 function statements(node, add) {
-  if (ts.isBlock(node) && node.statements.length > 0 && !ts.isTryStatement(node.parent)) {
+  if (ts.isBlock(node) && node.statements.length > 0 && !ts.isTryStatement(node.parent) && !isLog(node)) {
     // A block of one statement is the mutant of that statement.
     const [only] = node.statements;
     if (node.statements.length > 1 || !isRemovable(only)) add('block', node, '{}');
