@@ -254,6 +254,7 @@ describe('server selection', () => {
   it('avoids the slow broker by latency', async () => {
     const { one, two, servers } = await pair();
     two.on('fetchMetadata', async () => {
+      // Slow in comparison with the other one.
       await delay(1_000);
       return undefined as never;
     });

@@ -123,6 +123,7 @@ export class Bench implements AsyncDisposable {
       const text = `${place}/${count}`;
       await this.#persist(stream, Number(partition), text);
       this.published.push(text);
+      // Paces the load: no test depends on how much is published.
       await sleep(every);
     }
   }

@@ -70,6 +70,7 @@ describe('Consumer under load, where nobody dies', () => {
     const read = async (consumer: typeof slow, delay: number) => {
       for await (const { partition, offset } of await consumer.subscribe(['backlog'])) {
         seen.push(`${partition} ${offset}`);
+        // Makes this member the slow one; nothing depends on how slow.
         if (delay > 0) await sleep(delay);
       }
     };

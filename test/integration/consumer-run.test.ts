@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, connect, type Message } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { deferred } from '../support/deferred.js';
 import { eventually } from '../support/eventually.js';
 import { PATIENT } from '../support/patient.js';
+import { turns } from '../support/turns.js';
 import { Bench, LONG_TIMEOUTS, OFTEN } from './consumer-harness.js';
 
 let broker: TestBroker;
@@ -36,6 +38,7 @@ describe('consumer.run', () => {
     const run = consumer.run(
       async (message) => {
         busiest = Math.max(busiest, ++busy);
+        // Handlers overlap in another way each time: no result depends on how long one takes.
         await sleep(Math.random() * 5);
         order.set(message.partition, [...(order.get(message.partition) ?? []), message.offset]);
         busy--;
@@ -57,7 +60,8 @@ describe('consumer.run', () => {
     await consumer.subscribe(STREAMS);
     const run = consumer.run(async () => {
       busiest = Math.max(busiest, ++busy);
-      await sleep(1);
+      // Long enough for another one to begin, if it may.
+      await turns(10);
       busy--;
       handled++;
     });
@@ -151,18 +155,24 @@ describe('consumer.run', () => {
 
   it('waits for the handlers when it is closed, and counts what they have done', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
-    let begun = 0;
-    let done = 0;
+    let [begun, done, closed] = [0, 0, false];
+    const gate = deferred<void>();
     const run = consumer.run(
       async () => {
         begun++;
-        await sleep(100);
+        await gate.promise;
         done++;
       },
       { streams: STREAMS, concurrency: 4 },
     );
     await eventually('four handlers run', () => begun === 4);
-    await consumer.close();
+    const closing = consumer.close().then(() => {
+      closed = true;
+    });
+    await turns();
+    expect(closed).toBe(false);
+    gate.resolve();
+    await closing;
     await run;
     expect([begun, done]).toEqual([4, 4]);
     const cursors = await Promise.all([0, 1, 2, 3].map((id) => client.fetchCursor('__group:group', 'jobs', id)));
@@ -221,6 +231,7 @@ describe('consumer.run under load', () => {
     const latest = new Map<string, bigint>();
     const disorder: string[] = [];
     const handle = async (message: Message, { attempt }: { attempt: number }): Promise<void> => {
+      // Handlers overlap in another way each time.
       await sleep(Math.random() * 3);
       if (attempt === 1 && message.offset % 10n === 7n) throw new Error('at first');
       const place = `${message.stream}/${message.partition}`;

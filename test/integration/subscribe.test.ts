@@ -188,6 +188,14 @@ describe('reverse', () => {
     expect(await read({ ...options, reverse: true })).toEqual(expected);
   });
 
+  it('has the offset below the last message as its position', async () => {
+    await start();
+    await publish(numbers(10));
+    const subscription = await client.subscribe('orders', { reverse: true, stopAt: { offset: 5 } });
+    for await (const { offset } of subscription) expect(subscription.position).toBe(offset - 1n);
+    expect(subscription.position).toBe(4n);
+  });
+
   it('reads down from a time and to a time', async () => {
     await start();
     await publish(numbers(10));

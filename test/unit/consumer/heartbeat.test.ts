@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Heartbeat, type HeartbeatEvents } from '../../../src/consumer/heartbeat.js';
 import { Membership } from '../../../src/consumer/membership.js';
 import { ConnectionError, errorFromStatus, PermissionDeniedError } from '../../../src/errors.js';
 import { ConsumerGroupMetadata_Error } from '../../../src/protocol/generated/api.js';
 import { deferred } from '../../support/deferred.js';
+import { eventually } from '../../support/eventually.js';
 import { turns } from '../../support/turns.js';
 import { FakeCluster } from './fake-cluster.js';
 
@@ -74,7 +74,7 @@ function start(membership: Membership, interval: number, events: Partial<Heartbe
 
 /** Lets polls succeed once some of them have failed. */
 async function recoversAfter(state: { asked: number; failure: Error | null }, polls: number): Promise<void> {
-  while (state.asked < polls) await sleep(1);
+  await eventually(`${polls} polls`, () => state.asked >= polls);
   state.failure = null;
 }
 
@@ -115,12 +115,13 @@ describe('Heartbeat', () => {
   });
 
   it('reports a coordinator only once it has been silent for its timeout', async () => {
-    const { state, cluster, membership } = await member(150);
+    const { state, cluster, membership } = await member(60_000);
     state.failure = new ConnectionError('no answer', { reason: 'refused' });
-    const began = performance.now();
     start(membership, 10);
-    while (!cluster.methods.includes('reportConsumerGroupCoordinator')) await sleep(2);
-    expect(performance.now() - began).toBeGreaterThan(140);
+    await eventually('several polls', () => state.asked >= 5);
+    expect(cluster.methods).not.toContain('reportConsumerGroupCoordinator');
+    clock.ahead = 60_000;
+    await eventually('a report', () => cluster.methods.includes('reportConsumerGroupCoordinator'));
     const report = cluster.calls.find(({ method }) => method === 'reportConsumerGroupCoordinator')!;
     expect(report.request).toEqual({
       groupId: 'group',
@@ -136,7 +137,7 @@ describe('Heartbeat', () => {
     const recovers = recoversAfter(state, 3);
     start(membership, 10);
     await recovers;
-    while (state.polled.length < 3) await sleep(2);
+    await eventually('poll 3', () => state.polled.length >= 3);
     expect(cluster.methods).not.toContain('reportConsumerGroupCoordinator');
   });
 
@@ -275,9 +276,9 @@ describe('Heartbeat', () => {
   it('polls at once when it is hurried, and not at all once it is stopped', async () => {
     const { state, membership } = await member();
     const heartbeat = start(membership, 60_000);
-    while (state.polled.length < 1) await sleep(1);
+    await eventually('poll 1', () => state.polled.length >= 1);
     heartbeat.hurry();
-    while (state.polled.length < 2) await sleep(1);
+    await eventually('poll 2', () => state.polled.length >= 2);
     await heartbeat.stop();
     heartbeat.hurry();
     await turns();
@@ -287,7 +288,7 @@ describe('Heartbeat', () => {
   it('confirms with a poll that began later', async () => {
     const { state, membership } = await member();
     const heartbeat = start(membership, 60_000);
-    while (state.polled.length < 1) await sleep(1);
+    await eventually('poll 1', () => state.polled.length >= 1);
     await heartbeat.confirmed();
     expect(state.polled).toHaveLength(2);
   });
@@ -295,7 +296,7 @@ describe('Heartbeat', () => {
   it('polls often while a broker was told to stop sending', async () => {
     const { state, membership } = await member();
     start(membership, 60_000, { isStalled: () => true });
-    while (state.polled.length < 3) await sleep(5);
+    await eventually('poll 3', () => state.polled.length >= 3);
   });
 
   it('stops at once while a coordinator does not answer', async () => {
@@ -303,7 +304,7 @@ describe('Heartbeat', () => {
     cluster.answer = (_call, { signal }) =>
       new Promise((_resolve, reject) => signal!.addEventListener('abort', () => reject(signal!.reason)));
     const heartbeat = start(membership, 10);
-    while (!cluster.methods.includes(POLL)) await sleep(1);
+    await eventually('a poll', () => cluster.methods.includes(POLL));
     await heartbeat.stop();
     expect(cluster.methods).toEqual([POLL]);
   });

@@ -114,6 +114,16 @@ function plainFields({
   return { ...rest, ackPolicyCode: ackPolicy, key: plain(key), value: plain(value), headers: plainHeaders(map) };
 }
 
+describe('what the properties try', () => {
+  it('has lengths that take one, two and three bytes, of texts and of bytes', () => {
+    const parameters = { numRuns: 200, seed: 1 };
+    const lengthBytes = (size: number): number => (size < 2 ** 7 ? 1 : size < 2 ** 14 ? 2 : 3);
+    const reached = (sizes: readonly number[]) => new Set(sizes.map(lengthBytes));
+    expect(reached(fc.sample(bytes, parameters).map(({ length }) => length))).toEqual(new Set([1, 2, 3]));
+    expect(reached(fc.sample(text, parameters).map((one) => Buffer.byteLength(one)))).toEqual(new Set([1, 2, 3]));
+  });
+});
+
 describe('encodeMessage', () => {
   it('writes what the generated codec writes, byte for byte', () => {
     holds(

@@ -510,6 +510,31 @@ describe('a partition that changes to another leader', () => {
     expect(written).toEqual(['0 a', '1 b']);
   });
 
+  it('gives it up too when nothing waits: what is lost may take the whole window', async () => {
+    await open('a');
+    await open('b');
+    const [one] = submit(1);
+    change('b');
+    traffic.pump(lane);
+    await pass(200);
+    expect([ended, lane.leaveAt]).toEqual([[], null]);
+    lane.beginTrouble();
+    traffic.pump(lane);
+    await pass(200);
+    expect(ended).toEqual([[one, 'CONNECTION']]);
+  });
+
+  it('opens no stream for a lane that has nothing to send', async () => {
+    await open('a');
+    acknowledge(submit(1)[0]!);
+    change('b');
+    traffic.pump(lane);
+    lane.beginTrouble();
+    traffic.pump(lane);
+    await settle();
+    expect([...cluster.sessions.keys()]).toEqual(['a']);
+  });
+
   it('gives up what is in flight on a connection that is going away after two seconds', async () => {
     await open('a');
     await open('b');
