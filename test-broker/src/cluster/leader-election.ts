@@ -28,6 +28,8 @@ export class LeaderElection {
   readonly #timeout: number;
   readonly #events: ElectionEvents;
   #leader: string | null = null;
+  /** The leader was down since it was elected: a restart does not give back what it was. */
+  #deposed = false;
   #doubt: ClockTimer | null = null;
   #due: ClockTimer | null = null;
   #seekers: Seeker[] = [];
@@ -52,7 +54,7 @@ export class LeaderElection {
 
   /** Whether this broker leads, has recovered and reaches a majority. */
   canCommit(broker: string): boolean {
-    return broker === this.#leader && this.#connectivity.serving(broker) && this.#hasQuorum(broker);
+    return broker === this.#leader && this.#connectivity.serving(broker) && this.#leads(broker);
   }
 
   /**
@@ -74,7 +76,8 @@ export class LeaderElection {
   /** Looks at the network as it is now: who is in doubt about the leader, and whether an election is due. */
   evaluate(): void {
     const leader = this.#leader;
-    if (leader !== null && this.#hasQuorum(leader)) {
+    if (leader !== null && !this.#connectivity.running(leader)) this.#deposed = true;
+    if (leader !== null && this.#leads(leader)) {
       this.#due?.cancel();
       this.#due = null;
       this.#announce(leader);
@@ -86,7 +89,7 @@ export class LeaderElection {
   /** Makes the best candidate the leader, unless the present one still has a majority. */
   elect(): void {
     this.#due = null;
-    if (this.#leader !== null && this.#hasQuorum(this.#leader)) return;
+    if (this.#leader !== null && this.#leads(this.#leader)) return;
     this.#stepDown();
     const candidate = this.#candidate();
     if (candidate === null) return;
@@ -104,6 +107,7 @@ export class LeaderElection {
   #stepDown(): void {
     const former = this.#leader;
     this.#leader = null;
+    this.#deposed = false;
     if (former === null) return;
     for (const member of this.#members.values()) if (member.leader === former) member.leader = null;
     this.#events.steppedDown();
@@ -131,13 +135,16 @@ export class LeaderElection {
     for (const member of this.#members.values()) if (this.#doubts(member)) member.leader = null;
   }
 
-  /** The broker with a majority that has applied the most, the first of several. */
+  /** The broker with a majority that has applied the most, the first of several. One that recovers comes after the others. */
   #candidate(): string | null {
-    let best: Member | null = null;
-    for (const member of this.#members.values()) {
-      if (this.#hasQuorum(member.id) && (best === null || member.position > best.position)) best = member;
-    }
-    return best?.id ?? null;
+    const serves = ({ id }: Member) => Number(this.#connectivity.serving(id));
+    const candidates = [...this.#members.values()].filter(({ id }) => this.#hasQuorum(id));
+    candidates.sort((a, b) => serves(b) - serves(a) || b.position - a.position);
+    return candidates[0]?.id ?? null;
+  }
+
+  #leads(leader: string): boolean {
+    return !this.#deposed && this.#hasQuorum(leader);
   }
 
   #hasQuorum(broker: string): boolean {

@@ -52,6 +52,17 @@ describe('the metadata leader', () => {
     await expect(clients[1]!.createStream('s19')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
+  it('leads no more when it comes back before anybody has noticed that it was away', async () => {
+    const { broker, clients } = await running({ brokers: 3 });
+    await broker.stopBroker(0);
+    const recovery = await broker.startBroker(0, { hold: 'not-leading' });
+    await eventually(
+      () => created(clients[1]!, 's'),
+      (done) => done,
+    );
+    expect(recovery.phase).toBe('not-leading');
+  });
+
   it('is missed as well by whoever resumes a partition, in the words of Go', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     await clients[0]!.createStream('s');
@@ -70,7 +81,7 @@ describe('the metadata leader', () => {
   });
 
   it('cannot be had without a majority, and publishing goes on', async () => {
-    const { broker, clients } = await running({ brokers: 3 });
+    const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0 });
     for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
     await clients[0]!.createStream('r', { replicationFactor: 3 });
     const survivor = broker.leaderOf('r', 0);
@@ -107,7 +118,7 @@ describe('the metadata leader', () => {
   });
 
   it('steps down with what it could not commit when it loses its majority', async () => {
-    const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
+    const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0, ...SERVER_TIMES });
     const clock = freezeClock();
     broker.faults.partition(0, 1);
     broker.faults.partition(0, 2);
@@ -130,7 +141,7 @@ describe('the metadata leader', () => {
 
 describe('FetchMetadata', () => {
   it('waits for a broker that is down until the deadline once, and then tells of the others', async () => {
-    const { broker, clients } = await running({ brokers: 3 });
+    const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0 });
     await broker.stopBroker(2);
     await expect(clients[0]!.call('fetchMetadata', {}, 150)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     const { brokers } = await eventually(
@@ -141,7 +152,7 @@ describe('FetchMetadata', () => {
   });
 
   it('names the asked broker first, with the loads of each', async () => {
-    const { broker, clients } = await running({ brokers: 2 });
+    const { broker, clients } = await running({ brokers: 2, cursorsPartitions: 0 });
     for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
     const { brokers } = await eventually(
       () => clients[1]!.call('fetchMetadata'),
