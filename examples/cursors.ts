@@ -9,8 +9,8 @@ import assert from 'node:assert/strict';
 import { type Client, connect } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 
-// Cursors have to be switched on: `cursors.stream.partitions` in the server's configuration.
-await using broker = await TestBroker.start({ cursorsPartitions: 1 });
+// A server needs `cursors.stream.partitions` above 0 in its configuration for this; a test broker has it by default.
+await using broker = await TestBroker.start();
 
 /** Reads from the cursor `billing` on, and stores it every other message, as `count` messages are processed. */
 async function bill(client: Client, count: number): Promise<string[]> {
@@ -45,7 +45,7 @@ assert.equal(await client.fetchCursor('shipping', 'orders', 0), 0n);
 assert.equal(await client.fetchCursor('billing', 'orders', 0), 5n);
 
 // A server without cursors says so with a code of its own.
-await using without = await TestBroker.start();
+await using without = await TestBroker.start({ cursorsPartitions: 0 });
 await using plain = await connect(without.addresses);
 await assert.rejects(plain.fetchCursor('billing', 'orders', 0), { code: 'CURSORS_DISABLED' });
 console.log('The second reader went on behind the cursor of the first one.');

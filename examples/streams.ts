@@ -6,6 +6,7 @@
  * Exit code 0 only if everything went as it says.
  */
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { connect, partitionByKey } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 
@@ -41,15 +42,27 @@ for (const id of orders.partitions.keys()) {
 }
 assert.equal(stored, 4n);
 
+/** In a cluster the leader of a partition learns of a change a moment after the call is answered. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await setTimeout(5);
+}
+
 // A paused partition takes no resources; the next publish wakes it up.
 await client.pauseStream('orders', { partitions: [0] });
-await assert.rejects(client.fetchPartitionMetadata('orders', 0), { code: 'PARTITION_PAUSED' });
+await until(() =>
+  client.fetchPartitionMetadata('orders', 0).then(
+    () => false,
+    ({ code }) => code === 'PARTITION_PAUSED',
+  ),
+);
 await client.publish('orders', 'good morning', { partition: 0 });
 const { newestOffset } = await client.fetchPartitionMetadata('orders', 0);
 console.log(`partition 0 was paused, and stored the publish that woke it up at offset ${newestOffset}`);
 
 // A readonly partition refuses publishes, and a reader's loop ends where the partition does.
 await client.setStreamReadonly('orders');
+for (const id of orders.partitions.keys())
+  await until(async () => (await client.fetchPartitionMetadata('orders', id)).readonly);
 await assert.rejects(client.publish('orders', 'too late'), { code: 'READONLY_PARTITION' });
 let read = 0;
 for await (const message of await client.subscribe('orders', { partition: 'all', startAt: 'earliest' })) {

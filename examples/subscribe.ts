@@ -11,11 +11,7 @@ import { setTimeout } from 'node:timers/promises';
 import { connect, type SubscribeOptions } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 
-await using broker = await TestBroker.start({
-  brokers: 3,
-  cursorsPartitions: 1,
-  settings: { 'clustering.replica.max.lag.time': 500 },
-});
+await using broker = await TestBroker.start({ brokers: 3, settings: { 'clustering.replica.max.lag.time': 500 } });
 await using client = await connect(broker.addresses);
 await client.createStream('events', 'events', { partitions: 2, replicationFactor: 3 });
 for (const partition of [0, 1])

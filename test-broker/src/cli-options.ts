@@ -55,7 +55,7 @@ Once they serve calls it prints one line: ready grpc=<host:port>,... [nats=<url>
   --tls-cert <file>            certificate of the brokers, PEM
   --tls-key <file>             its key, PEM
   --tls-client-ca <file>       ask clients for a certificate that this authority signed, PEM
-  --cursors-partitions <n>     partitions of the cursors stream; 0 disables cursors (default 0)
+  --cursors-partitions <n>     partitions of the cursors stream; 0 disables cursors (default 1)
   --activity                   record changes to streams in the activity stream
   --consumer-timeout <t>       silence after which a consumer leaves its group (default 15s)
   --coordinator-timeout <t>    time that consumers give a silent group coordinator (default 15s)

@@ -29,7 +29,10 @@ export interface TestBrokerOptions {
    * NATS server. Default false.
    */
   readonly nats?: boolean | string | NatsServerOptions;
-  /** Partitions of the cursors stream. Default 0: cursors are disabled, as in the server. */
+  /**
+   * Partitions of the cursors stream. Default 1, because cursors and consumer groups need it. 0: cursors are disabled,
+   * which is the default of the server.
+   */
   readonly cursorsPartitions?: number;
   /** Whether changes to streams are recorded in `__activity`. Default false. */
   readonly activityStream?: boolean;
@@ -89,6 +92,7 @@ const OPTION_NAMES = [
 ] as const satisfies readonly (keyof TestBrokerOptions)[];
 
 const MOST_BROKERS = 64;
+const CURSORS_PARTITIONS = 1;
 const ANY_HOST = new Set(['', '0.0.0.0', '::']);
 
 /**
@@ -147,10 +151,11 @@ function checkNames(options: TestBrokerOptions): void {
 function withOptions(options: TestBrokerOptions): Record<string, unknown> {
   const settings: Record<string, unknown> = { ...options.settings };
   const own = resolveGiven(options.settings);
+  const cursors = own.given.has('cursors.stream.partitions') ? undefined : CURSORS_PARTITIONS;
   const standFor: readonly (readonly [string, unknown, SettingName])[] = [
     ['port', options.port, 'port'],
     ['dataDir', options.dataDir, 'data.dir'],
-    ['cursorsPartitions', options.cursorsPartitions, 'cursors.stream.partitions'],
+    ['cursorsPartitions', options.cursorsPartitions ?? cursors, 'cursors.stream.partitions'],
     ['activityStream', options.activityStream, 'activity.stream.enabled'],
     ['groups.consumerTimeout', options.groups?.consumerTimeout, 'groups.consumer.timeout'],
     ['groups.coordinatorTimeout', options.groups?.coordinatorTimeout, 'groups.coordinator.timeout'],

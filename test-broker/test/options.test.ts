@@ -23,6 +23,16 @@ describe('resolveOptions', () => {
     });
   });
 
+  test.each<[TestBrokerOptions, number]>([
+    [{}, 1],
+    [{ cursorsPartitions: 0 }, 0],
+    [{ settings: { 'cursors.stream.partitions': 0 } }, 0],
+    [{ cursorsPartitions: 2, settings: { cursors: { 'stream.partitions': 2 } } }, 2],
+    [{ settings: { 'cursors.stream': { partitions: 3 } } }, 3],
+  ])('%j makes a cursors stream of %i partitions', (options, partitions) => {
+    expect(resolveOptions(options).settings['cursors.stream.partitions']).toBe(partitions);
+  });
+
   test('options that stand for a setting become that setting', () => {
     const { settings, given, port } = resolveOptions({
       port: 9292,

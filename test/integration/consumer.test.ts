@@ -108,7 +108,7 @@ describe('consumer.subscribe', () => {
   });
 
   it('rejects with CURSORS_DISABLED when the server keeps no cursors, before it joins', async () => {
-    await using plain = await TestBroker.start();
+    await using plain = await TestBroker.start({ cursorsPartitions: 0 });
     await using other = await connect(plain.addresses as string[], PATIENT);
     await other.createStream('orders', 'orders');
     await expect(other.createConsumer('group').subscribe(['orders'])).rejects.toMatchObject({

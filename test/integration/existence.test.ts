@@ -128,7 +128,7 @@ describe('an "unknown" that is certain', () => {
   });
 
   it('tells a client without cursors that there are none', async () => {
-    const broker = closing(await TestBroker.start());
+    const broker = closing(await TestBroker.start({ cursorsPartitions: 0 }));
     const client = closing(await connect(broker.addresses));
     await client.createStream('orders', 'orders');
     await expect(client.setCursor('reader', 'orders', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });

@@ -65,7 +65,7 @@ describe('the activity stream', () => {
   });
 
   it('holds events back while it is readonly, and catches up', async () => {
-    const { broker, api } = await openBroker({ activityStream: true });
+    const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
     await told(broker, 1);
     await api.call('SetStreamReadonly', { name: '__activity', readonly: true });
     await api.createStream('s');
@@ -77,7 +77,7 @@ describe('the activity stream', () => {
   });
 
   it('goes on where it was when the broker comes back', async () => {
-    const { broker, api } = await openBroker({ activityStream: true });
+    const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
     await told(broker, 1);
     await api.call('SetStreamReadonly', { name: '__activity', readonly: true });
     await api.createStream('held-back');
@@ -93,18 +93,18 @@ describe('the activity stream', () => {
 
   it('tells everything once across a restart of the process', async () => {
     const dataDir = temporaryDirectory();
-    const first = await openBroker({ activityStream: true, dataDir });
+    const first = await openBroker({ activityStream: true, cursorsPartitions: 0, dataDir });
     await first.api.createStream('one');
     await told(first.broker, 2);
     await first.broker.close();
-    const { broker, api } = await openBroker({ activityStream: true, dataDir });
+    const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0, dataDir });
     await api.createStream('two');
     const streams = (await told(broker, 3)).map(({ createStreamOp }) => createStreamOp?.stream);
     expect(streams).toEqual(['__activity', 'one', 'two']);
   });
 
   it('tells nothing of what was before a reset', async () => {
-    const { broker, api } = await openBroker({ activityStream: true });
+    const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
     await api.createStream('before');
     await broker.reset();
     await api.createStream('after');

@@ -41,7 +41,7 @@ describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
   });
 
   it('fails when cursors are disabled, and says how to have them', async () => {
-    const { api: client } = await openBroker();
+    const { api: client } = await openBroker({ cursorsPartitions: 0 });
     const { status, message } = await client.failure(rpc, CURSOR);
     expect(status).toBe('INTERNAL');
     expect(message).toMatch(/^Cursors stream does not exist: start the test broker with cursorsPartitions above 0/);

@@ -10,7 +10,7 @@ let earliest = 0;
 
 beforeAll(async () => {
   earliest = Date.now();
-  ({ broker, api } = await shareBroker());
+  ({ broker, api } = await shareBroker({ cursorsPartitions: 0 }));
   await api.createStream('s', { subject: 'subject', partitions: 2 });
   await api.createStream('other');
 });

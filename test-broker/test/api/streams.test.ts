@@ -8,7 +8,7 @@ let broker: TestBroker;
 let api: ApiClient;
 
 beforeAll(async () => {
-  ({ broker, api } = await shareBroker());
+  ({ broker, api } = await shareBroker({ cursorsPartitions: 0 }));
 });
 
 const fresh = names('streams');

@@ -83,8 +83,8 @@ describe('the in-sync replicas', () => {
   });
 
   it('never let go of a message that fewer than minIsr have: replication factor -1 on one broker', async () => {
-    const { clients } = await threeBrokers({ minIsr: { value: 4 } });
-    expect((await clients[0]!.publish('s', 'a')).offset).toBe(0);
-    expect((await clients[0]!.partition('s')).highWatermark).toBe(-1);
+    const { clients, leader } = await threeBrokers({ minIsr: { value: 4 } });
+    expect((await clients[leader]!.publish('s', 'a')).offset).toBe(0);
+    expect((await clients[leader]!.partition('s')).highWatermark).toBe(-1);
   });
 });

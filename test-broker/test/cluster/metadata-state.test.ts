@@ -125,7 +125,7 @@ describe('OperationLog', () => {
 
 describe('the load that FetchMetadata reports', () => {
   it('drifts down with repeated pauses of the same partitions', async () => {
-    const { client } = await running({ settings: { 'metadata.cache.max.age': 0 } });
+    const { client } = await running({ cursorsPartitions: 0, settings: { 'metadata.cache.max.age': 0 } });
     await client.createStream('other', { partitions: 3 });
     await client.createStream('s', { partitions: 2 });
     const load = async () => (await client.call('fetchMetadata')).brokers[0].partitionCount;
@@ -138,7 +138,7 @@ describe('the load that FetchMetadata reports', () => {
   });
 
   it('is kept for as long as metadata.cache.max.age says', async () => {
-    const { broker, client } = await running({ settings: { 'metadata.cache.max.age': '2m' } });
+    const { broker, client } = await running({ cursorsPartitions: 0, settings: { 'metadata.cache.max.age': '2m' } });
     const load = async () => (await client.call('fetchMetadata')).brokers[0].partitionCount;
     expect(await load()).toBe(0);
     await client.createStream('s');

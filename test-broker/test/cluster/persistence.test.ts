@@ -159,13 +159,13 @@ describe('a broker with a dataDir', () => {
     );
     expect(warnings[0]).toContain('they are not a whole operation');
     const names = (await second.client.call('fetchMetadata')).streamMetadata.map(({ name }: Answer) => name);
-    expect(names).toEqual(['whole']);
+    expect(names).toEqual(['__cursors', 'whole']);
     await second.client.createStream('torn');
     await second.broker.close();
     appendFileSync(file, '00000000 {"index":');
     const { broker, client } = await running({ dataDir });
     await broker.ready();
-    expect((await client.call('fetchMetadata')).streamMetadata).toHaveLength(2);
+    expect((await client.call('fetchMetadata')).streamMetadata).toHaveLength(3);
   });
 });
 

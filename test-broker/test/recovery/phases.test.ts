@@ -190,7 +190,7 @@ describe('a broker that names a leader which does not lead yet', () => {
 
 describe('the replay of a restarted broker', () => {
   it('shows streams that were deleted, until it ends', async () => {
-    const { broker, client } = await running();
+    const { broker, client } = await running({ cursorsPartitions: 0 });
     await client.createStream('s');
     await client.createStream('kept');
     await client.call('deleteStream', { name: 's' });
