@@ -2,6 +2,7 @@ import { type Client, type Consumer, connect, type Message } from 'liftbridge-cl
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
+import { bufferBytes } from '../support/memory.js';
 import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
 import { LONG_TIMEOUTS, OFTEN } from './consumer-harness.js';
@@ -203,7 +204,7 @@ describe('the loop of a consumer', () => {
     const iterator = (await consumer.subscribe(['orders']))[Symbol.asyncIterator]();
     await iterator.next();
     await turns();
-    const before = process.memoryUsage().arrayBuffers;
+    const before = bufferBytes();
     let count = 1;
     for (; count < 400; count++) await iterator.next();
     expect(count).toBe(400);
