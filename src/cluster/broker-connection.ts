@@ -1,5 +1,6 @@
 import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
+import { excerpt } from '../errors/quote.js';
 import { ConnectionError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
@@ -235,12 +236,15 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #gone(): ConnectionError {
-    return new ConnectionError(`Connect failed: broker ${this.id} at ${this.address} has left the cluster.`, {
-      operation: 'Connect',
-      broker: this.id,
-      reason: 'no-broker',
-      outcome: 'not-sent',
-    });
+    return new ConnectionError(
+      `Connect failed: broker ${excerpt(this.id)} at ${excerpt(this.address)} has left the cluster.`,
+      {
+        operation: 'Connect',
+        broker: this.id,
+        reason: 'no-broker',
+        outcome: 'not-sent',
+      },
+    );
   }
 
   #failed(failure: RpcFailure): void {

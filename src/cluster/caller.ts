@@ -1,3 +1,4 @@
+import { excerpt } from '../errors/quote.js';
 import {
   attempt,
   ConnectionError,
@@ -142,7 +143,7 @@ function attemptTime(operation: Operation, deadline: Deadline, attempts: number)
 
 /** The error where no attempt is left and the stream exists all the same. */
 function notKnownYet(operation: Operation, failure: RpcFailure, context: ErrorContext): ConnectionError {
-  const text = `${attempt(operation, context)} failed: the broker does not know what another broker knows: ${failure.details}. It may have just started: try again.`;
+  const text = `${attempt(operation, context)} failed: the broker does not know what another broker knows: ${excerpt(failure.details)}. It may have just started: try again.`;
   return new ConnectionError(text, {
     ...context,
     operation,
@@ -156,7 +157,7 @@ function notKnownYet(operation: Operation, failure: RpcFailure, context: ErrorCo
 function whyLast(last: unknown): string {
   if (last instanceof LookupMiss) return `; the last attempt failed: ${last.error.message}`;
   if (!(last instanceof RpcFailure) || last.code === Status.DEADLINE_EXCEEDED) return '';
-  return `; the last attempt failed: ${last.details} (${statusName(last.code)})`;
+  return `; the last attempt failed: ${excerpt(last.details)} (${statusName(last.code)})`;
 }
 
 /** The error for a call whose time is up: with what the last attempt failed of, if any did. */

@@ -1,11 +1,15 @@
+import { excerpt } from '../errors/quote.js';
 import { attempt, ConnectionError, type ErrorContext, errorFromStatus, type Operation } from '../errors.js';
 import { RpcFailure } from '../transport/status.js';
+
+/** Characters of the transport's own words, which hold an address and an excerpt. */
+const LONGEST_DETAILS = 600;
 
 /** The error for whatever a call rejected with. Reasons of aborted signals pass through as they are. */
 export function toError(operation: Operation, failure: unknown, context: ErrorContext): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
   if (failure.connection === undefined) return errorFromStatus(operation, failure, { ...context, cause: failure });
-  return new ConnectionError(`${attempt(operation, context)} failed: ${failure.details}`, {
+  return new ConnectionError(`${attempt(operation, context)} failed: ${excerpt(failure.details, LONGEST_DETAILS)}`, {
     ...context,
     operation,
     cause: failure,
@@ -17,12 +21,15 @@ export function toError(operation: Operation, failure: unknown, context: ErrorCo
 /** The error for a broker that cannot be reached. Whatever is no failure of the transport passes through as it is. */
 export function toConnectionError(failure: unknown, context: ErrorContext & { readonly operation: string }): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
-  return new ConnectionError(`${attempt(context.operation, context)} failed: ${failure.details}`, {
-    ...context,
-    cause: failure,
-    reason: failure.connection ?? 'unavailable',
-    outcome: failure.sent ? 'unknown' : 'not-sent',
-  });
+  return new ConnectionError(
+    `${attempt(context.operation, context)} failed: ${excerpt(failure.details, LONGEST_DETAILS)}`,
+    {
+      ...context,
+      cause: failure,
+      reason: failure.connection ?? 'unavailable',
+      outcome: failure.sent ? 'unknown' : 'not-sent',
+    },
+  );
 }
 
 /** The stream and partition that a request names, for the context of its error. */

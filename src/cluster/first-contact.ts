@@ -1,4 +1,5 @@
 import { sleep } from '../async/timers.js';
+import { excerpt } from '../errors/quote.js';
 import { ConnectionError, type ConnectionErrorReason, LiftbridgeError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
@@ -9,6 +10,8 @@ import { withDeadline } from './waiting.js';
 
 /** Milliseconds between two attempts at least, whatever the retry option says. */
 const SHORTEST_PAUSE_MS = 10;
+/** Characters of what each seed failed of. */
+const LONGEST_REASON = 400;
 
 /**
  * Tries all seeds at once, again and again until one answers, then runs `learn` with it. Rejects with a ConnectionError that
@@ -100,6 +103,6 @@ function reasonOf(error: LiftbridgeError | undefined): ConnectionErrorReason {
 /** "host:port: why", in the transport's own words where it has any. */
 function reasonText(address: string, error: LiftbridgeError | undefined): string {
   if (error === undefined) return `${address}: no answer yet`;
-  const text = error.cause instanceof RpcFailure ? error.cause.details : error.message;
+  const text = excerpt(error.cause instanceof RpcFailure ? error.cause.details : error.message, LONGEST_REASON);
   return text.startsWith(`${address}: `) ? text : `${address}: ${text}`;
 }

@@ -1,4 +1,5 @@
 import { sleep } from '../async/timers.js';
+import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
 import type { Waiting } from './contract.js';
 import { LookupMiss, leaderIn } from './lookup.js';
@@ -61,7 +62,7 @@ async function askLeader(router: Router, stream: string, partition: number, dead
 function notReady(stream: string, missing: ReadonlyMap<number, unknown>, timeout: number): TimeoutError {
   const ids = [...missing.keys()].slice(0, 10).join(', ');
   const cause = [...missing.values()].find((failure) => failure !== undefined);
-  const why = cause instanceof Error ? ` The last answer: ${cause.message}` : '';
+  const why = cause instanceof Error ? ` The last answer: ${excerpt(cause.message)}` : '';
   return new TimeoutError(
     `createStream: stream "${stream}" was created, but within ${Math.round(timeout)} ms no leader answered for partition ${ids}.${why}`,
     { stream, operation: 'CreateStream', cause },

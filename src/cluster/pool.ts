@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { monotonicNow } from '../async/clock.js';
+import { excerpt, quoted } from '../errors/quote.js';
 import { ConnectionError, HandlerError } from '../errors.js';
 import { type Address, formatAddress, parseAddress } from './addresses.js';
 import { BrokerConnection, type ConnectionSettings } from './broker-connection.js';
@@ -214,7 +215,7 @@ export class Pool {
     try {
       answer = resolveBroker({ id: broker.id, host: broker.host, port: broker.port });
     } catch (cause) {
-      throw new HandlerError(`resolveBroker threw for broker "${broker.id}" at ${broker.address}`, {
+      throw new HandlerError(`resolveBroker threw for broker ${quoted(broker.id)} at ${excerpt(broker.address)}`, {
         broker: broker.id,
         operation: 'resolveBroker',
         cause,

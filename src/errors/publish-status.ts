@@ -84,6 +84,8 @@ const NO_RESUME: Refusal = {
 
 /** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
 const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
+/** Characters that are looked at to tell what a text means. */
+const LONGEST_KNOWN = 2_000;
 /** A publish to a paused partition resumes it first, which needs a metadata leader. */
 const NO_RESUME_TEXT =
   /failed to resume stream: .*(?:no known metadata leader|no responders|outbound buffer limit|not the leader|leadership lost|timed? ?out|deadline)/;
@@ -96,7 +98,10 @@ export function errorFromAsyncError(
   return build(refusalOf(error), error.message, { operation: 'PublishAsync', ...context });
 }
 
-function refusalOf({ code, message }: { readonly code: number; readonly message: string }): Refusal {
+function refusalOf(error: { readonly code: number; readonly message: string }): Refusal {
+  const { code } = error;
+  // What a broker says is short; looking for patterns in megabytes would take minutes.
+  const message = error.message.slice(0, LONGEST_KNOWN);
   if (TOO_LARGE_TEXT.test(message)) return TOO_LARGE;
   if (WITHOUT_NATS.test(message)) return NO_NATS;
   if (NO_RESUME_TEXT.test(message)) return NO_RESUME;

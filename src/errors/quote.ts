@@ -9,7 +9,15 @@ export function excerpt(text: string, longest = LONGEST): string {
   return cutTo(text, longest).replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
-/** The same between quotation marks, as JSON has it. */
+/** Characters of a whole error text at most. */
+const LONGEST_TEXT = 2_000;
+
+/** The text of an error, of whatever parts it was made: one line that ends. Each part of a peer should be an excerpt already. */
+export function errorText(text: string): string {
+  return excerpt(text, LONGEST_TEXT);
+}
+
+/** An excerpt between quotation marks, as JSON has it. */
 export function quoted(text: string, longest = LONGEST): string {
   return excerpt(JSON.stringify(cutTo(text, longest)), Number.POSITIVE_INFINITY);
 }

@@ -1,4 +1,4 @@
-import { messageOf } from './quote.js';
+import { errorText, messageOf } from './quote.js';
 
 /**
  * Every `code` that an error of this package can have. Match on it rather than on the class when two copies of the
@@ -87,7 +87,7 @@ export abstract class LiftbridgeError extends Error {
   declare readonly otherAcks?: readonly object[];
 
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(errorText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.retryable = details.retryable ?? false;
     if (details.stream !== undefined) this.stream = details.stream;
     if (details.partition !== undefined) this.partition = details.partition;

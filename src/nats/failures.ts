@@ -1,4 +1,5 @@
 import { ackFailure } from '../envelope/ack-failure.js';
+import { excerpt, messageOf, quoted as quote } from '../errors/quote.js';
 import {
   AckTimeoutError,
   ConnectionError,
@@ -55,11 +56,7 @@ export function connectionClosed(publish: PendingPublish, cause: unknown): Liftb
 }
 
 function quoted({ subject }: PendingPublish): string {
-  return JSON.stringify(subject);
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+  return quote(subject);
 }
 
 function connectionLost(publish: PendingPublish, how: string, retryable: boolean, cause: unknown): LiftbridgeError {
@@ -86,14 +83,14 @@ export function notTaken(publish: PendingPublish, cause: unknown, final: boolean
 /** The error for a subject that the NATS server does not let this user publish to. */
 export function publishDenied(subject: string, cause: unknown): PermissionDeniedError {
   return new PermissionDeniedError(
-    `publish to ${JSON.stringify(subject)} failed: the NATS server does not permit this user to publish there`,
+    `publish to ${quote(subject)} failed: the NATS server does not permit this user to publish there`,
     { ...context, cause },
   );
 }
 
 /** The error for an inbox that the NATS server closed. */
 export function inboxClosed(inbox: string, cause: Error): PermissionDeniedError | ConnectionError {
-  const text = `acks cannot arrive: the subscription to ${inbox} was ended by the NATS server: ${cause.message}`;
+  const text = `acks cannot arrive: the subscription to ${excerpt(inbox)} was ended by the NATS server: ${messageOf(cause)}`;
   if (!/permission/i.test(cause.message) && !/permission/i.test(cause.name))
     return new ConnectionError(text, { ...context, reason: 'lost', retryable: false, cause });
   return new PermissionDeniedError(`${text}. Set inboxPrefix to a subject that this user may subscribe to.`, {
@@ -105,7 +102,7 @@ export function inboxClosed(inbox: string, cause: Error): PermissionDeniedError 
 /** The error for an envelope that the NATS server would not take: it would close the connection. */
 export function tooLarge(subject: string, size: number, limit: number): MessageTooLargeError {
   return new MessageTooLargeError(
-    `publish to ${JSON.stringify(subject)} failed: its envelope has ${size} bytes, the max_payload of the NATS server is ${limit}. ` +
+    `publish to ${quote(subject)} failed: its envelope has ${size} bytes, the max_payload of the NATS server is ${limit}. ` +
       "Make it smaller, or raise max_payload, and the brokers' clustering.replication.max.bytes with it.",
     context,
   );

@@ -5,6 +5,7 @@ import { nextTurn } from '../async/timers.js';
 import { decodeAck } from '../envelope/ack-envelope.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
+import { messageOf } from '../errors/quote.js';
 import {
   ClosedError,
   ConnectionError,
@@ -305,8 +306,8 @@ export function natsPublisher(connection: NatsConnection, options?: NatsPublishe
   try {
     return new NatsPublisher(connection, resolved);
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw new ConnectionError(`natsPublisher failed: the NATS connection does not take a subscription: ${text}`, {
+    const text = `the NATS connection does not take a subscription: ${messageOf(cause)}`;
+    throw new ConnectionError(`natsPublisher failed: ${text}`, {
       reason: 'lost',
       outcome: 'not-sent',
       operation: 'natsPublisher',

@@ -1,4 +1,5 @@
 import type { BrokerTarget } from '../cluster/contract.js';
+import { excerpt } from '../errors/quote.js';
 import {
   AckTimeoutError,
   ClosedError,
@@ -31,7 +32,7 @@ export function timeoutError(pending: Pending): AckTimeoutError {
   else if (pending.attempts === 0)
     why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
   else if (otherAcks.length > 0) {
-    const others = otherAcks.map((ack) => ack.stream).join(', ');
+    const others = excerpt(otherAcks.map((ack) => ack.stream).join(', '));
     why = `only other streams on its subject acknowledged it (${others}). Is the stream in a load-balance group with them?`;
   }
   return new AckTimeoutError(`${where} timed out after ${pending.timeout} ms: ${why}`, {
@@ -70,10 +71,10 @@ export function closing(pending: Pending): ClosedError {
 
 /** The error for a publish, or for a stream without one, whose connection broke with the outcome open. */
 export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending | null): ConnectionError {
-  const why = end.code === 0 ? 'the broker ended it' : `${end.message || 'no details'} (${end.codeName})`;
+  const why = end.code === 0 ? 'the broker ended it' : `${excerpt(end.message) || 'no details'} (${end.codeName})`;
   const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
   return new ConnectionError(
-    `The publish stream${what} to broker ${target.id} (${target.address}) broke: ${why}. Whether the message was stored is not known.`,
+    `The publish stream${what} to broker ${excerpt(target.id)} (${excerpt(target.address)}) broke: ${why}. Whether the message was stored is not known.`,
     {
       ...(pending !== null && { stream: pending.stream, partition: pending.partition }),
       broker: target.id,

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
@@ -141,7 +142,7 @@ export class PartitionReader {
     if (serving.length === 0 || serving.some(({ id }) => id === this.#target?.id)) return;
     const to = serving.map(({ id }) => id).join(', ');
     this.#drop('the partition has moved');
-    void this.#recover(noLeader(this.stream, this.partition, `it is served by broker ${to} now`));
+    void this.#recover(noLeader(this.stream, this.partition, `it is served by broker ${excerpt(to)} now`));
   }
 
   async #resolveCursor(waiting: Waiting): Promise<void> {

@@ -1,3 +1,4 @@
+import { excerpt } from '../errors/quote.js';
 import {
   ConnectionError,
   type ErrorContext,
@@ -43,7 +44,7 @@ function isTooLarge({ code, message }: StreamEnd): boolean {
 export function errorOfEnd(phase: ReadPhase, end: StreamEnd, place: Place): LiftbridgeError {
   if (isTooLarge(end) || (end.code !== Status.OK && !end.transport))
     return errorFromStatus(phase, { code: end.code, details: end.message }, place);
-  const why = end.code === Status.OK ? 'the broker ended it' : `${end.message} (${end.codeName})`;
+  const why = end.code === Status.OK ? 'the broker ended it' : `${excerpt(end.message)} (${end.codeName})`;
   const text = `Subscription to stream "${place.stream}", partition ${place.partition} broke: ${why}.`;
   return new ConnectionError(text, { ...place, operation: phase, reason: 'lost' });
 }

@@ -1,3 +1,4 @@
+import { excerpt } from '../errors/quote.js';
 import type { ConnectionReason } from './connection-reason.js';
 import { RpcFailure, Status } from './status.js';
 
@@ -99,7 +100,7 @@ export function connectionFailure(
   const text = context.note ?? (cause instanceof Error ? causeText(cause) : undefined);
   const alert = reason === 'tls-rejected' ? alertName(errorCode(cause)) : null;
   const explanation = alertHints[alert ?? ''] ?? explanations[reason];
-  const details = `${address}: ${explanation}${text ? ` (${text})` : ''}`;
+  const details = `${excerpt(address)}: ${explanation}${text ? ` (${excerpt(text)})` : ''}`;
   return new RpcFailure(Status.UNAVAILABLE, details, { sent: context.sent, connection: reason, cause });
 }
 

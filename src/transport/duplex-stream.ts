@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from '../async/timers.js';
+import { messageOf } from '../errors/quote.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import { FrameError, FrameSplitter, type OnFrame } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -274,10 +275,10 @@ export class DuplexStream {
 }
 
 function readFailure(error: unknown): [code: number, message: string] {
-  if (!(error instanceof FrameError)) return [Status.INTERNAL, `reading a message failed: ${String(error)}`];
+  if (!(error instanceof FrameError)) return [Status.INTERNAL, `reading a message failed: ${messageOf(error)}`];
   return [error.reason === 'too-large' ? Status.RESOURCE_EXHAUSTED : Status.INTERNAL, error.message];
 }
 
 function abortText({ reason }: AbortSignal): string {
-  return reason instanceof Error ? reason.message : String(reason);
+  return messageOf(reason);
 }

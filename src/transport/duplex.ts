@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { excerpt, messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
@@ -122,7 +123,7 @@ export class DataSession {
   }
 
   #goneAway(code: number, lastStreamId: number, data: Buffer | undefined): void {
-    const text = data === undefined ? '' : Buffer.from(data).toString();
+    const text = data === undefined ? '' : excerpt(Buffer.from(data).toString());
     this.#goaway = { code, lastStreamId };
     const note = `GOAWAY ${resetName(code)}${text === '' ? '' : `: ${text}`}`;
     this.#options.logger?.debug({ broker: this.#address, code, lastStreamId }, note);
@@ -214,7 +215,7 @@ export class DataSession {
   #start(stream: DuplexStream, path: string, own: MetadataEntries | undefined): void {
     const refuse = (cause: unknown) =>
       stream.fail(
-        transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${String(cause)}`, false, {}, { cause }),
+        transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${messageOf(cause)}`, false, {}, { cause }),
       );
     const request = (metadata: MetadataEntries) => {
       try {

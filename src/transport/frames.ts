@@ -1,4 +1,5 @@
 import type { ByteWriter } from '../protocol/byte-writer.js';
+import { HeldBytes } from './held-bytes.js';
 
 /** Bytes before each gRPC message: a compression flag and a big-endian length. */
 export const FRAME_PREFIX = 5;
@@ -45,12 +46,11 @@ export type OnFrame = (source: Buffer, start: number, end: number) => void;
 
 /**
  * Cuts gRPC messages out of the chunks that a connection delivers, wherever those were split. A message that lies
- * within a chunk is handed out as a view of it; only one that spans chunks is copied, once.
+ * within a chunk is handed out as a view of it; only one that spans chunks is copied, once, and its small pieces twice.
  */
 export class FrameSplitter {
   readonly #limit: number;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  readonly #pending = new HeldBytes();
   /** Bytes that must be there before the first pending message is whole. */
   #needed = FRAME_PREFIX;
 
@@ -61,28 +61,27 @@ export class FrameSplitter {
 
   /** Bytes held back until the rest of their message comes. */
   get buffered(): number {
-    return this.#pendingBytes;
+    return this.#pending.size;
+  }
+
+  /** Bytes of memory in which they are held, but for what else lies in large chunks of the connection. */
+  get held(): number {
+    return this.#pending.memory;
   }
 
   /** Hands every message that is whole now to `onFrame`, in order. Throws FrameError; it must not be used after that. */
   push(chunk: Buffer, onFrame: OnFrame): void {
-    if (this.#pendingBytes === 0) {
+    if (this.#pending.size === 0) {
       this.#cut(chunk, onFrame);
       return;
     }
-    this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
-    if (this.#pendingBytes < this.#needed) return;
-    const whole = Buffer.concat(this.#pending, this.#pendingBytes);
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#cut(whole, onFrame);
+    this.#pending.add(chunk);
+    if (this.#pending.size >= this.#needed) this.#cut(this.#pending.take(), onFrame);
   }
 
   /** Throws FrameError when the stream ended inside a message. */
   finish(): void {
-    if (this.#pendingBytes > 0)
-      throw new FrameError('truncated', `the stream ended ${this.#pendingBytes} bytes into a message`);
+    if (this.buffered > 0) throw new FrameError('truncated', `the stream ended ${this.buffered} bytes into a message`);
   }
 
   #cut(source: Buffer, onFrame: OnFrame): void {
@@ -119,9 +118,6 @@ export class FrameSplitter {
   }
 
   #keep(source: Buffer, position: number): void {
-    if (position === source.length) return;
-    const rest = position === 0 ? source : source.subarray(position);
-    this.#pending.push(rest);
-    this.#pendingBytes = rest.length;
+    if (position < source.length) this.#pending.add(position === 0 ? source : source.subarray(position));
   }
 }

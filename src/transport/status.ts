@@ -1,3 +1,4 @@
+import { errorText, excerpt } from '../errors/quote.js';
 import type { ConnectionReason } from './connection-reason.js';
 
 /** The gRPC status codes by name. */
@@ -48,7 +49,10 @@ export class RpcFailure extends Error {
     details: string,
     context: { readonly sent: boolean; readonly connection?: ConnectionReason | undefined; readonly cause?: unknown },
   ) {
-    super(`${statusName(code)}: ${details}`, context.cause === undefined ? undefined : { cause: context.cause });
+    super(
+      errorText(`${statusName(code)}: ${excerpt(details)}`),
+      context.cause === undefined ? undefined : { cause: context.cause },
+    );
     this.code = code;
     this.details = details;
     this.sent = context.sent;

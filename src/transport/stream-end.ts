@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { excerpt } from '../errors/quote.js';
 import { receivedMetadata } from './call-headers.js';
 import type { ConnectionReason } from './connection-reason.js';
 import type { MetadataEntries, ReceivedMetadata } from './metadata.js';
@@ -124,6 +125,6 @@ export function refusedResponse(received: Received): StreamEnd | undefined {
   const status = Number(headers[':status']);
   const type = headers['content-type'];
   if (status === 200 && type !== undefined && /^application\/grpc(?:[+;]|$)/.test(type)) return undefined;
-  const message = `the server answered HTTP ${status} with content-type ${type ?? '(none)'} instead of gRPC`;
+  const message = `the server answered HTTP ${status} with content-type ${type === undefined ? '(none)' : excerpt(type)} instead of gRPC`;
   return transportEnd(status === 200 ? Status.UNKNOWN : statusOfHttp(status), message, true, received);
 }

@@ -1,5 +1,6 @@
 import { orAbort, orDeadline } from '../async/bounded.js';
 import { monotonicNow } from '../async/clock.js';
+import { messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { connectionFailure } from './connection-failure.js';
 import { DataSession } from './duplex.js';
@@ -90,7 +91,7 @@ export class UnaryChannel {
     try {
       return method.decode(response);
     } catch (cause) {
-      const details = `the response cannot be decoded: ${String(cause)}`;
+      const details = `the response cannot be decoded: ${messageOf(cause)}`;
       throw new RpcFailure(Status.INTERNAL, details, { sent: true, cause });
     }
   }
@@ -163,15 +164,18 @@ async function exchange(
 ): Promise<{ readonly response?: Buffer; readonly end: StreamEnd }> {
   const { deadline, signal, metadata } = limits;
   const stream = session.open(path, { deadline, signal, metadata });
-  const responses: Buffer[] = [];
-  stream.onFrames((source, start, end) => responses.push(source.subarray(start, end)));
+  let response: Buffer | undefined;
+  let count = 0;
+  stream.onFrames((source, start, end) => {
+    // Only the first is held: a peer could send others for as long as the call may take.
+    if (count++ === 0) response = source.subarray(start, end);
+  });
   stream.send(request);
   stream.halfClose();
   const end = await stream.ended;
   if (end.code !== Status.OK) return { end };
-  const [response] = responses;
-  if (response !== undefined && responses.length === 1) return { response, end };
-  const message = `the server answered ${responses.length} messages to a unary call instead of one`;
+  if (response !== undefined && count === 1) return { response, end };
+  const message = `the server answered ${count} messages to a unary call instead of one`;
   return { end: transportEnd(Status.UNIMPLEMENTED, message, true) };
 }
 

@@ -118,6 +118,48 @@ describe('FrameSplitter', () => {
     }
   });
 
+  it.each([1, 2, 7, 100, 1024, 1025])(
+    'holds a message that comes %i bytes at a time in memory like its own',
+    (size) => {
+      const splitter = new FrameSplitter(1 << 20);
+      const whole = frame(Buffer.alloc(300_000, 7));
+      let excess = 0;
+      for (let at = 0; at < whole.length - size; at += size) {
+        splitter.push(Buffer.from(whole.subarray(at, at + size)), () => {});
+        excess = Math.max(excess, splitter.held - splitter.buffered * 1.25);
+      }
+      expect(splitter.buffered).toBeGreaterThan(298_000);
+      expect(excess).toBeLessThan(5_000);
+    },
+  );
+
+  it('holds small pieces between large ones, in order, in memory like their own', () => {
+    const splitter = new FrameSplitter(1 << 20);
+    const whole = frame(Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251)));
+    const { messages, onFrame } = copies();
+    for (let at = 0, small = false; at < whole.length; small = !small) {
+      const next = Math.min(whole.length, at + (small ? 1 : 1500));
+      splitter.push(whole.subarray(at, next), onFrame);
+      if (next < whole.length) expect(splitter.held).toBeLessThan(splitter.buffered * 1.25 + 5_000);
+      at = next;
+    }
+    expect(messages).toEqual([[...whole.subarray(5)]]);
+  });
+
+  it('holds nothing for bytes that were only announced, nor a large chunk for its last byte', () => {
+    const announced = new FrameSplitter(2 ** 31);
+    announced.push(Buffer.from([0, 0x40, 0, 0, 0]), () => {});
+    expect(announced.held).toBeLessThan(10_000);
+    const last = new FrameSplitter(2 ** 31);
+    const chunk = Buffer.concat([frame(Buffer.alloc(1 << 20)), Buffer.of(0)]);
+    last.push(chunk, () => {});
+    expect([last.buffered, last.held < 10_000]).toEqual([1, true]);
+    chunk.fill(9);
+    last.push(Buffer.from([0, 0, 0, 1, 5]), (source, start, end) =>
+      expect([...source.subarray(start, end)]).toEqual([5]),
+    );
+  });
+
   it('copies a large message once, however many chunks it comes in', () => {
     const message = Buffer.alloc(1 << 20, 7);
     const splitter = new FrameSplitter(1 << 21);
