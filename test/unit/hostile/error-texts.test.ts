@@ -25,7 +25,7 @@ const WAYS: Readonly<Record<string, () => Error>> = {
     toConnectionError(new RpcFailure(14, HOSTILE_TEXT, { sent: true }), { operation: 'connect' }) as Error,
   'a refused publish': () => errorFromAsyncError({ code: 3, message: HOSTILE_TEXT }),
   'the content type of a proxy': () =>
-    new RpcFailure(2, refusedResponse({ headers: { ':status': 502, 'content-type': HOSTILE_TEXT } })!.message, {
+    new RpcFailure(2, refusedResponse({ headers: { ':status': '502', 'content-type': HOSTILE_TEXT } })!.message, {
       sent: true,
     }),
   'the note of a lost connection': () =>
