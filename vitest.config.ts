@@ -37,6 +37,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'test-broker/test/**/*.test.ts'],
     globalSetup: ['test/support/run-directory.ts'],
+    setupFiles: ['test/support/late-rejections.ts'],
     // Bounds against a hang, never a measure: tests wait for conditions. A failed test is not tried again.
     testTimeout: 120_000,
     hookTimeout: 120_000,

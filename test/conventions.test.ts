@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ROOT, runNode } from './support/child-process.js';
+
+/** What tests leave to a helper, so that a test which fails or is killed leaves nothing behind. */
+const LEFT_TO_HELPERS: readonly (readonly [what: RegExp, helper: string, except: readonly string[]])[] = [
+  [/\bmkdtemp(Sync)?\(|\btmpdir\(/, 'test/support/temporary-directory.ts', ['test/support/run-directory.ts']],
+  [
+    /(?<![\w.])(spawn|fork|exec|execFile)\(|promisify\(exec/,
+    'test/support/child-process.ts',
+    // Runs outside Vitest too: the benchmark of faults uses it.
+    ['test/support/real-cluster.ts'],
+  ],
+];
+
+describe('the tests', () => {
+  it('make temporary directories and child processes through the helpers, which clean up', () => {
+    const wrong: string[] = [];
+    for (const folder of ['test', 'test-broker/test'])
+      for (const name of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
+        const file = `${folder}/${name}`;
+        if (!file.endsWith('.ts')) continue;
+        const text = readFileSync(join(ROOT, file), 'utf8').replaceAll(/`[^`]*`|"[^"]*"/g, '');
+        for (const [what, helper, except] of LEFT_TO_HELPERS)
+          if (file !== helper && !except.includes(file) && what.test(text)) wrong.push(`${file}: see ${helper}`);
+      }
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** Runs tests that fail on purpose: what Vitest tells, and what of theirs is left. */
+async function failing(name: string): Promise<{ told: string; left: string[] }> {
+  const config = 'test/fixtures/failing/vitest.config.ts';
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--config', config, `failing/${name}.case`];
+  const { out, error } = await runNode(args, '', { ...process.env, NO_COLOR: '1' });
+  const told = out + error;
+  const left = [...told.matchAll(/^left (\d+) (\S+)$/gm)].flatMap(([, pid, directory]) => [
+    ...(isAlive(Number(pid)) ? [`process ${pid}`] : []),
+    ...(existsSync(directory!) ? [directory!] : []),
+  ]);
+  return { told, left };
+}
+
+/** Whether it runs: one that has ended may stay in the table of processes until its parent takes notice. */
+function isAlive(pid: number): boolean {
+  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
+  return stdout !== '' && !stdout.startsWith('Z');
+}
+
+describe.skipIf(process.platform === 'win32')('a test that fails (skipped on Windows, which has no ps)', () => {
+  it('leaves no process, no directory and no unhandled rejection', async () => {
+    const { told, left } = await failing('failing');
+    expect(told).toContain('2 failed');
+    expect(told.match(/^left /gm)).toHaveLength(2);
+    expect(left).toEqual([]);
+    expect(told).not.toMatch(/unhandled/i);
+  });
+
+  it('leaves no process and no directory when its worker is killed', async () => {
+    const { told, left } = await failing('killed');
+    expect(told).toContain('Worker exited unexpectedly');
+    expect(told.match(/^left /gm)).toHaveLength(1);
+    expect(left).toEqual([]);
+  });
+
+  it('is one that passes but leaves a rejection unhandled', async () => {
+    const { told } = await failing('rejecting');
+    expect(told).toContain('1 passed');
+    expect(told).toContain('Unhandled Rejection');
+    expect(told).toContain('of a test that passes');
+  });
+});
