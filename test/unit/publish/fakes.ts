@@ -1,4 +1,6 @@
 import type { BrokerTarget, Cluster } from '../../../src/cluster/contract.js';
+import { ByteWriter } from '../../../src/protocol/byte-writer.js';
+import { PublishRequest, PublishResponse } from '../../../src/protocol/generated/api.js';
 import type { PartitionLane } from '../../../src/publish/lanes.js';
 import type { Pending } from '../../../src/publish/pending.js';
 import type { RouteEvents } from '../../../src/publish/route.js';
@@ -11,18 +13,26 @@ export class FakeStream {
   writable = true;
   halfClosed = false;
   cancelled = false;
-  written = 0;
-  /** Calls what was registered for frames, as an answer of the broker does. */
-  answer: () => void = () => undefined;
+  /** What was written, decoded. */
+  readonly requests: PublishRequest[] = [];
+  #onFrame: (source: Buffer, start: number, end: number) => void = () => undefined;
   readonly #end = deferred<StreamEnd>();
   readonly ended = this.#end.promise;
 
   onFrames(listener: (source: Buffer, start: number, end: number) => void): void {
-    this.answer = () => listener(Buffer.alloc(0), 0, 0);
+    this.#onFrame = listener;
   }
 
-  write(): void {
-    this.written++;
+  write(encode: (writer: ByteWriter) => void): void {
+    const writer = new ByteWriter();
+    encode(writer);
+    this.requests.push(PublishRequest.decode(writer.take()));
+  }
+
+  /** The broker answers. */
+  answer(response: Parameters<typeof PublishResponse.fromPartial>[0] = {}): void {
+    const bytes = Buffer.from(PublishResponse.encode(PublishResponse.fromPartial(response)).finish());
+    this.#onFrame(bytes, 0, bytes.length);
   }
 
   drained(): Promise<void> {
@@ -80,6 +90,34 @@ export class FakeCluster {
   readonly away = new Map<string, Error>();
   leaderId: string | null = 'a';
   ids: readonly string[] = ['a', 'b', 'c'];
+  partitions = 1;
+  existing = 'present';
+  readonly refreshed: string[] = [];
+  readonly errors: Error[] = [];
+  readonly logger = { debug: () => undefined, error: () => undefined };
+  /** What each refresh waits for. */
+  refreshing: Promise<void> = Promise.resolve();
+
+  partitionCount(): number {
+    return this.partitions;
+  }
+
+  async existence(): Promise<string> {
+    return this.existing;
+  }
+
+  async refresh(streams: readonly string[]): Promise<void> {
+    this.refreshed.push(...streams);
+    await this.refreshing;
+  }
+
+  on(): () => void {
+    return () => undefined;
+  }
+
+  emit(name: string, error: Error): void {
+    if (name === 'asyncError') this.errors.push(error);
+  }
 
   session({ id }: BrokerTarget): Promise<FakeSession> {
     const error = this.away.get(id);
@@ -142,6 +180,13 @@ export function publish(more: Partial<Pending> = {}, lane: PartitionLane | null 
   const number = ++numbers;
   const request = { stream: 'orders', key: null, value: null, headers: null, ackPolicy: 0, timeout: 60_000, bytes: 10 };
   const state = { settled: false, sent: false, attempts: 0, route: null, lastError: null, deadline: 1e12 };
-  const id = { number, correlationId: `p${number.toString(36)}`, chosenId: false };
+  const id = {
+    partition: 0,
+    ackInbox: '',
+    expectedOffset: -1n,
+    number,
+    correlationId: `p${number.toString(36)}`,
+    chosenId: false,
+  };
   return { ...request, ...state, ...id, lane, ...more } as unknown as Pending;
 }
