@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Message } from '../../../src/protocol/received-message.js';
 import type { SubscribeOptions } from '../../../src/subscribe/positions.js';
 import { openSubscription, type Subscription, type SubscriptionContext } from '../../../src/subscribe/subscription.js';
 import { type Call, FakeCluster, LOST, refusal } from './fakes.js';
@@ -21,6 +22,7 @@ afterEach(() => {
 });
 
 const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+const offsetOf = ({ offset }: Message): bigint => offset;
 /** The newest call that reads a partition. */
 const call = (partition = 0): Call => cluster.calls.findLast((one) => one.partition === partition)!;
 
@@ -99,11 +101,12 @@ describe('the loop of a subscription', () => {
     const waiting = [loop.next(), loop.next(), loop.next()];
     call().deliver(0);
     await pass();
-    call().deliver(1, 2);
+    waiting.push(loop.next());
+    call().deliver(1, 2, 3);
     const given = await Promise.all(waiting);
-    expect(given.map(({ value }) => value?.offset)).toEqual([0n, 1n, 2n]);
-    call().deliver(3);
-    expect((await loop.next()).value?.offset).toBe(3n);
+    expect(given.map(({ value }) => value?.offset)).toEqual([0n, 1n, 2n, 3n]);
+    call().deliver(4);
+    expect((await loop.next()).value?.offset).toBe(4n);
   });
 
   it('gives all that has arrived at a time as batches', async () => {
@@ -111,10 +114,10 @@ describe('the loop of a subscription', () => {
     const loop = subscription.batches()[Symbol.asyncIterator]();
     const first = loop.next();
     call().deliver(0, 1);
-    expect((await first).value?.map(({ offset }) => offset)).toEqual([0n, 1n]);
+    expect((await first).value?.map(offsetOf)).toEqual([0n, 1n]);
     call().deliver(2, 3);
     call().deliver(4);
-    expect((await loop.next()).value?.map(({ offset }) => offset)).toEqual([2n, 3n, 4n]);
+    expect((await loop.next()).value?.map(offsetOf)).toEqual([2n, 3n, 4n]);
     expect(subscription.position).toBe(5n);
     await subscription.close();
     expect(await loop.next()).toEqual({ done: true, value: undefined });
