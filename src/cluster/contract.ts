@@ -34,6 +34,8 @@ export interface Cluster {
   createdAt(stream: string): number | null;
   /** Leader of the partition; null when none is known. */
   leader(stream: string, partition: number): BrokerTarget | null;
+  /** Whether the partition was paused, as the cache has it; that stays true once it was resumed. */
+  isPaused(stream: string, partition: number): boolean;
   /** In-sync replicas of the partition, the leader among them; empty when none are known. */
   isr(stream: string, partition: number): readonly BrokerTarget[];
   /**

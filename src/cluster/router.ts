@@ -92,6 +92,10 @@ export class Router implements Cluster {
     return leader === null || leader === undefined ? null : this.#targetOf(leader.id);
   }
 
+  isPaused(stream: string, partition: number): boolean {
+    return this.metadata.streams.get(stream)?.partitions.get(partition)?.paused === true;
+  }
+
   isr(stream: string, partition: number): readonly BrokerTarget[] {
     const isr = this.metadata.streams.get(stream)?.partitions.get(partition)?.isr ?? [];
     return isr.map(({ id }) => this.#targetOf(id)).filter((target) => target !== null);

@@ -56,6 +56,7 @@ export class Dispatcher {
       settleAll: publisher.settleAll,
       mayRepeat: publisher.mayRepeat,
       searchLeader: (lane: PartitionLane) => this.#search.start([lane]),
+      doubt: (lane: PartitionLane) => void this.#doubt(this.#stream(lane.stream)),
     };
     const choice = new RouteChoice(cluster, this.#routes);
     this.#traffic = new LaneTraffic(cluster, owner, this.#routes, choice, () => this.#lanes());

@@ -6,6 +6,7 @@ import { AckWatch } from './ack-watch.js';
 import { type FlightOwner, LaneFlights } from './lane-flights.js';
 import { LaneWakeups } from './lane-wakeups.js';
 import type { PartitionLane } from './lanes.js';
+import { LeaderChecks } from './leader-checks.js';
 import type { Pending } from './pending.js';
 import { lostError, overtakenError, refusedError } from './publish-errors.js';
 import { Route } from './route.js';
@@ -39,6 +40,8 @@ const BYTES_A_TURN = 4 * 1024 * 1024;
 export interface TrafficOwner extends FlightOwner {
   /** The leader of the lane's partition may be another by now. */
   searchLeader(lane: PartitionLane): void;
+  /** A broker does not know the lane's partition. */
+  doubt(lane: PartitionLane): void;
 }
 
 /** Whether there is still time for an ack of a publish that is sent now. */
@@ -58,6 +61,7 @@ export class LaneTraffic {
   readonly #choice: RouteChoice;
   readonly #wakeups = new LaneWakeups((lane) => this.pump(lane));
   readonly #flights: LaneFlights;
+  readonly #checks: LeaderChecks;
   #stopped = false;
 
   /** `lanes` names all lanes. */
@@ -72,6 +76,10 @@ export class LaneTraffic {
     this.#owner = owner;
     this.#routes = routes;
     this.#choice = choice;
+    this.#checks = new LeaderChecks(cluster, {
+      passed: (lane) => this.pump(lane),
+      unknown: (lane) => owner.doubt(lane),
+    });
     this.#flights = new LaneFlights(owner, new AckWatch(lanes, (lane) => this.#silent(lane)));
   }
 
@@ -81,7 +89,7 @@ export class LaneTraffic {
     const idle = lane.waiting.empty;
     if (idle && lane.trouble === null) {
       const { route } = lane;
-      if (route?.usable && lane.version === this.#cluster.version) {
+      if (route?.usable && lane.version === this.#cluster.version && (lane.checked === route || lane.detour)) {
         this.#flights.send(route, lane, pending);
         return;
       }
@@ -108,7 +116,7 @@ export class LaneTraffic {
       }
       if (hasTime(next, now, lane.trouble === null ? SHORTEST_WAIT_MS : SHORTEST_PROBE_MS)) {
         const route = this.#routeOf(lane);
-        if (route === null || !this.#mayGo(lane, next, now)) return;
+        if (route === null || !this.#checks.mayGo(lane, route) || !this.#mayGo(lane, next, now)) return;
         if (lane.trouble !== null && lane.trouble.returned.length > 0) {
           this.#wakeups.nextTurn(lane);
           return;
@@ -144,6 +152,7 @@ export class LaneTraffic {
     const lane = pending.lane!;
     const trouble = lane.beginTrouble();
     if (pending.route !== null) trouble.refusedBy.add(pending.route.target.address);
+    lane.checked = null;
     pending.route?.inFlight.delete(pending);
     this.#flights.leave(pending);
     pending.attempts--;
@@ -192,6 +201,7 @@ export class LaneTraffic {
   stop(): void {
     this.#stopped = true;
     this.#wakeups.stop();
+    this.#checks.stop();
     this.#flights.stop();
   }
 

@@ -70,6 +70,10 @@ export class PartitionLane {
   /** Whether publishes with the leader's ack go this way: only those show soon whether there is a leader. */
   hasLeaderAcks = false;
   route: Route | null = null;
+  /** The route whose broker was asked whether it leads the partition, and may be sent publishes. */
+  checked: Route | null = null;
+  /** The route whose broker is being asked. */
+  checking: Route | null = null;
   /** Version of the metadata under which the route was chosen; -1 to choose again. */
   version = -1;
   /** Sent on `route` and not settled. */
@@ -101,7 +105,10 @@ export class PartitionLane {
 
   /** The lane's trouble; from now on publishes go out as probes. */
   beginTrouble(): Trouble {
-    this.trouble ??= { probeAt: 0, passed: 0, refusals: 0, refusedBy: new Set(), returned: [] };
+    if (this.trouble === null) {
+      this.trouble = { probeAt: 0, passed: 0, refusals: 0, refusedBy: new Set(), returned: [] };
+      this.checked = null;
+    }
     return this.trouble;
   }
 

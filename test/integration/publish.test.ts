@@ -248,18 +248,18 @@ describe('publishAsync', () => {
   });
 
   it('calls back once, with the ack or the error', async () => {
-    const calls: [unknown, Ack | null][] = [];
+    const calls: [string, unknown, Ack | null][] = [];
     const done = deferred<void>();
-    const onAck = (error: LiftbridgeError | null, ack: Ack | null) => {
-      calls.push([error === null ? null : error.code, ack]);
+    const onAck = (value: string) => (error: LiftbridgeError | null, ack: Ack | null) => {
+      calls.push([value, error === null ? null : error.code, ack]);
       if (calls.length === 2) done.resolve();
     };
-    client.publishAsync('orders', 'x', onAck);
-    client.publishAsync('orders', 'y', onAck, { partition: 9 });
+    client.publishAsync('orders', 'x', onAck('x'));
+    client.publishAsync('orders', 'y', onAck('y'), { partition: 9 });
     await done.promise;
-    expect(calls).toEqual([
-      [null, expect.objectContaining({ offset: 0n })],
-      ['NO_SUCH_PARTITION', null],
+    expect(calls.sort(([a], [b]) => (a < b ? -1 : 1))).toEqual([
+      ['x', null, expect.objectContaining({ offset: 0n })],
+      ['y', 'NO_SUCH_PARTITION', null],
     ]);
   });
 

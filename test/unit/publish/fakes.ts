@@ -89,6 +89,11 @@ export class FakeCluster {
   /** Brokers that cannot be reached, and why. */
   readonly away = new Map<string, Error>();
   leaderId: string | null = 'a';
+  paused = false;
+  /** Brokers that were asked whether they lead the partition, in order. */
+  readonly asked: string[] = [];
+  /** What a broker answers then; it leads where nothing is set. */
+  readonly denials = new Map<string, () => Error>();
   ids: readonly string[] = ['a', 'b', 'c'];
   partitions = 1;
   existing = 'present';
@@ -137,6 +142,18 @@ export class FakeCluster {
 
   leader(): BrokerTarget | null {
     return this.leaderId === null ? null : target(this.leaderId);
+  }
+
+  isPaused(): boolean {
+    return this.paused;
+  }
+
+  async callBroker(method: string, id: string): Promise<object> {
+    if (method !== 'fetchPartitionMetadata') throw new Error(`unexpected call of ${method}`);
+    this.asked.push(id);
+    const denial = this.denials.get(id);
+    if (denial !== undefined) throw denial();
+    return {};
   }
 
   anyBroker(except: ReadonlySet<string>): BrokerTarget {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { errorFromStatus } from '../../../src/errors.js';
 import { AckPolicy } from '../../../src/protocol/generated/api.js';
 import { hasTime, LaneTraffic } from '../../../src/publish/lane-traffic.js';
 import { PartitionLane } from '../../../src/publish/lanes.js';
@@ -24,6 +25,7 @@ let written: string[];
 /** What ended with an error, and the code. */
 let ended: [Pending, unknown][];
 let searches: number;
+let doubts: number;
 /** Publishes that cannot be stored twice. */
 let repeatable: Set<Pending>;
 
@@ -35,6 +37,7 @@ beforeEach(() => {
   first = 0;
   ended = [];
   searches = 0;
+  doubts = 0;
   repeatable = new Set();
   routes = new Routes(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
   lane = new PartitionLane('orders', 0);
@@ -49,6 +52,7 @@ beforeEach(() => {
     },
     mayRepeat: (pending: Pending) => repeatable.has(pending),
     searchLeader: () => void searches++,
+    doubt: () => void doubts++,
   };
   traffic = new LaneTraffic(cluster.asCluster, owner, routes, new RouteChoice(cluster.asCluster, routes), () => [lane]);
 });
@@ -65,6 +69,7 @@ async function open(id: string): Promise<Route> {
   const route = routes.to(target(id));
   route.open();
   await settle();
+  lane.checked ??= route;
   vi.spyOn(route, 'write').mockImplementation((pending) => void written.push(`${pending.number - first} ${id}`));
   return route;
 }
@@ -318,6 +323,7 @@ describe('publishes whose stream to the broker breaks', () => {
     await open('b');
     cluster.leaderId = 'b';
     traffic.pump(lane);
+    await settle();
     expect(written.slice(3)).toEqual(['1 b']);
     expect(all[1]!.attempts).toBe(2);
   });
@@ -329,6 +335,7 @@ describe('publishes whose stream to the broker breaks', () => {
     await open('b');
     cluster.leaderId = 'b';
     traffic.pump(lane);
+    await settle();
     // The first is a probe.
     expect(written.slice(3)).toEqual(['0 b']);
     acknowledge(all[0]!);
@@ -346,10 +353,136 @@ describe('publishes whose stream to the broker breaks', () => {
   });
 });
 
+describe('a broker that may not lead the partition yet', () => {
+  const notLeading = () => errorFromStatus('FetchPartitionMetadata', { code: 9, details: 'not the leader' });
+  const notKnown = () => errorFromStatus('FetchPartitionMetadata', { code: 5, details: 'partition not found' });
+  const noAnswer = () => errorFromStatus('FetchPartitionMetadata', { code: 4, details: 'late' });
+
+  /** A lane whose connection was lost, with a broker that answers so and a publish that waits. */
+  async function waiting(denial: (() => Error) | null): Promise<Route> {
+    const route = await open('a');
+    if (denial !== null) cluster.denials.set('a', denial);
+    lane.beginTrouble();
+    submit(1);
+    return route;
+  }
+
+  it('is asked first, and sent nothing until it leads', async () => {
+    await waiting(notLeading);
+    await pass(1_000);
+    expect(written).toEqual([]);
+    expect(cluster.asked.length).toBeGreaterThan(20);
+    cluster.denials.clear();
+    await pass(50);
+    expect(written).toEqual(['0 a']);
+  });
+
+  it('is asked once while it leads', async () => {
+    await waiting(null);
+    submit(5);
+    await pass(450);
+    expect(written).toHaveLength(5);
+    expect(cluster.asked).toEqual(['a']);
+  });
+
+  it('is sent a publish after two seconds of denial, since that resumes a partition that is paused', async () => {
+    await waiting(notLeading);
+    await pass(1_999);
+    expect(written).toEqual([]);
+    await pass(51);
+    expect(written).toEqual(['0 a']);
+  });
+
+  it('is sent a publish at once when the partition is known to be paused', async () => {
+    cluster.paused = true;
+    await waiting(notLeading);
+    await settle();
+    expect(written).toEqual(['0 a']);
+    expect(cluster.asked).toHaveLength(1);
+  });
+
+  it('is sent a publish when it does not answer', async () => {
+    await waiting(noAnswer);
+    await settle();
+    expect(written).toEqual(['0 a']);
+  });
+
+  it('is sent nothing while it does not know the partition, and the stream is doubted', async () => {
+    await waiting(notKnown);
+    await pass(10_000);
+    expect(written).toEqual([]);
+    expect(doubts).toBeGreaterThan(10);
+    cluster.denials.set('a', notLeading);
+    await pass(1_000);
+    expect(written).toEqual([]);
+    cluster.denials.clear();
+    await pass(50);
+    expect(written).toEqual(['0 a']);
+  });
+
+  it('is asked again after it has refused a publish', async () => {
+    cluster.ids = ['a'];
+    await open('a');
+    const [one] = submit(1);
+    expect(cluster.asked).toEqual([]);
+    refuse(one!);
+    cluster.denials.set('a', notLeading);
+    await pass(500);
+    expect(written).toEqual(['0 a']);
+    cluster.denials.clear();
+    await pass(50);
+    expect(written).toEqual(['0 a', '0 a']);
+    refuse(one!);
+    cluster.denials.set('a', notLeading);
+    await pass(500);
+    expect(written).toHaveLength(2);
+  });
+
+  it('is not asked where publishes go by way of another broker', async () => {
+    cluster.leaderId = null;
+    await open('b');
+    cluster.ids = ['b'];
+    lane.beginTrouble();
+    submit(1);
+    await settle();
+    expect([written, cluster.asked]).toEqual([['0 b'], []]);
+  });
+
+  it('is asked less often about each of many partitions', async () => {
+    await waiting(notLeading);
+    for (let partition = 1; partition < 400; partition++) {
+      const other = new PartitionLane('orders', partition);
+      other.beginTrouble();
+      traffic.submit(other, publish({}, other));
+    }
+    await pass(1_000);
+    expect(cluster.asked.length).toBeLessThan(400 * 7);
+    expect(cluster.asked.length).toBeGreaterThan(400 * 3);
+  });
+
+  it('is not asked any more once nothing waits, or traffic has stopped', async () => {
+    await waiting(notLeading);
+    await pass(100);
+    lane.waiting.clear();
+    await pass(100);
+    const { length } = cluster.asked;
+    await pass(1_000);
+    expect(cluster.asked).toHaveLength(length);
+    submit(1);
+    await pass(100);
+    traffic.stop();
+    await settle();
+    const stopped = cluster.asked.length;
+    await pass(1_000);
+    expect(cluster.asked).toHaveLength(stopped);
+  });
+});
+
 describe('probes', () => {
   async function troubled(): Promise<void> {
-    await open('a');
+    const route = await open('a');
     lane.beginTrouble();
+    lane.checked = route;
   }
 
   it('go out one every 100 ms until one is acknowledged', async () => {
@@ -455,7 +588,9 @@ describe('a partition that changes to another leader', () => {
     acknowledge(submit(1)[0]!);
     change('b');
     submit(1);
+    await settle();
     expect(written).toEqual(['0 a', '1 b']);
+    expect(cluster.asked).toEqual(['b']);
     expect(lane.version).toBe(cluster.version);
   });
 
@@ -468,6 +603,7 @@ describe('a partition that changes to another leader', () => {
     expect(written).toEqual(['0 a']);
     await pass(100);
     acknowledge(one!);
+    await settle();
     expect(written).toEqual(['0 a', '1 b']);
     expect(ended).toEqual([]);
   });
