@@ -264,6 +264,16 @@ describe('publishes that a broker refuses for now', () => {
     expect(written.slice(3).map((what) => what.split(' ')[0])).toEqual(['2']);
   });
 
+  it('end as overtaken although acks come out of order', async () => {
+    await open('a');
+    const [one, two, three] = submit(3);
+    acknowledge(three!);
+    acknowledge(one!);
+    refuse(two!);
+    await pass(100);
+    expect(ended).toEqual([[two, 'CONNECTION']]);
+  });
+
   it('wait for those in flight for half a second', async () => {
     await open('a');
     await open('b');
@@ -558,6 +568,16 @@ describe('probes', () => {
     expect(lane.trouble).not.toBeNull();
   });
 
+  it('do not begin when a publish expires that was not sent', async () => {
+    const route = await open('a');
+    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    cluster.stream('a').writable = false;
+    const [waiting] = submit(1);
+    traffic.expired(waiting!);
+    traffic.expired(publish());
+    expect([check.mock.calls.length, lane.trouble]).toEqual([0, null]);
+  });
+
   it('begin when acks stop to come, and the leader is looked for', async () => {
     const route = await open('a');
     const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
@@ -620,6 +640,20 @@ describe('a partition that changes to another leader', () => {
     await pass(1);
     expect(written).toEqual(['0 a', '1 a']);
     expect([lane.detour, ended]).toEqual([true, []]);
+    const answered = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 250) {
+        lane.responses++;
+        await pass(250);
+      }
+    };
+    await answered(4_750);
+    submit(1);
+    expect(written).toEqual(['0 a', '1 a', '2 a']);
+    await answered(250);
+    submit(1);
+    expect(written).toHaveLength(3);
+    await answered(500);
+    expect(written).toEqual(['0 a', '1 a', '2 a', '3 a']);
   });
 
   it('does not wait for acks of all replicas', async () => {
