@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { nextTurn } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 import type { LiftbridgeError } from '../errors.js';
@@ -43,6 +44,7 @@ export class Dispatcher {
   constructor(cluster: Cluster, publisher: Settling) {
     this.#cluster = cluster;
     this.#publisher = publisher;
+    setMaxListeners(0, this.#closing.signal); // a few a stream
     this.#routes = new Routes(cluster, publisher.routes, {
       settled: (route) => this.#routeSettled(route),
       response: publisher.response,

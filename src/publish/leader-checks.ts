@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
@@ -38,6 +39,7 @@ export class LeaderChecks {
   constructor(cluster: Cluster, owner: CheckOwner) {
     this.#cluster = cluster;
     this.#owner = owner;
+    setMaxListeners(0, this.#stopped.signal); // a few a partition
   }
 
   /** Whether a publish may go now. If not, the broker is asked, and the owner is told when it may. */

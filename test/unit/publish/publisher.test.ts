@@ -184,6 +184,17 @@ describe('a publisher', () => {
     expect(two.ended).toBe(2n);
   });
 
+  it('looks many streams up at a time without a warning', async () => {
+    const warned: string[] = [];
+    const warn = ({ name }: Error) => warned.push(name);
+    process.on('warning', warn);
+    cluster.partitions = 0;
+    for (let n = 0; n < 40; n++) publisher.publish(`stream-${n}`, 'x', { timeout: 500 }).catch(() => undefined);
+    await pass(1_000);
+    process.off('warning', warn);
+    expect(warned).toEqual([]);
+  });
+
   it('reports a callback that throws, and calls it once', async () => {
     await warm();
     const onAck = vi.fn(() => {
