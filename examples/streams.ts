@@ -61,8 +61,8 @@ console.log(`partition 0 was paused, and stored the publish that woke it up at o
 
 // A readonly partition refuses publishes, and a reader's loop ends where the partition does.
 await client.setStreamReadonly('orders');
-for (const id of orders.partitions.keys())
-  await until(async () => (await client.fetchPartitionMetadata('orders', id)).readonly);
+const isReadonly = async (id: number) => (await client.fetchPartitionMetadata('orders', id)).readonly;
+for (const id of orders.partitions.keys()) await until(() => isReadonly(id));
 await assert.rejects(client.publish('orders', 'too late'), { code: 'READONLY_PARTITION' });
 let read = 0;
 for await (const message of await client.subscribe('orders', { partition: 'all', startAt: 'earliest' })) {
@@ -72,6 +72,7 @@ for await (const message of await client.subscribe('orders', { partition: 'all',
 assert.equal(read, 5);
 console.log(`readonly: a publish was refused, and a loop over all partitions ended by itself after ${read} messages`);
 await client.setStreamReadonly('orders', { readonly: false });
+for (const id of orders.partitions.keys()) await until(async () => !(await isReadonly(id)));
 await client.publish('orders', 'writable again');
 
 await client.deleteStream('orders');
