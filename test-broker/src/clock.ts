@@ -1,3 +1,5 @@
+import { elapsed } from './elapsed.js';
+
 /** A timer of a {@link Clock}. */
 export interface ClockTimer {
   cancel(): void;
@@ -5,7 +7,7 @@ export interface ClockTimer {
 
 /** The time that everything in the broker goes by. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, as far as the wall clock was right when the broker started. It never steps. */
   now(): number;
   /** Nanoseconds since the epoch, greater at every call. */
   nanos(): bigint;
@@ -36,10 +38,11 @@ export class MovableClock implements Clock {
   #timers: Due[] = [];
   #wakeup: NodeJS.Timeout | null = null;
   #wakeupAt = Number.POSITIVE_INFINITY;
+  readonly #began = Date.now() - elapsed.now();
   readonly #base = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 
   now(): number {
-    return Date.now() + this.#offset;
+    return Math.floor(this.#began + elapsed.now()) + this.#offset;
   }
 
   nanos(): bigint {

@@ -2,6 +2,7 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
 import { vi } from 'vitest';
 import { type Closable, closing, closingWithFile } from '../../test/support/closing.js';
+import { elapsed } from '../src/elapsed.js';
 import { ApiClient, type RequestOf, type UnaryName } from './api/api-client.js';
 
 /** A broker and a client of it. */
@@ -44,7 +45,7 @@ export async function expiry<N extends UnaryName>({ broker, api }: SingleBroker,
  * timeout of the server that no setting changes.
  */
 export function freezeClock(): { thaw(): void } {
-  const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now());
+  const now = vi.spyOn(elapsed, 'now').mockReturnValue(elapsed.now());
   const thaw = () => now.mockRestore();
   closing({ close: thaw });
   return { thaw };

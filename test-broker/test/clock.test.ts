@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { closing } from '../../test/support/closing.js';
 import { MovableClock } from '../src/clock.js';
 
@@ -55,5 +55,24 @@ describe('MovableClock', () => {
     await time.advance(45_000);
     every.cancel();
     expect(at.map((ms) => Math.floor(ms / 10_000))).toEqual([1, 2, 3, 4]);
+  });
+
+  it('goes on when the wall clock steps back, and does not jump when it steps ahead', async () => {
+    const time = clock();
+    const began = time.now();
+    const hour = 3_600_000;
+    const wall = Date.now();
+    const stepped = vi.spyOn(Date, 'now').mockReturnValue(wall - hour);
+    closing({ close: () => stepped.mockRestore() });
+    let due = false;
+    time.after(hour, () => {
+      due = true;
+    });
+    await new Promise<void>((resolve) => time.after(5, resolve));
+    stepped.mockReturnValue(wall + 2 * hour);
+    await new Promise<void>((resolve) => time.after(5, resolve));
+    expect(due).toBe(false);
+    expect(time.now()).toBeGreaterThan(began);
+    expect(time.now()).toBeLessThan(began + hour);
   });
 });

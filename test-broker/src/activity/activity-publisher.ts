@@ -103,7 +103,7 @@ export class ActivityPublisher {
 
   /** Publishes an event and notes that it is; false when that has to be tried again. */
   async #publish(event: wire.ActivityStreamEvent, signal: AbortSignal): Promise<boolean> {
-    const deadline = Date.now() + this.#node.settings['activity.stream.publish.timeout'];
+    const deadline = this.#node.clock.now() + this.#node.settings['activity.stream.publish.timeout'];
     try {
       // Nobody in particular calls: with authorization on this is refused for ever, as in the server.
       const caller = { deadline, identity: null, signal };

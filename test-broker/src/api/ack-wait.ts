@@ -1,5 +1,5 @@
 import type { wire } from 'liftbridge-client/protocol';
-import type { ClockTimer } from '../clock.js';
+import type { Clock, ClockTimer } from '../clock.js';
 import type { BrokerNode } from '../cluster/contract.js';
 import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
@@ -16,6 +16,7 @@ export function ackInboxOf(node: BrokerNode): string {
 export class AckWait {
   /** Rejects with UNKNOWN for what is no ack, DEADLINE_EXCEEDED and CANCELLED. */
   readonly ack: Promise<wire.Ack>;
+  readonly #clock: Clock;
   readonly #subscription: BusSubscription;
   readonly #timer: ClockTimer;
   readonly #signal: AbortSignal;
@@ -23,8 +24,9 @@ export class AckWait {
   #resolve: (ack: wire.Ack) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  /** Throws UNKNOWN when the inbox cannot be subscribed to. `deadline`: milliseconds of `Date.now()`. */
+  /** Throws UNKNOWN when the inbox cannot be subscribed to. `deadline`: milliseconds of the broker's clock. */
   constructor(node: BrokerNode, inbox: string, signal: AbortSignal, deadline: number) {
+    this.#clock = node.clock;
     this.#signal = signal;
     this.#deadline = deadline;
     this.ack = new Promise((resolve, reject) => {
@@ -36,7 +38,7 @@ export class AckWait {
     this.#subscription = orUnknown('failed to subscribe to ack inbox', () =>
       node.bus.subscribe(inbox, ({ data }) => this.#received(data)),
     );
-    this.#timer = node.clock.after(deadline - Date.now(), this.#late);
+    this.#timer = node.clock.after(deadline - node.clock.now(), this.#late);
     signal.addEventListener('abort', this.#aborted);
     if (signal.aborted) this.#aborted();
   }
@@ -60,7 +62,7 @@ export class AckWait {
   };
 
   readonly #aborted = (): void => {
-    if (Date.now() >= this.#deadline) this.#late();
+    if (this.#clock.now() >= this.#deadline) this.#late();
     else this.#reject(new RpcError('CANCELLED', 'context canceled'));
   };
 }

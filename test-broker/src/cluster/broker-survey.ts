@@ -50,7 +50,7 @@ export class BrokerSurvey {
     this.#timing = timing;
   }
 
-  /** This broker first. Rejects with RpcError when the answer is too old and NATS is down. `deadline`: milliseconds of `Date.now()`. */
+  /** This broker first. Rejects with RpcError when the answer is too old and NATS is down. `deadline`: milliseconds of the broker's clock. */
   async take(deadline: number | null): Promise<readonly BrokerLoad[]> {
     const brokers = await this.#survey(deadline);
     return brokers.filter(({ id }, index) => index === 0 || !this.#host.isUnlisted(id));
@@ -61,7 +61,7 @@ export class BrokerSurvey {
     if (this.#host.natsDown()) throw new RpcError('INTERNAL', 'nats: outbound buffer limit exceeded');
     const peers = [...this.#host.askPeers()];
     const missing = peers.filter((peer) => peer === null).length;
-    if (missing > 0) await this.#wait(missing, deadline === null ? PATIENCE : deadline - Date.now());
+    if (missing > 0) await this.#wait(missing, deadline === null ? PATIENCE : deadline - this.#host.clock.now());
     this.#missed = missing;
     const brokers = [this.#host.ownLoad(), ...peers.filter((peer) => peer !== null)];
     this.#known = { until: this.#host.clock.now() + this.#timing.maxAge, brokers };

@@ -90,7 +90,7 @@ export class Controller {
   async ready(): Promise<string> {
     const running = [...this.#members.keys()].find((broker) => this.#options.connectivity.running(broker));
     if (running === undefined) throw new RpcError('UNAVAILABLE', 'no broker runs');
-    return this.#election.find(running, Date.now() + READY);
+    return this.#election.find(running, this.#options.clock.now() + READY);
   }
 
   /** See `BrokerNode.propose`. */

@@ -64,7 +64,7 @@ export class LeaderElection {
   async find(from: string, deadline: number | null): Promise<string> {
     const known = this.#members.get(from)!.leader;
     if (known !== null) return known;
-    const left = deadline === null ? 0 : deadline - Date.now();
+    const left = deadline === null ? 0 : deadline - this.#clock.now();
     if (left <= 0) throw unknownLeader();
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(left, () => this.#giveUp(seeker));

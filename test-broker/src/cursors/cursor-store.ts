@@ -53,7 +53,7 @@ export class CursorStore {
     const { partition } = this.#locate(key);
     const { stream, partition: id, cursorId } = name;
     const value = cursorWire.Cursor.encode({ stream, partition: id, cursorId, offset }).finish();
-    const deadline = caller.deadline ?? Date.now() + PATIENCE;
+    const deadline = caller.deadline ?? this.#node.clock.now() + PATIENCE;
     const request = cursorMessage(key, value, partition.id);
     const { identity, signal } = caller;
     await this.#lock.run(async () => {

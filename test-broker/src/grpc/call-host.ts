@@ -18,6 +18,8 @@ export interface CallHost {
   /** While true nothing may be sent; give what is to be sent to `afterSilence`. */
   readonly silent: boolean;
   afterSilence(send: () => void): void;
+  /** Milliseconds of the clock that `after` goes by. */
+  now(): number;
   /** Calls back once, after so many milliseconds. */
   after(ms: number, callback: () => void): ClockTimer;
   /** Calls `flush` when what runs now is done, together with all that were given meanwhile. */

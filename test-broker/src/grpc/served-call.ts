@@ -48,7 +48,7 @@ export class ServedCall implements DuplexCall {
     this.#writer = new ResponseWriter(host, connection, stream, head);
     this.method = method;
     this.encoding = head.encoding;
-    this.deadline = timeout === null ? null : Date.now() + timeout;
+    this.deadline = timeout === null ? null : host.now() + timeout;
     stream.on('error', (error: Error) => this.#settle(error));
     stream.once('aborted', () => this.#settle(CANCELLED));
     stream.once('close', () => this.#closed());

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, ClockTimer } from '../clock.js';
+import { elapsed } from '../elapsed.js';
 import type { Faults, FaultTarget } from '../faults.js';
 import type { BrokerTlsOptions } from '../options.js';
 import type { CallHost } from './call-host.js';
@@ -148,6 +149,10 @@ export class GrpcServer implements CallHost, FaultTarget {
 
   afterSilence(send: () => void): void {
     this.#held.push(send);
+  }
+
+  now(): number {
+    return (this.#clock ?? elapsed).now();
   }
 
   after(ms: number, callback: () => void): ClockTimer {

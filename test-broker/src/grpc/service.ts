@@ -4,7 +4,7 @@ import type { RpcError } from './status.js';
 export interface Call {
   /** The last part of the path, such as `CreateStream`. */
   readonly method: string;
-  /** When the client stops waiting, in milliseconds of `Date.now()`; null when it gave no deadline. */
+  /** When the client stops waiting, in milliseconds of the broker's clock; null when it gave no deadline. */
   readonly deadline: number | null;
   /** Common name of the verified client certificate; null without one. */
   readonly identity: string | null;

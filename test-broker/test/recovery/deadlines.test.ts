@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { closing } from '../../../test/support/closing.js';
 import type { TestBroker } from '../../src/broker.js';
 import type { ApiClient, Failure } from '../cluster/clients.js';
 import { running } from '../cluster/running.js';
@@ -54,6 +55,24 @@ describe('a call whose deadline passes on the broker', () => {
     await subscription.live;
     await broker.clock.advance(HOUR);
     expect(await subscription.ended).toEqual({ code: 'CANCELLED', details: 'Call cancelled' });
+  });
+
+  it('is the same after the wall clock was set ahead', async () => {
+    const { broker, client } = await running();
+    const cursor = { cursorId: 'c', stream: 's', partition: 0 };
+    broker.faults.dropAcks(1);
+    const first = client.call('setCursor', { ...cursor, offset: 1 }, HOUR).catch(({ code }: Failure) => code);
+    await client.arrived();
+    const second = client.call('setCursor', { ...cursor, offset: 2 }, 2 * HOUR);
+    await client.arrived();
+    const wall = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 10 * HOUR);
+    closing({ close: () => wall.mockRestore() });
+    broker.faults.endDeadlines('status');
+    await broker.clock.advance(HOUR);
+    expect(await first).toBe('DEADLINE_EXCEEDED');
+    await second;
+    wall.mockRestore();
+    expect((await client.call('fetchCursor', cursor)).offset).toBe(2);
   });
 
   it('leaves a planned DEADLINE_EXCEEDED a status', async () => {

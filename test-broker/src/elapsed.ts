@@ -1,0 +1,8 @@
+import { performance } from 'node:perf_hooks';
+
+/**
+ * Milliseconds on the monotonic clock, from an arbitrary start. A wall clock may step back or ahead at any time, and would
+ * hold up every timer or set all of them off. It is read once, so that a test suite that fakes `performance` or `Date` does
+ * not stop the broker; it is an object, so that our own tests can.
+ */
+export const elapsed = { now: performance.now.bind(performance) };
