@@ -114,6 +114,13 @@ describe('membership.join', () => {
     expect(membership.epoch).toBe(5n);
   });
 
+  it('rejects with CONSUMER_EXISTS when another member has the id once it has left', async () => {
+    const cluster = joining(lost(), exists(), exists());
+    const join = new Membership(cluster.asCluster, 'group', 'me').join(['s'], bounds());
+    await expect(join).rejects.toMatchObject({ code: 'CONSUMER_EXISTS' });
+    expect(cluster.methods.filter((method) => method === 'joinConsumerGroup')).toHaveLength(3);
+  });
+
   it('leaves when it gives up in doubt about whether it has joined', async () => {
     const cluster = joining(...Array.from({ length: 20 }, lost));
     const join = new Membership(cluster.asCluster, 'group', 'me').join(['s'], bounds(10));
