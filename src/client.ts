@@ -96,8 +96,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    */
   async createStream(subject: string, name: string, options: CreateStreamOptions = {}): Promise<void> {
     this.#assertOpen('createStream');
-    await createStream(this.#router, subject, name, options);
-    this.#publisher.noteConcurrencyControl(name, options.optimisticConcurrencyControl === true);
+    const given = await createStream(this.#router, subject, name, options);
+    this.#publisher.noteConcurrencyControl(name, given.optimisticConcurrencyControl === true);
   }
 
   /** Deletes a stream with all its messages. Rejects with NO_SUCH_STREAM. go-liftbridge: `DeleteStream`. */

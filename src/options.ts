@@ -51,11 +51,11 @@ export {
   text,
 } from './options/rules.js';
 export {
-  checkOptions,
   checkValue,
   describe,
   type Rule,
   readOptions,
+  readParts,
   readValue,
   type Shape,
 } from './options/validate.js';

@@ -3,11 +3,11 @@ import { CursorsDisabledError } from '../errors.js';
 import {
   CALL_SHAPE,
   type CallOptions,
-  checkOptions,
   checkValue,
   identifier,
   int64,
   partitionId,
+  readOptions,
   streamName,
 } from '../options.js';
 import { CURSORS, type CursorLog } from './cursor-log.js';
@@ -23,9 +23,9 @@ export async function setCursor(
   stream: string,
   partition: number,
   offset: bigint | number,
-  options: CallOptions = {},
+  given: CallOptions = {},
 ): Promise<void> {
-  check('setCursor', cursorId, stream, partition, options);
+  const options = read('setCursor', cursorId, stream, partition, given);
   checkValue('setCursor', 'offset', offset, int64());
   const home = await locate(router, 'SetCursor', cursorId, stream, partition, options);
   const request = { cursorId, stream, partition, offset: BigInt(offset) };
@@ -39,9 +39,9 @@ export async function fetchCursor(
   cursorId: string,
   stream: string,
   partition: number,
-  options: CallOptions = {},
+  given: CallOptions = {},
 ): Promise<bigint> {
-  check('fetchCursor', cursorId, stream, partition, options);
+  const options = read('fetchCursor', cursorId, stream, partition, given);
   const home = await locate(router, 'FetchCursor', cursorId, stream, partition, options);
   const { offset } = await router.callLeader(
     'fetchCursor',
@@ -53,11 +53,11 @@ export async function fetchCursor(
   return offset;
 }
 
-function check(where: string, cursorId: unknown, stream: unknown, partition: unknown, options: unknown): void {
+function read(where: string, cursorId: unknown, stream: unknown, partition: unknown, options: unknown): CallOptions {
   checkValue(where, 'cursorId', cursorId, identifier);
   checkValue(where, 'stream', stream, streamName);
   checkValue(where, 'partition', partition, partitionId);
-  checkOptions<CallOptions>(where, options, CALL_SHAPE);
+  return readOptions<CallOptions>(where, options, CALL_SHAPE);
 }
 
 async function locate(

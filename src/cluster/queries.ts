@@ -5,10 +5,10 @@ import {
   arrayOf,
   CALL_SHAPE,
   type CallOptions,
-  checkOptions,
   checkValue,
   identifier,
   partitionId,
+  readOptions,
   type Shape,
   streamName,
 } from '../options.js';
@@ -42,8 +42,8 @@ const LONGEST_PAUSE = 500;
  * Asks for metadata and answers just what was asked for. An answer without a stream or group that this client has seen
  * counts only when it is certain that it is gone: it asks again until then, or until the time is up.
  */
-export async function fetchMetadata(router: Router, options: FetchMetadataOptions): Promise<Metadata> {
-  checkOptions('fetchMetadata', options, FETCH_SHAPE);
+export async function fetchMetadata(router: Router, given: FetchMetadataOptions): Promise<Metadata> {
+  const options = readOptions<FetchMetadataOptions>('fetchMetadata', given, FETCH_SHAPE);
   const { streams: named = [], groups: ids = [], signal } = options;
   const deadline = monotonicNow() + (options.timeout ?? router.options.requestTimeout);
   const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
@@ -88,12 +88,12 @@ export async function fetchPartitionMetadata(
   router: Router,
   stream: string,
   partition: number,
-  options: CallOptions,
+  given: CallOptions,
 ): Promise<PartitionInfo> {
   const where = 'fetchPartitionMetadata';
   checkValue(where, 'stream', stream, streamName);
   checkValue(where, 'partition', partition, partitionId);
-  checkOptions(where, options, CALL_SHAPE);
+  const options = readOptions<CallOptions>(where, given, CALL_SHAPE);
   const { metadata } = await router.callLeader(where, stream, partition, { stream, partition }, options);
   if (metadata === undefined)
     throw new ServerError(
@@ -110,8 +110,8 @@ export async function fetchPartitionMetadata(
 }
 
 /** Milliseconds that a real call to some broker and back takes. */
-export async function ping(router: Router, options: CallOptions): Promise<number> {
-  checkOptions('ping', options, CALL_SHAPE);
+export async function ping(router: Router, given: CallOptions): Promise<number> {
+  const options = readOptions<CallOptions>('ping', given, CALL_SHAPE);
   const started = monotonicNow();
   await router.callAny('fetchMetadata', { streams: [...BRIEF], groups: [] }, options);
   return monotonicNow() - started;

@@ -1,15 +1,23 @@
 import { InvalidArgumentError } from '../errors.js';
-import { describe } from '../options.js';
+import { arrayOf, describe, type Rule, readValue } from '../options.js';
 import { type Address, parseAddress } from './addresses.js';
+
+const ADDRESSES: Rule = {
+  expected: 'an address or a non-empty array of addresses',
+  accepts: (value) => Array.isArray(value) && value.length > 0,
+  read: arrayOf({
+    expected: 'an address like "host", "host:9292" or "[::1]:9292"',
+    accepts: (value) => typeof value === 'string',
+  }).read!,
+};
 
 /** Reads what `connect` is given to begin with. Throws InvalidArgumentError when there is no address, or one that is none. */
 export function parseSeeds(servers: unknown): readonly Address[] {
-  const list: unknown = typeof servers === 'string' ? [servers] : servers;
-  if (!Array.isArray(list) || list.length === 0)
-    throw new InvalidArgumentError(
-      `connect: expected servers to be an address or a non-empty array of addresses, got ${describe(servers)}`,
-      { operation: 'connect' },
-    );
-  if (typeof servers === 'string') return [parseAddress(servers)];
-  return list.map((server, index) => parseAddress(server, 'connect', `servers[${index}]`));
+  if (typeof servers !== 'string') {
+    const list = readValue('connect', 'servers', servers, ADDRESSES) as unknown[];
+    return list.map((server, index) => parseAddress(server, 'connect', `servers[${index}]`));
+  }
+  if (!servers.includes(',')) return [parseAddress(servers)];
+  const message = `connect: expected servers to be one address, got ${describe(servers)}. For several addresses pass an array`;
+  throw new InvalidArgumentError(message, { operation: 'connect' });
 }

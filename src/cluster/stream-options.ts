@@ -2,7 +2,6 @@ import {
   arrayOf,
   CALL_SHAPE,
   type CallOptions,
-  checkOptions,
   checkValue,
   either,
   flag,
@@ -13,6 +12,7 @@ import {
   oneOf,
   partitionId,
   type Rule,
+  readOptions,
   type Shape,
   streamName,
   streamSubject,
@@ -126,33 +126,34 @@ const notReserved: Rule = {
   accepts: (value) => !RESERVED.includes(value as string),
 };
 
-/** Throws InvalidArgumentError for a stream that cannot be created, or whose name, subject or group ends a server. */
-export function checkCreateStream(subject: unknown, stream: unknown, options: CreateStreamOptions | undefined): void {
-  checkOptions('createStream', options, CREATE_SHAPE);
-  checkValue('createStream', 'subject', subject, streamSubject(options?.partitions ?? 1));
+/** Reads the options once. Throws InvalidArgumentError for a stream that cannot be created, or whose name, subject or group ends a server. */
+export function readCreateStream(subject: unknown, stream: unknown, given: unknown): CreateStreamOptions {
+  const options = readOptions<CreateStreamOptions>('createStream', given, CREATE_SHAPE);
+  checkValue('createStream', 'subject', subject, streamSubject(options.partitions ?? 1));
   checkValue('createStream', 'name', stream, newStreamName);
   checkValue('createStream', 'name', stream, notReserved);
-  if (options?.group !== undefined)
+  if (options.group !== undefined)
     checkValue('createStream', 'group', options.group, loadBalanceGroup(subject as string));
+  return options;
 }
 
-/** Throws InvalidArgumentError for a stream that cannot be deleted. */
-export function checkDeleteStream(stream: unknown, options: CallOptions | undefined): void {
+/** Reads the options once. Throws InvalidArgumentError for a stream that cannot be deleted. */
+export function readDeleteStream(stream: unknown, options: unknown): CallOptions {
   checkValue('deleteStream', 'name', stream, streamName);
   checkValue('deleteStream', 'name', stream, notReserved);
-  checkOptions('deleteStream', options, CALL_SHAPE);
+  return readOptions<CallOptions>('deleteStream', options, CALL_SHAPE);
 }
 
-/** Throws InvalidArgumentError. */
-export function checkPauseStream(stream: unknown, options: PauseStreamOptions | undefined): void {
+/** Reads the options once. Throws InvalidArgumentError. */
+export function readPauseStream(stream: unknown, options: unknown): PauseStreamOptions {
   checkValue('pauseStream', 'name', stream, streamName);
-  checkOptions('pauseStream', options, PAUSE_SHAPE);
+  return readOptions<PauseStreamOptions>('pauseStream', options, PAUSE_SHAPE);
 }
 
-/** Throws InvalidArgumentError. */
-export function checkSetStreamReadonly(stream: unknown, options: SetStreamReadonlyOptions | undefined): void {
+/** Reads the options once. Throws InvalidArgumentError. */
+export function readSetStreamReadonly(stream: unknown, options: unknown): SetStreamReadonlyOptions {
   checkValue('setStreamReadonly', 'name', stream, streamName);
-  checkOptions('setStreamReadonly', options, READONLY_SHAPE);
+  return readOptions<SetStreamReadonlyOptions>('setStreamReadonly', options, READONLY_SHAPE);
 }
 
 /** The request that creates a stream; settings that are not given stay unset. */

@@ -6,23 +6,23 @@ import { leadersReady } from './leaders-ready.js';
 import type { Router } from './router.js';
 import {
   type CreateStreamOptions,
-  checkCreateStream,
-  checkDeleteStream,
-  checkPauseStream,
-  checkSetStreamReadonly,
   createStreamRequest,
   type PauseStreamOptions,
+  readCreateStream,
+  readDeleteStream,
+  readPauseStream,
+  readSetStreamReadonly,
   type SetStreamReadonlyOptions,
 } from './stream-options.js';
 
-/** Creates a stream and, unless told otherwise, waits until every partition has a leader that answers. */
+/** Creates a stream and, unless told otherwise, waits until every partition has a leader that answers. Returns the options as they were read. */
 export async function createStream(
   router: Router,
   subject: string,
   name: string,
-  options: CreateStreamOptions = {},
-): Promise<void> {
-  checkCreateStream(subject, name, options);
+  given: CreateStreamOptions = {},
+): Promise<CreateStreamOptions> {
+  const options = readCreateStream(subject, name, given);
   const started = monotonicNow();
   const known = router.metadata.streams.has(name);
   const trace = { ambiguous: false };
@@ -33,10 +33,11 @@ export async function createStream(
     if (!mayBeOurs || !(await matches(router, subject, name, options))) throw error;
   }
   router.created(name);
-  if (options.waitForLeaders === false) return;
+  if (options.waitForLeaders === false) return options;
   const total = options.timeout ?? router.options.requestTimeout;
   const timeout = Math.max(0, total - (monotonicNow() - started));
   await leadersReady(router, name, options.partitions ?? 1, { signal: options.signal, timeout });
+  return options;
 }
 
 /**
@@ -55,8 +56,8 @@ async function matches(router: Router, subject: string, name: string, options: C
 }
 
 /** Deletes a stream with all its messages. */
-export async function deleteStream(router: Router, name: string, options: CallOptions = {}): Promise<void> {
-  checkDeleteStream(name, options);
+export async function deleteStream(router: Router, name: string, given: CallOptions = {}): Promise<void> {
+  const options = readDeleteStream(name, given);
   const trace = { ambiguous: false };
   try {
     await router.callAny('deleteStream', { name }, { ...options, trace });
@@ -68,8 +69,8 @@ export async function deleteStream(router: Router, name: string, options: CallOp
 }
 
 /** Pauses partitions of a stream. */
-export async function pauseStream(router: Router, name: string, options: PauseStreamOptions = {}): Promise<void> {
-  checkPauseStream(name, options);
+export async function pauseStream(router: Router, name: string, given: PauseStreamOptions = {}): Promise<void> {
+  const options = readPauseStream(name, given);
   const { partitions = [], resumeAll = false } = options;
   const request = { name, partitions: [...partitions], resumeAll };
   await router.callAny('pauseStream', request, { ...options, about: name });
@@ -79,9 +80,9 @@ export async function pauseStream(router: Router, name: string, options: PauseSt
 export async function setStreamReadonly(
   router: Router,
   name: string,
-  options: SetStreamReadonlyOptions = {},
+  given: SetStreamReadonlyOptions = {},
 ): Promise<void> {
-  checkSetStreamReadonly(name, options);
+  const options = readSetStreamReadonly(name, given);
   const { partitions = [], readonly = true } = options;
   const request = { name, partitions: [...partitions], readonly };
   await router.callAny('setStreamReadonly', request, { ...options, about: name });

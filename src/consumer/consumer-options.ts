@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { messageOf } from '../errors/quote.js';
+import { HandlerError } from '../errors.js';
 import {
   arrayOf,
   CALL_SHAPE,
   type CallOptions,
   callback,
-  checkOptions,
   checkValue,
   identifier,
   milliseconds,
   oneOf,
   type Rule,
+  readOptions,
+  readValue,
   type Shape,
   streamName,
   withoutUndefined,
@@ -114,24 +117,29 @@ export const STREAMS: Rule = {
 };
 
 /** Checks what `createConsumer` is given and fills the defaults in. Throws InvalidArgumentError. */
-export function resolveConsumerOptions(groupId: unknown, options: ConsumerOptions = {}): ResolvedConsumerOptions {
+export function resolveConsumerOptions(groupId: unknown, options?: ConsumerOptions): ResolvedConsumerOptions {
   checkValue('createConsumer', 'groupId', groupId, identifier);
-  checkOptions('createConsumer', options, CONSUMER_SHAPE);
-  const given = withoutUndefined(options);
+  const given = withoutUndefined(readOptions<ConsumerOptions>('createConsumer', options, CONSUMER_SHAPE));
   const isNamed = given.consumerId !== undefined;
   const resolved: ResolvedConsumerOptions = { consumerId: randomUUID(), isNamed, ...CONSUMER_DEFAULTS, ...given };
   return Object.freeze({ ...resolved, autoCheckpoint: resolved.autoCheckpoint || false });
 }
 
-/** Checks what `subscribe` is given. Throws InvalidArgumentError. */
-export function checkConsume(streams: unknown, options: ConsumeOptions | undefined): void {
-  checkValue('consumer.subscribe', 'streams', streams, STREAMS);
-  checkOptions<ConsumeOptions>('consumer.subscribe', options, CALL_SHAPE);
+/** Reads what `subscribe` is given, once. Throws InvalidArgumentError. */
+export function readConsume(streams: unknown, options: unknown): ConsumeOptions & { readonly streams: string[] } {
+  const names = readValue('consumer.subscribe', 'streams', streams, STREAMS) as string[];
+  return { ...readOptions<ConsumeOptions>('consumer.subscribe', options, CALL_SHAPE), streams: names };
 }
 
-/** The pause between two polls. Throws InvalidArgumentError when the application's function answers something else. */
+/** The pause between two polls. Throws InvalidArgumentError when the application's function returns something else, HandlerError when it throws. */
 export function pollInterval(options: ResolvedConsumerOptions, consumerTimeout: number): number {
-  const interval = options.fetchAssignmentsInterval(consumerTimeout);
+  let interval: unknown;
+  try {
+    interval = options.fetchAssignmentsInterval(consumerTimeout);
+  } catch (cause) {
+    const message = `consumer.subscribe: fetchAssignmentsInterval threw: ${messageOf(cause)}`;
+    throw new HandlerError(message, { operation: 'consumer.subscribe', cause });
+  }
   checkValue('consumer.subscribe', 'fetchAssignmentsInterval(timeout)', interval, milliseconds(1));
-  return interval;
+  return interval as number;
 }

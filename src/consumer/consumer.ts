@@ -1,12 +1,12 @@
 import { ClosedError, ConsumerExistsError, InvalidArgumentError, LiftbridgeError } from '../errors.js';
-import { CALL_SHAPE, type CallOptions, callback, checkOptions, checkValue, milliseconds } from '../options.js';
+import { CALL_SHAPE, type CallOptions, callback, checkValue, milliseconds, readOptions } from '../options.js';
 import type { Message } from '../protocol/received-message.js';
 import {
   type ConsumeOptions,
   type ConsumerCloseOptions,
   type ConsumerOptions,
-  checkConsume,
   type ResolvedConsumerOptions,
+  readConsume,
   resolveConsumerOptions,
 } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
@@ -68,10 +68,10 @@ export class Consumer implements AsyncDisposable {
    * go-liftbridge: `Subscribe`.
    */
   async subscribe(streams: readonly string[], options: ConsumeOptions = {}): Promise<AsyncIterable<Message>> {
-    checkConsume(streams, options);
-    options.signal?.throwIfAborted();
-    const session = await this.#start(streams, options);
-    this.#endWith(options.signal);
+    const given = readConsume(streams, options);
+    given.signal?.throwIfAborted();
+    const session = await this.#start(given.streams, given);
+    this.#endWith(given.signal);
     this.#loop = new MessageLoop(session.intake, () => this.close());
     return this.#loop;
   }
@@ -85,7 +85,7 @@ export class Consumer implements AsyncDisposable {
   async run(handler: MessageHandler, options: RunOptions = {}): Promise<void> {
     checkValue('consumer.run', 'handler', handler, callback);
     const resolved = resolveRunOptions(options);
-    const { streams, signal, timeout } = options;
+    const { streams, signal, timeout } = resolved;
     signal?.throwIfAborted();
     if (streams === undefined) this.#endWith(signal);
     else if (!(await this.#subscribes(streams, { signal, timeout }))) return;
@@ -106,8 +106,8 @@ export class Consumer implements AsyncDisposable {
 
   /** Asks how far this consumer is behind in each of its partitions. Rejects with a LiftbridgeError. */
   async lag(options: CallOptions = {}): Promise<PartitionLag[]> {
-    checkOptions<CallOptions>('consumer.lag', options, CALL_SHAPE);
-    return await lagOf(this.#context.cluster, this.#subscribed('lag').held, options);
+    const given = readOptions<CallOptions>('consumer.lag', options, CALL_SHAPE);
+    return await lagOf(this.#context.cluster, this.#subscribed('lag').held, given);
   }
 
   /** Stream to the partitions that this consumer holds now. */
@@ -121,8 +121,8 @@ export class Consumer implements AsyncDisposable {
    * later call waits for the first one. go-liftbridge: `Close`.
    */
   async close(options: ConsumerCloseOptions = {}): Promise<void> {
-    checkOptions<ConsumerCloseOptions>('consumer.close', options, { timeout: milliseconds(0) });
-    await this.#end(options.timeout);
+    const given = readOptions<ConsumerCloseOptions>('consumer.close', options, { timeout: milliseconds(0) });
+    await this.#end(given.timeout);
     await this.#ran;
   }
 

@@ -1,4 +1,4 @@
-import { CALL_SHAPE, checkOptions, integer, milliseconds, name, type Shape, withoutUndefined } from '../options.js';
+import { CALL_SHAPE, integer, milliseconds, name, readOptions, type Shape, withoutUndefined } from '../options.js';
 import type { Message } from '../protocol/received-message.js';
 import { type ConsumeOptions, STREAMS } from './consumer-options.js';
 
@@ -33,7 +33,7 @@ export interface RunOptions extends ConsumeOptions {
 }
 
 /** RunOptions with every default filled in. */
-export interface ResolvedRunOptions {
+export interface ResolvedRunOptions extends Pick<RunOptions, 'streams' | 'signal' | 'timeout'> {
   readonly concurrency: number;
   readonly retries: number;
   readonly minDelay: number;
@@ -60,8 +60,8 @@ const RUN_SHAPE = {
   deadLetter: name,
 } satisfies Shape<RunOptions>;
 
-/** Checks the options of `run` and fills the defaults in. Throws InvalidArgumentError. */
-export function resolveRunOptions(options: RunOptions = {}): ResolvedRunOptions {
-  checkOptions('consumer.run', options, RUN_SHAPE);
+/** Reads the options of `run` once and fills the defaults in. Throws InvalidArgumentError. */
+export function resolveRunOptions(given?: RunOptions): ResolvedRunOptions {
+  const options = readOptions<RunOptions>('consumer.run', given, RUN_SHAPE);
   return Object.freeze({ ...RUN_DEFAULTS, ...withoutUndefined(options) });
 }

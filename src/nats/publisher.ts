@@ -60,7 +60,7 @@ export class NatsPublisher {
   readonly #subscription: NatsSubscription;
   readonly #stopWatching: () => void;
   /** The subject that was accepted last; a comparison costs less than the check. */
-  #acceptedSubject: string | null = null;
+  #acceptedSubject = '';
   #inboxError: LiftbridgeError | null = null;
   #closing: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -104,7 +104,7 @@ export class NatsPublisher {
    * const [ack] = await publisher.publish('orders', '{"id":7}', { key: '7', timeout: 1_000 });
    */
   async publish(subject: string, value: Value, options?: NatsPublishOptions): Promise<Ack[]> {
-    if (subject !== this.#acceptedSubject) {
+    if (subject !== this.#acceptedSubject || subject === '') {
       checkValue('publish', 'subject', subject, publishSubject);
       this.#acceptedSubject = subject;
     }

@@ -121,8 +121,19 @@ function readInherited<Options>(
   }
 }
 
-/** The name of `readOptions` for callers that only want the options checked. */
-export const checkOptions = readOptions;
+/**
+ * Reads the parts of an object once, whatever their names: its enumerable properties, and those of `names` that its class
+ * defines. Parts that are undefined are left out.
+ */
+export function readParts(where: string, path: string, object: object, names: readonly string[]): object {
+  const record = new PlainRecord();
+  const inherited = isPlain(where, object, path) ? [] : names.filter((name) => !(name in Object.prototype));
+  for (const name of new Set([...ownNames(where, object, path), ...inherited])) {
+    const value = readProperty(where, `${path}.${name}`, object, name);
+    if (value !== undefined) record[name] = value;
+  }
+  return record;
+}
 
 /** Reads a property of an object of the caller. Throws InvalidArgumentError, with the cause, when reading it throws. */
 export function readProperty(where: string, path: string, object: object, name: string | number): unknown {

@@ -1,8 +1,8 @@
+import { types } from 'node:util';
 import { InvalidArgumentError } from '../errors.js';
 import {
   CALL_SHAPE,
   type CallOptions,
-  checkOptions,
   checkValue,
   describe,
   flag,
@@ -11,6 +11,8 @@ import {
   milliseconds,
   partitionId,
   type Rule,
+  readOptions,
+  readParts,
   type Shape,
   streamName,
 } from '../options.js';
@@ -102,9 +104,12 @@ export interface ReadPlan {
 
 const NANOSECONDS = 1_000_000n;
 
+const KINDS = ['offset', 'time', 'ago', 'cursor'];
+
 const POSITION = (expected: string): Rule => ({
   expected,
   accepts: (value) => isObject(value) || typeof value === 'string',
+  read: (where, name, value) => (isObject(value) ? readParts(where, name, value, KINDS) : value),
 });
 
 const SUBSCRIBE_SHAPE = {
@@ -117,10 +122,14 @@ const SUBSCRIBE_SHAPE = {
   reverse: flag,
 } satisfies Shape<SubscribeOptions>;
 
-/** Checks the options of `subscribe`. Throws InvalidArgumentError. */
-export function planRead(stream: unknown, options: SubscribeOptions = {}): ReadPlan {
+/** Reads the options of `subscribe` once. Throws InvalidArgumentError. */
+export function readSubscribe(stream: unknown, options: SubscribeOptions | undefined): SubscribeOptions {
   checkValue('subscribe', 'stream', stream, streamName);
-  checkOptions('subscribe', options, SUBSCRIBE_SHAPE);
+  return readOptions<SubscribeOptions>('subscribe', options, SUBSCRIBE_SHAPE);
+}
+
+/** What options that were read ask for. Throws InvalidArgumentError. */
+export function planRead(options: SubscribeOptions = {}): ReadPlan {
   const reverse = options.reverse ?? false;
   return {
     start: planStart(options.startAt ?? (reverse ? 'latest' : 'new'), reverse),
@@ -189,7 +198,8 @@ function wrongPosition(option: string, value: unknown, expected: string): Invali
 }
 
 function nanoseconds(option: string, value: unknown): bigint {
-  if (value instanceof Date && Number.isFinite(value.getTime())) return BigInt(value.getTime()) * NANOSECONDS;
+  const milliseconds = types.isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
+  if (Number.isFinite(milliseconds)) return BigInt(milliseconds) * NANOSECONDS;
   if (typeof value === 'bigint' && value >= 0n && value < 2n ** 63n) return value;
   throw new InvalidArgumentError(
     `subscribe: expected ${option} to be a valid Date or a bigint of nanoseconds since the epoch, got ${describe(value)}`,

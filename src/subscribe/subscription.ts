@@ -6,7 +6,7 @@ import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
 import { PartitionReader, type ReaderEvents, type ReaderOptions } from './partition-reader.js';
-import { planRead, type ReadPlan, type SubscribeOptions } from './positions.js';
+import { planRead, type ReadPlan, readSubscribe, type SubscribeOptions } from './positions.js';
 import { MessageQueue } from './queue.js';
 import { lookUpStream } from './stream-lookup.js';
 
@@ -24,9 +24,10 @@ export interface SubscriptionContext extends ReaderOptions {
 export async function openSubscription(
   context: SubscriptionContext,
   stream: string,
-  options: SubscribeOptions = {},
+  given: SubscribeOptions = {},
 ): Promise<Subscription> {
-  const plan = planRead(stream, options);
+  const options = readSubscribe(stream, given);
+  const plan = planRead(options);
   options.signal?.throwIfAborted();
   const waiting = { signal: options.signal, timeout: options.timeout ?? context.requestTimeout };
   const which = options.partition ?? 0;

@@ -4,12 +4,12 @@ import {
   arrayOf,
   CLIENT_DEFAULTS,
   type ClientOptions,
-  checkOptions,
   checkValue,
   describe as describeValue,
   int64,
   integer,
   milliseconds,
+  readOptions,
   resolveClientOptions,
   withoutUndefined,
 } from '../../src/options.js';
@@ -165,9 +165,9 @@ describe('checkValue', () => {
   });
 });
 
-describe('checkOptions', () => {
+describe('readOptions', () => {
   it('takes no options at all', () => {
-    expect(() => checkOptions('ping', undefined, { timeout: milliseconds(0) })).not.toThrow();
+    expect(() => readOptions('ping', undefined, { timeout: milliseconds(0) })).not.toThrow();
   });
 });
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ReceivedMessage } from '../../../src/protocol/received-message.js';
 import { Bounds } from '../../../src/subscribe/bounds.js';
-import { planRead, type SubscribeOptions } from '../../../src/subscribe/positions.js';
+import { planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
 
 function message(offset: number, timestamp = BigInt(offset) * 10n): ReceivedMessage {
   return Object.assign(new ReceivedMessage(), { offset: BigInt(offset), timestamp });
 }
 
-const boundsOf = (options: SubscribeOptions) => new Bounds(planRead('orders', options));
+const boundsOf = (options: SubscribeOptions) => new Bounds(planRead(readSubscribe('orders', options)));
 const verdicts = (bounds: Bounds, offsets: readonly number[]) => offsets.map((offset) => bounds.judge(message(offset)));
 
 describe('Bounds', () => {

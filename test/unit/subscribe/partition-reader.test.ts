@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PartitionReader } from '../../../src/subscribe/partition-reader.js';
-import { planRead, type SubscribeOptions } from '../../../src/subscribe/positions.js';
+import { planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
 import type { StreamEnd } from '../../../src/transport/stream-end.js';
 import { FakeCluster, LOST, refusal } from './fakes.js';
 
@@ -25,7 +25,7 @@ afterEach(() => {
 const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
 function reading(options: SubscribeOptions = {}, more: { resubscribeTimeout?: number; isMember?: boolean } = {}) {
-  const plan = planRead('orders', { startAt: 'earliest', ...options });
+  const plan = planRead(readSubscribe('orders', { startAt: 'earliest', ...options }));
   const consumer = more.isMember ? { groupId: 'g', consumerId: 'c', groupEpoch: 1n } : plan.consumer;
   const { resubscribeTimeout = 10_000 } = more;
   const fetchCursor = async () => 4n;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { SubscribeRequest } from '../../../src/protocol/generated/api.js';
-import { encodeSubscribe, planRead, type SubscribeOptions } from '../../../src/subscribe/positions.js';
+import { encodeSubscribe, planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
 
-const plan = (options: SubscribeOptions) => planRead('orders', options);
+const plan = (options: SubscribeOptions) => planRead(readSubscribe('orders', options));
 
 function request(options: SubscribeOptions): SubscribeRequest {
   const { start, stop, ...rest } = plan(options);
