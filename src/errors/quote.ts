@@ -6,7 +6,8 @@ const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Surrogate}\u061c\u200e\u200f\u202a-\u202e\
 
 /** A text of a peer or of the application as errors quote it: not too long, control characters as `\u{7}`. */
 export function excerpt(text: string, longest = LONGEST): string {
-  return cutTo(text, longest).replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+  const escaped = cutTo(text, longest).replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+  return cutTo(escaped, longest);
 }
 
 /** Characters of a whole error text at most. */
@@ -19,7 +20,7 @@ export function errorText(text: string): string {
 
 /** An excerpt between quotation marks, as JSON has it. */
 export function quoted(text: string, longest = LONGEST): string {
-  return excerpt(JSON.stringify(cutTo(text, longest)), Number.POSITIVE_INFINITY);
+  return `"${excerpt(JSON.stringify(cutTo(text, longest)).slice(1, -1), longest)}"`;
 }
 
 function cutTo(text: string, longest: number): string {

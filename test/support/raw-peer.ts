@@ -7,11 +7,14 @@ const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 export const FrameType = {
   DATA: 0,
   HEADERS: 1,
+  PRIORITY: 2,
   RST_STREAM: 3,
   SETTINGS: 4,
+  PUSH_PROMISE: 5,
   PING: 6,
   GOAWAY: 7,
   WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
 } as const;
 
 /** One HTTP/2 frame as it came. */
@@ -122,15 +125,23 @@ function word(value: number): Buffer {
 }
 
 /** HPACK at its plainest: every header a literal that is not indexed. */
-function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
+export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const parts = Object.entries(headers).flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]);
   return Buffer.concat(parts);
 }
 
 function literal(text: string): Buffer {
   const bytes = Buffer.from(text);
-  if (bytes.length >= 127) throw new RangeError(`literal of ${bytes.length} bytes`);
-  return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  return Buffer.concat([lengthOf(bytes.length), bytes]);
+}
+
+/** An integer with a prefix of seven bits. */
+function lengthOf(value: number): Buffer {
+  if (value < 127) return Buffer.from([value]);
+  const bytes = [127];
+  let rest = value - 127;
+  for (; rest >= 128; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...bytes, rest]);
 }
 
 /** A TCP server on loopback for peers that misbehave in ways that node:http2 cannot. */
