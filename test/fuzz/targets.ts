@@ -1,0 +1,7 @@
+import { broker } from './broker.js';
+import { codecs, envelopes, frames } from './bytes.js';
+import { servers } from './servers.js';
+import type { FuzzTarget } from './target.js';
+
+/** Everything that `npm run fuzz` feeds. */
+export const TARGETS: readonly FuzzTarget[] = [envelopes, frames, codecs, broker, servers];
