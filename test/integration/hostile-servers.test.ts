@@ -5,7 +5,7 @@ import { BEHAVIOURS } from '../support/hostile-behaviours.js';
 import { visit } from '../support/hostile-visit.js';
 
 /** Behaviours that are met at a time: they wait more than they compute. */
-const AT_A_TIME = 24;
+const AT_A_TIME = 20;
 
 let broker: TestBroker;
 let stray: unknown[];

@@ -20,9 +20,10 @@ export async function visit(backend: string, stream: string, behaviour: Behaviou
     retry: { attempts: 3, minDelay: 10, maxDelay: 50 },
     resolveBroker: () => proxy.address,
   };
-  const client = await connect(proxy.address, { ...options, connectTimeout: 20_000 });
+  // A busy machine may need several attempts for what a sound server answers.
+  const client = await eventually('a first connection', () => connect(proxy.address, options));
   try {
-    await client.publish(stream, 'sound', { timeout: 20_000 });
+    await eventually('a first publish', () => client.publish(stream, 'sound', { timeout: 20_000 }));
     proxy.behaviour = behaviour;
     if (behaviour.onConnect !== undefined) proxy.cut();
     await meet(client, stream);
