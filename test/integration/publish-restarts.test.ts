@@ -1,10 +1,16 @@
-import { connect } from 'liftbridge-client';
+import { once } from 'node:events';
+import { type Client, connect } from 'liftbridge-client';
 import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
 
 /** No test waits for this timeout: a publish that is lost fails the test by it. */
 const LONG_MS = 3_600_000;
+
+/** Stops the broker; resolves when the client has noticed, so that nothing is sent into the old connection. */
+async function stopped(broker: TestBroker, client: Client): Promise<void> {
+  await Promise.all([once(client, 'disconnect'), broker.stopBroker(0)]);
+}
 
 describe('publishes after the only broker was restarted', () => {
   it.each(['empty', 'replay', 'not-leading'] as const)(
@@ -14,7 +20,7 @@ describe('publishes after the only broker was restarted', () => {
       await using client = await connect([...broker.addresses], { ackTimeout: LONG_MS });
       await client.createStream('orders', 'orders', { partitions: 2 });
       await client.publish('orders', 'before', { partition: 0 });
-      await broker.stopBroker(0);
+      await stopped(broker, client);
       const recovery = await broker.startBroker(0, { hold });
       let connections = 0;
       client.on('connect', () => connections++);
@@ -43,7 +49,7 @@ describe('publishes after the only broker was restarted', () => {
     await client.createStream('orders', 'orders');
     await client.publish('orders', 'before');
     for (let round = 0; round < 5; round++) {
-      await broker.stopBroker(0);
+      await stopped(broker, client);
       await broker.startBroker(0);
       await client.publish('orders', `${round}`);
     }
