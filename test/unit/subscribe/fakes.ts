@@ -71,6 +71,8 @@ export class FakeCluster {
   readonly calls: Call[] = [];
   readonly emitted: [string, { error?: Error; position?: bigint; delay?: number }][] = [];
   refreshes = 0;
+  /** The streams of the last refresh. */
+  refreshed: readonly string[] = [];
   created = 1;
   partitions = 1;
   leaderId: string | null = 'a';
@@ -86,8 +88,9 @@ export class FakeCluster {
   leader = () => (this.leaderId === null ? null : { id: this.leaderId, address: `${this.leaderId}:9292` });
   isr = () => this.replicas.map((id) => ({ id, address: `${id}:9292` }));
   existence = async () => this.existing;
-  refresh = async () => {
+  refresh = async (streams: readonly string[]) => {
     this.refreshes++;
+    this.refreshed = streams;
     if (this.refreshFails) throw new Error('no broker answers');
   };
   callBroker = async () => ({ metadata: { newestOffset: 9n, highWatermark: 9n, isr: ['a'] } });

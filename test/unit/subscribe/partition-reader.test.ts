@@ -141,6 +141,7 @@ describe('a reader whose call breaks', () => {
     cluster.call.end(LOST);
     await pass();
     expect(cluster.refreshes).toBe(before + 1);
+    expect(cluster.refreshed).toEqual(['orders']);
     expect(cluster.emitted).toEqual([
       ['resubscribe', expect.objectContaining({ stream: 'orders', partition: 0, position: 2n })],
     ]);
