@@ -145,6 +145,11 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#retired ? Promise.reject(this.#gone()) : this.#sessions.open(signal);
   }
 
+  /** Checks that the broker is still behind what is open, and closes what it is not behind. */
+  async checkLiveness(): Promise<void> {
+    await Promise.all([this.#sessions.checkLiveness(), this.#channel?.checkLiveness()]);
+  }
+
   /** Closes what is open; it is opened again when needed. */
   async rest(): Promise<void> {
     const channel = this.#channel;

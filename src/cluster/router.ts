@@ -2,6 +2,7 @@ import { attempt, ClosedError, ConnectionError, type ErrorContext } from '../err
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { Address } from './addresses.js';
+import type { BrokerConnection } from './broker-connection.js';
 import { type CallBounds, Caller, outOfTime } from './caller.js';
 import { ClusterView } from './cluster-view.js';
 import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
@@ -37,7 +38,7 @@ export class Router implements Cluster {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
     this.#caller = new Caller(settings);
-    this.#pool = new Pool(seeds, settings, (connection) => this.#prober.revive(connection));
+    this.#pool = new Pool(seeds, settings, (connection) => this.#lost(connection));
     const sightings = new Sightings();
     this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
     this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool });
@@ -265,6 +266,12 @@ export class Router implements Cluster {
     } catch (error) {
       this.logger.debug({ error }, 'metadata could not be refreshed, it is tried again');
     }
+  }
+
+  /** What took one connection may have taken the others too, without a word: a network, a tunnel. Any that nobody uses would not be missed. */
+  #lost(connection: BrokerConnection): void {
+    this.#prober.revive(connection);
+    for (const other of this.#pool.connections) if (other !== connection) void other.checkLiveness();
   }
 
   #targetOf(id: string): BrokerTarget | null {

@@ -1,0 +1,48 @@
+import { TestBroker } from 'liftbridge-test-broker';
+import { expect, it, vi } from 'vitest';
+import { connect } from '../../src/index.js';
+import { eventually } from '../support/eventually.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+
+// A connection that nobody uses is not missed by itself here.
+vi.mock('../../src/transport/keepalive.js', () => ({
+  Keepalive: class {
+    stop(): void {}
+  },
+}));
+
+it('when one connection is found dead the others are checked, also those that only bring messages', async () => {
+  await using broker = await TestBroker.start({ brokers: 2 });
+  const proxies = await Promise.all(broker.addresses.map((address) => TcpProxy.start(address)));
+  await using direct = await connect([...broker.addresses]);
+  for (const stream of ['left', 'right']) {
+    await direct.createStream(stream, stream);
+    await broker.moveLeader(stream, 0, stream === 'left' ? 0 : 1);
+  }
+  const client = await connect(
+    proxies.map(({ address }) => address),
+    {
+      ackTimeout: 60_000,
+      resolveBroker: ({ host, port }) => proxies[broker.addresses.indexOf(`${host}:${port}`)]!.address,
+    },
+  );
+  try {
+    await client.publish('left', 'before');
+    const read: string[] = [];
+    const subscription = await client.subscribe('right', { startAt: 'earliest' });
+    void (async () => {
+      for await (const message of subscription) read.push(message.text());
+    })();
+    await direct.publish('right', 'before');
+    await eventually('the subscription reads', () => read.length === 1);
+    for (const proxy of proxies) proxy.forget();
+    await direct.publish('right', 'meanwhile');
+    // Nothing is used but the connection to the other broker.
+    await client.publish('left', 'after').catch(() => undefined);
+    await eventually('the subscription goes on', () => read.length === 2);
+    expect(read).toEqual(['before', 'meanwhile']);
+  } finally {
+    await client.close({ timeout: 100 });
+    for (const proxy of proxies) await proxy.close();
+  }
+});
