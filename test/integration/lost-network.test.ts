@@ -1,5 +1,6 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { expect, it, vi } from 'vitest';
+import { BrokerConnection } from '../../src/cluster/broker-connection.js';
 import { connect } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -35,12 +36,17 @@ it('when one connection is found dead the others are checked, also those that on
     })();
     await direct.publish('right', 'before');
     await eventually('the subscription reads', () => read.length === 1);
+    const check = vi.spyOn(BrokerConnection.prototype, 'checkLiveness');
     for (const proxy of proxies) proxy.forget();
     await direct.publish('right', 'meanwhile');
     // Nothing is used but the connection to the other broker.
     await client.publish('left', 'after').catch(() => undefined);
     await eventually('the subscription goes on', () => read.length === 2);
     expect(read).toEqual(['before', 'meanwhile']);
+    // A search for leaders may have used it too.
+    expect(check.mock.contexts.map((connection) => (connection as BrokerConnection).address)).toContain(
+      proxies[1]!.address,
+    );
   } finally {
     await client.close({ timeout: 100 });
     for (const proxy of proxies) await proxy.close();
