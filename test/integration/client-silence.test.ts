@@ -1,6 +1,7 @@
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Client, connect } from '../../src/index.js';
+import { type Client, connect, type LiftbridgeError } from '../../src/index.js';
+import { closing } from '../support/closing.js';
 
 // A wait for it is a hang.
 const HOUR = 3_600_000;
@@ -63,5 +64,25 @@ describe('a broker that goes silent without a word', () => {
     const waiting = client.publish('foo', 'never acknowledged', { timeout: HOUR }).catch((error: unknown) => error);
     await client.close({ timeout: 100 });
     expect(await waiting).toMatchObject({ code: 'CLOSED' });
+  });
+});
+
+describe('a metadata leader that freezes', () => {
+  it('keeps what the others forward to it, and calls are repeated until its successor answers', async () => {
+    // Brokers believe in a lost metadata leader for half a second then, as the server's do.
+    const settings = { 'clustering.replica.max.leader.timeout': '15s' };
+    const slow = closing(await TestBroker.start({ brokers: 3, cursorsPartitions: 0, settings }));
+    const whole = closing(await connect(slow.addresses));
+    for (const name of ['a', 'b', 'c']) await whole.createStream(name, name, { replicationFactor: 1 });
+    // The client asks the other brokers only.
+    slow.faults.unlist(0);
+    const other = closing(await connect(slow.addresses.slice(1), { requestTimeout: 6_000, retry: { minDelay: 5 } }));
+    const alive = ['a', 'b', 'c'].find((name) => slow.leaderOf(name) !== 0)!;
+    const failures: string[] = [];
+    other.on('retry', ({ operation, error }) => failures.push(`${operation} ${(error as LiftbridgeError).code}`));
+    slow.faults.freeze(0);
+    await other.setStreamReadonly(alive);
+    expect(failures).toContain('SetStreamReadonly TIMEOUT');
+    await expect(other.publish(alive, 'x')).rejects.toMatchObject({ code: 'READONLY_PARTITION' });
   });
 });

@@ -28,10 +28,12 @@ export class Connectivity {
   connected(a: string, b: string): boolean {
     if (!this.#running.has(a) || !this.#running.has(b)) return false;
     if (a === b) return true;
-    const [i, j] = [this.#places.get(a)!, this.#places.get(b)!];
-    if (this.#faults.network.natsDown || this.#faults.network.isFrozen(i) || this.#faults.network.isFrozen(j))
-      return false;
-    return !this.#faults.network.isPartitioned(i, j);
+    return !this.#frozen(a) && !this.#frozen(b) && this.#linked(a, b);
+  }
+
+  /** Whether `to` is frozen and would be reached otherwise: NATS keeps what `from` sends to it. */
+  awaits(from: string, to: string): boolean {
+    return this.#running.has(from) && this.#serving.has(to) && this.#frozen(to) && this.#linked(from, to);
   }
 
   /** Whether a broker runs and has recovered, so that its partitions run as well. */
@@ -79,6 +81,16 @@ export class Connectivity {
   close(): void {
     this.#unlisten();
     this.#listeners.clear();
+  }
+
+  #frozen(broker: string): boolean {
+    return this.#faults.network.isFrozen(this.#places.get(broker)!);
+  }
+
+  /** Whether NATS and the network between two brokers are whole. */
+  #linked(a: string, b: string): boolean {
+    const { network } = this.#faults;
+    return !network.natsDown && !network.isPartitioned(this.#places.get(a)!, this.#places.get(b)!);
   }
 
   #tell(): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 import type { Operation } from './contract.js';
+import { Forwards } from './forwards.js';
 import { LeaderElection } from './leader-election.js';
 import type { Member } from './member.js';
 import type { OperationLog } from './operation-log.js';
@@ -61,6 +62,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #members = new Map<string, Member>();
   readonly #election: LeaderElection;
+  readonly #forwards: Forwards;
   #pending: Pending[] = [];
 
   constructor(options: ControllerOptions) {
@@ -69,6 +71,7 @@ export class Controller {
       elected: (leader) => this.#elected(leader),
       steppedDown: () => this.#failPending(),
     });
+    this.#forwards = new Forwards(options.clock, options.connectivity);
     options.connectivity.onChange(() => this.#reconnect());
   }
 
@@ -96,7 +99,7 @@ export class Controller {
   /** See `BrokerNode.propose`. */
   async propose(from: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
     const leader = await this.#election.find(from, options.deadline);
-    if (!this.#answers(leader, from)) throw new RpcError('INTERNAL', this.#whyNoAnswer());
+    if (!this.#answers(leader, from)) await this.#forward(from, leader, options);
     const { index, position } = await this.#commit(leader, operation, options.failurePrefix);
     const member = this.#members.get(from)!;
     if (!member.replaying && !ANSWERED_AT_ONCE.has(operation.kind)) await member.reached(position);
@@ -124,6 +127,7 @@ export class Controller {
   /** Nothing waits any more. */
   close(): void {
     this.#election.close();
+    this.#forwards.close();
     this.#failPending();
     for (const member of this.#members.values()) member.stop();
   }
@@ -188,6 +192,7 @@ export class Controller {
     }
     this.#election.evaluate();
     this.#commitPending();
+    this.#forwards.release();
     if (this.leader !== null) this.#spread();
   }
 
@@ -205,13 +210,21 @@ export class Controller {
 
   #failPending(): void {
     for (const { failurePrefix, reject } of this.#pending.splice(0)) {
-      reject(new RpcError('INTERNAL', `${failurePrefix}: leadership lost while committing log`));
+      reject(leadershipLost(failurePrefix));
     }
   }
 
   /** A leader takes what others forward only when it has recovered. */
   #answers(leader: string, from: string): boolean {
     return from === leader || (this.#reaches(from, leader) && this.#options.connectivity.serving(leader));
+  }
+
+  /** Nobody listens when the leader is away. For a frozen one NATS keeps what is sent to it. */
+  async #forward(from: string, leader: string, { deadline, failurePrefix }: ProposeOptions): Promise<void> {
+    const { connectivity } = this.#options;
+    if (!connectivity.awaits(from, leader)) throw new RpcError('INTERNAL', this.#whyNoAnswer());
+    await this.#forwards.taken(from, leader, deadline);
+    if (this.leader !== leader) throw leadershipLost(failurePrefix);
   }
 
   #whyNoAnswer(): string {
@@ -227,4 +240,8 @@ export class Controller {
   #reaches(from: string, to: string): boolean {
     return this.#options.connectivity.connected(from, to);
   }
+}
+
+function leadershipLost(failurePrefix: string): RpcError {
+  return new RpcError('INTERNAL', `${failurePrefix}: leadership lost while committing log`);
 }

@@ -144,9 +144,10 @@ describe('a leader that is frozen while another broker takes over', () => {
     broker.faults.freeze(0);
     await eventually(
       () =>
-        clients[1]!.createStream('s', { replicationFactor: 3 }).then(
+        // What has reached the frozen leader is forwarded to nobody else: the caller has to ask again.
+        clients[1]!.createStream('s', { replicationFactor: 3 }, 200).then(
           () => true,
-          () => false,
+          ({ code }: Failure) => code === 'ALREADY_EXISTS',
         ),
       (created) => created,
     );
@@ -155,6 +156,72 @@ describe('a leader that is frozen while another broker takes over', () => {
       () => clients[0]!.createStream('s').catch(({ code }: Failure) => code),
       (code) => code === 'ALREADY_EXISTS',
     );
+  });
+});
+
+describe('a metadata leader that is frozen', () => {
+  /** A cluster that believes in its frozen leader until the clock goes on. */
+  async function frozen() {
+    const { broker, clients } = await running({ brokers: 3, ...PATIENT });
+    const clock = freezeClock();
+    broker.faults.freeze(0);
+    const create = (name: string, deadline: number | null) =>
+      clients[1]!.call('createStream', { name, subject: name }, deadline).then(
+        () => 'created',
+        ({ code, details }: Failure) => `${code} ${details}`,
+      );
+    return { broker, clients, clock, create };
+  }
+
+  it('takes what was forwarded to it when it thaws', async () => {
+    const { broker, clients, clock, create } = await frozen();
+    let answer = '';
+    const created = create('s', HOUR).then((end) => {
+      answer = end;
+    });
+    await clients[1]!.arrived();
+    await broker.clock.advance(300);
+    expect(answer).toBe('');
+    broker.faults.thaw(0);
+    clock.thaw();
+    await created;
+    expect(answer).toBe('created');
+  });
+
+  it('is waited for until the deadline of the call, and for 5 seconds without one', async () => {
+    const { broker, clients, create } = await frozen();
+    const limited = create('limited', HOUR);
+    const unlimited = create('unlimited', null);
+    await clients[1]!.arrived();
+    await broker.clock.advance(4_999);
+    await expect(Promise.race([unlimited, Promise.resolve('waits')])).resolves.toBe('waits');
+    await broker.clock.advance(2);
+    expect(await unlimited).toBe('INTERNAL context deadline exceeded');
+    await expect(Promise.race([limited, Promise.resolve('waits')])).resolves.toBe('waits');
+    await broker.clock.advance(HOUR);
+    expect(await limited).toMatch(/^(DEADLINE_EXCEEDED|CANCELLED)/);
+  });
+
+  it('refuses what it takes after another leader was elected', async () => {
+    const { broker, clients, clock, create } = await frozen();
+    const late = create('s', HOUR);
+    await clients[1]!.arrived();
+    // Its followers lose faith, and then elect another one.
+    await broker.clock.advance(2_000);
+    clock.thaw();
+    expect(await create('t', HOUR)).toBe('created');
+    broker.faults.thaw(0);
+    expect(await late).toBe('INTERNAL Failed to replicate partition: leadership lost while committing log');
+  });
+
+  it('takes nothing any more when its process ends', async () => {
+    const { broker, clients, create } = await frozen();
+    const lost = create('s', null);
+    await clients[1]!.arrived();
+    await broker.stopBroker(0);
+    await broker.startBroker(0, { recoveryTime: 0 });
+    await broker.clock.advance(5_001);
+    expect(await lost).toBe('INTERNAL context deadline exceeded');
   });
 });
 
