@@ -188,6 +188,17 @@ export class Faults {
   }
 
   /**
+   * Has the metadata leader that is elected next look groups up before it knows them: its first `joins` calls of
+   * JoinConsumerGroup for groups that exist fail with `consumer group already exists`. A restarted server does so for less
+   * than 0.2 seconds.
+   *
+   * @param joins how many calls; default 1
+   */
+  electUnaware(joins = 1): void {
+    this.network.unawareLeader.plan(checkTimes('joins', joins, 1));
+  }
+
+  /**
    * Leaves broker `i` out of the lists of brokers that the others answer FetchMetadata with, as the server does for up
    * to two minutes when a survey has missed it. It works, and what it leads names it. Ends with the returned function.
    */
@@ -211,7 +222,8 @@ export class Faults {
 
   /** Faults that are planned and have not struck yet. */
   get pending(): number {
-    return this.#acksToDrop + this.#rejections.pending + this.#resets.pending + this.#cuts.pending;
+    const calls = this.#rejections.pending + this.#resets.pending + this.#cuts.pending;
+    return this.#acksToDrop + calls + this.network.unawareLeader.pending;
   }
 
   /** Milliseconds that acks are held back. */

@@ -138,3 +138,17 @@ describe('a consumer that joins while the last member leaves', () => {
     expect(bench.broker.faults.pending).toBe(0);
   });
 });
+
+describe('a consumer that joins a group while the metadata leader restarts', () => {
+  it('joins again when the leader was not aware of the group', async () => {
+    await using bench = await Bench.start({ groups: { consumerTimeout: HOUR, coordinatorTimeout: HOUR } }, STREAMS);
+    const first = await bench.member('a', OFTEN);
+    bench.broker.faults.electUnaware(2);
+    await bench.broker.stopBroker(0);
+    await (await bench.broker.startBroker(0)).ready;
+    const second = await bench.member('b', OFTEN);
+    await bench.balanced();
+    expect(bench.broker.faults.pending).toBe(0);
+    expect([first.error, second.error]).toEqual([null, null]);
+  });
+});

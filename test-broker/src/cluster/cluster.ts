@@ -65,8 +65,11 @@ export class Cluster {
       connectivity,
       log: this.log,
       delayOf: (broker) => faults.network.metadataDelay(this.nodes.get(broker)!.index),
-      judge: new Judgement(this.nodes, clock, this.#reports),
-      onLeader: () => this.#forgetReports(),
+      judge: new Judgement(this.nodes, clock, this.#reports, faults.network.unawareLeader),
+      onLeader: () => {
+        faults.network.unawareLeader.elected();
+        this.#forgetReports();
+      },
     });
     for (const node of this.nodes.values()) this.#join(node);
     this.#recoveries = new Recoveries({

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.js';
+import type { UnawareLeader } from '../faults/unaware-leader.js';
 import { chooseCoordinator } from '../groups/coordinator-choice.js';
 import type { CoordinatorReports } from '../groups/reports.js';
+import { RpcError } from '../grpc/status.js';
 import { checkOperation, replicaCount } from './checks.js';
 import type { Operation } from './contract.js';
 import type { Judge } from './controller.js';
@@ -12,15 +14,21 @@ export class Judgement implements Judge {
   readonly #nodes: ReadonlyMap<string, Node>;
   readonly #clock: Clock;
   readonly #reports: CoordinatorReports;
+  readonly #unaware: UnawareLeader;
 
-  constructor(nodes: ReadonlyMap<string, Node>, clock: Clock, reports: CoordinatorReports) {
+  constructor(nodes: ReadonlyMap<string, Node>, clock: Clock, reports: CoordinatorReports, unaware: UnawareLeader) {
     this.#nodes = nodes;
     this.#clock = clock;
     this.#reports = reports;
+    this.#unaware = unaware;
   }
 
   check(leader: string, operation: Operation): void {
-    checkOperation(operation, this.#nodes.get(leader)!);
+    const node = this.#nodes.get(leader)!;
+    // It has looked the group up before its log was applied, and finds out when it is to create it.
+    if (operation.kind === 'join-group' && node.group(operation.group) && this.#unaware.take())
+      throw new RpcError('FAILED_PRECONDITION', 'consumer group already exists');
+    checkOperation(operation, node);
   }
 
   complete(leader: string, operation: Operation): Operation | null {

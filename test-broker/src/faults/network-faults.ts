@@ -1,4 +1,5 @@
 import { Counted } from './counted.js';
+import { UnawareLeader } from './unaware-leader.js';
 
 /** What keeps brokers apart, or late: the part of the faults that the brokers ask about among themselves. */
 export class NetworkFaults {
@@ -10,6 +11,7 @@ export class NetworkFaults {
   /** By the index of the broker: what ends the silence of its connections. */
   readonly #frozen = new Map<number, () => void>();
   #natsDown = false;
+  readonly unawareLeader = new UnawareLeader();
 
   /** `changed`: called back after every change. */
   constructor(changed: () => void) {
@@ -88,6 +90,7 @@ export class NetworkFaults {
     this.#partitions.clear();
     this.#unlisted.clear();
     this.#metadataDelays.clear();
+    this.unawareLeader.plan(0);
     // NATS first, so that a broker that thaws can send its acks.
     this.#natsDown = false;
     for (const i of [...this.#frozen.keys()]) this.thaw(i);

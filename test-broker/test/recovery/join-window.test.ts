@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../cluster/clients.js';
+import { type Answer, eventually, type Failure } from '../cluster/clients.js';
 import { known, running } from '../cluster/running.js';
 
 const MINUTE = 60_000;
@@ -66,6 +66,51 @@ describe('the time between the answer to a join and the knowledge of the coordin
     await broker.clock.advance(10);
     expect((await fetch('c1', 0)).epoch).toBe(0);
     expect(() => broker.faults.delayMetadata(-1)).toThrow('expected ms to be a number of at least 0, got -1');
+  });
+});
+
+describe('a metadata leader that was just elected', () => {
+  const EXISTS = { code: 'FAILED_PRECONDITION', details: 'consumer group already exists' };
+
+  it('refuses joins of groups that it is not aware of yet, as often as a test says', async () => {
+    const { broker, clients, client } = await running({ brokers: 3, groups: { consumerTimeout: 60 * MINUTE } });
+    await client.createStream('s', { replicationFactor: 3 });
+    await known('s', clients);
+    const join = (consumerId: string, groupId: string) =>
+      clients[1]!.call('joinConsumerGroup', { groupId, consumerId, streams: ['s'] });
+    await join('c', 'g');
+    broker.faults.electUnaware(2);
+    await join('c', 'h');
+    expect((await join('d', 'h')).epoch).toBeGreaterThan(0);
+    await broker.stopBroker(0);
+    await eventually(
+      () => clients[1]!.createStream('elected').catch(({ code }: Failure) => code),
+      (end) => end !== 'INTERNAL',
+    );
+    expect((await join('c', 'new')).epoch).toBe(0);
+    expect(broker.faults.pending).toBe(2);
+    await expect(join('d', 'g')).rejects.toEqual(EXISTS);
+    await expect(join('c', 'g')).rejects.toEqual(EXISTS);
+    expect(broker.faults.pending).toBe(0);
+    expect((await join('d', 'g')).epoch).toBeGreaterThan(0);
+    await expect(join('c', 'g')).rejects.toMatchObject({ details: expect.stringContaining('already a member') });
+  });
+
+  it('is the only broker when it has restarted, and is aware again after clear', async () => {
+    const { broker, client } = await running();
+    await client.createStream('s');
+    const join = (consumerId: string) => client.call('joinConsumerGroup', { groupId: 'g', consumerId, streams: ['s'] });
+    await join('c');
+    broker.faults.electUnaware();
+    await broker.stopBroker(0);
+    await (await broker.startBroker(0)).ready;
+    await expect(join('d')).rejects.toEqual(EXISTS);
+    broker.faults.electUnaware();
+    broker.faults.clear();
+    await broker.stopBroker(0);
+    await (await broker.startBroker(0)).ready;
+    expect((await join('d')).epoch).toBeGreaterThan(0);
+    expect(() => broker.faults.electUnaware(0)).toThrow('expected joins to be');
   });
 });
 
