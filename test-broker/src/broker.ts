@@ -162,6 +162,21 @@ export class TestBroker implements AsyncDisposable {
     await this.#cluster.settled();
   }
 
+  /**
+   * Cuts the log of a follower back to the messages before `offset`, below what it knows to be committed, as a server does
+   * that was told a wrong end of the last leader epoch. Until it has fetched the messages again, subscriptions on it fail.
+   * Throws RangeError for a partition that is unknown and a broker that does not follow it.
+   */
+  truncateReplica(stream: string, partition: number, broker: number, offset: number): void {
+    const state = this.#partition(stream, partition);
+    const { id } = this.#server(broker).node;
+    const replica = this.#cluster.nodes.get(id)?.replicas.get(stream, partition);
+    if (replica === undefined || replica.log.state !== 'open' || state.leader === id)
+      throw wrongValue('broker', `a broker that follows partition ${partition} of ${stream}`, broker);
+    if (!Number.isSafeInteger(offset) || offset < 0) throw wrongValue('offset', 'an integer of at least 0', offset);
+    this.#cluster.truncateReplica(id, replica, offset);
+  }
+
   /** What the leader has stored of a partition, or of all one after the other, committed or not. */
   messages(stream: string, partition?: number): StoredMessage[] {
     if (partition === undefined) {

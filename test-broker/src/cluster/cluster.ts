@@ -19,6 +19,7 @@ import { Judgement } from './judgement.js';
 import { Member } from './member.js';
 import { type JoinGroup, Node } from './node.js';
 import { OperationLog } from './operation-log.js';
+import type { Replica } from './partition.js';
 import { ReplicationMesh } from './replication-mesh.js';
 import { clearMetadata } from './reset.js';
 import { clusterTiming } from './timing.js';
@@ -213,6 +214,12 @@ export class Cluster {
     this.#mesh.catchUp(former, leader, stream, id);
     this.#controller.commitNow(controller, { kind: 'change-leader', stream, partition: id, leader });
     this.#controller.catchUp([former, leader]);
+  }
+
+  /** Cuts the log of a follower back, which then fetches again what it lacks, if it reaches its leader. */
+  truncateReplica(broker: string, replica: Replica, offset: number): void {
+    replica.log.truncate(offset);
+    this.#mesh.following(broker, replica);
   }
 
   close(): void {

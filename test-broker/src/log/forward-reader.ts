@@ -16,6 +16,8 @@ export interface Delivery {
 
 const NOTHING: Delivery = Object.freeze({ frames: [], count: 0, last: -1, stopped: false });
 
+const CUT_BACK = 'segment not found';
+
 /** The error of a reader whose segment retention took away. */
 export function overtaken(): LogError {
   return new LogError('failed to read message headers: segment has been closed');
@@ -36,7 +38,8 @@ export class ForwardReader {
 
   /**
    * `start`: at least 0; `stop`: the offset behind which `stopped` is reported, -1 for never. Throws LogError
-   * `segment has been closed` when the log is paused and has the start.
+   * `segment has been closed` when the log is paused and has the start, `segment not found` when the log was cut back below
+   * the high watermark.
    */
   constructor(log: PartitionLog, start: number, stop = -1) {
     this.#log = log;
@@ -44,6 +47,7 @@ export class ForwardReader {
     this.#waitingAt = log.highWatermark;
     if (start > log.highWatermark || log.oldestOffset === -1) return;
     if (log.state !== 'open') throw new LogError('segment has been closed');
+    if (log.highWatermark > log.newestOffset) throw new LogError(CUT_BACK);
     this.#position = start;
     this.#held = log.segments.holding(start);
   }
@@ -56,7 +60,8 @@ export class ForwardReader {
 
   /**
    * The next messages, of about `maxBytes` together but at least one. Throws LogError when the log was closed or
-   * deleted, and when retention took away the segment that the reader is in.
+   * deleted, when retention took away the segment that the reader is in, and when the log was cut back below the high
+   * watermark and the reader is behind it.
    */
   read(maxBytes: number): Delivery {
     this.#log.requireOpen();
@@ -66,6 +71,8 @@ export class ForwardReader {
       this.#position = this.#waitingAt + 1;
     }
     if (this.#position > highWatermark) return NOTHING;
+    // The server finds its segment replaced, and cannot begin anew in a log that does not hold the high watermark.
+    if (highWatermark > this.#log.newestOffset) throw new LogError(`failed to reinitialize reader: ${CUT_BACK}`);
     if (this.#held?.state === 'removed') throw overtaken();
     return this.#deliver(this.#position, highWatermark, maxBytes);
   }

@@ -84,7 +84,7 @@ export class PartitionLog {
     return this.segments.nextOffset;
   }
 
-  /** The last offset that is committed, -1 when none is. */
+  /** The last offset that is committed, -1 when none is. It may lie beyond the newest one after a truncation. */
   get highWatermark(): number {
     return this.#highWatermark;
   }
@@ -213,12 +213,11 @@ export class PartitionLog {
     for (const run of slice.frames) eachFrame(run, (frame) => this.#appendFrame(frame, epochs, now));
   }
 
-  /** Drops every message from this offset on. */
+  /** Drops every message from this offset on. The high watermark stays where it is, as in the server. */
   truncate(offset: number): void {
     this.requireOpen();
     if (offset >= this.nextOffset) return;
     this.#store.truncate(offset);
-    this.#highWatermark = Math.min(this.#highWatermark, this.newestOffset);
     this.#checkpointed = Math.min(this.#checkpointed, this.newestOffset);
   }
 

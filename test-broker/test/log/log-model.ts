@@ -79,7 +79,6 @@ export class LogModel {
     for (const segment of this.segments) segment.entries = segment.entries.filter((entry) => entry.offset < offset);
     this.segments = this.segments.filter((segment) => segment.base < offset);
     if (this.segments.length === 0 || this.next !== offset) this.segments.push({ base: offset, entries: [] });
-    this.highWatermark = Math.min(this.highWatermark, this.next - 1);
   }
 
   #limit(limit: number, weight: (entry: ModelEntry) => number): void {

@@ -277,3 +277,20 @@ describe('ReverseReader', () => {
     expect(() => new ReverseReader(log, 5).read(1)).toThrow(CLOSED);
   });
 });
+
+describe('a log that was cut back below its high watermark', () => {
+  it('has no new readers and ends those behind it, until the messages are there again', () => {
+    const { log, add } = filled(6);
+    const reader = new ForwardReader(log, 0);
+    reader.read(1);
+    const finished = new ForwardReader(log, 5);
+    finished.read(1);
+    log.truncate(3);
+    expect(() => new ForwardReader(log, 1)).toThrow(new LogError('segment not found'));
+    expect(() => reader.read(1)).toThrow(new LogError('failed to reinitialize reader: segment not found'));
+    expect(finished.read(1).count).toBe(0);
+    for (let i = 3; i < 7; i++) add();
+    expect(offsets(reader.read(1000).frames)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(offsets(finished.read(1000).frames)).toEqual([6]);
+  });
+});

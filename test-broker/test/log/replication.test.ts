@@ -97,11 +97,14 @@ describe('PartitionLog.truncate', () => {
     expect([held(log), log.nextOffset, add()]).toEqual([[0], 2, 2]);
   });
 
-  it('lowers a high watermark that lies beyond', () => {
+  it('keeps a high watermark that lies beyond, and what is stored up to it is committed', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 5; i++) add();
     log.truncate(2);
-    expect(log.highWatermark).toBe(1);
+    expect([log.highWatermark, log.newestOffset]).toEqual([4, 1]);
+    expect(log.setHighWatermark(1)).toBe(false);
+    for (let i = 0; i < 4; i++) add({ commit: false });
+    expect([log.highWatermark, log.newestOffset]).toEqual([4, 5]);
   });
 
   it('lets a leader that returns drop what the new one does not have', () => {
