@@ -410,4 +410,35 @@ describe('readIsrReplica', () => {
     await publish(numbers(10, 10));
     for (const subscription of subscriptions) expect(texts(await collect(subscription, 10))).toEqual(numbers(10, 10));
   });
+
+  it('goes on without a gap or a repetition when the log of the replica is cut back', async () => {
+    // The leader stays the leader, and its followers stay in sync.
+    const never = { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' };
+    await start({ replicationFactor: 3 }, never, 3);
+    // More than a subscription holds in memory.
+    const filler = 'x'.repeat(500_000);
+    for (const value of numbers(40)) await client.publish('orders', `${value} ${filler}`, { ackPolicy: 'all' });
+    const failures: string[] = [];
+    client.on('resubscribe', ({ error }) => failures.push(String(error)));
+    const leader = broker.leaderOf('orders');
+    const followers = [0, 1, 2].filter((index) => index !== leader);
+    const onFollower = () => followers.some((index) => broker.openSubscriptions[index]! > 0);
+    const readers: AsyncIterator<Message>[] = [];
+    while (!onFollower()) {
+      const subscription = await client.subscribe('orders', { startAt: 'earliest', readIsrReplica: true });
+      readers.push(subscription[Symbol.asyncIterator]());
+    }
+    for (const reader of readers) expect((await reader.next()).value?.offset).toBe(0n);
+    for (const follower of followers) {
+      broker.faults.partition(follower, leader);
+      broker.truncateReplica('orders', 0, follower, 1);
+    }
+    const reading = readers.map(async (reader) => {
+      for (let offset = 1n; offset < 40n; offset++) expect((await reader.next()).value?.offset).toBe(offset);
+      await reader.return?.();
+    });
+    await eventually('a replica has cut its log back', () => failures.join().includes('segment not found'));
+    broker.faults.heal();
+    await Promise.all(reading);
+  });
 });
