@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { freezeClock } from '../broker-fixture.js';
 import { type Answer, eventually, type Failure } from '../cluster/clients.js';
 import { known, running } from '../cluster/running.js';
 
@@ -56,6 +57,16 @@ describe('the time between the answer to a join and the knowledge of the coordin
     await expect(fetch('c1', 0)).rejects.toEqual(DIFFERS);
     await broker.clock.advance(MINUTE + 10);
     await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
+  });
+
+  it('is there for who joins and leaves through the coordinator, which waits for nothing', async () => {
+    const { coordinator, fetch } = await delayed();
+    // With a clock that stands still, an answer that waits for the broker's own knowledge never comes.
+    freezeClock();
+    const joined = await coordinator.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c1', streams: ['s'] });
+    expect(joined).toMatchObject({ coordinator: 'broker-1', epoch: 0 });
+    await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
+    await coordinator.call('leaveConsumerGroup', { groupId: 'g', consumerId: 'c1' });
   });
 
   it('ends with the fault', async () => {
