@@ -36,10 +36,12 @@ function userMetadata(metadata: MetadataEntries): OutgoingHttpHeaders {
   return headers;
 }
 
-/** Metadata for one call: a promise only when a function answers one. */
+/** Metadata for one call: a promise only when a function returns one, also a promise of another realm or library. */
 export function callMetadata(metadata: CallMetadata | undefined): MetadataEntries | Promise<MetadataEntries> {
   if (metadata === undefined) return {};
-  return typeof metadata === 'function' ? metadata() : metadata;
+  if (typeof metadata !== 'function') return metadata;
+  const made = metadata();
+  return typeof (made as { then?: unknown } | undefined)?.then === 'function' ? Promise.resolve(made) : made;
 }
 
 /** Milliseconds as gRPC sends them: at most eight digits and a unit, never rounded to a shorter time. */

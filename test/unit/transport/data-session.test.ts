@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { STREAM_WINDOW } from '../../../src/transport/dial.js';
 import { DataSession, type DataSessionOptions } from '../../../src/transport/duplex.js';
@@ -137,6 +138,19 @@ describe('DataSession.open', () => {
     expect((await stream.ended).code).toBe(0);
     expect(peer.calls[0]?.token).toBe('late');
     expect(messages).toEqual(['one', 'two']);
+  });
+
+  it('awaits a plain thenable and a promise of another realm', async () => {
+    const peer = await peerWith(echo);
+    const thenable = { then: (resolve: (made: object) => void) => resolve({ token: 'plain' }) };
+    for (const made of [thenable, runInNewContext("Promise.resolve({ token: 'foreign' })")]) {
+      const session = sessionTo(peer, { callMetadata: () => made as Promise<Record<string, string>> });
+      await session.connect();
+      const stream = session.open('/x');
+      stream.halfClose();
+      await stream.ended;
+    }
+    expect(peer.calls.map(({ token }) => token)).toEqual(['plain', 'foreign']);
   });
 
   it.each([
