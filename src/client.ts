@@ -127,7 +127,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return this.#publisher.publish(stream, value, options);
   }
 
-  /** Publishes a message and calls back exactly once, with its ack or an error. Throws for a bad argument. go-liftbridge: `PublishAsync`. */
+  /**
+   * Publishes a message and calls back exactly once, with its ack or an error, in the asynchronous context (AsyncLocalStorage)
+   * of the call. Throws for a bad argument. go-liftbridge: `PublishAsync`.
+   */
   publishAsync(
     stream: string,
     value: Value,

@@ -13,6 +13,7 @@ export {
   ServerError,
   TimeoutError,
 } from './errors/call-errors.js';
+export { metadataError, metadataFailure } from './errors/call-metadata.js';
 export {
   AckTimeoutError,
   DeserializationError,

@@ -1,5 +1,13 @@
 import { excerpt } from '../errors/quote.js';
-import { attempt, ConnectionError, type ErrorContext, errorFromStatus, type Operation } from '../errors.js';
+import {
+  attempt,
+  ConnectionError,
+  type ErrorContext,
+  errorFromStatus,
+  metadataError,
+  metadataFailure,
+  type Operation,
+} from '../errors.js';
 import { RpcFailure } from '../transport/status.js';
 
 /** Characters of the transport's own words, which hold an address and an excerpt. */
@@ -8,6 +16,8 @@ const LONGEST_DETAILS = 600;
 /** The error for whatever a call rejected with. Reasons of aborted signals pass through as they are. */
 export function toError(operation: Operation, failure: unknown, context: ErrorContext): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
+  const metadata = metadataFailure(failure.cause);
+  if (metadata !== undefined) return metadataError(attempt(operation, context), metadata, { ...context, operation });
   if (failure.connection === undefined) return errorFromStatus(operation, failure, { ...context, cause: failure });
   return new ConnectionError(`${attempt(operation, context)} failed: ${excerpt(failure.details, LONGEST_DETAILS)}`, {
     ...context,

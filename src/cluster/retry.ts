@@ -1,6 +1,13 @@
 import pRetry from 'p-retry';
 import { sleep } from '../async/timers.js';
-import { ConnectionError, NoSuchPartitionError, type Operation, type StatusMeaning, statusMeaning } from '../errors.js';
+import {
+  ConnectionError,
+  metadataFailure,
+  NoSuchPartitionError,
+  type Operation,
+  type StatusMeaning,
+  statusMeaning,
+} from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
 import type { EventHub } from './events.js';
@@ -44,6 +51,8 @@ export function advise(operation: Operation, failure: unknown, attempt: number):
     return failure.error instanceof NoSuchPartitionError && attempt < LOOKUPS_OF_PARTITION ? 'refresh' : 'fail';
   }
   if (!(failure instanceof RpcFailure)) return 'fail';
+  const metadata = metadataFailure(failure.cause);
+  if (metadata !== undefined) return metadata.isInvalid ? 'fail' : 'retry';
   if (failure.connection?.startsWith('tls-') === true || failure.connection === 'closed') return 'fail';
   const meaning = failure.connection === undefined ? statusMeaning(operation, failure) : 'unavailable';
   if (meaning === 'not-leader' || meaning === 'not-found') return 'refresh';

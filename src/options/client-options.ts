@@ -81,7 +81,11 @@ export interface ClientOptions {
   readonly maxMessageBytes?: number | undefined;
   /** Translates the address of an advertised broker: Kubernetes, Docker, port-forwards. Answers "host", "host:port" or "[::1]:9292". */
   readonly resolveBroker?: ((broker: BrokerAddress) => string) | undefined;
-  /** gRPC call metadata of every call, or what makes it. */
+  /**
+   * gRPC call metadata of every call, or what makes it. A function that throws or rejects is called again with the attempts of
+   * `retry`, for a publish three times in a row; what it returns and gRPC cannot carry is not asked for again. Then the call
+   * rejects with HANDLER_FAILED and the function's error as `cause`.
+   */
   readonly metadata?: MetadataOption | undefined;
 }
 

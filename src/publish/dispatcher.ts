@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { nextTurn } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
-import type { LiftbridgeError } from '../errors.js';
+import { LiftbridgeError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { choosePartition } from './choose-partition.js';
@@ -10,7 +10,7 @@ import { type PartitionLane, StreamLane } from './lanes.js';
 import { LeaderSearch } from './leader-search.js';
 import { lookUpStream, streamIsGone } from './lookup.js';
 import type { Pending } from './pending.js';
-import { closing, isUnknownPlace, lostError, unknownStream } from './publish-errors.js';
+import { closing, isUnknownPlace, lostError, refusedError, unknownStream } from './publish-errors.js';
 import type { Route, RouteSettings } from './route.js';
 import { LEADER_GRACE_MS, RouteChoice } from './route-choice.js';
 import { Routes } from './routes.js';
@@ -151,7 +151,7 @@ export class Dispatcher {
     stream.lookingUp = true;
     await lookUpStream(this.#cluster, stream.name, {
       wanted: () => stream.waiting.peek() !== null,
-      failed: (error) => noteFailure(stream.waiting.peek(), error),
+      failed: (error) => this.#lookUpFailed(stream, error),
       signal: this.#closing.signal,
     });
     const known = this.#known(stream);
@@ -164,6 +164,13 @@ export class Dispatcher {
     }
     stream.lookingUp = false;
     if (!known && stream.partitions.size === 0) this.#streams.delete(stream.name);
+  }
+
+  /** Where a function of the application fails, waiting does not help: the call was tried again already. */
+  #lookUpFailed(stream: StreamLane, error: unknown): void {
+    if (LiftbridgeError.is(error, 'HANDLER_FAILED'))
+      this.#publisher.settleAll(stream.waiting.clear(), (pending) => refusedError(pending, error));
+    else noteFailure(stream.waiting.peek(), error);
   }
 
   /** A stream that metadata does not show is left to the brokers to refuse, unless its partitions have to be counted. */
@@ -214,6 +221,10 @@ export class Dispatcher {
       end,
     );
     this.#lostBroker([...lanes], lostError(route.target, end, null));
+    const { handlerFailure } = route;
+    route.handlerFailure = null;
+    if (handlerFailure !== null)
+      for (const lane of lanes) this.#traffic.refuse(lane, (pending) => refusedError(pending, handlerFailure));
     for (const lane of lanes) this.#traffic.pump(lane);
   }
 

@@ -4,6 +4,7 @@ import {
   AckTimeoutError,
   ClosedError,
   ConnectionError,
+  HandlerError,
   IncorrectOffsetError,
   type LiftbridgeError,
   NoSuchStreamError,
@@ -85,6 +86,12 @@ export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending
   );
 }
 
+function handlerError(pending: Pending, { message, cause, retryable }: HandlerError): HandlerError {
+  const why = message.slice(message.indexOf(': ') + 2);
+  const text = `Publish to stream "${pending.stream}", partition ${pending.partition} failed: ${why}`;
+  return new HandlerError(text, { ...contextOf(pending), cause, retryable });
+}
+
 /** The error for a publish that was given up because the leader of its partition changed, or has acknowledged later ones. */
 export function deposedError(pending: Pending): ConnectionError {
   return new ConnectionError(
@@ -103,6 +110,7 @@ export function overtakenError(pending: Pending): ConnectionError {
 
 /** The error for a publish to a broker that refuses connections of this client for good. */
 export function refusedError(pending: Pending, refusal: LiftbridgeError): LiftbridgeError {
+  if (refusal instanceof HandlerError) return handlerError(pending, refusal);
   if (!(refusal instanceof ConnectionError)) return refusal;
   const wasSent = pending.attempts > 0;
   const outcome = wasSent ? 'Whether an earlier attempt was stored is not known.' : 'Nothing was sent.';

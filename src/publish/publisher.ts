@@ -1,3 +1,4 @@
+import { CallerContext, inCallerContext } from '../async/caller-context.js';
 import { monotonicNow } from '../async/clock.js';
 import { Deadlines } from '../async/deadlines.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
@@ -82,7 +83,7 @@ export class Publisher {
     });
   }
 
-  /** Publishes and calls back exactly once; a callback that throws is reported as 'asyncError'. A bad argument is thrown. */
+  /** Publishes and calls back exactly once, in the context of the call; a callback that throws is reported as 'asyncError'. A bad argument is thrown. */
   publishAsync(
     stream: string,
     value: Value,
@@ -90,9 +91,10 @@ export class Publisher {
     options?: PublishOptions,
   ): void {
     if (typeof onAck !== 'function') checkValue('publishAsync', 'onAck', onAck, callback);
+    const context = new CallerContext();
     this.#submit('publishAsync', stream, value, options, (error, ack) => {
       try {
-        onAck(error as LiftbridgeError | null, ack);
+        context.runInAsyncScope(onAck, undefined, error as LiftbridgeError | null, ack);
       } catch (cause) {
         const message = `publishAsync to stream "${stream}": its callback threw`;
         this.#report(new HandlerError(message, { stream, operation: 'publishAsync', cause }));
@@ -187,7 +189,7 @@ export class Publisher {
       policy,
       expected === undefined ? NO_EXPECTATION : BigInt(expected),
       options.partition ?? null,
-      options.partitioner ?? null,
+      options.partitioner === undefined ? null : inCallerContext(options.partitioner),
       size,
       options.timeout ?? this.#options.ackTimeout,
       this.#generation,

@@ -1,6 +1,13 @@
 import { monotonicNow } from '../async/clock.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
-import { ConnectionError, InvalidArgumentError, type LiftbridgeError, MessageTooLargeError } from '../errors.js';
+import {
+  ConnectionError,
+  InvalidArgumentError,
+  type LiftbridgeError,
+  MessageTooLargeError,
+  metadataError,
+  metadataFailure,
+} from '../errors.js';
 import { isDetached } from '../options.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
@@ -19,6 +26,8 @@ const LONGEST_BACKOFF = 1_000;
 const WELL_AFTER = 1_000;
 /** Least time between two checks of the same broker, in milliseconds. */
 const CHECK_PAUSE = 500;
+/** The application's metadata function may fail so often in a row before publishes are told. */
+const METADATA_ATTEMPTS = 3;
 
 /** What a route tells its owner. */
 export interface RouteEvents {
@@ -51,6 +60,8 @@ export class Route {
   lastError: unknown = null;
   /** The error of a broker that refuses this client for good; null once a connection was made again. */
   refusal: LiftbridgeError | null = null;
+  /** Why what waits for the stream is told now, and does not wait: a function of the application has failed several times in a row. */
+  handlerFailure: LiftbridgeError | null = null;
   #session: DataSession | null = null;
   #stream: DuplexStream | null = null;
   #checkedAt = Number.NEGATIVE_INFINITY;
@@ -62,6 +73,7 @@ export class Route {
   #answered = false;
   #retired = false;
   #failures = 0;
+  #metadataFailures = 0;
   #failingSince: number | null = null;
   /** Sent without asking for an ack, and not yet taken by the connection. */
   #unwritten: Pending[] = [];
@@ -225,6 +237,9 @@ export class Route {
     this.#session = null;
     if (monotonicNow() - this.#openedAt >= WELL_AFTER) this.#well();
     if (!this.#retired) this.#block();
+    const metadata = metadataFailure(end.cause);
+    if (metadata !== undefined && (++this.#metadataFailures >= METADATA_ATTEMPTS || metadata.isInvalid))
+      this.handlerFailure = metadataError('Publish', metadata, { broker: this.target.id, operation: 'Publish' });
     const unwritten = this.#unwritten;
     this.#unwritten = [];
     const inFlight = this.inFlight.clear();
@@ -236,6 +251,7 @@ export class Route {
 
   #well(): void {
     this.#failures = 0;
+    this.#metadataFailures = 0;
     this.#failingSince = null;
   }
 

@@ -1,9 +1,12 @@
 import { excerpt } from '../errors/quote.js';
 import {
+  attempt,
   ConnectionError,
   type ErrorContext,
   errorFromStatus,
   LiftbridgeError,
+  metadataError,
+  metadataFailure,
   ServerError,
   type StatusMeaning,
   StreamDeletedError,
@@ -42,6 +45,8 @@ function isTooLarge({ code, message }: StreamEnd): boolean {
 
 /** The error for the end of a call. */
 export function errorOfEnd(phase: ReadPhase, end: StreamEnd, place: Place): LiftbridgeError {
+  const metadata = metadataFailure(end.cause);
+  if (metadata !== undefined) return metadataError(attempt(phase, place), metadata, { ...place, operation: phase });
   if (isTooLarge(end) || (end.code !== Status.OK && !end.transport))
     return errorFromStatus(phase, { code: end.code, details: end.message }, place);
   const why = end.code === Status.OK ? 'the broker ended it' : `${excerpt(end.message)} (${end.codeName})`;
@@ -59,6 +64,7 @@ export function remedyOf(error: unknown, place: Place): Remedy {
 
 function remedyOfEnd(end: StreamEnd, place: Place): Remedy {
   const error = errorOfEnd('Subscribe', end, place);
+  if (metadataFailure(end.cause) !== undefined) return error.retryable ? { retry: error } : { give: error };
   if (end.code === Status.NOT_FOUND && !end.transport) return { missing: error };
   switch (meaningOfEnd('Subscribe', end)) {
     case 'unavailable':
@@ -89,7 +95,7 @@ export function streamDeleted({ stream, partition }: Place, cause?: unknown): St
 
 /** The error for a subscription that no broker confirmed in time, for want of what `cause` tells. */
 export function notConfirmed({ stream, partition }: Place, timeout: number, cause: unknown): LiftbridgeError {
-  if (LiftbridgeError.is(cause, 'CONNECTION')) return cause;
+  if (LiftbridgeError.is(cause, 'CONNECTION') || LiftbridgeError.is(cause, 'HANDLER_FAILED')) return cause;
   const message = `Subscribe to stream "${stream}", partition ${partition} was not confirmed within ${timeout} ms.`;
   return new TimeoutError(message, { stream, partition, operation: 'Subscribe', cause });
 }

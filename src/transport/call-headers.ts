@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { messageOf } from '../errors/quote.js';
 import { checkedMetadata } from '../options/call-metadata.js';
-import type { CallMetadata, MetadataEntries, ReceivedMetadata } from './metadata.js';
+import { type CallMetadata, CallMetadataError, type MetadataEntries, type ReceivedMetadata } from './metadata.js';
 
 /** What this client calls itself. */
 export const USER_AGENT = 'liftbridge-client-node/0.1.0';
@@ -31,17 +32,35 @@ export function requestHeaders(target: CallTarget, metadata: MetadataEntries): O
 
 function userMetadata(metadata: MetadataEntries): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
-  for (const [name, value] of checkedMetadata(metadata))
-    headers[name] = typeof value === 'string' ? value : value.toString('base64');
+  try {
+    for (const [name, value] of checkedMetadata(metadata))
+      headers[name] = typeof value === 'string' ? value : value.toString('base64');
+  } catch (cause) {
+    throw new CallMetadataError(`the metadata of the call cannot be sent: ${messageOf(cause)}`, true, cause);
+  }
   return headers;
 }
 
-/** Metadata for one call: a promise only when a function returns one, also a promise of another realm or library. */
+/**
+ * Metadata for one call: a promise only when a function returns one, also a promise of another realm or library. Throws, or
+ * rejects with, CallMetadataError when the function fails.
+ */
 export function callMetadata(metadata: CallMetadata | undefined): MetadataEntries | Promise<MetadataEntries> {
   if (metadata === undefined) return {};
   if (typeof metadata !== 'function') return metadata;
-  const made = metadata();
-  return typeof (made as { then?: unknown } | undefined)?.then === 'function' ? Promise.resolve(made) : made;
+  try {
+    const made = metadata();
+    if (typeof (made as { then?: unknown } | undefined)?.then !== 'function') return made;
+    return Promise.resolve(made).catch((cause: unknown) => {
+      throw failed('rejected', cause);
+    });
+  } catch (cause) {
+    throw failed('threw', cause);
+  }
+}
+
+function failed(how: string, cause: unknown): CallMetadataError {
+  return new CallMetadataError(`the metadata function ${how}: ${messageOf(cause)}`, false, cause);
 }
 
 /** Milliseconds as gRPC sends them: at most eight digits and a unit, never rounded to a shorter time. */

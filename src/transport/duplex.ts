@@ -11,7 +11,7 @@ import type { ConnectionReason } from './connection-reason.js';
 import { connectOptions, tlsOptions } from './credentials.js';
 import { type Dialled, dial, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
-import type { MetadataEntries } from './metadata.js';
+import { CallMetadataError, type MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';
 import { PeerWatch } from './peer-watch.js';
 import { type RpcFailure, resetName, Status } from './status.js';
@@ -20,7 +20,13 @@ import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd 
 export type { ConnectionReason } from './connection-reason.js';
 export type { TlsOptions } from './credentials.js';
 export { DuplexStream } from './duplex-stream.js';
-export type { CallMetadata, MetadataEntries, ReceivedMetadata, TransportLogger } from './metadata.js';
+export {
+  type CallMetadata,
+  CallMetadataError,
+  type MetadataEntries,
+  type ReceivedMetadata,
+  type TransportLogger,
+} from './metadata.js';
 export type { OpenOptions, StreamEnd } from './stream-end.js';
 
 /** Where a session leads and what it takes. */
@@ -213,10 +219,11 @@ export class DataSession {
   }
 
   #start(stream: DuplexStream, path: string, own: MetadataEntries | undefined): void {
-    const refuse = (cause: unknown) =>
-      stream.fail(
-        transportEnd(Status.UNAUTHENTICATED, `call metadata cannot be sent: ${messageOf(cause)}`, false, {}, { cause }),
-      );
+    const refuse = (cause: unknown) => {
+      const text = cause instanceof CallMetadataError ? cause.message : `the call cannot be sent: ${messageOf(cause)}`;
+      const code = cause instanceof CallMetadataError ? Status.UNAUTHENTICATED : Status.INTERNAL;
+      stream.fail(transportEnd(code, text, false, {}, { cause }));
+    };
     const request = (metadata: MetadataEntries) => {
       try {
         this.#request(stream, path, own === undefined ? metadata : { ...metadata, ...own });
