@@ -142,6 +142,7 @@ describe('DataSession.open', () => {
 
   it('awaits a plain thenable and a promise of another realm', async () => {
     const peer = await peerWith(echo);
+    // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
     const thenable = { then: (resolve: (made: object) => void) => resolve({ token: 'plain' }) };
     for (const made of [thenable, runInNewContext("Promise.resolve({ token: 'foreign' })")]) {
       const session = sessionTo(peer, { callMetadata: () => made as Promise<Record<string, string>> });
