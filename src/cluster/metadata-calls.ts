@@ -1,6 +1,8 @@
 import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { messageOf } from '../errors/quote.js';
+import { errorFromStatus } from '../errors.js';
 import { RpcFailure, Status } from '../transport/status.js';
 import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
@@ -135,8 +137,14 @@ export class MetadataCalls {
     else this.#search.failed();
   }
 
-  #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {
-    return inSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));
+  /** Rejects with a LiftbridgeError for what is no metadata. */
+  async #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {
+    try {
+      return await inSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));
+    } catch (cause) {
+      const details = `the response cannot be decoded: ${messageOf(cause)}`;
+      throw errorFromStatus('FetchMetadata', { code: Status.INTERNAL, details }, { cause });
+    }
   }
 
   async #learn(bytes: Buffer, from: Testimony & { readonly witness: BrokerConnection }): Promise<MetadataAnswer> {

@@ -82,6 +82,7 @@ export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending
       operation: 'Publish',
       reason: 'lost',
       outcome: 'unknown',
+      cause: end.cause,
     },
   );
 }

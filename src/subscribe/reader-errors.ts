@@ -48,10 +48,14 @@ export function errorOfEnd(phase: ReadPhase, end: StreamEnd, place: Place): Lift
   const metadata = metadataFailure(end.cause);
   if (metadata !== undefined) return metadataError(attempt(phase, place), metadata, { ...place, operation: phase });
   if (isTooLarge(end) || (end.code !== Status.OK && !end.transport))
-    return errorFromStatus(phase, { code: end.code, details: end.message }, place);
+    return errorFromStatus(phase, { code: end.code, details: end.message }, { ...place, ...causeOf(end) });
   const why = end.code === Status.OK ? 'the broker ended it' : `${excerpt(end.message)} (${end.codeName})`;
   const text = `Subscription to stream "${place.stream}", partition ${place.partition} broke: ${why}.`;
-  return new ConnectionError(text, { ...place, operation: phase, reason: 'lost' });
+  return new ConnectionError(text, { ...place, operation: phase, reason: 'lost', cause: end.cause });
+}
+
+function causeOf({ cause }: StreamEnd): { readonly cause?: unknown } {
+  return cause === undefined ? {} : { cause };
 }
 
 /** What to do about an attempt to open a call that failed. */

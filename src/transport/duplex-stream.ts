@@ -197,7 +197,8 @@ export class DuplexStream {
       this.#splitter.push(chunk, this.#handOut);
       if (!this.#settled) this.#onBatch?.();
     } catch (error) {
-      this.#abandon(...readFailure(error));
+      const [code, message] = readFailure(error);
+      this.#abandon(code, message, error);
     }
   }
 
@@ -220,7 +221,8 @@ export class DuplexStream {
       if (end.code === Status.OK) this.#splitter.finish();
       this.#finishWith(end);
     } catch (error) {
-      this.#finishWith(transportEnd(...readFailure(error), true, this.#received));
+      const [code, message] = readFailure(error);
+      this.#finishWith(transportEnd(code, message, true, this.#received, { cause: error }));
     }
     // The server is done: what is still unsent has no reader, and must not keep the stream.
     const stream = this.#stream;
@@ -255,9 +257,9 @@ export class DuplexStream {
     else this.#finishWith(this.#endWithoutStatus());
   }
 
-  #abandon(code: number, message: string): void {
+  #abandon(code: number, message: string, cause?: unknown): void {
     if (this.#settled) return;
-    this.#finishWith(transportEnd(code, message, this.#stream !== undefined, this.#received));
+    this.#finishWith(transportEnd(code, message, this.#stream !== undefined, this.#received, { cause }));
     this.#stream?.close(constants.NGHTTP2_CANCEL);
   }
 

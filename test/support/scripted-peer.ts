@@ -22,6 +22,8 @@ export class ScriptedPeer {
   readonly sockets = new Set<Socket>();
   /** The headers of every call so far. */
   readonly calls: IncomingHttpHeaders[] = [];
+  /** Answers calls before the script does; true for those that it has answered. */
+  script: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean = () => false;
   /** Connections so far. */
   accepted = 0;
   readonly #server: Http2Server;
@@ -53,7 +55,7 @@ export class ScriptedPeer {
     server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       stream.on('error', () => {});
       peer.calls.push(headers);
-      script(stream, headers);
+      if (!peer.script(stream, headers)) script(stream, headers);
     });
     server.listen(port, peer.host);
     await once(server, 'listening');
