@@ -41,6 +41,7 @@ export {
   int64,
   integer,
   isDetached,
+  messageKey,
   milliseconds,
   name,
   oneOf,

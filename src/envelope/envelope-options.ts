@@ -4,6 +4,7 @@ import {
   flag,
   headers,
   int64,
+  messageKey,
   oneOf,
   payload,
   readOptions,
@@ -42,7 +43,7 @@ export interface EnvelopeOptions {
 
 /** The rules of EnvelopeOptions, to spread into the shape of a call. */
 export const ENVELOPE_SHAPE = {
-  key: payload,
+  key: messageKey,
   headers,
   ackInbox: envelopeInbox,
   correlationId: wellFormedText,

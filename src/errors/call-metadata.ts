@@ -1,7 +1,20 @@
-import { CallMetadataError } from '../transport/metadata.js';
 import { HandlerError } from './call-errors.js';
 import { excerpt } from './quote.js';
 import type { ErrorContext } from './root.js';
+
+/** The application's metadata for a call could not be had, so the call was not sent. */
+export class CallMetadataError extends Error {
+  override readonly name = 'CallMetadataError';
+
+  /** `isInvalid`: there is metadata, and gRPC cannot carry it; asking again does not help. */
+  constructor(
+    message: string,
+    readonly isInvalid: boolean,
+    cause: unknown,
+  ) {
+    super(message, { cause });
+  }
+}
 
 /** What a call failed of when the application's metadata could not be had; undefined when it failed of something else. */
 export function metadataFailure(cause: unknown): CallMetadataError | undefined {

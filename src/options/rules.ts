@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { headerName } from './names.js';
+import { headerName, wellFormedText } from './names.js';
 import {
   accepts,
   checkValue,
@@ -169,6 +169,13 @@ export const payload: Rule = {
   expected: 'a string, a Uint8Array or null',
   accepts: (value) => value === null || bytes.accepts(value),
   fault: (value) => bytes.fault!(value),
+};
+
+/** The key of a message: keys that differ must not become one, since compaction and partitions go by them. */
+export const messageKey: Rule = {
+  expected: 'a string without half of a surrogate pair, a Uint8Array or null',
+  accepts: (value) => (typeof value === 'string' ? wellFormedText : payload).accepts(value),
+  fault: (value) => (typeof value === 'string' ? wellFormedText : payload).fault!(value),
 };
 
 /** An AbortSignal, also one of another realm or library. */

@@ -7,6 +7,7 @@ import {
   checkValue,
   headers,
   int64,
+  messageKey,
   oneOf,
   partitionId,
   payload,
@@ -56,7 +57,7 @@ export interface OutgoingMessage extends Omit<PublishOptions, 'signal' | 'timeou
 }
 
 const MESSAGE_SHAPE = {
-  key: payload,
+  key: messageKey,
   headers,
   ackPolicy: oneOf('leader', 'all', 'none'),
   ackInbox,

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { CallMetadataError } from '../errors/call-metadata.js';
 import { messageOf } from '../errors/quote.js';
 import { checkedMetadata } from '../options/call-metadata.js';
-import { type CallMetadata, CallMetadataError, type MetadataEntries, type ReceivedMetadata } from './metadata.js';
+import type { CallMetadata, MetadataEntries, ReceivedMetadata } from './metadata.js';
 
 /** What this client calls itself. */
 export const USER_AGENT = 'liftbridge-client-node/0.1.0';

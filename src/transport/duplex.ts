@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { CallMetadataError } from '../errors/call-metadata.js';
 import { excerpt, messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { callMetadata, requestHeaders } from './call-headers.js';
@@ -11,7 +12,7 @@ import type { ConnectionReason } from './connection-reason.js';
 import { connectOptions, tlsOptions } from './credentials.js';
 import { type Dialled, dial, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
-import { CallMetadataError, type MetadataEntries } from './metadata.js';
+import type { MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';
 import { PeerWatch } from './peer-watch.js';
 import { type RpcFailure, resetName, Status } from './status.js';
@@ -20,13 +21,7 @@ import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd 
 export type { ConnectionReason } from './connection-reason.js';
 export type { TlsOptions } from './credentials.js';
 export { DuplexStream } from './duplex-stream.js';
-export {
-  type CallMetadata,
-  CallMetadataError,
-  type MetadataEntries,
-  type ReceivedMetadata,
-  type TransportLogger,
-} from './metadata.js';
+export type { CallMetadata, MetadataEntries, ReceivedMetadata, TransportLogger } from './metadata.js';
 export type { OpenOptions, StreamEnd } from './stream-end.js';
 
 /** Where a session leads and what it takes. */

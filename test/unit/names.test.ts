@@ -8,7 +8,7 @@ import {
   streamNameFault,
   streamSubjectFault,
 } from '../../src/options/names.js';
-import { checkValue, identifier, newStreamName, streamName } from '../../src/options.js';
+import { checkValue, identifier, messageKey, newStreamName, streamName } from '../../src/options.js';
 
 const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 
@@ -121,6 +121,7 @@ describe('the error for a name', () => {
     ['a/b', newStreamName, 'it has a slash'],
     ['orders.>', newStreamName, 'the part ">" is a NATS wildcard'],
     ['a\ud800', streamName, 'it has half of a surrogate pair, which UTF-8 cannot hold'],
+    ['a\ud800', messageKey, 'it has half of a surrogate pair, which UTF-8 cannot hold'],
   ])('%j says what is allowed and what is wrong', (value, rule, fault) => {
     expect(() => checkValue('createStream', 'name', value, rule)).toThrow(
       `createStream: expected name to be ${rule.expected}, got ${JSON.stringify(value)} (string): ${fault}`,
