@@ -127,10 +127,11 @@ export class PartitionLog {
   append(entry: LogEntry): number {
     this.requireOpen();
     if (this.#readonly) throw new ReadonlyLogError();
+    // As in the server, a full segment is closed by what is refused as well.
+    this.#store.rollIfDue(entry.timestamp);
     const offset = this.nextOffset;
     this.#checkExpected(entry.expectedOffset, offset);
     const { frame, size } = encodeEntry(this, entry, offset, this.#encryption);
-    this.#store.rollIfDue(entry.timestamp);
     this.#add(frame, offset, entry.timestamp, size, Number(entry.leaderEpoch));
     return offset;
   }

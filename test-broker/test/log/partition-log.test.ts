@@ -79,6 +79,15 @@ describe('PartitionLog.append', () => {
     expect(log.nextOffset).toBe(3);
   });
 
+  it('closes a full segment also for a message that it refuses', () => {
+    const { log, add } = openLog({ config: { concurrencyControl: true, segmentMaxBytes: 1 } });
+    add({ expectedOffset: 0n });
+    expect(log.segments.all).toHaveLength(1);
+    expect(() => add({ expectedOffset: 0n })).toThrow(IncorrectOffsetError);
+    expect(log.segments.all.map(({ baseOffset }) => baseOffset)).toEqual([0, 1]);
+    expect([log.newestOffset, log.nextOffset]).toEqual([0, 1]);
+  });
+
   it('throws ReadonlyLogError while the log is readonly', () => {
     const { log, add } = openLog();
     log.readonly = true;
