@@ -44,7 +44,8 @@ export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Na
 /**
  * Connects to a Liftbridge cluster. Resolves as soon as one of the servers has answered; the others are tried in the
  * background. While none answers, tries all of them again until `connectTimeout` is over, unless they refuse for good. Rejects
- * with the reason of `signal` when that is aborted. go-liftbridge: `Connect`.
+ * with the reason of `signal` when that is aborted. The client keeps the process alive until it is closed.
+ * go-liftbridge: `Connect`.
  *
  * @param servers addresses to begin with: "host", "host:port" or "[::1]:9292"; the port is 9292 by default
  * @throws ConnectionError when no server answers within `connectTimeout`, naming each and its reason

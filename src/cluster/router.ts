@@ -1,3 +1,4 @@
+import { clearInterval, LONGEST_DELAY_MS, setInterval } from '../async/timers.js';
 import { attempt, ClosedError, ConnectionError, type ErrorContext } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
@@ -33,6 +34,8 @@ export class Router implements Cluster {
   readonly #pool: Pool;
   readonly #prober: Prober;
   readonly #age: MetadataAge;
+  /** Keeps the process alive while the client is open, also while no broker can be reached. */
+  #alive: NodeJS.Timeout | undefined;
 
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
@@ -58,6 +61,7 @@ export class Router implements Cluster {
       return this.#view.refresh();
     });
     this.#prober.start();
+    this.#alive = setInterval(() => undefined, LONGEST_DELAY_MS);
   }
 
   get logger(): Logger {
@@ -254,6 +258,7 @@ export class Router implements Cluster {
   /** Ends every call and closes every connection. */
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('The client is closed. Connect a new one.'));
+    clearInterval(this.#alive);
     this.#prober.stop();
     this.#age.stop();
     await this.#pool.close();

@@ -1,4 +1,12 @@
-import { type ConnectionOptions, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
+import { isIP } from 'node:net';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+} from 'node:tls';
+import { messageOf } from '../errors/quote.js';
 
 /** @inline */
 type Pem = string | Buffer | readonly (string | Buffer)[];
@@ -15,11 +23,11 @@ export interface TlsOptions {
   readonly passphrase?: string;
   /** Client certificate and key together, as PKCS#12. */
   readonly pfx?: Buffer | string;
-  /** Name to ask for and to check the certificate against; default: the host of the broker. */
+  /** Name to ask for and to check the certificate against; default: the host of the broker. An IP address is only checked. */
   readonly servername?: string;
   /** False accepts any certificate; default true. */
   readonly rejectUnauthorized?: boolean;
-  /** Checks the certificate's names instead of Node's own check; an answered error refuses the connection. */
+  /** Checks the certificate's names instead of Node's own check. An error that it returns or throws refuses the connection. */
   readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined;
 }
 
@@ -50,9 +58,16 @@ export function connectOptions(tls: TlsOptions): ConnectionOptions {
     secureContext: secureContext(tls),
     ALPNProtocols: ['h2'],
     rejectUnauthorized: tls.rejectUnauthorized ?? true,
-    ...(tls.servername === undefined ? {} : { servername: tls.servername }),
-    ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: identityCheck(tls.checkServerIdentity) }),
+    ...nameOptions(tls),
   };
+}
+
+/** TLS has no IP addresses as server names (Node prints a deprecation, DEP0123), but certificates have. */
+function nameOptions({ servername, checkServerIdentity: own }: TlsOptions): ConnectionOptions {
+  const check = own === undefined ? undefined : identityCheck(own);
+  if (servername === undefined || isIP(servername) === 0)
+    return { ...(servername === undefined ? {} : { servername }), ...(check && { checkServerIdentity: check }) };
+  return { checkServerIdentity: (_host, certificate) => (check ?? checkServerIdentity)(servername, certificate) };
 }
 
 /** Marks what the caller's check answers, so that it is told apart from other failures whatever the error looks like. */
@@ -60,8 +75,14 @@ function identityCheck(
   check: NonNullable<TlsOptions['checkServerIdentity']>,
 ): NonNullable<TlsOptions['checkServerIdentity']> {
   return (hostname, certificate) => {
-    const refusal = check(hostname, certificate);
-    if (refusal === undefined) return undefined;
-    return Object.assign(new Error(refusal.message, { cause: refusal }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    let refusal: unknown;
+    try {
+      refusal = check(hostname, certificate);
+    } catch (cause) {
+      refusal = new Error(`checkServerIdentity threw: ${messageOf(cause)}`, { cause });
+    }
+    if (refusal === undefined || refusal === null) return undefined;
+    const error = new Error(messageOf(refusal), { cause: refusal });
+    return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   };
 }

@@ -182,6 +182,32 @@ describe.each(planes)('TLS on %s', (_, through) => {
     expect(await through(peer, refusing)).toBe('tls-hostname');
   });
 
+  it.each([
+    ['null', () => null, 'ok'],
+    ['a text', () => 'not this one', 'tls-hostname'],
+    [
+      'nothing, since it throws',
+      () => {
+        throw new Error('not this one');
+      },
+      'tls-hostname',
+    ],
+  ])('takes a checkServerIdentity that returns %s for an answer', async (_what, check, expected) => {
+    const peer = await peerWith(elsewhere);
+    const checkServerIdentity = check as unknown as NonNullable<TlsOptions['checkServerIdentity']>;
+    expect(await through(peer, { ca: authority.ca.cert, checkServerIdentity })).toBe(expected);
+    if (expected !== 'ok') expect(details).toContain('not this one');
+  });
+
+  it('checks an IP address that is given as servername, and does not send it', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockReturnValue();
+    const peer = await peerWith(elsewhere);
+    expect(await through(peer, { ca: authority.ca.cert, servername: '10.1.2.3' })).toBe('ok');
+    expect(await through(peer, { ca: authority.ca.cert, servername: '10.1.2.4' })).toBe('tls-hostname');
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
   it('says tls-expired when the certificate is expired', async () => {
     expect(await through(await peerWith(expired), { ca: authority.ca.cert })).toBe('tls-expired');
   });
