@@ -27,6 +27,15 @@ export interface MetadataAnswer extends Metadata {
   readonly from: Testimony | null;
 }
 
+/** What one answer may name; far beyond any cluster. Parts of a few bytes would become objects of hundreds. */
+export interface AnswerLimits {
+  readonly brokers: number;
+  /** Streams, their partitions and groups together. */
+  readonly parts: number;
+}
+
+const LIMITS: AnswerLimits = { brokers: 10_000, parts: 1_000_000 };
+
 const BROKER = 0x0a;
 const STREAM = 0x12;
 const GROUP = 0x1a;
@@ -40,12 +49,19 @@ export function* readMetadata(
   bytes: Buffer,
   from: Testimony | null = null,
   remembered: FindBroker = () => undefined,
+  limits: AnswerLimits = LIMITS,
 ): Generator<undefined, MetadataAnswer> {
+  let parts = 0;
+  const count = (): void => {
+    if (++parts > limits.parts)
+      throw new RangeError(`it names more than ${limits.parts} streams, partitions and groups`);
+  };
   const brokers = new Map<string, BrokerInfo>();
   const strangers = new Map<string, boolean>();
   const lookUp: LookUp = (id, leads) => {
     const broker = brokers.get(id) ?? remembered(id);
-    if (broker === undefined && id !== '') strangers.set(id, leads || strangers.get(id) === true);
+    if (broker === undefined && id !== '' && (strangers.has(id) || strangers.size < limits.brokers))
+      strangers.set(id, leads || strangers.get(id) === true);
     return broker;
   };
   const streams = new Map<string, StreamInfo>();
@@ -54,12 +70,15 @@ export function* readMetadata(
   for (const part of fields(bytes, BROKER)) {
     const broker = toBrokerInfo(Broker.decode(part));
     brokers.set(broker.id, broker);
+    if (brokers.size > limits.brokers) throw new RangeError(`it names more than ${limits.brokers} brokers`);
   }
   for (const part of fields(bytes, STREAM)) {
-    const stream = yield* readStream(part, lookUp);
+    count();
+    const stream = yield* readStream(part, lookUp, count);
     if (stream !== null) streams.set(stream.name, stream);
   }
   for (const part of fields(bytes, GROUP)) {
+    count();
     const group = ConsumerGroupMetadata.decode(part);
     if (group.error === ConsumerGroupMetadata_Error.OK) groups.set(group.groupId, toGroupInfo(group, lookUp));
   }
@@ -78,7 +97,7 @@ function* fields(bytes: Buffer, wanted: number): Generator<Buffer> {
 }
 
 /** Null when the cluster does not know the stream. */
-function* readStream(bytes: Buffer, lookUp: LookUp): Generator<undefined, StreamInfo | null> {
+function* readStream(bytes: Buffer, lookUp: LookUp, count: () => void): Generator<undefined, StreamInfo | null> {
   const reader = new WireReader();
   reader.open(bytes, 0, bytes.length);
   const partitions: PartitionInfo[] = [];
@@ -93,6 +112,7 @@ function* readStream(bytes: Buffer, lookUp: LookUp): Generator<undefined, Stream
     else if (tag === 0x28) created = reader.int64();
     else if (tag === 0x22) {
       const value = entryValue(reader.bytes());
+      count();
       if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), lookUp));
       yield;
     } else reader.skip(tag);

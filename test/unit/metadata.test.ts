@@ -47,6 +47,25 @@ const read = (...parts: Parameters<typeof bytesOf>): Promise<MetadataAnswer> =>
   inSlices(readMetadata(bytesOf(...parts)));
 
 describe('readMetadata', () => {
+  it('refuses an answer that names more than any cluster has', async () => {
+    const bytes = bytesOf(
+      [stream('orders', [partition(0), partition(1)])],
+      [{ groupId: 'g', coordinator: 'b1', epoch: 0n, error: 0 }],
+    );
+    const within = (brokers: number, parts: number) =>
+      inSlices(readMetadata(bytes, null, () => undefined, { brokers, parts }));
+    expect((await within(2, 4)).streams.get('orders')?.partitions.size).toBe(2);
+    await expect(within(2, 3)).rejects.toThrow('it names more than 3 streams, partitions and groups');
+    await expect(within(1, 4)).rejects.toThrow('it names more than 1 brokers');
+  });
+
+  it('remembers no more ids of unknown brokers than it may name', async () => {
+    const partitions = Array.from({ length: 20 }, (_, id) => partition(id, `stranger-${id}`));
+    const bytes = bytesOf([stream('orders', partitions)]);
+    const answer = await inSlices(readMetadata(bytes, null, () => undefined, { brokers: 5, parts: 100 }));
+    expect(answer.strangers.size).toBe(5);
+  });
+
   it('gives brokers, streams and partitions with every accessor, brokers looked up', async () => {
     const times = { firstTimestamp: 1_000_000n, latestTimestamp: 1_700_000_000_000_000_000n };
     const full = partition(1, 'b2', {
