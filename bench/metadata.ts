@@ -1,5 +1,5 @@
+import { runInSlices } from '../src/async/cooperative.js';
 import { readMetadata } from '../src/cluster/metadata-reader.js';
-import { inSlices } from '../src/cluster/time-slices.js';
 import { FetchMetadataResponse, type PartitionMetadata } from '../src/protocol/generated/api.js';
 import { longestTurn } from './longest-turn.js';
 import { median, type Row, shown, table } from './table.js';
@@ -30,7 +30,7 @@ async function measure(streams: number): Promise<Row> {
   const whole: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const began = performance.now();
-    longest.push(await longestTurn(() => inSlices(readMetadata(bytes))));
+    longest.push(await longestTurn(() => runInSlices(readMetadata(bytes))));
     whole.push(performance.now() - began);
   }
   const figures = { 'longest turn, ms': shown(median(longest)), 'in all, ms': shown(median(whole)) };

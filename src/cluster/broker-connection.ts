@@ -60,7 +60,7 @@ export class BrokerConnection implements Candidate, Witness {
   #channel: UnaryChannel | null = null;
   /** Number of the channel's newest connection as of the last answer; 0 before the first one. */
   #channelConnection = 0;
-  readonly #backoff = new Backoff(FIRST_BACKOFF, LONGEST_BACKOFF);
+  readonly #backoff = new Backoff({ first: FIRST_BACKOFF, longest: LONGEST_BACKOFF });
   /** Milliseconds that the slowest connection took that was made; null before the first one. */
   #slowestConnect: number | null = null;
   #openingSince = 0;
@@ -253,7 +253,7 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   #failed(failure: RpcFailure): void {
-    this.#backoff.failed();
+    this.#backoff.recordFailure();
     this.hasFailed = true;
     this.connectedSince = null;
     this.latency = null;

@@ -1,3 +1,4 @@
+import { type Deadline, withDeadline } from '../async/deadline.js';
 import { excerpt } from '../errors/quote.js';
 import {
   attempt,
@@ -15,7 +16,6 @@ import type { BrokerTarget, Waiting } from './contract.js';
 import { aboutRequest, toError } from './failures.js';
 import { LookupMiss } from './lookup.js';
 import { isAmbiguous, isNotFound, isRepeatable, withRetries } from './retry.js';
-import { type Deadline, withDeadline } from './waiting.js';
 
 /** Bounds of a call, and a place to note what became of its attempts. */
 export interface CallBounds extends Waiting {

@@ -1,3 +1,4 @@
+import type { Waiting } from '../async/deadline.js';
 import type { ErrorContext } from '../errors.js';
 import type { Logger } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
@@ -6,6 +7,7 @@ import type { Existence } from './existence.js';
 import type { Sought } from './sightings.js';
 import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
 
+export type { Waiting } from '../async/deadline.js';
 export type { ClusterEvents } from './events.js';
 export type { Existence } from './existence.js';
 export type { Sought } from './sightings.js';
@@ -16,13 +18,6 @@ export interface BrokerTarget {
   readonly id: string;
   /** `host:port`, translated by `resolveBroker`. */
   readonly address: string;
-}
-
-/** Bounds of a call that waits. */
-export interface Waiting {
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds. */
-  readonly timeout?: number | undefined;
 }
 
 /** What publish, subscribe and consumer need of the cluster; every look-up is of the cached metadata. */

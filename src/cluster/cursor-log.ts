@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
 import { LiftbridgeError, TimeoutError } from '../errors.js';
 import type { BrokerTarget, Cluster, Waiting } from './contract.js';
 import { cursorPartition } from './cursor-partition.js';

@@ -1,9 +1,9 @@
 import { Backoff } from '../async/backoff.js';
-import { sleep } from '../async/timers.js';
+import { orAbort } from '../async/deadline.js';
+import { onAbort } from '../async/shared-abort-listener.js';
+import { sleep } from '../async/sleep.js';
 import { DataSession, type DataSessionOptions } from '../transport/duplex.js';
 import { RpcFailure } from '../transport/status.js';
-import { onAbort } from './abort-fan.js';
-import { whileNotAborted } from './waiting.js';
 
 /** Milliseconds. */
 const FIRST_BACKOFF = 50;
@@ -27,7 +27,7 @@ export class DataSessions {
   readonly #closed: AbortSignal;
   readonly #events: DataSessionEvents;
   readonly #sessions = new Set<DataSession>();
-  readonly #backoff = new Backoff(FIRST_BACKOFF, LONGEST_BACKOFF);
+  readonly #backoff = new Backoff({ first: FIRST_BACKOFF, longest: LONGEST_BACKOFF });
   #current: DataSession | null = null;
   #opening: Promise<DataSession> | null = null;
   /** Why the broker refused this client for good, until a connection to it was made. */
@@ -55,7 +55,7 @@ export class DataSessions {
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = null;
     });
-    return whileNotAborted(this.#opening, signal);
+    return orAbort(this.#opening, signal);
   }
 
   /** Lets the next attempt begin at once: the broker answers. A refusal for good still has its backoff. */
@@ -111,7 +111,7 @@ export class DataSessions {
   }
 
   #failed(failure: RpcFailure): void {
-    this.#backoff.failed();
+    this.#backoff.recordFailure();
     this.#refusal = failure.connection?.startsWith('tls-') === true ? failure : null;
     this.#events.failed(failure);
   }

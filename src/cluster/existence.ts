@@ -1,11 +1,12 @@
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import { orAbort } from '../async/deadline.js';
+import { sleep } from '../async/sleep.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Logger } from '../options.js';
 import { BRIEF } from './brief-question.js';
 import type { Waiting } from './contract.js';
 import type { MetadataAnswer } from './metadata-reader.js';
 import type { Sightings, Sought } from './sightings.js';
-import { whileNotAborted } from './waiting.js';
 
 /**
  * Whether a stream or group exists that some broker called unknown.
@@ -75,7 +76,7 @@ export class ExistenceCheck {
     });
     try {
       const first = Promise.race([flight, late]);
-      return await whileNotAborted(signal === undefined ? first : whileNotAborted(first, signal), closed);
+      return await orAbort(signal === undefined ? first : orAbort(first, signal), closed);
     } finally {
       clearTimeout(timer);
     }

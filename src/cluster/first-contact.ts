@@ -1,4 +1,6 @@
-import { sleep } from '../async/timers.js';
+import { backoffDelay } from '../async/backoff.js';
+import { withDeadline } from '../async/deadline.js';
+import { sleep } from '../async/sleep.js';
 import { excerpt } from '../errors/quote.js';
 import { ConnectionError, type ConnectionErrorReason, LiftbridgeError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
@@ -6,7 +8,6 @@ import { RpcFailure } from '../transport/status.js';
 import type { BrokerConnection } from './broker-connection.js';
 import { toError } from './failures.js';
 import type { Prober } from './prober.js';
-import { withDeadline } from './waiting.js';
 
 /** Milliseconds between two attempts at least, whatever the retry option says. */
 const SHORTEST_PAUSE_MS = 10;
@@ -54,8 +55,8 @@ async function trySeed(
       failures.set(seed, error);
       if (!error.retryable) throw error;
     }
-    const pause = Math.min(minDelay * 2 ** Math.min(round - 1, 20), Math.max(minDelay, maxDelay));
-    await sleep(Math.max(SHORTEST_PAUSE_MS, pause), signal);
+    const delay = backoffDelay(round, { first: minDelay, longest: Math.max(minDelay, maxDelay) });
+    await sleep(Math.max(SHORTEST_PAUSE_MS, delay), signal);
   }
 }
 

@@ -1,10 +1,10 @@
-import { sleep } from '../async/timers.js';
+import type { Deadline } from '../async/deadline.js';
+import { sleep } from '../async/sleep.js';
 import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
 import type { Waiting } from './contract.js';
 import { LookupMiss, leaderIn } from './lookup.js';
 import type { Router } from './router.js';
-import type { Deadline } from './waiting.js';
 
 /** Leaders asked at the same time. */
 const AT_ONCE = 16;

@@ -1,5 +1,7 @@
 import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
+import { runInSlices } from '../async/cooperative.js';
+import { withDeadline } from '../async/deadline.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import { messageOf } from '../errors/quote.js';
 import { errorFromStatus } from '../errors.js';
@@ -10,9 +12,7 @@ import { ATTEMPT_SHARE, type Caller } from './caller.js';
 import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
 import type { Sightings, Testimony } from './sightings.js';
-import { inSlices } from './time-slices.js';
 import { definitionOf } from './unary-calls.js';
-import { withDeadline } from './waiting.js';
 
 /** FetchMetadata with its answer left in bytes, to be read in slices. */
 const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffer): Buffer => bytes };
@@ -32,7 +32,7 @@ export class MetadataCalls {
   readonly #pool: Pool;
   readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
-  readonly #search = new Backoff(SEARCH, LONGEST_PAUSE);
+  readonly #search = new Backoff({ first: SEARCH, longest: LONGEST_PAUSE });
 
   constructor(settings: ConnectionSettings, caller: Caller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
@@ -134,13 +134,13 @@ export class MetadataCalls {
       clearTimeout(timer);
     }
     if (ids.every((id) => this.#pool.known(id) !== undefined)) this.#search.reset();
-    else this.#search.failed();
+    else this.#search.recordFailure();
   }
 
   /** Rejects with a LiftbridgeError for what is no metadata. */
   async #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {
     try {
-      return await inSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));
+      return await runInSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));
     } catch (cause) {
       const details = `the response cannot be decoded: ${messageOf(cause)}`;
       throw errorFromStatus('FetchMetadata', { code: Status.INTERNAL, details }, { cause });

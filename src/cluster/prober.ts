@@ -1,4 +1,5 @@
-import { clearInterval, setInterval, sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
+import { clearInterval, setInterval } from '../async/timers.js';
 import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Pool } from './pool.js';

@@ -1,5 +1,4 @@
-import pRetry from 'p-retry';
-import { sleep } from '../async/timers.js';
+import { retryWithBackoff } from '../async/backoff.js';
 import {
   ConnectionError,
   metadataFailure,
@@ -72,20 +71,17 @@ export interface RetryRun {
 
 /** Runs attempts, numbered from 1, until one succeeds, the decision says no, attempts run out or the signal aborts. */
 export function withRetries<Result>(run: RetryRun, attempt: (number: number) => Promise<Result>): Promise<Result> {
-  const { operation, retry, signal, hub } = run;
-  const counts = (failure: unknown): boolean => run.counts?.(failure) ?? true;
-  return pRetry(attempt, {
-    retries: retry.attempts - 1,
-    // p-retry would wait by the global timers, which a test suite may have replaced by fake ones.
-    minTimeout: 0,
-    signal,
-    shouldConsumeRetry: ({ error }) => counts(error),
-    shouldRetry: async ({ error, attemptNumber }) => {
-      if (advise(operation, error, attemptNumber) === 'fail') return false;
-      const delay = Math.min(Math.max(retry.minDelay, retry.maxDelay), retry.minDelay * 2 ** (attemptNumber - 1));
-      hub.emit('retry', { operation, attempt: attemptNumber, delay, error: toError(operation, error, {}) });
-      if (counts(error)) await sleep(delay, signal);
-      return true;
+  const { operation, retry, signal, hub, counts } = run;
+  return retryWithBackoff(
+    {
+      attempts: retry.attempts,
+      backoff: { first: retry.minDelay, longest: Math.max(retry.minDelay, retry.maxDelay) },
+      signal,
+      shouldRetry: (failure, number) => advise(operation, failure, number) !== 'fail',
+      ...(counts === undefined ? {} : { counts }),
+      onRetry: (failure, number, delay) =>
+        hub.emit('retry', { operation, attempt: number, delay, error: toError(operation, failure, {}) }),
     },
-  });
+    attempt,
+  );
 }

@@ -1,3 +1,4 @@
+import { type Deadline, withDeadline } from '../async/deadline.js';
 import { clearInterval, LONGEST_DELAY_MS, setInterval } from '../async/timers.js';
 import { attempt, ClosedError, ConnectionError, type ErrorContext } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
@@ -21,7 +22,6 @@ import { Prober } from './prober.js';
 import { Sightings } from './sightings.js';
 import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
 import { decided, whenUnknown } from './unknown-stream.js';
-import { type Deadline, withDeadline } from './waiting.js';
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
 export class Router implements Cluster {

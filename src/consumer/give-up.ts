@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 import { HandlerError, LiftbridgeError } from '../errors.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { PartitionsCallback } from './consumer-options.js';

@@ -1,4 +1,5 @@
-import { clearTimeout, setTimeout, sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
+import { clearTimeout, setTimeout } from '../async/timers.js';
 
 /** Milliseconds to wait after so many failures in a row, from 1. */
 export function backoff(failures: number, first = 20, longest = 1_000): number {

@@ -1,5 +1,5 @@
-import { forEachInSlices } from '../async/slices.js';
-import { nextTurn } from '../async/timers.js';
+import { forEachInSlices } from '../async/cooperative.js';
+import { nextTurn } from '../async/sleep.js';
 import type { NatsConnection } from './connection.js';
 import type { PendingPublish } from './pending-publish.js';
 

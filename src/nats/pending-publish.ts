@@ -1,4 +1,4 @@
-import type { Due } from '../async/deadlines.js';
+import type { TimeoutEntry } from '../async/timeout-queue.js';
 import type { Ack } from '../envelope.js';
 import type { Destination } from './destinations.js';
 import type { PublishQueue } from './publish-queue.js';
@@ -29,7 +29,7 @@ export type Wait =
   | 'late';
 
 /** One publish from the call to its end, which comes exactly once. */
-export class PendingPublish implements Due<PendingPublish> {
+export class PendingPublish implements TimeoutEntry<PendingPublish> {
   readonly subject: string;
   readonly wanted: number;
   readonly correlationId: string;

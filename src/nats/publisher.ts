@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Deadlines } from '../async/deadlines.js';
-import { forEachInSlices } from '../async/slices.js';
-import { nextTurn } from '../async/timers.js';
+import { forEachInSlices } from '../async/cooperative.js';
+import { nextTurn } from '../async/sleep.js';
+import { TimeoutQueue } from '../async/timeout-queue.js';
 import { decodeAck } from '../envelope/ack-envelope.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
@@ -54,7 +54,7 @@ export class NatsPublisher {
   #lastId = 0;
   readonly #awaited = new Map<string, PendingPublish>();
   readonly #signals = new Signals();
-  readonly #deadlines = new Deadlines<PendingPublish>((publish) => this.#expire(publish));
+  readonly #deadlines = new TimeoutQueue<PendingPublish>((publish) => this.#expire(publish));
   readonly #window: Window;
   readonly #flusher: Flusher;
   readonly #subscription: NatsSubscription;

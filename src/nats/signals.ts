@@ -1,4 +1,4 @@
-import { forEachInSlices } from '../async/slices.js';
+import { forEachInSlices } from '../async/cooperative.js';
 import type { PendingPublish } from './pending-publish.js';
 
 /**

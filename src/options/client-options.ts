@@ -44,9 +44,9 @@ export interface MaxInFlight {
 export interface RetryOptions {
   /** Attempts in all, the first one too; 1 never retries. Default 10. */
   readonly attempts?: number | undefined;
-  /** Milliseconds before the second attempt; doubles from there. Default 50. */
+  /** Milliseconds before the second attempt; doubles with each attempt. A random part of up to a half is taken off each delay. Default 50. */
   readonly minDelay?: number | undefined;
-  /** Milliseconds at most between attempts. Default 1_000. */
+  /** Longest delay between two attempts, in milliseconds. Default 1_000. */
   readonly maxDelay?: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { nextTurn } from '../async/timers.js';
+import { nextTurn } from '../async/sleep.js';
 import type { Cluster } from '../cluster/contract.js';
 import { LiftbridgeError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
 import type { Cluster } from '../cluster/contract.js';
 import { meaningOf } from '../errors.js';
 import type { PartitionLane } from './lanes.js';

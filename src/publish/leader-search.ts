@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
 import type { Cluster } from '../cluster/contract.js';
 import type { PartitionLane } from './lanes.js';
 

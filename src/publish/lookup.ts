@@ -1,4 +1,4 @@
-import { sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
 import type { Cluster } from '../cluster/contract.js';
 import { untilCertain } from '../cluster/existence.js';
 

@@ -1,4 +1,4 @@
-import type { Due } from '../async/deadlines.js';
+import type { TimeoutEntry } from '../async/timeout-queue.js';
 import type { AckPolicy } from '../protocol/generated/api.js';
 import type { HeaderEntries } from '../protocol/headers.js';
 import type { PublishFields } from '../protocol/publish-request.js';
@@ -19,7 +19,7 @@ export interface Generation {
 }
 
 /** A publish from the call until it is settled: the request on the wire and all that has to be known of it here. */
-export class Pending implements PublishFields, Entry, Due<Pending> {
+export class Pending implements PublishFields, Entry, TimeoutEntry<Pending> {
   settled = false;
   /** True once it stands in the publish stream of a broker: the outcome is then the broker's to tell. */
   sent = false;

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { whileNotAborted } from '../cluster/waiting.js';
+import { orAbort } from '../async/deadline.js';
 import { messageOf } from '../errors/quote.js';
 import { HandlerError } from '../errors.js';
 import { checkValue, type Rule, streamName } from '../options.js';
@@ -86,7 +86,7 @@ function feedOf(source: PublishSource, stream: string, signal: AbortSignal | und
 }
 
 async function untilAborted(wait: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  await (signal === undefined ? wait : whileNotAborted(wait, signal));
+  await (signal === undefined ? wait : orAbort(wait, signal));
 }
 
 /** Resolves when the ack is there, or failed: the loop looks at it itself. */

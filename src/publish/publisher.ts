@@ -1,7 +1,7 @@
 import { CallerContext, inCallerContext } from '../async/caller-context.js';
 import { monotonicNow } from '../async/clock.js';
-import { Deadlines } from '../async/deadlines.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
+import { TimeoutQueue } from '../async/timeout-queue.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Cluster } from '../cluster/contract.js';
 import { ClosedError, errorFromAckError, errorFromAsyncError, HandlerError, type LiftbridgeError } from '../errors.js';
@@ -41,7 +41,7 @@ export class Publisher {
   /** Publishes that have ended and whose callers are to be told. */
   readonly #endings = new SlicedQueue<Pending>((pending) => this.#conclude(pending, pending.errorOf!(pending), null));
   readonly #signals = new SignalGroups<Pending>((pendings, reason) => this.#settleAll(pendings, () => reason));
-  readonly #deadlines = new Deadlines<Pending>((pending) => this.#expire(pending));
+  readonly #deadlines = new TimeoutQueue<Pending>((pending) => this.#expire(pending));
   readonly #ids = new CorrelationIds();
   #count = 0;
   /** Streams that are known to check expected offsets: there, a repeated publish cannot be stored twice. */

@@ -1,4 +1,4 @@
-import { onAbort } from '../cluster/abort-fan.js';
+import { onAbort } from '../async/shared-abort-listener.js';
 
 interface Group<T> {
   readonly entries: Set<T>;

@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/timers.js';
+import { sleep } from '../async/sleep.js';
 import type { Waiting } from '../cluster/contract.js';
 import { LiftbridgeError } from '../errors.js';
 

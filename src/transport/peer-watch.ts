@@ -1,7 +1,7 @@
-import { atMost } from '../async/bounded.js';
 import { monotonicNow } from '../async/clock.js';
+import { within } from '../async/deadline.js';
+import { nextTurn } from '../async/sleep.js';
 import { onTick, TICK_MS } from '../async/ticker.js';
-import { nextTurn } from '../async/timers.js';
 import { Keepalive } from './keepalive.js';
 
 /** A connection is checked before its next use after a silence of this length, in milliseconds. */
@@ -86,8 +86,8 @@ export class PeerWatch {
     const before = this.#peer.received();
     const heard = (): boolean => this.#peer.received() !== before;
     const patience = CHECK_TIMEOUT_MS * CALL_SHARE;
-    await atMost(this.#peer.call(CHECK_TIMEOUT_MS), patience);
-    if (!heard() && !this.#stopped) await atMost(this.#peer.ping(), CHECK_TIMEOUT_MS - patience);
+    await within(patience, this.#peer.call(CHECK_TIMEOUT_MS), { ref: false });
+    if (!heard() && !this.#stopped) await within(CHECK_TIMEOUT_MS - patience, this.#peer.ping(), { ref: false });
     // A process that was busy meets its timers before it reads what has arrived: the verdict waits for that.
     if (!heard() && !this.#stopped) await nextTurn();
     if (this.#stopped) return false;

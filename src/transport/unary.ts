@@ -1,5 +1,5 @@
-import { orAbort, orDeadline } from '../async/bounded.js';
 import { monotonicNow } from '../async/clock.js';
+import { orAbort, orDeadline } from '../async/deadline.js';
 import { messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { connectionFailure } from './connection-failure.js';

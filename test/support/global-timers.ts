@@ -11,21 +11,3 @@ export const clearImmediate: typeof globalThis.clearImmediate = (immediate) => g
 export const monotonicNow = (): number => performance.now();
 export const wallNow = (): number => Date.now();
 export const LONGEST_DELAY_MS = 0x7fffffff;
-
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      globalThis.clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = globalThis.setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => globalThis.setImmediate(resolve));
-}

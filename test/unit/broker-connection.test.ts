@@ -12,8 +12,8 @@ vi.mock('../../src/async/clock.js', async (original) => ({
   monotonicNow: () => clock.now,
 }));
 // A backoff never ends by itself here: what ends it is told.
-vi.mock('../../src/async/timers.js', async (original) => ({
-  ...(await original<typeof import('../../src/async/timers.js')>()),
+vi.mock('../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../src/async/sleep.js')>()),
   sleep: (_ms: number, signal: AbortSignal) =>
     new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
 }));

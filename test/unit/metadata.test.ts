@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { runInSlices } from '../../src/async/cooperative.js';
 import { EventHub } from '../../src/cluster/events.js';
 import { NO_METADATA } from '../../src/cluster/metadata.js';
 import { MetadataCache } from '../../src/cluster/metadata-cache.js';
 import { type MetadataAnswer, readMetadata } from '../../src/cluster/metadata-reader.js';
-import { inSlices } from '../../src/cluster/time-slices.js';
 import {
   FetchMetadataResponse,
   type PartitionMetadata,
@@ -44,7 +44,7 @@ function bytesOf(
 }
 
 const read = (...parts: Parameters<typeof bytesOf>): Promise<MetadataAnswer> =>
-  inSlices(readMetadata(bytesOf(...parts)));
+  runInSlices(readMetadata(bytesOf(...parts)));
 
 describe('readMetadata', () => {
   it('refuses an answer that names more than any cluster has', async () => {
@@ -53,7 +53,7 @@ describe('readMetadata', () => {
       [{ groupId: 'g', coordinator: 'b1', epoch: 0n, error: 0 }],
     );
     const within = (brokers: number, parts: number) =>
-      inSlices(readMetadata(bytes, null, () => undefined, { brokers, parts }));
+      runInSlices(readMetadata(bytes, null, () => undefined, { brokers, parts }));
     expect((await within(2, 4)).streams.get('orders')?.partitions.size).toBe(2);
     await expect(within(2, 3)).rejects.toThrow('it names more than 3 streams, partitions and groups');
     await expect(within(1, 4)).rejects.toThrow('it names more than 1 brokers');
@@ -62,7 +62,7 @@ describe('readMetadata', () => {
   it('remembers no more ids of unknown brokers than it may name', async () => {
     const partitions = Array.from({ length: 20 }, (_, id) => partition(id, `stranger-${id}`));
     const bytes = bytesOf([stream('orders', partitions)]);
-    const answer = await inSlices(readMetadata(bytes, null, () => undefined, { brokers: 5, parts: 100 }));
+    const answer = await runInSlices(readMetadata(bytes, null, () => undefined, { brokers: 5, parts: 100 }));
     expect(answer.strangers.size).toBe(5);
   });
 
@@ -153,13 +153,13 @@ describe('a list of brokers that lacks a leader', () => {
   const remembered = { id: 'b3', host: 'three', port: 9292, address: 'three:9292', leaderCount: 1, partitionCount: 1 };
 
   it('is made up for by a broker of an earlier list', async () => {
-    const answer = await inSlices(readMetadata(bytes(), null, (id) => (id === 'b3' ? remembered : undefined)));
+    const answer = await runInSlices(readMetadata(bytes(), null, (id) => (id === 'b3' ? remembered : undefined)));
     expect(answer.streams.get('orders')?.partitions.get(0)?.leader).toBe(remembered);
     expect([...answer.strangers]).toEqual([['gone', false]]);
   });
 
   it('names those that nobody knows', async () => {
-    const answer = await inSlices(readMetadata(bytes()));
+    const answer = await runInSlices(readMetadata(bytes()));
     expect(answer.streams.get('orders')?.partitions.get(0)?.leader).toBeNull();
     expect(answer.strangers).toEqual(
       new Map([

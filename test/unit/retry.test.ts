@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EventHub } from '../../src/cluster/events.js';
 import { LookupMiss } from '../../src/cluster/lookup.js';
 import { type Advice, advise, isAmbiguous, withRetries } from '../../src/cluster/retry.js';
@@ -83,6 +83,10 @@ describe('isAmbiguous', () => {
 });
 
 describe('withRetries', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
   const run = (attempts: number, signal = new AbortController().signal) => {
     const hub = new EventHub();
     const events: { attempt: number; delay: number }[] = [];
@@ -92,6 +96,7 @@ describe('withRetries', () => {
   };
 
   it('tries until it succeeds and reports each retry with its delay', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1);
     const { events, options } = run(10);
     const result = await withRetries(options, async (number) => {
       if (number < 5) throw failure('UNAVAILABLE');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { monotonicNow } from '../../../src/async/clock.js';
-import { nextTurn, sleep } from '../../../src/async/timers.js';
+import { nextTurn, sleep } from '../../../src/async/sleep.js';
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url));
 

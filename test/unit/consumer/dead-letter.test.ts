@@ -4,8 +4,8 @@ import { AckTimeoutError, ClosedError } from '../../../src/errors.js';
 import { partitionByKey } from '../../../src/publish/partitioners.js';
 
 // Attempts are counted here: the pauses between them take no time.
-vi.mock('../../../src/async/timers.js', async (original) => ({
-  ...(await original<typeof import('../../../src/async/timers.js')>()),
+vi.mock('../../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/sleep.js')>()),
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 

@@ -5,8 +5,8 @@ import { ConnectionError, PermissionDeniedError } from '../../../src/errors.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
-vi.mock('../../../src/async/timers.js', async (original) => ({
-  ...(await original<typeof import('../../../src/async/timers.js')>()),
+vi.mock('../../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/sleep.js')>()),
   sleep: async (ms: number) => {
     clock.now += ms;
   },

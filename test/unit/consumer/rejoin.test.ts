@@ -3,8 +3,8 @@ import { joinAgain, type Rejoin } from '../../../src/consumer/rejoin.js';
 import { ConnectionError, NoSuchStreamError, PermissionDeniedError } from '../../../src/errors.js';
 
 // Attempts are counted here: the pauses between them take no time.
-vi.mock('../../../src/async/timers.js', async (original) => ({
-  ...(await original<typeof import('../../../src/async/timers.js')>()),
+vi.mock('../../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/sleep.js')>()),
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 

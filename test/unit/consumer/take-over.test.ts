@@ -9,8 +9,8 @@ import { type Writability, WriteProbe } from '../../../src/consumer/write-probe.
 const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
 // The clock moves with each look: pauses between them take no time.
-vi.mock('../../../src/async/timers.js', async (original) => ({
-  ...(await original<typeof import('../../../src/async/timers.js')>()),
+vi.mock('../../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/sleep.js')>()),
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 beforeEach(() => {

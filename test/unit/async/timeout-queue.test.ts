@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Deadlines, type Due } from '../../../src/async/deadlines.js';
+import { type TimeoutEntry, TimeoutQueue } from '../../../src/async/timeout-queue.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
 
-class Timed implements Due<Timed> {
+class Timed implements TimeoutEntry<Timed> {
   deadline = 0;
   earlier: Timed | null = null;
   later: Timed | null = null;
@@ -18,10 +18,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('Deadlines', () => {
+describe('TimeoutQueue', () => {
   it('expires entries of different timeouts when their time is up, in order', () => {
     const expired: number[] = [];
-    const deadlines = new Deadlines<Timed>(({ timeout }) => expired.push(timeout));
+    const deadlines = new TimeoutQueue<Timed>(({ timeout }) => expired.push(timeout));
     for (const timeout of [300, 100, 200, 100]) deadlines.add(new Timed(timeout));
     vi.advanceTimersByTime(99);
     expect(expired).toEqual([]);
@@ -33,7 +33,7 @@ describe('Deadlines', () => {
 
   it('does not expire what was removed, from whatever place in the list', () => {
     const expired: Timed[] = [];
-    const deadlines = new Deadlines<Timed>((entry) => expired.push(entry));
+    const deadlines = new TimeoutQueue<Timed>((entry) => expired.push(entry));
     const entries = Array.from({ length: 5 }, () => new Timed(50));
     for (const entry of entries) deadlines.add(entry);
     for (const at of [0, 2, 4]) deadlines.remove(entries[at]!);
@@ -44,7 +44,7 @@ describe('Deadlines', () => {
   });
 
   it('uses one timer for any number of entries of one timeout', () => {
-    const deadlines = new Deadlines<Timed>(() => undefined);
+    const deadlines = new TimeoutQueue<Timed>(() => undefined);
     for (let n = 0; n < 1_000; n++) deadlines.add(new Timed(50));
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(50);
@@ -53,7 +53,7 @@ describe('Deadlines', () => {
 
   it('lets an expired entry add to the list that is being worked through', () => {
     let count = 0;
-    const deadlines: Deadlines<Timed> = new Deadlines(() => {
+    const deadlines: TimeoutQueue<Timed> = new TimeoutQueue(() => {
       if (++count < 3) deadlines.add(new Timed(50));
     });
     deadlines.add(new Timed(50));
@@ -63,7 +63,7 @@ describe('Deadlines', () => {
   });
 
   it('leaves no timer behind when it is cleared', () => {
-    const deadlines = new Deadlines<Timed>(() => expect.unreachable());
+    const deadlines = new TimeoutQueue<Timed>(() => expect.unreachable());
     deadlines.add(new Timed(10));
     deadlines.add(new Timed(20));
     deadlines.clear();
@@ -73,7 +73,7 @@ describe('Deadlines', () => {
 
   it('keeps the process alive while there are entries, and no longer', () => {
     const timer = vi.spyOn(globalThis, 'setTimeout');
-    const deadlines = new Deadlines<Timed>(() => undefined);
+    const deadlines = new TimeoutQueue<Timed>(() => undefined);
     const entry = new Timed(50);
     deadlines.add(entry);
     const { value } = timer.mock.results[0] as { value: NodeJS.Timeout };
@@ -99,7 +99,7 @@ describe('Deadlines', () => {
     /** Expires entries of these timeouts, of which each takes a millisecond; answers how many expire in each turn. */
     function turns(timeouts: readonly number[]): number[] {
       let count = 0;
-      const deadlines = new Deadlines<Timed>(() => {
+      const deadlines = new TimeoutQueue<Timed>(() => {
         count++;
         now += EACH;
       });
@@ -125,7 +125,7 @@ describe('Deadlines', () => {
     });
 
     it('neither expires nor arms anything after it is cleared in between', () => {
-      const deadlines: Deadlines<Timed> = new Deadlines(() => {
+      const deadlines: TimeoutQueue<Timed> = new TimeoutQueue(() => {
         now += EACH;
         deadlines.clear();
       });

@@ -1,8 +1,8 @@
 import { monotonicNow } from './clock.js';
 import { clearImmediate, clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from './timers.js';
 
-/** Something that must be over by a certain time. The links belong to {@link Deadlines}. */
-export interface Due<T> {
+/** Something that must be over by a certain time. The links belong to {@link TimeoutQueue}. */
+export interface TimeoutEntry<T> {
   /** Milliseconds as of `monotonicNow()`. */
   deadline: number;
   /** How long it was given, in milliseconds. */
@@ -26,7 +26,7 @@ const SLICE = 5;
  * list in the order in which they expire, with one timer for its head. When many expire at the same time, the event loop
  * gets a turn every few milliseconds.
  */
-export class Deadlines<T extends Due<T>> {
+export class TimeoutQueue<T extends TimeoutEntry<T>> {
   readonly #lanes = new Map<number, Lane<T>>();
   readonly #expired: (entry: T) => void;
   /** Lanes whose timer has fired and that are not worked off yet. */

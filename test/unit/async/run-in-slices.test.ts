@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { inSlices } from '../../src/cluster/time-slices.js';
+import { runInSlices } from '../../../src/async/cooperative.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
-vi.mock('../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
+vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now }));
 
 afterEach(() => {
   clock.now = 0;
@@ -23,13 +23,13 @@ async function stepsOfTurns(steps: number, ms: number): Promise<{ result: string
     }
     return 'done';
   }
-  const result = await inSlices(work());
+  const result = await runInSlices(work());
   clearImmediate(immediate);
   return { result, turns: turns.filter((count) => count > 0) };
 }
 
-describe('inSlices', () => {
-  it('gives the event loop a turn once some milliseconds have passed, and answers the result', async () => {
+describe('runInSlices', () => {
+  it('gives the event loop a turn once some milliseconds have passed, and returns the result', async () => {
     const { result, turns } = await stepsOfTurns(100, 1);
     expect(result).toBe('done');
     expect(turns.reduce((sum, count) => sum + count)).toBe(100);

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { forEachInSlices } from '../../../src/async/slices.js';
+import { forEachInSlices } from '../../../src/async/cooperative.js';
 
 vi.mock('../../../src/async/clock.js', () => ({ monotonicNow: () => now }));
-vi.mock('../../../src/async/timers.js', () => ({
+vi.mock('../../../src/async/sleep.js', () => ({
   nextTurn: async () => {
     turns++;
   },
