@@ -27,7 +27,7 @@ export type {
   ConsumerOptions,
   PartitionsCallback,
 } from './consumer/consumer-options.js';
-export type { PartitionLag } from './consumer/lag.js';
+export type { PartitionLag } from './consumer/partitions/lag.js';
 export type { HandlerContext, MessageHandler, RunOptions } from './consumer/run-options.js';
 // Errors
 export {

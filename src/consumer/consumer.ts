@@ -10,9 +10,9 @@ import {
   resolveConsumerOptions,
 } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
-import { lagOf, type PartitionLag } from './lag.js';
-import { MessageLoop } from './message-loop.js';
-import { MessageRunner } from './message-runner.js';
+import { MessageLoop } from './delivery/message-loop.js';
+import { MessageRunner } from './delivery/message-runner.js';
+import { lagOf, type PartitionLag } from './partitions/lag.js';
 import { type MessageHandler, type RunOptions, resolveRunOptions } from './run-options.js';
 import { Session } from './session.js';
 

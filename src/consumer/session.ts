@@ -1,23 +1,23 @@
 import { monotonicNow } from '../async/clock.js';
 import { LiftbridgeError } from '../errors.js';
 import type { FetchConsumerGroupAssignmentsResponse, PartitionAssignment } from '../protocol/generated/api.js';
-import { Announcements } from './announcements.js';
-import { Assignments, type PartitionMap } from './assignments.js';
-import { Checkpoints } from './checkpoints.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
-import { requireCursors, untilShown } from './cursor-log.js';
-import { Heartbeat } from './heartbeat.js';
-import type { HeldPartition } from './held-partition.js';
-import { Identity, idTaken } from './identity.js';
-import { Intake } from './intake.js';
-import { type Joined, Membership } from './membership.js';
-import { Ownership } from './ownership.js';
+import { Intake } from './delivery/ready-queue.js';
+import { Heartbeat } from './membership/heartbeat.js';
+import { Identity, idTaken } from './membership/identity.js';
+import { type Joined, Membership } from './membership/membership.js';
+import { isFatal } from './membership/poll-failure.js';
+import { joinAgain } from './membership/rejoin.js';
+import { StreamWatch } from './membership/stream-watch.js';
+import { Announcements } from './partitions/announcements.js';
+import { Assignments, type PartitionMap } from './partitions/assignments.js';
+import { Checkpoints } from './partitions/checkpoints.js';
+import type { HeldPartition } from './partitions/held-partition.js';
+import { Ownership } from './partitions/ownership.js';
+import { requireCursors, untilShown } from './partitions/wait-for-cursors.js';
+import { WriteProbe } from './partitions/write-probe.js';
 import { unlessAborted, within } from './pauses.js';
-import { isFatal } from './poll-failure.js';
-import { joinAgain } from './rejoin.js';
-import { StreamWatch } from './stream-watch.js';
-import { WriteProbe } from './write-probe.js';
 
 /** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
 const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };

@@ -6,11 +6,12 @@ import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
-import { Bounds } from './bounds.js';
 import { noLeader, noSuchStream } from './errors.js';
+import { SilenceWatch } from './idle-probe.js';
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
 import { RangeOutlook } from './range-outlook.js';
+import { Bounds } from './read-range.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import {
   errorOfEnd,
@@ -22,11 +23,10 @@ import {
   streamDeleted,
 } from './reader-errors.js';
 import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
-import { SilenceWatch } from './silence-watch.js';
+import { findTime } from './resolve-start-time.js';
 import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
 import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
-import { findTime } from './time-start.js';
 
 export type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 

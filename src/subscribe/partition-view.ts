@@ -3,8 +3,8 @@ import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import { Status } from '../transport/status.js';
 import { noLeader } from './errors.js';
-import { type Peeked, peek } from './peek.js';
 import { encodeSubscribe, type Range, type ReadPlan } from './positions.js';
+import { type Peeked, peek } from './probe-read.js';
 
 /** How long the leader has to tell its offsets, and to say anything at all during a look; milliseconds. */
 const STATE_TIMEOUT = 2_000;

@@ -5,9 +5,9 @@ import { clearInterval, setInterval } from '../async/timers.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
+import { MessageQueue } from './message-queue.js';
 import { PartitionReader, type ReaderEvents, type ReaderOptions } from './partition-reader.js';
 import { planRead, type ReadPlan, readSubscribe, type SubscribeOptions } from './positions.js';
-import { MessageQueue } from './queue.js';
 import { lookUpStream } from './stream-lookup.js';
 
 /** Silence after which it is checked whether the leader is still the leader, in milliseconds. */

@@ -51,7 +51,7 @@ describe('the sources of the client', () => {
   /** Start positions of reads and the validity of certificates are points in wall time. */
   const WALL_TIME = ['subscribe/positions.ts', 'transport/client-certificate.ts'];
   /** A wall clock that runs ahead of the monotonic one tells that the machine slept. */
-  const WAKING = ['async/ticker.ts', 'consumer/membership.ts'];
+  const WAKING = ['async/ticker.ts', 'consumer/membership/membership.ts'];
 
   it('read the wall clock only where a point in wall time is meant, and take timers from one module', () => {
     const wrong: string[] = [];

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { CONSUMER_DEFAULTS, pollInterval, resolveConsumerOptions } from '../../../src/consumer/consumer-options.js';
-import { deadLetterHeaders } from '../../../src/consumer/dead-letter.js';
-import { MessageBuffer } from '../../../src/consumer/message-buffer.js';
-import { decodeMark, encodeMark } from '../../../src/consumer/ownership.js';
-import { isFenced, pollFailure } from '../../../src/consumer/poll-failure.js';
+import { deadLetterHeaders } from '../../../src/consumer/delivery/dead-letter.js';
+import { isFenced, pollFailure } from '../../../src/consumer/membership/poll-failure.js';
+import { MessageBuffer } from '../../../src/consumer/partitions/message-buffer.js';
+import { decodeMark, encodeMark } from '../../../src/consumer/partitions/ownership.js';
 import {
   ClosedError,
   ConnectionError,

@@ -1,0 +1,135 @@
+import type { Cluster } from '../../cluster/contract.js';
+import { HandlerError } from '../../errors.js';
+import type { Message } from '../../protocol/received-message.js';
+import type { Publisher } from '../../publish/publisher.js';
+import type { HeldPartition } from '../partitions/held-partition.js';
+import { backoff, pause } from '../pauses.js';
+import type { MessageHandler, ResolvedRunOptions } from '../run-options.js';
+import { publishDeadLetter } from './dead-letter.js';
+import type { Intake } from './ready-queue.js';
+
+/** What a runner needs of the consumer. */
+export interface RunnerContext {
+  readonly groupId: string;
+  readonly cluster: Cluster;
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly intake: Intake;
+  /** Resolves when the consumer has left its group. */
+  readonly stopped: Promise<void>;
+  /** Ends the consumer. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** Hands messages to a handler: those of a partition one after the other, several partitions at a time. */
+export class MessageRunner {
+  readonly #context: RunnerContext;
+  readonly #handler: MessageHandler;
+  readonly #options: ResolvedRunOptions;
+  /** Handlers that run. */
+  #busy = 0;
+  #wake: () => void = () => undefined;
+  readonly #whenIdle: (() => void)[] = [];
+
+  constructor(context: RunnerContext, handler: MessageHandler, options: ResolvedRunOptions) {
+    this.#context = context;
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the consumer has ended and no handler runs any more, or when it has left the group without them. Never
+   * rejects: `intake.over` tells how.
+   */
+  async run(): Promise<void> {
+    const { intake, stopped } = this.#context;
+    void intake.ended.then(() => this.#wake());
+    while (intake.over === null) {
+      const isFree = this.#busy < this.#options.concurrency;
+      const held = isFree ? intake.take() : null;
+      if (held === null) {
+        await this.#change(isFree);
+        continue;
+      }
+      this.#busy++;
+      void this.#work(held).finally(() => this.#isDone());
+    }
+    if (this.#busy > 0) await Promise.race([new Promise<void>((resolve) => this.#whenIdle.push(resolve)), stopped]);
+  }
+
+  /** Resolves when a handler is done, the consumer has ended, or, where one more handler may run, there may be a message. */
+  #change(isFree: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      if (isFree) void this.#context.intake.wait().then(resolve);
+    });
+  }
+
+  #isDone(): void {
+    this.#busy--;
+    this.#wake();
+    if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  /** One message of the partition; then it is the turn of the others. */
+  async #work(held: HeldPartition): Promise<void> {
+    const message = held.begin();
+    if (message === null) return;
+    try {
+      if (await this.#process(held, message)) held.finish(message);
+      else held.abandon(message);
+    } catch (error) {
+      held.abandon(message);
+      this.#context.fail(error);
+    }
+    this.#context.intake.offer(held);
+  }
+
+  /** Whether the message was processed; false when the partition has gone meanwhile. */
+  async #process(held: HeldPartition, message: Message): Promise<boolean> {
+    const { retries, minDelay, maxDelay, deadLetter } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#handler(message, { attempt, signal: held.tooLate });
+        return true;
+      } catch (error) {
+        if (attempt > retries) {
+          if (deadLetter === undefined) throw failed(message, attempt, error);
+          return await this.#bury(held, message, deadLetter, attempt, error);
+        }
+        const delay = backoff(attempt, minDelay, Math.max(minDelay, maxDelay));
+        this.#context.cluster.emit('retry', { operation: 'handler', attempt, delay, error });
+        await pause(delay, held.signal);
+        if (held.signal.aborted) return false;
+      }
+    }
+  }
+
+  async #bury(
+    held: HeldPartition,
+    message: Message,
+    stream: string,
+    attempts: number,
+    error: unknown,
+  ): Promise<boolean> {
+    const { groupId, publisher } = this.#context;
+    try {
+      await publishDeadLetter(publisher, stream, message, { groupId, error, attempts }, held.signal);
+      return true;
+    } catch (cause) {
+      if (held.signal.aborted) return false;
+      const text = `${failed(message, attempts, error).message} Publishing it to the dead-letter stream "${stream}" failed, too.`;
+      throw new HandlerError(text, { ...contextOf(message), cause: new AggregateError([error, cause], text) });
+    }
+  }
+}
+
+function contextOf({ stream, partition }: Message): { stream: string; partition: number; operation: string } {
+  return { stream, partition, operation: 'consumer.run' };
+}
+
+function failed(message: Message, attempts: number, cause: unknown): HandlerError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const where = `stream "${message.stream}", partition ${message.partition}, offset ${message.offset}`;
+  const text = `The handler failed ${attempts} times at the message of ${where}: ${why}.`;
+  return new HandlerError(text, { ...contextOf(message), cause });
+}

@@ -1,0 +1,257 @@
+import { monotonicNow } from '../../async/clock.js';
+import { clearTimeout, setTimeout } from '../../async/timers.js';
+import type { Cluster } from '../../cluster/contract.js';
+import type { FetchConsumerGroupAssignmentsResponse } from '../../protocol/generated/api.js';
+import { backoff, pause } from '../pauses.js';
+import type { Joined, Membership } from './membership.js';
+import { pollFailure } from './poll-failure.js';
+
+const SHORTEST_CALL = 500;
+const REPORT_EVERY = 1_000;
+/** From so many failures in a row, word of an earlier epoch is taken for a group that was made anew. */
+const PATIENCE = 3;
+/** Milliseconds that the first look for the epoch has: a broker that misses a peer answers only at the end of its time. */
+const SHORTEST_LOOK = 1_000;
+/** Milliseconds after which a coordinator that denies a member is believed against the rest of the cluster. */
+const DENIED_FOR = 15_000;
+/** Pause between polls while the end of a subscription may be hidden behind messages that nobody takes. */
+const STALLED_PAUSE = 400;
+
+/** What a heartbeat tells its consumer. */
+export interface HeartbeatEvents {
+  /**
+   * What the coordinator assigns; `recovered` for the first answer after it was away or denied this member. False when
+   * the group has lost what this member subscribed to: it has to leave and to join again.
+   */
+  assigned(answer: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean;
+  /** Whether the id belongs to this process still. Rejects when that cannot be told at the moment. */
+  isOwn(): Promise<boolean>;
+  /** Another process has joined with the id of this member. */
+  replaced(): void;
+  /** The member certainly is one still, although the coordinator does not answer. */
+  current(): void;
+  /** Whether a broker was told to stop sending: it cannot tell then that a partition went to another member. */
+  isStalled(): boolean;
+  /**
+   * The coordinator does not know this member: joins again, after leaving where `leaveFirst`. Returns `member` where the
+   * cluster still counts it as one. Rejects when joining is impossible for good.
+   */
+  denied(leaveFirst: boolean): Promise<Joined>;
+  /** It cannot go on. */
+  failed(error: unknown): void;
+}
+
+/** Asks for the assignments again and again, and finds its way through changes of epoch and coordinator. */
+export class Heartbeat {
+  readonly #membership: Membership;
+  readonly #events: HeartbeatEvents;
+  readonly #cluster: Pick<Cluster, 'emit' | 'logger'>;
+  readonly #timeout: number;
+  readonly #stopped = new AbortController();
+  #interval: number;
+  #wake: () => void = () => undefined;
+  #hurry = false;
+  #confirmations: (() => void)[] = [];
+  #reported = 0;
+  #failures = 0;
+  #deniedSince: number | null = null;
+  /** Whether the coordinator was away, or denied this member, since its last answer. */
+  #away = false;
+  #done: Promise<void> = Promise.resolve();
+
+  /** Milliseconds: `interval` between polls, `timeout` for one call. */
+  constructor(
+    membership: Membership,
+    interval: number,
+    timeout: number,
+    events: HeartbeatEvents,
+    cluster: Pick<Cluster, 'emit' | 'logger'>,
+  ) {
+    this.#membership = membership;
+    this.#interval = interval;
+    this.#timeout = timeout;
+    this.#events = events;
+    this.#cluster = cluster;
+  }
+
+  start(): void {
+    this.#done = this.#beat();
+  }
+
+  /** Polls now instead of later. */
+  hurry(): void {
+    this.#hurry = true;
+    this.#wake();
+  }
+
+  /** Resolves when a poll that began later than this call was answered, and heeded. */
+  confirmed(): Promise<void> {
+    const confirmed = new Promise<void>((resolve) => this.#confirmations.push(resolve));
+    this.hurry();
+    return confirmed;
+  }
+
+  /** Changes the pause between polls. */
+  set interval(ms: number) {
+    this.#interval = ms;
+  }
+
+  /** Ends it; resolves when nothing of it is under way. */
+  stop(): Promise<void> {
+    this.#stopped.abort(new Error('the heartbeat was stopped'));
+    this.#wake();
+    return this.#done;
+  }
+
+  get #signal(): AbortSignal {
+    return this.#stopped.signal;
+  }
+
+  async #beat(): Promise<void> {
+    while (!this.#signal.aborted) {
+      this.#hurry = false;
+      const waiting = this.#confirmations.splice(0);
+      try {
+        const answer = await this.#membership.poll(this.#bounds);
+        if (this.#membership.mayBeReplaced && !(await this.#events.isOwn())) {
+          this.#events.replaced();
+          return;
+        }
+        if (this.#signal.aborted) return;
+        const recovered = this.#away;
+        this.#failures = 0;
+        this.#deniedSince = null;
+        this.#away = false;
+        if (this.#events.assigned(answer, recovered)) {
+          for (const confirm of waiting.splice(0)) confirm();
+          await this.#rest();
+          continue;
+        }
+        this.#confirmations.unshift(...waiting.splice(0));
+        if (!(await this.#succeeds(() => this.#events.denied(true)))) return;
+      } catch (error) {
+        this.#confirmations.unshift(...waiting);
+        if (this.#signal.aborted) return;
+        if (!(await this.#overcome(error))) return;
+      }
+    }
+  }
+
+  async #overcome(error: unknown): Promise<boolean> {
+    this.#failures++;
+    this.#cluster.logger.debug(
+      { error, group: this.#membership.groupId },
+      'polling the assignments of a consumer group failed',
+    );
+    return await this.#succeeds(() => this.#remedy(error));
+  }
+
+  /** False when the work has failed for good: the consumer ends with that. */
+  async #succeeds(work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (fatal) {
+      if (!this.#signal.aborted) this.#events.failed(fatal);
+      return false;
+    }
+  }
+
+  async #remedy(error: unknown): Promise<void> {
+    const failure = pollFailure(error);
+    this.#away ||= failure === 'denied' || failure === 'unreachable';
+    switch (failure) {
+      case 'fatal':
+        throw error;
+      case 'denied':
+        this.#told(error);
+        await this.#joinAgain();
+        return;
+      case 'stale-epoch':
+        await this.#look('coordinator');
+        return;
+      default:
+        this.#told(error);
+        await this.#look('anyone');
+        this.#report();
+    }
+  }
+
+  #told(error: unknown): void {
+    const attempt = this.#failures;
+    this.#cluster.emit('retry', {
+      operation: 'FetchConsumerGroupAssignments',
+      attempt,
+      delay: backoff(attempt),
+      error,
+    });
+  }
+
+  /**
+   * A coordinator that has just been restarted, or that has not applied the join yet, denies a member that the cluster
+   * has: only the metadata leader can tell an expired one from that.
+   */
+  async #joinAgain(): Promise<void> {
+    const now = monotonicNow();
+    this.#deniedSince ??= now;
+    if (this.#membership.isSettling) await pause(backoff(this.#failures), this.#signal);
+    else if ((await this.#events.denied(now - this.#deniedSince > DENIED_FOR)) === 'member') await this.#look('anyone');
+    else {
+      this.#deniedSince = null;
+      this.#failures = 0;
+      this.#away = false;
+    }
+  }
+
+  async #look(from: 'coordinator' | 'anyone'): Promise<void> {
+    const { signal, timeout } = this.#bounds;
+    const bounds = { signal, timeout: Math.min(timeout, SHORTEST_LOOK * this.#failures) };
+    try {
+      if (await this.#membership.locate(from, this.#failures >= PATIENCE, bounds)) return;
+      if (this.#membership.isCurrent) this.#events.current();
+    } catch (error) {
+      this.#cluster.logger.debug(
+        { error, group: this.#membership.groupId },
+        'looking for the coordinator of a group failed',
+      );
+    }
+    await pause(backoff(this.#failures), this.#signal);
+  }
+
+  /** In the background: the search for the coordinator goes on meanwhile. */
+  #report(): void {
+    if (this.#membership.silence < this.#membership.coordinatorTimeout) return;
+    if (monotonicNow() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;
+    this.#reported = monotonicNow();
+    this.#membership.report(this.#bounds).catch((error: unknown) => {
+      this.#cluster.logger.debug(
+        { error, group: this.#membership.groupId },
+        'reporting the coordinator of a group failed',
+      );
+    });
+  }
+
+  async #rest(): Promise<void> {
+    const ends = monotonicNow() + this.#interval;
+    for (let left = this.#interval; left > 0; left = ends - monotonicNow()) {
+      if (this.#hurry || this.#signal.aborted) return;
+      await this.#sleep(Math.min(left, STALLED_PAUSE));
+      if (this.#events.isStalled()) return;
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => undefined;
+  }
+
+  get #bounds(): { signal: AbortSignal; timeout: number } {
+    return { signal: this.#signal, timeout: Math.max(SHORTEST_CALL, Math.min(this.#timeout, this.#interval)) };
+  }
+}

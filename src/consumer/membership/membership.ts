@@ -1,0 +1,259 @@
+import { monotonicNow, wallNow } from '../../async/clock.js';
+import type { Cluster, Waiting } from '../../cluster/contract.js';
+import { type ConnectionError, LiftbridgeError, meaningOf } from '../../errors.js';
+import {
+  ConsumerGroupMetadata_Error,
+  type FetchConsumerGroupAssignmentsResponse,
+  type JoinConsumerGroupResponse,
+} from '../../protocol/generated/api.js';
+import { backoff, pause } from '../pauses.js';
+
+const NANOSECONDS = 1_000_000n;
+/** Metadata of a group comes with that of some stream; this one is small. */
+const BRIEF = ['__cursors'];
+/** Shortest time for one attempt at joining: its outcome is not known when it is cut short. */
+const SHORTEST_JOIN = 2_000;
+const RESCUE_LEAVE = 2_000;
+/** Milliseconds in which the coordinator applies a join that the metadata leader has answered. */
+const APPLIES_WITHIN = 1_000;
+
+/** The result of a join: `joined` by this call, or `member` before it, also as far as the cluster knows. */
+export type Joined = 'joined' | 'member';
+
+/** A member of a consumer group: what it knows of the group, and the calls that it makes for it. */
+export class Membership {
+  readonly #cluster: Cluster;
+  #coordinator = '';
+  #epoch = 0n;
+  #consumerTimeout = 15_000;
+  #coordinatorTimeout = 15_000;
+  #lastContact = monotonicNow();
+  #lastProof = { at: monotonicNow(), wall: wallNow() };
+  #lastPoll = this.#lastProof;
+  #joinedAt = Number.NEGATIVE_INFINITY;
+  #term = 0;
+  #lapsed = false;
+  #mayBeReplaced = false;
+  #replaced = false;
+
+  constructor(
+    cluster: Cluster,
+    readonly groupId: string,
+    readonly consumerId: string,
+  ) {
+    this.#cluster = cluster;
+  }
+
+  /** Epoch of the group as far as this member knows. */
+  get epoch(): bigint {
+    return this.#epoch;
+  }
+
+  /** Counts the times that this member may have come back to the group: partitions that were taken over in an earlier term may have had other owners since. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /** Milliseconds without a poll after which the coordinator takes a member out of the group. */
+  get consumerTimeout(): number {
+    return this.#consumerTimeout;
+  }
+
+  /** Milliseconds without an answer after which the coordinator is to be reported. */
+  get coordinatorTimeout(): number {
+    return this.#coordinatorTimeout;
+  }
+
+  /** Milliseconds since the coordinator has last answered. */
+  get silence(): number {
+    return monotonicNow() - this.#lastContact;
+  }
+
+  /**
+   * Whether the member cannot have been expired: its last proof of membership is not older than the group's timeout.
+   * Proof is an answered poll, or any broker that says that the group has not changed, since every expiry changes it. The
+   * monotonic clock may stand still while the machine sleeps, so the wall clock counts as well.
+   */
+  get isCurrent(): boolean {
+    const { at, wall } = this.#lastProof;
+    return !this.#lapsed && Math.max(monotonicNow() - at, wallNow() - wall) <= this.#consumerTimeout;
+  }
+
+  /** Whether the member may have been expired before the last poll that was answered; until `confirm`. */
+  get lapsed(): boolean {
+    return this.#lapsed;
+  }
+
+  /** The last poll was that of a member, whose partitions are those of this term. */
+  confirm(): void {
+    this.#lapsed = false;
+    this.#mayBeReplaced = false;
+    this.#lastProof = this.#lastPoll;
+  }
+
+  /** Begins another term without a join: what was taken over before may have had other owners since. */
+  renewTerm(): void {
+    this.#term++;
+  }
+
+  /** Whether the member may have been expired since it joined: another process may have joined under its id then. */
+  get mayBeReplaced(): boolean {
+    return this.#mayBeReplaced;
+  }
+
+  /** Whether the coordinator may not have applied the join yet. */
+  get isSettling(): boolean {
+    return monotonicNow() - this.#joinedAt < APPLIES_WITHIN;
+  }
+
+  /**
+   * Joins the group, again and again while the cluster elects a leader or recovers. A refusal because of this id means
+   * that this member is in the group still, once it has joined. Rejects with CONSUMER_EXISTS for an id that another
+   * member has, NO_SUCH_STREAM, or the last failure when the time is up.
+   */
+  async join(streams: readonly string[], { signal, timeout }: Required<Waiting>): Promise<Joined> {
+    const deadline = monotonicNow() + timeout!;
+    /** The last failure of an attempt that may have been carried out all the same. */
+    let doubt: unknown = null;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#joined(await this.#tryJoin(streams, signal!, deadline, timeout!));
+        return 'joined';
+      } catch (error) {
+        const exists = meaningOf(error) === 'already-member';
+        if (exists && this.#term > 0) {
+          this.#mayBeReplaced = true;
+          return 'member';
+        }
+        if (isDoubtful(error)) doubt = error;
+        const passes = exists ? doubt !== null : isTemporary(error);
+        if (!passes || signal!.aborted || monotonicNow() + backoff(attempt) >= deadline) {
+          if (this.#term === 0 && (doubt !== null || signal!.aborted)) this.#abandon();
+          throw exists ? (doubt ?? error) : error;
+        }
+        // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
+        if (exists && (await this.#hasLeft(signal!))) doubt = null;
+        this.#cluster.emit('retry', { operation: 'JoinConsumerGroup', attempt, delay: backoff(attempt), error });
+        await pause(backoff(attempt), signal!);
+        signal!.throwIfAborted();
+      }
+    }
+  }
+
+  /** The membership belongs to another process that has the same id: `leave` must not end it. */
+  replaced(): void {
+    this.#replaced = true;
+  }
+
+  /** Leaves the group; that it was no member any more is as good. */
+  async leave(waiting: Waiting): Promise<void> {
+    if (this.#replaced) return;
+    try {
+      const { groupId, consumerId } = this;
+      await this.#cluster.callAny('leaveConsumerGroup', { groupId, consumerId }, waiting);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  /** Asks the coordinator for the assignments, which keeps the member alive. `confirm` makes the answer a proof of that. */
+  async poll(waiting: Waiting): Promise<FetchConsumerGroupAssignmentsResponse> {
+    const { groupId, consumerId } = this;
+    const request = { groupId, consumerId, epoch: this.#epoch };
+    const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
+    this.#lapsed = !this.isCurrent;
+    this.#mayBeReplaced ||= this.#lapsed;
+    this.#lastContact = monotonicNow();
+    this.#lastPoll = { at: this.#lastContact, wall: wallNow() };
+    return answer;
+  }
+
+  /**
+   * Looks for the coordinator and the epoch: at the coordinator itself, which knows its epoch for sure, or at any
+   * broker. Returns whether something has changed. An epoch from before the join, or from any broker, may be old: it
+   * counts only when it is newer than what is known, unless `anything` is.
+   */
+  async locate(from: 'coordinator' | 'anyone', anything: boolean, waiting: Waiting): Promise<boolean> {
+    const request = { streams: BRIEF, groups: [this.groupId] };
+    const asked = { at: monotonicNow(), wall: wallNow() };
+    const { groupMetadata } =
+      from === 'coordinator'
+        ? await this.#cluster.callBroker('fetchMetadata', this.#coordinator, request, waiting)
+        : await this.#cluster.callAny('fetchMetadata', request, waiting);
+    const found = groupMetadata.find(({ groupId }) => groupId === this.groupId);
+    if (found === undefined || found.error !== ConsumerGroupMetadata_Error.OK || found.coordinator === '') return false;
+    if (found.epoch === this.#epoch && found.coordinator === this.#coordinator) {
+      if (!this.isSettling) this.#lastProof = asked;
+      return false;
+    }
+    const mayLag = from === 'anyone' || this.isSettling;
+    if (mayLag && !anything && found.epoch < this.#epoch) return false;
+    this.#epoch = found.epoch;
+    this.#coordinator = found.coordinator;
+    return true;
+  }
+
+  /** Tells the cluster that the coordinator does not answer. */
+  async report(waiting: Waiting): Promise<void> {
+    const { groupId, consumerId } = this;
+    const request = { groupId, consumerId, coordinator: this.#coordinator, epoch: this.#epoch };
+    await this.#cluster.callAny('reportConsumerGroupCoordinator', request, waiting);
+  }
+
+  #tryJoin(
+    streams: readonly string[],
+    signal: AbortSignal,
+    deadline: number,
+    timeout: number,
+  ): Promise<JoinConsumerGroupResponse> {
+    const { groupId, consumerId } = this;
+    const left = Math.max(1, deadline - monotonicNow());
+    return this.#cluster.callAny(
+      'joinConsumerGroup',
+      { groupId, consumerId, streams: [...streams] },
+      { signal, timeout: Math.min(left, Math.max(SHORTEST_JOIN, timeout / 3)) },
+    );
+  }
+
+  /** Leaves before another join; false when that has to be tried again. */
+  async #hasLeft(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.leave({ signal, timeout: RESCUE_LEAVE });
+      return true;
+    } catch (error) {
+      if (!isTemporary(error)) throw error;
+      return false;
+    }
+  }
+
+  #abandon(): void {
+    void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
+  }
+
+  #joined(answer: JoinConsumerGroupResponse): void {
+    this.#coordinator = answer.coordinator;
+    this.#epoch = answer.epoch;
+    this.#consumerTimeout = Number(answer.consumerTimeout / NANOSECONDS);
+    this.#coordinatorTimeout = Number(answer.coordinatorTimeout / NANOSECONDS);
+    this.#joinedAt = monotonicNow();
+    this.#lastContact = this.#joinedAt;
+    this.#mayBeReplaced = false;
+    this.#term++;
+  }
+}
+
+function isTemporary(error: unknown): boolean {
+  return LiftbridgeError.is(error) && error.retryable;
+}
+
+/** Whether the call may have been carried out although it failed. */
+function isDoubtful(error: unknown): boolean {
+  if (!LiftbridgeError.is(error)) return false;
+  if (error.code === 'CONNECTION') return (error as ConnectionError).outcome === 'unknown';
+  return error.code === 'TIMEOUT' || meaningOf(error) === 'unavailable';
+}
+
+function isGone(error: unknown): boolean {
+  const meaning = meaningOf(error);
+  return meaning === 'not-member' || meaning === 'no-group';
+}

@@ -1,0 +1,186 @@
+import { monotonicNow } from '../../async/clock.js';
+import type { Cluster } from '../../cluster/contract.js';
+import { LiftbridgeError, NoOffsetError } from '../../errors.js';
+import type { Start } from '../../subscribe/positions.js';
+import type { AutoOffset } from '../consumer-options.js';
+import { backoff, pause, unlessAborted, within } from '../pauses.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { HeldPartition } from './held-partition.js';
+import { encodeMark, type Mark, type Ownership } from './ownership.js';
+import type { Writability } from './write-probe.js';
+
+const LOOK_AGAIN = 100;
+/** Milliseconds between two looks at whether a silent owner could write its mark. */
+const PROBE_EVERY = 500;
+/** Milliseconds to wait for a coordinator that is away. */
+const CONFIRMATION = 3_000;
+
+/** Milliseconds in which a checkpoint of an owner that was cut off may arrive at the broker after all. */
+const LATE_WRITES = 60_000;
+/** Milliseconds without cursors that are not counted: an owner cannot store its position either. */
+const LONGEST_BLOCK = 60_000;
+
+/** What waiting for the owner of a partition needs. */
+export interface HandOver {
+  readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
+  /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
+  readonly silence: number;
+  /** Milliseconds that an owner has to finish, those without cursors not counted. */
+  readonly patience: number;
+  /** Resolves when the brokers that keep the cursors show what was stored in them. */
+  readonly readable: (held: HeldPartition) => Promise<void>;
+  /** Whether the owner could write its mark at the moment, within so many milliseconds. */
+  readonly canWrite: (held: HeldPartition, within: number) => Promise<Writability>;
+  /** Told when all is done that does not depend on another member. */
+  readonly underWay: () => void;
+}
+
+/** What taking a partition over needs. */
+export interface TakeOver extends HandOver {
+  readonly cluster: Cluster;
+  readonly groupId: string;
+  readonly autoOffset: AutoOffset;
+  readonly checkpoints: Checkpoints;
+  readonly ownership: Ownership;
+  /** Resolves when the coordinator has said once more what is assigned. */
+  readonly confirmed: () => Promise<void>;
+  /** Resolves when the application may be given messages. */
+  readonly welcome: () => Promise<void>;
+}
+
+/**
+ * Takes over a partition from whoever had it, without gap and, where that member lives, without duplicate: subscribing
+ * under the new epoch ends its subscription; it then finishes its message, stores its position and says so. Rejects
+ * with NO_OFFSET, with an error worth another attempt, or the reason of `held.signal`.
+ */
+export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<void> {
+  const { stream, partition, signal } = held;
+  await deps.readable(held);
+  const before = await deps.ownership.read(stream, partition, { signal });
+  const { start, isFresh } = await startOf(held, before, deps);
+  // A paused partition tells where it ends only when it is resumed.
+  await held.open(start, start.at !== 'offset');
+  const opened = start.at === 'offset' ? start.offset : held.begins;
+  if (opened === null) throw new Retake('its newest offset is not known yet');
+  // Only now: another one may have begun to take it over at the same time.
+  const mark = await handedOver(held, before, deps);
+  const position = sameMark(before, mark) ? opened : (await positionOf(held, deps)) + 1n;
+  if (position < opened) throw new Retake('its position was set back meanwhile');
+  if (isFresh) await deps.checkpoints.begin(held, position);
+  if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITES;
+  await hold(held, mark, deps);
+  // A later owner that has not seen the mark was assigned the partition before now: that would have been told here.
+  await unlessAborted(within(CONFIRMATION, deps.confirmed()), signal);
+  signal.throwIfAborted();
+  deps.underWay();
+  await unlessAborted(deps.welcome(), signal);
+  held.activate(position);
+}
+
+/** Something has changed under way: the take-over begins anew. */
+export class Retake extends Error {
+  override readonly name = 'Retake';
+}
+
+/** Where to begin; fresh when the group is to be given that position first. */
+async function startOf(
+  held: HeldPartition,
+  mark: Mark | null,
+  deps: TakeOver,
+): Promise<{ readonly start: Start; readonly isFresh: boolean }> {
+  const cursor = await deps.checkpoints.fetch(held);
+  const isBeyond = cursor >= 0n && (await isBeyondEnd(held, cursor, deps));
+  if (cursor >= 0n && !isBeyond) return { start: { at: 'offset', offset: cursor + 1n }, isFresh: false };
+  // The group has had it and nothing of it: it was empty then, so all that came since is for the group.
+  const wasEmpty = cursor < 0n && mark !== null;
+  if (wasEmpty || deps.autoOffset === 'earliest') return { start: { at: 'offset', offset: 0n }, isFresh: isBeyond };
+  if (deps.autoOffset !== 'none') return { start: { at: deps.autoOffset }, isFresh: true };
+  const { stream, partition } = held;
+  const text = `Group "${deps.groupId}" has no position in stream "${stream}", partition ${partition}, and autoOffset is 'none'. Set a cursor, or choose where to begin.`;
+  throw new NoOffsetError(text, { stream, partition, operation: 'consumer.subscribe' });
+}
+
+/** Whether the cursor is for messages that are not there: of an earlier stream of that name, or lost with a broker. */
+async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: TakeOver): Promise<boolean> {
+  const { stream, partition, signal } = held;
+  const request = { stream, partition };
+  try {
+    const { metadata } = await cluster.callLeader('fetchPartitionMetadata', stream, partition, request, { signal });
+    if (metadata === undefined || metadata.newestOffset >= cursor) return false;
+    cluster.logger.warn({ stream, partition, cursor }, 'the position of a group is beyond the end: it begins anew');
+    return true;
+  } catch (error) {
+    // A paused partition tells nothing of its end, and has one.
+    if (LiftbridgeError.is(error, 'PARTITION_PAUSED')) return false;
+    throw error;
+  }
+}
+
+/** The offset of the group's cursor, from a broker that knows what was stored last. */
+async function positionOf(held: HeldPartition, deps: TakeOver): Promise<bigint> {
+  await deps.readable(held);
+  return await deps.checkpoints.fetch(held);
+}
+
+/**
+ * Waits until the owner has finished, or is taken to be dead; returns its last mark, from `before` on. While marks cannot be
+ * read or written the silence of the owner means nothing; a mark older than one that was seen comes from a broker that is
+ * recovering.
+ */
+export async function handedOver(held: HeldPartition, before: Mark | null, deps: HandOver): Promise<Mark | null> {
+  const { ownership, silence, patience, underWay } = deps;
+  const begun = monotonicNow();
+  let mark = before;
+  let quiet = begun;
+  let probed = begun;
+  let looked = begun;
+  let blocked = 0;
+  let isBlocked = false;
+  let troubled = false;
+  for (let look = 1; ; look++) {
+    try {
+      if (troubled) await deps.readable(held);
+      const found = await ownership.read(held.stream, held.partition, { signal: held.signal });
+      troubled = isOlder(found, mark);
+      if (!troubled) mark = found;
+      if (!troubled && (mark === null || !ownership.isTaken(mark))) return mark;
+      if ((mark?.state === 'held' || isBlocked) && monotonicNow() - probed > PROBE_EVERY) {
+        const writability = await deps.canWrite(held, silence / 2);
+        troubled ||= writability !== 'yes';
+        isBlocked = writability === 'no';
+        probed = monotonicNow();
+      }
+    } catch {
+      held.signal.throwIfAborted();
+      troubled = true;
+      isBlocked = true;
+    }
+    const now = monotonicNow();
+    if (isBlocked) blocked += now - looked;
+    looked = now;
+    if (troubled) quiet = now;
+    const isOver = now - begun - Math.min(blocked, LONGEST_BLOCK) > patience;
+    if (isOver || (mark?.state === 'held' && now - quiet > silence)) return mark;
+    underWay();
+    await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
+    held.signal.throwIfAborted();
+  }
+}
+
+/** Marks grow from owner to owner and from state to state. */
+function isOlder(mark: Mark | null, than: Mark | null): boolean {
+  if (than === null) return false;
+  return mark === null || encodeMark(mark) < encodeMark(than);
+}
+
+function sameMark(a: Mark | null, b: Mark | null): boolean {
+  return a?.generation === b?.generation && a?.owner === b?.owner && a?.state === b?.state;
+}
+
+/** Generations follow the epochs, so that of two members that take a partition over together the later one counts. */
+async function hold(held: HeldPartition, mark: Mark | null, { ownership }: TakeOver): Promise<void> {
+  const next = (mark?.generation ?? 0n) + 1n;
+  held.generation = next > held.epoch ? next : held.epoch;
+  const mine = { generation: held.generation, owner: ownership.self, state: 'held' } as const;
+  await ownership.write(held.stream, held.partition, mine, { signal: held.signal });
+}

@@ -1,0 +1,103 @@
+import { monotonicNow } from '../../async/clock.js';
+import { sleep } from '../../async/sleep.js';
+import { clearTimeout, setTimeout } from '../../async/timers.js';
+import { HandlerError, LiftbridgeError } from '../../errors.js';
+import type { PartitionsCallback } from '../consumer-options.js';
+import { backoff, within } from '../pauses.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { HeldPartition } from './held-partition.js';
+import type { Ownership } from './ownership.js';
+
+/** After so many milliseconds whoever waits for the partition is told that this member lives. */
+const SAY_RELEASING = 100;
+/** Milliseconds for one call of storing: a broker that recovers loses some, and they are sent again in time. */
+const LONGEST_CALL = 5_000;
+const LONGEST_PAUSE = 500;
+
+/** What giving partitions up needs. */
+export interface GiveUp {
+  readonly checkpoints: Checkpoints;
+  readonly ownership: Ownership;
+  readonly onRevoked: PartitionsCallback | undefined;
+  /** Milliseconds for messages that are being processed and for `onRevoked`, together. */
+  readonly patience: number;
+  /** Milliseconds for storing what was processed and saying so, together; tried again within them while brokers are away. */
+  readonly storeTimeout: number;
+  /** Told of what went wrong on the way. */
+  readonly report: (error: unknown) => void;
+}
+
+/**
+ * Gives partitions of a stream up: waits for the message that is being processed and for `onRevoked`, stores the
+ * position, and says so to the next owner. Takes bounded time and never rejects.
+ */
+export async function giveUp(stream: string, partitions: readonly HeldPartition[], deps: GiveUp): Promise<void> {
+  for (const held of partitions) held.stop();
+  let saying: Promise<unknown> = Promise.resolve();
+  const slow = setTimeout(() => {
+    saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps, deps.storeTimeout)));
+  }, SAY_RELEASING);
+  const ends = monotonicNow() + deps.patience;
+  await within(ends - monotonicNow(), Promise.all(partitions.map((held) => held.idle())));
+  for (const held of partitions) held.expire();
+  await announce(stream, partitions, ends, deps);
+  clearTimeout(slow);
+  await saying;
+  const storeEnds = monotonicNow() + deps.storeTimeout;
+  await Promise.all(partitions.map((held) => finish(held, deps, storeEnds)));
+}
+
+async function announce(
+  stream: string,
+  partitions: readonly HeldPartition[],
+  ends: number,
+  { onRevoked, report }: GiveUp,
+): Promise<void> {
+  const known = partitions.filter(({ announced }) => announced).map(({ partition }) => partition);
+  if (known.length === 0 || onRevoked === undefined) return;
+  const called = (async () => onRevoked(stream, known))().catch((cause: unknown) => {
+    const text = `onRevoked for stream "${stream}", partitions ${known.join(', ')} threw`;
+    report(new HandlerError(text, { stream, operation: 'onRevoked', cause }));
+  });
+  await within(ends - monotonicNow(), called);
+}
+
+async function finish(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
+  // Nothing of it was processed, and its mark is for whoever has it now.
+  if (held.generation === 0n || (held.lost && held.position === null)) return;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await storeAndSay(held, deps, ends);
+      return;
+    } catch (error) {
+      const isPassing = LiftbridgeError.is(error) && error.retryable;
+      const pause = backoff(attempt, undefined, LONGEST_PAUSE);
+      if (!isPassing || monotonicNow() + pause >= ends) {
+        deps.report(error);
+        return;
+      }
+      await sleep(pause);
+    }
+  }
+}
+
+async function storeAndSay(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
+  const { stream, partition } = held;
+  const left = (): number => Math.min(LONGEST_CALL, Math.max(1, ends - monotonicNow()));
+  const mark = await deps.ownership.read(stream, partition, { timeout: left() });
+  // Another member has waited for long enough and goes on by itself: its position is not to be set back.
+  if (deps.ownership.isOvertaken(mark, held.generation)) return;
+  await deps.checkpoints.store(held, left());
+  await say(held, 'released', deps, left());
+}
+
+async function say(
+  held: HeldPartition,
+  state: 'releasing' | 'released',
+  { ownership }: GiveUp,
+  timeout: number,
+): Promise<void> {
+  if (held.position === null && state === 'releasing') return;
+  const mark = { generation: held.generation, owner: ownership.self, state };
+  await ownership.write(held.stream, held.partition, mark, { timeout });
+}

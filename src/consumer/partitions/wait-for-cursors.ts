@@ -1,0 +1,34 @@
+import type { Cluster } from '../../cluster/contract.js';
+import { CURSORS, untilReadable } from '../../cluster/cursor-log.js';
+import { cursorPartition } from '../../cluster/cursor-partition.js';
+import { untilCertain } from '../../cluster/existence.js';
+import { CursorsDisabledError, TimeoutError } from '../../errors.js';
+import type { HeldPartition } from './held-partition.js';
+
+/** Milliseconds of one wait for a broker that recovers; the take-over begins anew then, and is reported when it lasts. */
+const RECOVERY_TIME_MS = 10_000;
+
+/** Without cursors a group has no positions. A cluster that has just started may not have created the stream yet. */
+export async function requireCursors(cluster: Cluster, signal: AbortSignal, timeout: number): Promise<void> {
+  if (cluster.partitionCount(CURSORS) > 0) return;
+  const existence = await untilCertain(cluster, { stream: CURSORS }, { signal, timeout });
+  if (existence !== 'gone' && cluster.partitionCount(CURSORS) > 0) return;
+  const context = { operation: 'consumer.subscribe' };
+  if (existence === 'unsure')
+    throw new TimeoutError(
+      `consumer.subscribe failed: within ${timeout} ms no broker said whether the server keeps cursors.`,
+      context,
+    );
+  throw new CursorsDisabledError(
+    'consumer.subscribe failed: the server keeps no cursors, and so no positions of consumer groups. Set cursors.stream.partitions above 0 on the server, or cursorsPartitions on a test broker.',
+    context,
+  );
+}
+
+/** Waits until the brokers that keep these cursors of the partition show everything that was stored in them. */
+export async function untilShown(cluster: Cluster, cursorIds: readonly string[], held: HeldPartition): Promise<void> {
+  const { stream, partition, signal } = held;
+  const partitions = cluster.partitionCount(CURSORS);
+  const homes = new Set(cursorIds.map((id) => cursorPartition(id, stream, partition, partitions)));
+  await Promise.all([...homes].map((home) => untilReadable(cluster, home, { signal, timeout: RECOVERY_TIME_MS })));
+}
