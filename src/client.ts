@@ -13,6 +13,7 @@ import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions 
 import { createStream, deleteStream, pauseStream, setStreamReadonly } from './cluster/streams.js';
 import { Consumer } from './consumer/consumer.js';
 import type { ConsumerOptions } from './consumer/consumer-options.js';
+import type { Closable } from './consumer/context.js';
 import { publishDiagnostics } from './diagnostics.js';
 import { ClosedError, type LiftbridgeError } from './errors.js';
 import {
@@ -78,7 +79,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   readonly #publisher: Publisher;
   readonly #cursorLog: CursorLog;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #consumers = new Set<Consumer>();
+  readonly #consumers = new Set<Closable>();
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -215,8 +216,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       resubscribeTimeout,
       fetchCursor: fetchCursor.bind(null, this.#router, this.#cursorLog),
       setCursor: setCursor.bind(null, this.#router),
-      started: (consumer: Consumer) => this.#consumers.add(consumer),
-      ended: (consumer: Consumer) => this.#consumers.delete(consumer),
+      started: (consumer: Closable) => this.#consumers.add(consumer),
+      ended: (consumer: Closable) => this.#consumers.delete(consumer),
     };
     return new Consumer(context, groupId, options);
   }

@@ -72,7 +72,7 @@ export class Consumer implements AsyncDisposable {
     given.signal?.throwIfAborted();
     const session = await this.#start(given.streams, given);
     this.#endWith(given.signal);
-    this.#loop = new MessageLoop(session.intake, () => this.close());
+    this.#loop = new MessageLoop(session.readyQueue, () => this.close());
     return this.#loop;
   }
 
@@ -170,17 +170,17 @@ export class Consumer implements AsyncDisposable {
   async #run(session: Session, handler: MessageHandler, options: ReturnType<typeof resolveRunOptions>): Promise<void> {
     const { cluster, publisher } = this.#context;
     const { groupId } = this;
-    const { intake, stopped } = session;
+    const { readyQueue, stopped } = session;
     const fail = (error: unknown): void => session.fail(error);
-    await new MessageRunner({ groupId, cluster, publisher, intake, stopped, fail }, handler, options).run();
+    await new MessageRunner({ groupId, cluster, publisher, readyQueue, stopped, fail }, handler, options).run();
     await this.#end();
-    if (intake.over !== null && intake.over !== 'clean') throw intake.over.error;
+    if (readyQueue.over !== null && readyQueue.over !== 'clean') throw readyQueue.over.error;
   }
 
   #endWith(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     const abort = (): void => {
-      this.#session?.intake.end({ error: signal.reason });
+      this.#session?.readyQueue.end({ error: signal.reason });
       void this.close();
     };
     if (signal.aborted) abort();

@@ -1,9 +1,14 @@
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import type { Publisher } from '../publish/publisher.js';
-import type { ReaderOptions } from '../subscribe/partition-reader.js';
-import type { Consumer } from './consumer.js';
+import type { ReaderOptions } from '../subscribe/reader-contract.js';
+import type { ConsumerCloseOptions } from './consumer-options.js';
 
-/** What a consumer needs of the client. */
+/** A consumer, as the client closes it. */
+export interface Closable {
+  close(options?: ConsumerCloseOptions): Promise<void>;
+}
+
+/** Dependencies of a consumer. */
 export interface ConsumerContext extends ReaderOptions {
   readonly cluster: Cluster;
   /** Publishes dead letters. */
@@ -17,7 +22,7 @@ export interface ConsumerContext extends ReaderOptions {
     waiting: Waiting,
   ) => Promise<void>;
   /** Told when the consumer has joined, so that the client can close it. */
-  readonly started: (consumer: Consumer) => void;
+  readonly started: (consumer: Closable) => void;
   /** Told when it has ended, so that the client can forget it. */
-  readonly ended: (consumer: Consumer) => void;
+  readonly ended: (consumer: Closable) => void;
 }

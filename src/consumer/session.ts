@@ -3,7 +3,7 @@ import { LiftbridgeError } from '../errors.js';
 import type { FetchConsumerGroupAssignmentsResponse, PartitionAssignment } from '../protocol/generated/api.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
 import type { ConsumerContext } from './context.js';
-import { Intake } from './delivery/ready-queue.js';
+import { ReadyQueue } from './delivery/ready-queue.js';
 import { Heartbeat } from './membership/heartbeat.js';
 import { Identity, idTaken } from './membership/identity.js';
 import { type Joined, Membership } from './membership/membership.js';
@@ -15,7 +15,7 @@ import { Assignments, type PartitionMap } from './partitions/assignments.js';
 import { Checkpoints } from './partitions/checkpoints.js';
 import type { HeldPartition } from './partitions/held-partition.js';
 import { Ownership } from './partitions/ownership.js';
-import { requireCursors, untilShown } from './partitions/wait-for-cursors.js';
+import { requireCursors, waitForCursors } from './partitions/wait-for-cursors.js';
 import { WriteProbe } from './partitions/write-probe.js';
 import { unlessAborted, within } from './pauses.js';
 
@@ -43,7 +43,7 @@ export interface SessionPlan {
 
 /** The time that a consumer is a member of its group, from joining to leaving: it puts the parts together. */
 export class Session {
-  readonly intake: Intake;
+  readonly readyQueue: ReadyQueue;
   /** Resolves when `stop` is done. */
   readonly stopped: Promise<void>;
   readonly #plan: SessionPlan;
@@ -86,7 +86,7 @@ export class Session {
       this.#hasStopped = resolve;
     });
     this.#membership = membership;
-    this.intake = new Intake({
+    this.readyQueue = new ReadyQueue({
       get isCurrent() {
         return membership.isCurrent;
       },
@@ -119,9 +119,9 @@ export class Session {
         ownership,
         silence,
         patience: patience + STORE_TIME,
-        readable: (held) => untilShown(context.cluster, cursorIds, held),
+        waitUntilReadable: (held) => waitForCursors(context.cluster, cursorIds, held),
         canWrite: (held, within) => probe.canWrite(held, within),
-        confirmed: () => this.#heartbeat.confirmed(),
+        waitUntilConfirmed: () => this.#heartbeat.waitUntilConfirmed(),
       },
       {
         checkpoints,
@@ -132,8 +132,8 @@ export class Session {
         report: (error) => this.#report(error),
       },
       {
-        ready: (held) => this.intake.offer(held),
-        lost: (held) => this.#assignments.lost(held),
+        ready: (held) => this.readyQueue.offer(held),
+        lost: (held) => this.#assignments.releaseLost(held),
         gone: ({ stream }, error) => {
           const deletedBy = LiftbridgeError.is(error, 'STREAM_DELETED') ? error.broker : undefined;
           this.#watch.look(stream, deletedBy);
@@ -162,8 +162,8 @@ export class Session {
 
   /** Ends it with an error for whoever processes the messages. */
   fail(error: unknown): void {
-    if (this.intake.over !== null) return;
-    this.intake.end({ error });
+    if (this.readyQueue.over !== null) return;
+    this.readyQueue.end({ error });
     this.#plan.failed();
   }
 
@@ -172,7 +172,7 @@ export class Session {
    * Takes no longer than `timeout`, never rejects: what goes wrong is reported as 'asyncError'.
    */
   stop(patience: number, timeout = patience + STOP_TIME): Promise<void> {
-    this.intake.end('clean');
+    this.readyQueue.end('clean');
     this.#stop ??= this.#leave(patience, timeout).finally(this.#hasStopped);
     return this.#stop;
   }
@@ -185,12 +185,12 @@ export class Session {
     void this.#identity?.claim(this.#stopping.signal);
     const { autoCheckpoint } = this.#plan.options;
     if (autoCheckpoint !== false) this.#checkpoints.start(autoCheckpoint, () => this.held);
-    const begun = answered.then(() => this.#assignments.underWay());
+    const begun = answered.then(() => this.#assignments.waitUntilOwnWorkDone());
     const over = AbortSignal.any([signal, this.#stopping.signal]);
     try {
       await unlessAborted(within(deadline - monotonicNow(), begun), over);
     } catch {
-      const { over } = this.intake;
+      const { over } = this.readyQueue;
       // What else it fails of is for the loop to throw.
       const failure = over !== null && over !== 'clean' && isFatal(over.error) ? over : null;
       if (failure === null && (over !== null || !signal.aborted)) return;
@@ -225,10 +225,10 @@ export class Session {
         this.#assigned(answer, recovered),
       isOwn: async () => (await this.#identity?.isOwn({ signal: this.#stopping.signal })) ?? true,
       replaced: () => {
-        this.#membership.replaced();
+        this.#membership.markReplaced();
         this.fail(idTaken(this.#membership));
       },
-      current: () => this.intake.renewed(),
+      current: () => this.readyQueue.resume(),
       isStalled: () => [...this.held].some((held) => held.isStalled),
       denied: (leaveFirst: boolean) => this.#joinAgain(leaveFirst),
       failed: (error: unknown) => this.fail(error),
@@ -246,7 +246,7 @@ export class Session {
     this.#membership.confirm();
     const { assigned, revoked } = this.#assignments.reconcile(assignments, epoch);
     this.#firstAnswer();
-    this.intake.renewed();
+    this.readyQueue.resume();
     if (epoch === this.#epoch && assigned.size === 0 && revoked.size === 0) return true;
     this.#epoch = epoch;
     if (assignments.length === 0) for (const stream of this.#watch.streams) this.#watch.look(stream);
@@ -277,7 +277,7 @@ export class Session {
       signal: this.#stopping.signal,
       release: () => {
         this.#expire();
-        return this.#assignments.released();
+        return this.#assignments.waitUntilReleased();
       },
     };
     const joined = await joinAgain(deps, leaveFirst);

@@ -4,15 +4,15 @@ const FIRST = 300;
 const LONGEST = 5_000;
 
 /** Has a look taken whenever nothing was heard for a while; less and less often while the silence lasts. */
-export class SilenceWatch {
-  readonly #look: () => Promise<void>;
+export class IdleProbe {
+  readonly #probe: () => Promise<void>;
   #timer: NodeJS.Timeout | null = null;
   #delay = FIRST;
-  #heard = false;
+  #active = false;
 
-  /** `look` must not reject. */
-  constructor(look: () => Promise<void>) {
-    this.#look = look;
+  /** `probe` must not reject. */
+  constructor(probe: () => Promise<void>) {
+    this.#probe = probe;
   }
 
   /** Begins to listen, anew if it did already. */
@@ -23,8 +23,8 @@ export class SilenceWatch {
   }
 
   /** Something came. */
-  heard(): void {
-    this.#heard = true;
+  noteActivity(): void {
+    this.#active = true;
   }
 
   stop(): void {
@@ -33,16 +33,16 @@ export class SilenceWatch {
   }
 
   #arm(): void {
-    this.#heard = false;
+    this.#active = false;
     // The connection keeps the process alive, not the watch on it.
     const timer = setTimeout(() => void this.#fire(timer), this.#delay).unref();
     this.#timer = timer;
   }
 
   async #fire(timer: NodeJS.Timeout): Promise<void> {
-    if (this.#heard) this.#delay = FIRST;
+    if (this.#active) this.#delay = FIRST;
     else {
-      await this.#look();
+      await this.#probe();
       this.#delay = Math.min(LONGEST, this.#delay * 2);
     }
     // Stopped or started anew meanwhile?

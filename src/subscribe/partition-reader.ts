@@ -7,11 +7,11 @@ import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { noLeader, noSuchStream } from './errors.js';
-import { SilenceWatch } from './idle-probe.js';
+import { IdleProbe } from './idle-probe.js';
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
 import { RangeOutlook } from './range-outlook.js';
-import { Bounds } from './read-range.js';
+import { ReadRange } from './read-range.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import {
   errorOfEnd,
@@ -23,12 +23,10 @@ import {
   streamDeleted,
 } from './reader-errors.js';
 import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
-import { findTime } from './resolve-start-time.js';
+import { resolveStartTime } from './resolve-start-time.js';
 import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
 import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
-
-export type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 
 const FIRST_DELAY = 10;
 const LONGEST_DELAY = 1_000;
@@ -42,7 +40,7 @@ const WELL_AFTER = 5_000;
 /** Reads one partition, over as many Subscribe calls as it takes, without gap and without duplicate. */
 export class PartitionReader {
   readonly #plan: ReadPlan;
-  readonly #bounds: Bounds;
+  readonly #range: ReadRange;
   readonly #identity: StreamIdentity;
   readonly #view: PartitionView;
   readonly #outlook: RangeOutlook;
@@ -50,7 +48,7 @@ export class PartitionReader {
   readonly #options: ReaderOptions;
   readonly #cluster: Cluster;
   readonly #cancelled = new AbortController();
-  readonly #silence = new SilenceWatch(() => this.#silent());
+  readonly #idleProbe = new IdleProbe(() => this.#probeIdle());
   #call: DuplexStream | null = null;
   #target: BrokerTarget | null = null;
   #openedAt = 0;
@@ -78,7 +76,7 @@ export class PartitionReader {
     this.#plan = plan;
     this.#options = options;
     this.#events = events;
-    this.#bounds = new Bounds(plan);
+    this.#range = new ReadRange(plan);
     this.#identity = new StreamIdentity(cluster, stream, partition);
     this.#view = new PartitionView(cluster, stream, partition, plan.resume);
     this.#outlook = new RangeOutlook(this.#view, plan);
@@ -86,7 +84,7 @@ export class PartitionReader {
 
   /** The next offset that it expects to receive; null while only the broker can tell. */
   get position(): bigint | null {
-    return this.#bounds.next;
+    return this.#range.next;
   }
 
   /** True once it will deliver nothing more. */
@@ -125,7 +123,7 @@ export class PartitionReader {
   /** Ends the reader without a word; the call is cancelled at the broker. */
   cancel(): void {
     this.#over = true;
-    this.#silence.stop();
+    this.#idleProbe.stop();
     this.#cancelled.abort(new Error('the subscription was closed'));
     this.#call?.cancel('the subscription was closed');
     this.#call = null;
@@ -149,7 +147,7 @@ export class PartitionReader {
     const { start } = this.#plan;
     if (start.at !== 'cursor') return;
     const offset = await this.#options.fetchCursor(start.cursor, this.stream, this.partition, waiting);
-    this.#bounds.startAt(offset < 0n ? { at: 'earliest' } : { at: 'offset', offset: offset + 1n });
+    this.#range.startAt(offset < 0n ? { at: 'earliest' } : { at: 'offset', offset: offset + 1n });
   }
 
   /** Tries until a call stands, or there is nothing to read. Answers the last error when the time is up. */
@@ -178,8 +176,8 @@ export class PartitionReader {
       this.#identity.adopt();
       if (this.#identity.isReplaced) return { give: streamDeleted(this.#place) };
       if (this.#cluster.partitionCount(this.stream) === 0) return { missing: noSuchStream(this.stream) };
-      if (!this.#newestKnown && this.#bounds.needsNewest) await this.#learnEnds(bounded);
-      if (this.#bounds.exhausted) return 'done';
+      if (!this.#newestKnown && this.#range.needsNewest) await this.#learnEnds(bounded);
+      if (this.#range.exhausted) return 'done';
       await this.#subscribe(bounded(ATTEMPT));
       return this.#resumedBlindly()
         ? { retry: noLeader(this.stream, this.partition, 'it was resumed just now') }
@@ -198,15 +196,17 @@ export class PartitionReader {
     const ends = await this.#view.ends(bounded());
     if (ends === null) return;
     this.#newestKnown = true;
-    this.#bounds.knowNewest(ends.newest);
-    const time = this.#bounds.unresolvedTime;
+    this.#range.knowNewest(ends.newest);
+    const time = this.#range.unresolvedTime;
     if (time !== null)
-      this.#bounds.resolveTime(await findTime((start) => this.#view.first(start, bounded()), time, ends.committed));
+      this.#range.resolveTime(
+        await resolveStartTime((start) => this.#view.first(start, bounded()), time, ends.committed),
+      );
   }
 
   async #subscribe(waiting: Waiting): Promise<void> {
     const target = this.#choose();
-    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#bounds.range());
+    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#range.remaining());
     let call: DuplexStream | null = null;
     this.#progress = false;
     const current = (): boolean => !this.#over && (call === null || call === this.#call);
@@ -229,13 +229,13 @@ export class PartitionReader {
     this.#openedAt = monotonicNow();
     this.#identity.settle();
     if (this.#paused) opened.pause();
-    if (this.#plan.reverse || this.#bounds.last !== null) this.#silence.start();
+    if (this.#plan.reverse || this.#range.last !== null) this.#idleProbe.start();
     void opened.ended.then((end) => this.#ended(opened, end));
   }
 
   /** A paused partition tells its ends only once a call has resumed it: that call knows nothing to keep its promise by. */
   #resumedBlindly(): boolean {
-    if (!this.#plan.resume || this.#newestKnown || !this.#bounds.needsNewest || this.#bounds.delivered) return false;
+    if (!this.#plan.resume || this.#newestKnown || !this.#range.needsNewest || this.#range.delivered) return false;
     if (this.#blindCalls++ >= BLIND_CALLS) return false;
     this.#drop('the partition is resumed');
     return true;
@@ -270,7 +270,7 @@ export class PartitionReader {
 
   /** Whether a replica that has nothing yet was asked for what the leader has. */
   #replicaLags(): boolean {
-    if (!this.#plan.readIsrReplica || this.#leaderOnly || (this.#bounds.newest ?? -1n) < 0n) return false;
+    if (!this.#plan.readIsrReplica || this.#leaderOnly || (this.#range.newest ?? -1n) < 0n) return false;
     this.#leaderOnly = true;
     return true;
   }
@@ -285,10 +285,10 @@ export class PartitionReader {
   }
 
   #receive(messages: ReceivedMessage[], bytes: number): void {
-    this.#silence.heard();
+    this.#idleProbe.noteActivity();
     let kept = messages;
     for (let at = 0; at < messages.length; at++) {
-      const verdict = this.#bounds.judge(messages[at]!);
+      const verdict = this.#range.judge(messages[at]!);
       if (verdict === 'deliver') {
         if (kept !== messages) kept.push(messages[at]!);
         continue;
@@ -307,19 +307,19 @@ export class PartitionReader {
   #hand(messages: ReceivedMessage[], bytes: number): void {
     if (messages.length === 0) return;
     this.#progress = true;
-    this.#events.messages(this, messages, bytes);
+    this.#events.messages(messages, bytes);
   }
 
   #finish(): void {
     if (this.#over) return;
     this.cancel();
-    this.#events.done(this);
+    this.#events.done();
   }
 
   #fail(error: unknown): void {
     if (this.#over) return;
     this.cancel();
-    this.#events.failed(this, error);
+    this.#events.failed(error);
   }
 
   #ended(call: DuplexStream, end: StreamEnd): void {
@@ -327,7 +327,7 @@ export class PartitionReader {
     this.#call = null;
     if (end.code === Status.OK && this.#plan.consumer !== undefined) {
       this.#over = true;
-      this.#events.revoked(this);
+      this.#events.revoked();
       return;
     }
     const error = errorOfEnd('Subscription', end, this.#place);
@@ -367,13 +367,13 @@ export class PartitionReader {
 
   /** A readonly partition ends a reverse read after its first message; what lies below is there for the asking. */
   #reachedEnd(end: StreamEnd, error: unknown): void {
-    if (this.#plan.reverse && end.code === Status.RESOURCE_EXHAUSTED && this.#progress && !this.#bounds.exhausted)
+    if (this.#plan.reverse && end.code === Status.RESOURCE_EXHAUSTED && this.#progress && !this.#range.exhausted)
       void this.#recover(error, false);
     else this.#finish();
   }
 
   async #recover(error: unknown, broken = true): Promise<void> {
-    this.#silence.stop();
+    this.#idleProbe.stop();
     const now = monotonicNow();
     if (this.#progress || now - this.#openedAt >= WELL_AFTER) {
       this.#brokenSince = null;
@@ -398,18 +398,18 @@ export class PartitionReader {
 
   #recovered(error: unknown): void {
     if (this.#over) return;
-    const position = this.#bounds.next ?? -1n;
+    const position = this.#range.next ?? -1n;
     this.#cluster.emit('resubscribe', { stream: this.stream, partition: this.partition, position, error });
   }
 
   /** Nothing came for a while although the read has an end: perhaps there is nothing left to come. */
-  async #silent(): Promise<void> {
+  async #probeIdle(): Promise<void> {
     const call = this.#call;
-    const { next } = this.#bounds;
+    const { next } = this.#range;
     if (call === null || this.#paused || next === null) return;
     try {
-      const isOver = await this.#outlook.isOver(next, this.#bounds.last ?? next, this.#cancelled.signal);
-      if (!isOver || call !== this.#call || this.#over || this.#bounds.next !== next) return;
+      const isOver = await this.#outlook.isOver(next, this.#range.last ?? next, this.#cancelled.signal);
+      if (!isOver || call !== this.#call || this.#over || this.#range.next !== next) return;
       if (this.#plan.reverse) this.#fail(noReverse(this.#place));
       else this.#finish();
     } catch (error) {

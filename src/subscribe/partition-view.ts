@@ -4,7 +4,7 @@ import type { ReceivedMessage } from '../protocol/received-message.js';
 import { Status } from '../transport/status.js';
 import { noLeader } from './errors.js';
 import { encodeSubscribe, type Range, type ReadPlan } from './positions.js';
-import { type Peeked, peek } from './probe-read.js';
+import { type ProbeResult, probeRead } from './probe-read.js';
 
 /** How long the leader has to tell its offsets, and to say anything at all during a look; milliseconds. */
 const STATE_TIMEOUT = 2_000;
@@ -59,7 +59,7 @@ export class PartitionView {
   /** The first message from there on; null when none comes. Rejects while the leader cannot be reached. */
   async first(start: Range['start'], waiting: Waiting): Promise<ReceivedMessage | null> {
     const stop = start.at === 'offset' ? start : ({ at: 'never' } as const);
-    const { messages } = await this.#peek({ start, stop }, false, 1, waiting);
+    const { messages } = await this.#probeRead({ start, stop }, false, 1, waiting);
     return messages[0] ?? null;
   }
 
@@ -71,7 +71,7 @@ export class PartitionView {
     const ends = await this.ends({ signal });
     if (ends === null) return 'more';
     if (ends.committed < last) return ends.committed < next ? { uncommitted: ends } : 'more';
-    const { messages, end } = await this.#peek({ start: { at: 'offset', offset: last }, stop: NEVER }, true, 1, {
+    const { messages, end } = await this.#probeRead({ start: { at: 'offset', offset: last }, stop: NEVER }, true, 1, {
       signal,
     });
     const [message] = messages;
@@ -81,7 +81,7 @@ export class PartitionView {
 
   /** Whether the server reads in reverse, asked when it has been silent for a while; null when it does not tell. */
   async knowsReverse(next: bigint, signal: AbortSignal): Promise<boolean | null> {
-    const { messages, end } = await this.#peek({ start: { at: 'offset', offset: next }, stop: NEVER }, true, 2, {
+    const { messages, end } = await this.#probeRead({ start: { at: 'offset', offset: next }, stop: NEVER }, true, 2, {
       signal,
     });
     const [first, second] = messages;
@@ -96,10 +96,10 @@ export class PartitionView {
     return leader;
   }
 
-  #peek(range: Range, reverse: boolean, count: number, waiting: Waiting): Promise<Peeked> {
+  #probeRead(range: Range, reverse: boolean, count: number, waiting: Waiting): Promise<ProbeResult> {
     const plan: ReadPlan = { ...range, reverse, readIsrReplica: false, resume: this.#resume, consumer: undefined };
     const request = encodeSubscribe(this.#stream, this.#partition, plan, range);
-    return peek(this.#cluster, this.#leader, request, { ...waiting, count, patience: PATIENCE });
+    return probeRead(this.#cluster, this.#leader, request, { ...waiting, count, patience: PATIENCE });
   }
 }
 
@@ -112,6 +112,6 @@ function tellsNothing(error: unknown): boolean {
 }
 
 /** Whether a call came to the end of what there is, rather than broke. */
-function isEnd(end: NonNullable<Peeked['end']>): boolean {
+function isEnd(end: NonNullable<ProbeResult['end']>): boolean {
   return !end.transport && (end.code === Status.UNKNOWN || end.code === Status.RESOURCE_EXHAUSTED);
 }

@@ -5,14 +5,14 @@ import type { StreamEnd } from '../transport/stream-end.js';
 import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
 
 /** What a short look at a partition has shown. */
-export interface Peeked {
+export interface ProbeResult {
   readonly messages: readonly ReceivedMessage[];
   /** How the broker ended the call; null when the look was over before: enough had come, or nothing more in time. */
   readonly end: StreamEnd | null;
 }
 
 /** How far a look goes. `timeout` bounds the confirmation. */
-export interface PeekBounds extends Waiting {
+export interface ProbeBounds extends Waiting {
   readonly count: number;
   /** Milliseconds that the broker may say nothing once it has confirmed. */
   readonly patience: number;
@@ -23,12 +23,12 @@ const CONFIRMATION = 3_000;
 /**
  * Opens a Subscribe call for its first `count` messages and cancels it. Rejects with the reason of the signal, or when the broker cannot be reached.
  */
-export async function peek(
+export async function probeRead(
   cluster: Cluster,
   target: BrokerTarget,
   request: Uint8Array,
-  { count, patience, signal, timeout }: PeekBounds,
-): Promise<Peeked> {
+  { count, patience, signal, timeout }: ProbeBounds,
+): Promise<ProbeResult> {
   const messages: ReceivedMessage[] = [];
   let enough!: () => void;
   const filled = new Promise<null>((resolve) => {

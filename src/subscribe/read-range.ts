@@ -11,7 +11,7 @@ export type Verdict = 'deliver' | 'drop' | 'last' | 'over' | 'ascending';
  * The range that a reader has promised, kept on this side: brokers begin early when the start lies beyond the end, never
  * end when the stop offset was removed, and know nothing of what was delivered before a connection broke.
  */
-export class Bounds {
+export class ReadRange {
   readonly #plan: ReadPlan;
   #start: Range['start'];
   /** The offset at which the range ends; null while only the broker can tell, or never. */
@@ -97,7 +97,7 @@ export class Bounds {
   }
 
   /** What to ask the broker for now, on a new call. */
-  range(): Range {
+  remaining(): Range {
     this.#previous = null;
     const start = this.#next === null ? this.#start : ({ at: 'offset', offset: this.#next } as const);
     const stop = this.#last === null ? this.#plan.stop : ({ at: 'offset', offset: this.#last } as const);

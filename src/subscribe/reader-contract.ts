@@ -1,15 +1,14 @@
 import type { Waiting } from '../cluster/contract.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
-import type { PartitionReader } from './partition-reader.js';
 
 /** What a reader tells its subscription. */
 export interface ReaderEvents {
-  messages(reader: PartitionReader, messages: ReceivedMessage[], bytes: number): void;
+  messages(messages: ReceivedMessage[], bytes: number): void;
   /** Everything in the range was handed out. */
-  done(reader: PartitionReader): void;
-  failed(reader: PartitionReader, error: unknown): void;
+  done(): void;
+  failed(error: unknown): void;
   /** The broker gave the partition to another member of the consumer group. */
-  revoked(reader: PartitionReader): void;
+  revoked(): void;
 }
 
 /** What a reader takes from the client; milliseconds. */

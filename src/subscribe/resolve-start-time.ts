@@ -9,7 +9,7 @@ export type ReadFirst = (start: Range['start']) => Promise<ReceivedMessage | nul
  * newest committed offset. The broker is asked first, but not taken at its word: while its newest segment is empty it
  * finds nothing and begins behind the end.
  */
-export async function findTime(read: ReadFirst, time: bigint, newest: bigint): Promise<bigint> {
+export async function resolveStartTime(read: ReadFirst, time: bigint, newest: bigint): Promise<bigint> {
   const last = newest < 0n ? null : await read({ at: 'offset', offset: newest });
   // Nothing is retained, or nothing old enough to matter.
   if (last === null || last.timestamp < time) return newest + 1n;

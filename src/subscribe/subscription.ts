@@ -6,8 +6,9 @@ import type { Cluster, Waiting } from '../cluster/contract.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
 import { MessageQueue } from './message-queue.js';
-import { PartitionReader, type ReaderEvents, type ReaderOptions } from './partition-reader.js';
+import { PartitionReader } from './partition-reader.js';
 import { planRead, type ReadPlan, readSubscribe, type SubscribeOptions } from './positions.js';
+import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import { lookUpStream } from './stream-lookup.js';
 
 /** Silence after which it is checked whether the leader is still the leader, in milliseconds. */
@@ -252,7 +253,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   #readerEvents(): ReaderEvents {
     return {
-      messages: (_reader, messages, bytes) => {
+      messages: (messages, bytes) => {
         this.#lastArrival = monotonicNow();
         this.#queue.push(messages, bytes);
       },
@@ -261,7 +262,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
         this.#revoked = true;
         this.#finished();
       },
-      failed: (_reader, error) => {
+      failed: (error) => {
         this.#queue.fail(error);
         this.#release();
       },

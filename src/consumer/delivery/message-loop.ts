@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../../errors.js';
 import type { Message } from '../../protocol/received-message.js';
 import type { HeldPartition } from '../partitions/held-partition.js';
-import type { Intake } from './ready-queue.js';
+import type { ReadyQueue } from './ready-queue.js';
 
 /** Messages of one partition in a row before another one has its turn. */
 const RUN = 64;
@@ -10,7 +10,7 @@ const DONE = { done: true, value: undefined } as const;
 
 /** The messages of a consumer, for one loop: each counts as processed when the loop asks for the next one. */
 export class MessageLoop implements AsyncIterable<Message> {
-  readonly #intake: Intake;
+  readonly #readyQueue: ReadyQueue;
   readonly #leave: () => Promise<void>;
   #looping = false;
   #held: HeldPartition | null = null;
@@ -19,8 +19,8 @@ export class MessageLoop implements AsyncIterable<Message> {
   #over = false;
 
   /** `leave`: what becomes of the consumer when the loop is left. */
-  constructor(intake: Intake, leave: () => Promise<void>) {
-    this.#intake = intake;
+  constructor(readyQueue: ReadyQueue, leave: () => Promise<void>) {
+    this.#readyQueue = readyQueue;
     this.#leave = leave;
   }
 
@@ -43,8 +43,8 @@ export class MessageLoop implements AsyncIterable<Message> {
     for (;;) {
       const message = this.#begin();
       if (message !== null) return { done: false, value: message };
-      if (this.#intake.over !== null) return this.#end(this.#intake.over);
-      await this.#intake.wait();
+      if (this.#readyQueue.over !== null) return this.#end(this.#readyQueue.over);
+      await this.#readyQueue.wait();
     }
   }
 
@@ -64,12 +64,12 @@ export class MessageLoop implements AsyncIterable<Message> {
   }
 
   #begin(): Message | null {
-    if (this.#held !== null && (this.#run >= RUN || !this.#held.isReady || !this.#intake.isOpen)) {
-      this.#intake.offer(this.#held);
+    if (this.#held !== null && (this.#run >= RUN || !this.#held.isReady || !this.#readyQueue.isOpen)) {
+      this.#readyQueue.offer(this.#held);
       this.#held = null;
     }
     if (this.#held === null) {
-      this.#held = this.#intake.take();
+      this.#held = this.#readyQueue.take();
       this.#run = 0;
     }
     this.#message = this.#held?.begin() ?? null;

@@ -6,14 +6,14 @@ import type { HeldPartition } from '../partitions/held-partition.js';
 import { backoff, pause } from '../pauses.js';
 import type { MessageHandler, ResolvedRunOptions } from '../run-options.js';
 import { publishDeadLetter } from './dead-letter.js';
-import type { Intake } from './ready-queue.js';
+import type { ReadyQueue } from './ready-queue.js';
 
 /** What a runner needs of the consumer. */
 export interface RunnerContext {
   readonly groupId: string;
   readonly cluster: Cluster;
   readonly publisher: Pick<Publisher, 'publish'>;
-  readonly intake: Intake;
+  readonly readyQueue: ReadyQueue;
   /** Resolves when the consumer has left its group. */
   readonly stopped: Promise<void>;
   /** Ends the consumer. */
@@ -38,14 +38,14 @@ export class MessageRunner {
 
   /**
    * Resolves when the consumer has ended and no handler runs any more, or when it has left the group without them. Never
-   * rejects: `intake.over` tells how.
+   * rejects: `readyQueue.over` tells how.
    */
   async run(): Promise<void> {
-    const { intake, stopped } = this.#context;
-    void intake.ended.then(() => this.#wake());
-    while (intake.over === null) {
+    const { readyQueue, stopped } = this.#context;
+    void readyQueue.ended.then(() => this.#wake());
+    while (readyQueue.over === null) {
       const isFree = this.#busy < this.#options.concurrency;
-      const held = isFree ? intake.take() : null;
+      const held = isFree ? readyQueue.take() : null;
       if (held === null) {
         await this.#change(isFree);
         continue;
@@ -60,7 +60,7 @@ export class MessageRunner {
   #change(isFree: boolean): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
-      if (isFree) void this.#context.intake.wait().then(resolve);
+      if (isFree) void this.#context.readyQueue.wait().then(resolve);
     });
   }
 
@@ -81,7 +81,7 @@ export class MessageRunner {
       held.abandon(message);
       this.#context.fail(error);
     }
-    this.#context.intake.offer(held);
+    this.#context.readyQueue.offer(held);
   }
 
   /** Whether the message was processed; false when the partition has gone meanwhile. */

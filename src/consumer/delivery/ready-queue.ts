@@ -3,7 +3,7 @@ import type { HeldPartition } from '../partitions/held-partition.js';
 /** Whether the member still is one, as far as that can be known without asking. */
 export interface Lease {
   readonly isCurrent: boolean;
-  /** Asks; `renewed` of the intake is called when the answer is yes. */
+  /** Asks; `resume` of the queue is called when the answer is yes. */
   renew(): void;
 }
 
@@ -11,7 +11,7 @@ export interface Lease {
  * Which partitions have something to process, in turn: so that none of them is starved by a busy one. While the member
  * may have been expired, nothing can be taken: another member may be processing the same messages.
  */
-export class Intake {
+export class ReadyQueue {
   readonly #lease: Lease;
   readonly #ready = new Set<HeldPartition>();
   #waiting: (() => void)[] = [];
@@ -64,7 +64,7 @@ export class Intake {
   }
 
   /** The member is one still: what is ready can be taken again. */
-  renewed(): void {
+  resume(): void {
     if (this.#ready.size > 0) this.#wake();
   }
 

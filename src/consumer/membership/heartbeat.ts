@@ -85,7 +85,7 @@ export class Heartbeat {
   }
 
   /** Resolves when a poll that began later than this call was answered, and heeded. */
-  confirmed(): Promise<void> {
+  waitUntilConfirmed(): Promise<void> {
     const confirmed = new Promise<void>((resolve) => this.#confirmations.push(resolve));
     this.hurry();
     return confirmed;

@@ -141,7 +141,7 @@ export class Membership {
   }
 
   /** The membership belongs to another process that has the same id: `leave` must not end it. */
-  replaced(): void {
+  markReplaced(): void {
     this.#replaced = true;
   }
 

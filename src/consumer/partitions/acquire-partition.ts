@@ -21,31 +21,31 @@ const LATE_WRITES = 60_000;
 const LONGEST_BLOCK = 60_000;
 
 /** What waiting for the owner of a partition needs. */
-export interface HandOver {
+export interface HandoverContext {
   readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
   /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
   readonly silence: number;
   /** Milliseconds that an owner has to finish, those without cursors not counted. */
   readonly patience: number;
   /** Resolves when the brokers that keep the cursors show what was stored in them. */
-  readonly readable: (held: HeldPartition) => Promise<void>;
+  readonly waitUntilReadable: (held: HeldPartition) => Promise<void>;
   /** Whether the owner could write its mark at the moment, within so many milliseconds. */
   readonly canWrite: (held: HeldPartition, within: number) => Promise<Writability>;
   /** Told when all is done that does not depend on another member. */
-  readonly underWay: () => void;
+  readonly ownWorkDone: () => void;
 }
 
 /** What taking a partition over needs. */
-export interface TakeOver extends HandOver {
+export interface AcquireContext extends HandoverContext {
   readonly cluster: Cluster;
   readonly groupId: string;
   readonly autoOffset: AutoOffset;
   readonly checkpoints: Checkpoints;
   readonly ownership: Ownership;
   /** Resolves when the coordinator has said once more what is assigned. */
-  readonly confirmed: () => Promise<void>;
+  readonly waitUntilConfirmed: () => Promise<void>;
   /** Resolves when the application may be given messages. */
-  readonly welcome: () => Promise<void>;
+  readonly announce: () => Promise<void>;
 }
 
 /**
@@ -53,32 +53,32 @@ export interface TakeOver extends HandOver {
  * under the new epoch ends its subscription; it then finishes its message, stores its position and says so. Rejects
  * with NO_OFFSET, with an error worth another attempt, or the reason of `held.signal`.
  */
-export async function takeOver(held: HeldPartition, deps: TakeOver): Promise<void> {
+export async function acquirePartition(held: HeldPartition, deps: AcquireContext): Promise<void> {
   const { stream, partition, signal } = held;
-  await deps.readable(held);
+  await deps.waitUntilReadable(held);
   const before = await deps.ownership.read(stream, partition, { signal });
   const { start, isFresh } = await startOf(held, before, deps);
   // A paused partition tells where it ends only when it is resumed.
   await held.open(start, start.at !== 'offset');
   const opened = start.at === 'offset' ? start.offset : held.begins;
-  if (opened === null) throw new Retake('its newest offset is not known yet');
+  if (opened === null) throw new AcquireRestart('its newest offset is not known yet');
   // Only now: another one may have begun to take it over at the same time.
-  const mark = await handedOver(held, before, deps);
+  const mark = await awaitHandover(held, before, deps);
   const position = sameMark(before, mark) ? opened : (await positionOf(held, deps)) + 1n;
-  if (position < opened) throw new Retake('its position was set back meanwhile');
+  if (position < opened) throw new AcquireRestart('its position was set back meanwhile');
   if (isFresh) await deps.checkpoints.begin(held, position);
   if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITES;
   await hold(held, mark, deps);
   // A later owner that has not seen the mark was assigned the partition before now: that would have been told here.
-  await unlessAborted(within(CONFIRMATION, deps.confirmed()), signal);
+  await unlessAborted(within(CONFIRMATION, deps.waitUntilConfirmed()), signal);
   signal.throwIfAborted();
-  deps.underWay();
-  await unlessAborted(deps.welcome(), signal);
+  deps.ownWorkDone();
+  await unlessAborted(deps.announce(), signal);
   held.activate(position);
 }
 
 /** Something has changed under way: the take-over begins anew. */
-export class Retake extends Error {
+export class AcquireRestart extends Error {
   override readonly name = 'Retake';
 }
 
@@ -86,7 +86,7 @@ export class Retake extends Error {
 async function startOf(
   held: HeldPartition,
   mark: Mark | null,
-  deps: TakeOver,
+  deps: AcquireContext,
 ): Promise<{ readonly start: Start; readonly isFresh: boolean }> {
   const cursor = await deps.checkpoints.fetch(held);
   const isBeyond = cursor >= 0n && (await isBeyondEnd(held, cursor, deps));
@@ -101,7 +101,7 @@ async function startOf(
 }
 
 /** Whether the cursor is for messages that are not there: of an earlier stream of that name, or lost with a broker. */
-async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: TakeOver): Promise<boolean> {
+async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: AcquireContext): Promise<boolean> {
   const { stream, partition, signal } = held;
   const request = { stream, partition };
   try {
@@ -117,8 +117,8 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Tak
 }
 
 /** The offset of the group's cursor, from a broker that knows what was stored last. */
-async function positionOf(held: HeldPartition, deps: TakeOver): Promise<bigint> {
-  await deps.readable(held);
+async function positionOf(held: HeldPartition, deps: AcquireContext): Promise<bigint> {
+  await deps.waitUntilReadable(held);
   return await deps.checkpoints.fetch(held);
 }
 
@@ -127,8 +127,12 @@ async function positionOf(held: HeldPartition, deps: TakeOver): Promise<bigint> 
  * read or written the silence of the owner means nothing; a mark older than one that was seen comes from a broker that is
  * recovering.
  */
-export async function handedOver(held: HeldPartition, before: Mark | null, deps: HandOver): Promise<Mark | null> {
-  const { ownership, silence, patience, underWay } = deps;
+export async function awaitHandover(
+  held: HeldPartition,
+  before: Mark | null,
+  deps: HandoverContext,
+): Promise<Mark | null> {
+  const { ownership, silence, patience, ownWorkDone } = deps;
   const begun = monotonicNow();
   let mark = before;
   let quiet = begun;
@@ -139,7 +143,7 @@ export async function handedOver(held: HeldPartition, before: Mark | null, deps:
   let troubled = false;
   for (let look = 1; ; look++) {
     try {
-      if (troubled) await deps.readable(held);
+      if (troubled) await deps.waitUntilReadable(held);
       const found = await ownership.read(held.stream, held.partition, { signal: held.signal });
       troubled = isOlder(found, mark);
       if (!troubled) mark = found;
@@ -161,7 +165,7 @@ export async function handedOver(held: HeldPartition, before: Mark | null, deps:
     if (troubled) quiet = now;
     const isOver = now - begun - Math.min(blocked, LONGEST_BLOCK) > patience;
     if (isOver || (mark?.state === 'held' && now - quiet > silence)) return mark;
-    underWay();
+    ownWorkDone();
     await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
     held.signal.throwIfAborted();
   }
@@ -178,7 +182,7 @@ function sameMark(a: Mark | null, b: Mark | null): boolean {
 }
 
 /** Generations follow the epochs, so that of two members that take a partition over together the later one counts. */
-async function hold(held: HeldPartition, mark: Mark | null, { ownership }: TakeOver): Promise<void> {
+async function hold(held: HeldPartition, mark: Mark | null, { ownership }: AcquireContext): Promise<void> {
   const next = (mark?.generation ?? 0n) + 1n;
   held.generation = next > held.epoch ? next : held.epoch;
   const mine = { generation: held.generation, owner: ownership.self, state: 'held' } as const;

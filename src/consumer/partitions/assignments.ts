@@ -5,10 +5,10 @@ import type { ConsumerContext } from '../context.js';
 import type { Membership } from '../membership/membership.js';
 import { isFatal, isFenced, seemsGone } from '../membership/poll-failure.js';
 import { backoff, pause } from '../pauses.js';
-import { type TakeOver, takeOver } from './acquire-partition.js';
+import { type AcquireContext, acquirePartition } from './acquire-partition.js';
 import type { Announcements } from './announcements.js';
 import { type HeldEvents, HeldPartition } from './held-partition.js';
-import { type GiveUp, giveUp } from './release-partitions.js';
+import { type ReleaseContext, releasePartitions } from './release-partitions.js';
 
 /** Encoded bytes of all partitions together that may wait to be processed. */
 const BUDGET = 8 * 1024 * 1024;
@@ -39,14 +39,14 @@ export class Assignments {
   readonly #membership: Pick<Membership, 'groupId' | 'consumerId' | 'term'>;
   readonly #announcements: Announcements;
   readonly #events: AssignmentEvents;
-  readonly #takeOver: Omit<TakeOver, 'underWay' | 'welcome'>;
-  readonly #giveUp: GiveUp;
+  readonly #acquireContext: Omit<AcquireContext, 'ownWorkDone' | 'announce'>;
+  readonly #releaseContext: ReleaseContext;
   readonly #held = new Map<string, HeldPartition>();
   /** Partitions that are being given up, by key. */
   readonly #leaving = new Map<string, Promise<void>>();
   /** Partitions that are being taken over and were not announced yet. */
   readonly #coming = new Set<HeldPartition>();
-  #underWay: Promise<unknown>[] = [];
+  #ownWork: Promise<unknown>[] = [];
   #known = new Set<string>();
   #lost: HeldPartition[] = [];
   #lostTimer: NodeJS.Timeout | undefined;
@@ -56,15 +56,15 @@ export class Assignments {
     context: ConsumerContext,
     membership: Pick<Membership, 'groupId' | 'consumerId' | 'term'>,
     announcements: Announcements,
-    takeOver: Omit<TakeOver, 'underWay' | 'welcome'>,
-    giveUp: GiveUp,
+    acquireContext: Omit<AcquireContext, 'ownWorkDone' | 'announce'>,
+    releaseContext: ReleaseContext,
     events: AssignmentEvents,
   ) {
     this.#context = context;
     this.#membership = membership;
     this.#announcements = announcements;
-    this.#takeOver = takeOver;
-    this.#giveUp = giveUp;
+    this.#acquireContext = acquireContext;
+    this.#releaseContext = releaseContext;
     this.#events = events;
   }
 
@@ -84,8 +84,8 @@ export class Assignments {
   }
 
   /** Resolves when every partition of the first assignment waits for nothing but other members. */
-  async underWay(): Promise<void> {
-    await Promise.all(this.#underWay);
+  async waitUntilOwnWorkDone(): Promise<void> {
+    await Promise.all(this.#ownWork);
   }
 
   /** Gives up what is not assigned any more, takes over what is new and leaves the rest in peace. */
@@ -97,7 +97,7 @@ export class Assignments {
       for (const partition of partitions) wanted.add(keyOf(stream, partition));
     this.#release([...this.#held.values()].filter((held) => !wanted.has(keyOf(held.stream, held.partition))));
     for (const held of this.#held.values()) held.epoch = epoch;
-    this.#underWay = [];
+    this.#ownWork = [];
     for (const key of wanted) if (!this.#held.has(key)) this.#take(key, epoch);
     const before = this.#known;
     this.#known = wanted;
@@ -108,7 +108,7 @@ export class Assignments {
   }
 
   /** Gives a partition up that the broker gave to another member. */
-  lost(held: HeldPartition): void {
+  releaseLost(held: HeldPartition): void {
     if (this.#held.get(keyOf(held.stream, held.partition)) !== held || held.signal.aborted) return;
     held.stop();
     this.#lost.push(held);
@@ -130,12 +130,12 @@ export class Assignments {
   async releaseAll(patience: number, storeTimeout: number): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#lostTimer);
-    this.#release([...this.#held.values()], { ...this.#giveUp, patience, storeTimeout });
-    await this.released();
+    this.#release([...this.#held.values()], { ...this.#releaseContext, patience, storeTimeout });
+    await this.waitUntilReleased();
   }
 
   /** Resolves when everything that was given up before is released. */
-  async released(): Promise<void> {
+  async waitUntilReleased(): Promise<void> {
     await Promise.all(this.#leaving.values());
   }
 
@@ -149,10 +149,10 @@ export class Assignments {
     this.#release(this.#lost.splice(0).filter((held) => this.#held.get(keyOf(held.stream, held.partition)) === held));
   }
 
-  #release(partitions: readonly HeldPartition[], deps = this.#giveUp): void {
+  #release(partitions: readonly HeldPartition[], deps = this.#releaseContext): void {
     for (const stream of new Set(partitions.map((held) => held.stream))) {
       const group = partitions.filter((held) => held.stream === stream);
-      const released = giveUp(stream, group, deps);
+      const released = releasePartitions(stream, group, deps);
       for (const held of group) this.#leave(held, released);
     }
   }
@@ -177,14 +177,14 @@ export class Assignments {
     const held = new HeldPartition(this.#context, stream, partition, member, term, share, this.#events);
     this.#held.set(key, held);
     this.#coming.add(held);
-    this.#underWay.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
+    this.#ownWork.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
   }
 
-  async #persist(held: HeldPartition, key: string, underWay: () => void): Promise<void> {
+  async #persist(held: HeldPartition, key: string, ownWorkDone: () => void): Promise<void> {
     await this.#leaving.get(key);
     for (let attempt = 1; !held.signal.aborted; attempt++) {
       try {
-        await takeOver(held, { ...this.#takeOver, underWay, welcome: () => this.#welcome(held) });
+        await acquirePartition(held, { ...this.#acquireContext, ownWorkDone, announce: () => this.#announce(held) });
         return;
       } catch (error) {
         if (held.signal.aborted || this.#isHopeless(held, error)) return;
@@ -210,7 +210,7 @@ export class Assignments {
     return hopeless;
   }
 
-  #welcome(held: HeldPartition): Promise<void> {
+  #announce(held: HeldPartition): Promise<void> {
     this.#coming.delete(held);
     const others = [...this.#coming].filter(({ stream }) => stream === held.stream);
     return this.#announcements.announce(held, others.length);

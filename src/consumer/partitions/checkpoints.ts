@@ -126,7 +126,7 @@ export class Checkpoints {
       if (await this.#wasTaken(held, offset, timeout)) return;
       if (held.unstored === null && !(await this.#wasSetBack(held, offset, timeout))) return;
       await this.#context.setCursor(this.cursorId, stream, partition, offset, { timeout });
-      held.hasStored(offset);
+      held.markStored(offset);
     } catch (error) {
       throw LiftbridgeError.from(error, { operation: 'checkpoint', stream, partition });
     }

@@ -1,8 +1,9 @@
 import { LiftbridgeError } from '../../errors.js';
 import type { Consumer as GroupMember } from '../../protocol/generated/api.js';
 import type { Message, ReceivedMessage } from '../../protocol/received-message.js';
-import { PartitionReader, type ReaderEvents } from '../../subscribe/partition-reader.js';
+import { PartitionReader } from '../../subscribe/partition-reader.js';
 import type { Start } from '../../subscribe/positions.js';
+import type { ReaderEvents } from '../../subscribe/reader-contract.js';
 import type { ConsumerContext } from '../context.js';
 import { isFatal, isFenced, seemsGone } from '../membership/poll-failure.js';
 import { backoff, pause } from '../pauses.js';
@@ -167,7 +168,7 @@ export class HeldPartition {
   }
 
   /** Notes what the group's cursor holds. */
-  hasStored(offset: bigint): void {
+  markStored(offset: bigint): void {
     this.#stored = offset;
   }
 
@@ -210,7 +211,9 @@ export class HeldPartition {
       resume,
       consumer: this.#member,
     } as const;
-    const reader = new PartitionReader(cluster, this.stream, this.partition, plan, this.#context, this.#readerEvents());
+    const isCurrent = (): boolean => reader === this.#reader && !this.signal.aborted;
+    const events = this.#readerEvents(isCurrent);
+    const reader = new PartitionReader(cluster, this.stream, this.partition, plan, this.#context, events);
     if (this.#buffer.isFull) reader.pause();
     this.#reader = reader;
     this.#opening = true;
@@ -221,21 +224,21 @@ export class HeldPartition {
     }
   }
 
-  #readerEvents(): ReaderEvents {
-    const current = (reader: PartitionReader): boolean => reader === this.#reader && !this.signal.aborted;
+  /** Events of an earlier reader, or after the release of the partition, have no effect. */
+  #readerEvents(isCurrent: () => boolean): ReaderEvents {
     return {
-      messages: (reader, messages, bytes) => {
-        if (current(reader)) this.#receive(messages, bytes);
+      messages: (messages, bytes) => {
+        if (isCurrent()) this.#receive(messages, bytes);
       },
-      revoked: (reader) => {
-        if (current(reader)) this.#lost();
+      revoked: () => {
+        if (isCurrent()) this.#lost();
       },
       // The end of a readonly partition: it may be made writable again.
-      done: (reader) => {
-        if (current(reader) && !this.#opening) void this.#reopen(null);
+      done: () => {
+        if (isCurrent() && !this.#opening) void this.#reopen(null);
       },
-      failed: (reader, error) => {
-        if (!current(reader) || this.#opening) return;
+      failed: (error) => {
+        if (!isCurrent() || this.#opening) return;
         // A broken connection is mended by the reader, for all of its time.
         if (LiftbridgeError.is(error, 'CONNECTION') && error.retryable) this.trouble.note(error, true);
         void this.#reopen(error);

@@ -15,7 +15,7 @@ const LONGEST_CALL = 5_000;
 const LONGEST_PAUSE = 500;
 
 /** What giving partitions up needs. */
-export interface GiveUp {
+export interface ReleaseContext {
   readonly checkpoints: Checkpoints;
   readonly ownership: Ownership;
   readonly onRevoked: PartitionsCallback | undefined;
@@ -31,7 +31,11 @@ export interface GiveUp {
  * Gives partitions of a stream up: waits for the message that is being processed and for `onRevoked`, stores the
  * position, and says so to the next owner. Takes bounded time and never rejects.
  */
-export async function giveUp(stream: string, partitions: readonly HeldPartition[], deps: GiveUp): Promise<void> {
+export async function releasePartitions(
+  stream: string,
+  partitions: readonly HeldPartition[],
+  deps: ReleaseContext,
+): Promise<void> {
   for (const held of partitions) held.stop();
   let saying: Promise<unknown> = Promise.resolve();
   const slow = setTimeout(() => {
@@ -51,7 +55,7 @@ async function announce(
   stream: string,
   partitions: readonly HeldPartition[],
   ends: number,
-  { onRevoked, report }: GiveUp,
+  { onRevoked, report }: ReleaseContext,
 ): Promise<void> {
   const known = partitions.filter(({ announced }) => announced).map(({ partition }) => partition);
   if (known.length === 0 || onRevoked === undefined) return;
@@ -62,7 +66,7 @@ async function announce(
   await within(ends - monotonicNow(), called);
 }
 
-async function finish(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
+async function finish(held: HeldPartition, deps: ReleaseContext, ends: number): Promise<void> {
   // Nothing of it was processed, and its mark is for whoever has it now.
   if (held.generation === 0n || (held.lost && held.position === null)) return;
   for (let attempt = 1; ; attempt++) {
@@ -81,7 +85,7 @@ async function finish(held: HeldPartition, deps: GiveUp, ends: number): Promise<
   }
 }
 
-async function storeAndSay(held: HeldPartition, deps: GiveUp, ends: number): Promise<void> {
+async function storeAndSay(held: HeldPartition, deps: ReleaseContext, ends: number): Promise<void> {
   const { stream, partition } = held;
   const left = (): number => Math.min(LONGEST_CALL, Math.max(1, ends - monotonicNow()));
   const mark = await deps.ownership.read(stream, partition, { timeout: left() });
@@ -94,7 +98,7 @@ async function storeAndSay(held: HeldPartition, deps: GiveUp, ends: number): Pro
 async function say(
   held: HeldPartition,
   state: 'releasing' | 'released',
-  { ownership }: GiveUp,
+  { ownership }: ReleaseContext,
   timeout: number,
 ): Promise<void> {
   if (held.position === null && state === 'releasing') return;

@@ -26,7 +26,11 @@ export async function requireCursors(cluster: Cluster, signal: AbortSignal, time
 }
 
 /** Waits until the brokers that keep these cursors of the partition show everything that was stored in them. */
-export async function untilShown(cluster: Cluster, cursorIds: readonly string[], held: HeldPartition): Promise<void> {
+export async function waitForCursors(
+  cluster: Cluster,
+  cursorIds: readonly string[],
+  held: HeldPartition,
+): Promise<void> {
   const { stream, partition, signal } = held;
   const partitions = cluster.partitionCount(CURSORS);
   const homes = new Set(cursorIds.map((id) => cursorPartition(id, stream, partition, partitions)));

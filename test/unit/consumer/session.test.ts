@@ -89,7 +89,7 @@ describe('a session whose coordinator has restarted', () => {
     const calls = one.asked.filter((method) => /join|leave/.test(method));
     expect(calls).toEqual(['leaveConsumerGroup', 'joinConsumerGroup']);
     await eventually('it has both streams again', () => one.session.map.size === 2);
-    expect(one.session.intake.over).toBeNull();
+    expect(one.session.readyQueue.over).toBeNull();
   });
 
   it('goes on when the group has all its streams', async () => {

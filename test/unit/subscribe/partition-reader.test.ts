@@ -36,10 +36,10 @@ function reading(options: SubscribeOptions = {}, more: { resubscribeTimeout?: nu
     { ...plan, consumer } as never,
     { requestTimeout: 1_000, resubscribeTimeout, fetchCursor },
     {
-      messages: (_reader, messages) => void log.push(...messages.map(({ offset }) => String(offset))),
+      messages: (messages) => void log.push(...messages.map(({ offset }) => String(offset))),
       done: () => void log.push('done'),
       revoked: () => void log.push('revoked'),
-      failed: (_reader, error) => {
+      failed: (error) => {
         failure = error;
         log.push(`failed ${(error as { code?: string }).code}`);
       },

@@ -1,21 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { ReceivedMessage } from '../../../src/protocol/received-message.js';
 import { planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
-import { Bounds } from '../../../src/subscribe/read-range.js';
+import { ReadRange } from '../../../src/subscribe/read-range.js';
 
 function message(offset: number, timestamp = BigInt(offset) * 10n): ReceivedMessage {
   return Object.assign(new ReceivedMessage(), { offset: BigInt(offset), timestamp });
 }
 
-const boundsOf = (options: SubscribeOptions) => new Bounds(planRead(readSubscribe('orders', options)));
-const verdicts = (bounds: Bounds, offsets: readonly number[]) => offsets.map((offset) => bounds.judge(message(offset)));
+const boundsOf = (options: SubscribeOptions) => new ReadRange(planRead(readSubscribe('orders', options)));
+const verdicts = (bounds: ReadRange, offsets: readonly number[]) =>
+  offsets.map((offset) => bounds.judge(message(offset)));
 
-describe('Bounds', () => {
+describe('ReadRange', () => {
   it("goes on behind the newest message with 'new'", () => {
     const bounds = boundsOf({});
-    expect(bounds.range().start).toEqual({ at: 'new' });
+    expect(bounds.remaining().start).toEqual({ at: 'new' });
     bounds.knowNewest(7n);
-    expect(bounds.range().start).toEqual({ at: 'offset', offset: 8n });
+    expect(bounds.remaining().start).toEqual({ at: 'offset', offset: 8n });
     expect(verdicts(bounds, [6, 7, 8, 9])).toEqual(['drop', 'drop', 'deliver', 'deliver']);
     expect(bounds.next).toBe(10n);
   });
@@ -42,7 +43,7 @@ describe('Bounds', () => {
   it('leaves out what comes before the start or again', () => {
     const bounds = boundsOf({ startAt: { offset: 5 } });
     expect(verdicts(bounds, [3, 4, 5, 5, 7])).toEqual(['drop', 'drop', 'deliver', 'drop', 'deliver']);
-    expect(bounds.range().start).toEqual({ at: 'offset', offset: 8n });
+    expect(bounds.remaining().start).toEqual({ at: 'offset', offset: 8n });
   });
 
   it('ends with the stop offset, or in front of what lies behind it', () => {
@@ -109,7 +110,7 @@ describe('Bounds', () => {
     const bounds = boundsOf({ reverse: true });
     bounds.knowNewest(9n);
     verdicts(bounds, [9, 8]);
-    bounds.range();
+    bounds.remaining();
     expect(verdicts(bounds, [8, 7])).toEqual(['drop', 'deliver']);
   });
 });

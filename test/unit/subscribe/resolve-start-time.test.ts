@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ReceivedMessage } from '../../../src/protocol/received-message.js';
-import { findTime, type ReadFirst } from '../../../src/subscribe/resolve-start-time.js';
+import { type ReadFirst, resolveStartTime } from '../../../src/subscribe/resolve-start-time.js';
 
 /** Reads of a log with these offsets, each at ten times its offset; `lost` is a broker whose look-up by time fails. */
 function logOf(offsets: readonly number[], lost: boolean): { read: ReadFirst; reads: () => number } {
@@ -22,7 +22,7 @@ function logOf(offsets: readonly number[], lost: boolean): { read: ReadFirst; re
 const dense = Array.from({ length: 1_000 }, (_, n) => n + 200);
 const sparse = dense.filter((n) => n % 7 === 0 || n > 1_190);
 
-describe('findTime', () => {
+describe('resolveStartTime', () => {
   it.each([
     ['dense', dense],
     ['sparse', sparse],
@@ -33,7 +33,7 @@ describe('findTime', () => {
       for (const lost of [false, true])
         for (const time of [0n, 2_000n, 2_001n, 5_005n, 9_990n, 11_980n, 11_989n, 11_990n]) {
           const { read, reads } = logOf(offsets, lost);
-          const found = await findTime(read, time, newest);
+          const found = await resolveStartTime(read, time, newest);
           const delivered = offsets.find((offset) => BigInt(offset) >= found);
           expect(delivered).toBe(offsets.find((offset) => BigInt(offset) * 10n >= time));
           expect(reads()).toBeLessThan(16);
@@ -43,12 +43,12 @@ describe('findTime', () => {
 
   it('answers what follows the newest when everything is older, after one read', async () => {
     const { read, reads } = logOf(dense, false);
-    expect(await findTime(read, 11_991n, 1_199n)).toBe(1_200n);
+    expect(await resolveStartTime(read, 11_991n, 1_199n)).toBe(1_200n);
     expect(reads()).toBe(1);
   });
 
   it('answers what follows the newest when nothing is retained', async () => {
-    expect(await findTime(logOf([], false).read, 5n, 41n)).toBe(42n);
-    expect(await findTime(logOf([], false).read, 5n, -1n)).toBe(0n);
+    expect(await resolveStartTime(logOf([], false).read, 5n, 41n)).toBe(42n);
+    expect(await resolveStartTime(logOf([], false).read, 5n, -1n)).toBe(0n);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { MessageRunner, type RunnerContext } from '../../../../src/consumer/delivery/message-runner.js';
-import { Intake } from '../../../../src/consumer/delivery/ready-queue.js';
+import { ReadyQueue } from '../../../../src/consumer/delivery/ready-queue.js';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
 import { RUN_DEFAULTS } from '../../../../src/consumer/run-options.js';
 import { ReceivedMessage } from '../../../../src/protocol/received-message.js';
@@ -9,8 +9,8 @@ import { deferred } from '../../../support/deferred.js';
 describe('a runner', () => {
   it('ends without a handler that never returns once the consumer has left its group', async () => {
     const stopped = deferred<void>();
-    const intake = new Intake({ isCurrent: true, renew: () => undefined });
-    const context = { groupId: 'group', intake, stopped: stopped.promise } as unknown as RunnerContext;
+    const readyQueue = new ReadyQueue({ isCurrent: true, renew: () => undefined });
+    const context = { groupId: 'group', readyQueue, stopped: stopped.promise } as unknown as RunnerContext;
     const reached = deferred<void>();
     const never = (): Promise<never> => {
       reached.resolve();
@@ -19,9 +19,9 @@ describe('a runner', () => {
     const running = new MessageRunner(context, never, RUN_DEFAULTS).run();
     const messages = [new ReceivedMessage()];
     const held = { isReady: true, begin: () => messages.shift() ?? null, tooLate: new AbortController().signal };
-    intake.offer(held as unknown as HeldPartition);
+    readyQueue.offer(held as unknown as HeldPartition);
     await reached.promise;
-    intake.end('clean');
+    readyQueue.end('clean');
     stopped.resolve();
     await running;
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { MessageLoop } from '../../../../src/consumer/delivery/message-loop.js';
-import { Intake } from '../../../../src/consumer/delivery/ready-queue.js';
+import { ReadyQueue } from '../../../../src/consumer/delivery/ready-queue.js';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
 import { ReceivedMessage } from '../../../../src/protocol/received-message.js';
 
@@ -22,44 +22,44 @@ function lease() {
   return { isCurrent: true, renew: vi.fn() };
 }
 
-describe('an intake', () => {
+describe('ReadyQueue', () => {
   it('hands nothing out, and asks, while the member may have been expired', async () => {
     const membership = lease();
-    const intake = new Intake(membership);
+    const readyQueue = new ReadyQueue(membership);
     const held = partition(0);
-    intake.offer(held);
+    readyQueue.offer(held);
     membership.isCurrent = false;
-    expect(intake.take()).toBeNull();
+    expect(readyQueue.take()).toBeNull();
     expect(membership.renew).toHaveBeenCalledTimes(1);
-    const waits = intake.wait();
+    const waits = readyQueue.wait();
     membership.isCurrent = true;
-    intake.renewed();
+    readyQueue.resume();
     await waits;
-    expect(intake.take()).toBe(held);
+    expect(readyQueue.take()).toBe(held);
   });
 
   it('does not end waiting before the member is one for certain', async () => {
     const membership = lease();
-    const intake = new Intake(membership);
+    const readyQueue = new ReadyQueue(membership);
     membership.isCurrent = false;
-    intake.offer(partition(0));
+    readyQueue.offer(partition(0));
     const waited = vi.fn();
-    const waits = intake.wait().then(waited);
+    const waits = readyQueue.wait().then(waited);
     await Promise.resolve();
     expect(waited).not.toHaveBeenCalled();
-    intake.end('clean');
+    readyQueue.end('clean');
     await waits;
-    expect(intake.take()).toBeNull();
+    expect(readyQueue.take()).toBeNull();
   });
 });
 
 describe('the loop of a consumer', () => {
   it('is handed nothing of a run of messages once the member may have been expired', async () => {
     const membership = lease();
-    const intake = new Intake(membership);
+    const readyQueue = new ReadyQueue(membership);
     const held = partition(0, 1, 2);
-    intake.offer(held);
-    const messages = new MessageLoop(intake, async () => undefined)[Symbol.asyncIterator]();
+    readyQueue.offer(held);
+    const messages = new MessageLoop(readyQueue, async () => undefined)[Symbol.asyncIterator]();
     expect((await messages.next()).value?.offset).toBe(0n);
     membership.isCurrent = false;
     const next = messages.next();
@@ -68,8 +68,8 @@ describe('the loop of a consumer', () => {
     // The member was expired: its partition is given up before it is current again.
     while (held.begin() !== null);
     membership.isCurrent = true;
-    intake.renewed();
-    intake.offer(partition(7));
+    readyQueue.resume();
+    readyQueue.offer(partition(7));
     expect((await next).value?.offset).toBe(7n);
   });
 });

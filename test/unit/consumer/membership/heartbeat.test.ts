@@ -289,7 +289,7 @@ describe('Heartbeat', () => {
     const { state, membership } = await member();
     const heartbeat = start(membership, 60_000);
     await eventually('poll 1', () => state.polled.length >= 1);
-    await heartbeat.confirmed();
+    await heartbeat.waitUntilConfirmed();
     expect(state.polled).toHaveLength(2);
   });
 

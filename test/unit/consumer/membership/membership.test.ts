@@ -240,7 +240,7 @@ describe('membership.leave', () => {
   it('does nothing when another process has the membership', async () => {
     const cluster = new FakeCluster(() => ({}));
     const membership = new Membership(cluster.asCluster, 'group', 'me');
-    membership.replaced();
+    membership.markReplaced();
     await membership.leave({});
     expect(cluster.calls).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { cursorPartition } from '../../../../src/cluster/cursor-partition.js';
 import type { ConsumerContext } from '../../../../src/consumer/context.js';
-import { type HandOver, handedOver } from '../../../../src/consumer/partitions/acquire-partition.js';
+import { awaitHandover, type HandoverContext } from '../../../../src/consumer/partitions/acquire-partition.js';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
 import type { Mark } from '../../../../src/consumer/partitions/ownership.js';
 import { type Writability, WriteProbe } from '../../../../src/consumer/partitions/write-probe.js';
@@ -29,9 +29,9 @@ function fail(text: string): never {
 }
 
 /** Waits for an owner whose mark `read` gives; every look takes 250 ms. */
-function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}, before: Mark | null = null) {
+function waiting(read: () => Mark | null, hand: Partial<HandoverContext> = {}, before: Mark | null = null) {
   const looks: number[] = [];
-  const ownership: HandOver['ownership'] = {
+  const ownership: HandoverContext['ownership'] = {
     read: async () => {
       clock.now += 250;
       looks.push(clock.now);
@@ -41,13 +41,13 @@ function waiting(read: () => Mark | null, hand: Partial<HandOver> = {}, before: 
   };
   const deps = {
     ownership,
-    readable: async () => undefined,
+    waitUntilReadable: async () => undefined,
     silence: SILENCE,
     patience: PATIENCE,
     canWrite: async () => 'yes' as const,
-    underWay: () => undefined,
+    ownWorkDone: () => undefined,
   };
-  return { looks, mark: handedOver(held, before, { ...deps, ...hand }) };
+  return { looks, mark: awaitHandover(held, before, { ...deps, ...hand }) };
 }
 
 describe('waiting for the owner of a partition', () => {
@@ -71,7 +71,7 @@ describe('waiting for the owner of a partition', () => {
     const released = { ...other, state: 'released' as const };
     const readable = vi.fn(async () => undefined);
     const read = () => (clock.now < 500 ? other : clock.now < 4_000 ? stale : released);
-    const { mark } = waiting(read, { readable }, other);
+    const { mark } = waiting(read, { waitUntilReadable: readable }, other);
     expect(await mark).toEqual(released);
     expect(readable).toHaveBeenCalled();
   });

@@ -34,7 +34,7 @@ function member(standing: Partial<Standing>) {
     unstored: 109n as bigint | null,
     stored: 50n,
     verifyUntil: 0,
-    hasStored: (stored: bigint) => Object.assign(held, { unstored: null, stored }),
+    markStored: (stored: bigint) => Object.assign(held, { unstored: null, stored }),
   };
   return { broker, cursors, checkpoints, held: held as unknown as HeldPartition, self: ownership.self };
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
-import { type GiveUp, giveUp } from '../../../../src/consumer/partitions/release-partitions.js';
+import { type ReleaseContext, releasePartitions } from '../../../../src/consumer/partitions/release-partitions.js';
 import { ConnectionError, PermissionDeniedError } from '../../../../src/errors.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
@@ -52,8 +52,8 @@ async function given(store: (attempt: number) => void, storeTimeout = 60_000) {
     patience: 1_000,
     storeTimeout,
     report,
-  } as unknown as GiveUp;
-  await giveUp('orders', [held], deps);
+  } as unknown as ReleaseContext;
+  await releasePartitions('orders', [held], deps);
   return { attempts, timeouts, said, report };
 }
 
