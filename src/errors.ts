@@ -3,46 +3,43 @@
  *
  * @module
  */
-export {
-  ClosedError,
-  ConnectionError,
-  type ConnectionErrorReason,
-  HandlerError,
-  InvalidArgumentError,
-  PermissionDeniedError,
-  ServerError,
-  TimeoutError,
-} from './errors/call-errors.js';
 export { metadataError, metadataFailure } from './errors/call-metadata.js';
 export {
   AckTimeoutError,
+  AmbiguousSubjectError,
+  ClosedError,
+  ConnectionError,
+  ConsumerExistsError,
+  CursorsDisabledError,
   DeserializationError,
   EncryptionError,
   EnvelopeError,
-  type EnvelopeErrorReason,
+  type ErrorWithCode,
+  HandlerError,
   IncorrectOffsetError,
-  MessageTooLargeError,
-} from './errors/message-errors.js';
-export { type Operation, STATUS_NAMES, type StatusName, statusName } from './errors/operations.js';
-export { errorFromAckError, errorFromAsyncError } from './errors/publish-status.js';
-export {
-  type ErrorCode,
-  type ErrorContext,
-  type ErrorDetails,
+  InvalidArgumentError,
   LiftbridgeError,
-  UnexpectedError,
-} from './errors/root.js';
-export { attempt, errorFromStatus, meaningOf, type RpcStatus, statusMeaning } from './errors/status.js';
-export type { StatusMeaning } from './errors/status-rules.js';
-export {
-  AmbiguousSubjectError,
-  ConsumerExistsError,
-  CursorsDisabledError,
+  MessageTooLargeError,
   NoOffsetError,
   NoSuchPartitionError,
   NoSuchStreamError,
   PartitionPausedError,
+  PermissionDeniedError,
   ReadonlyPartitionError,
+  ServerError,
   StreamDeletedError,
   StreamExistsError,
-} from './errors/stream-errors.js';
+  TimeoutError,
+  UnexpectedError,
+} from './errors/error-classes.js';
+export type {
+  ConnectionErrorReason,
+  EnvelopeErrorReason,
+  ErrorCode,
+  ErrorContext,
+  ErrorDetails,
+} from './errors/error-details.js';
+export { type Operation, STATUS_NAMES, type StatusName, statusName } from './errors/operations.js';
+export { errorFromAckError, errorFromAsyncError } from './errors/publish-status.js';
+export { attempt, errorFromStatus, meaningOf, type RpcStatus, statusMeaning } from './errors/status.js';
+export type { StatusMeaning } from './errors/status-rule.js';

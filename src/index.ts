@@ -42,6 +42,7 @@ export {
   EncryptionError,
   EnvelopeError,
   type ErrorCode,
+  type ErrorWithCode,
   HandlerError,
   IncorrectOffsetError,
   InvalidArgumentError,

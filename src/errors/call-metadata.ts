@@ -1,6 +1,6 @@
-import { HandlerError } from './call-errors.js';
+import { HandlerError } from './error-classes.js';
+import type { ErrorContext } from './error-details.js';
 import { excerpt } from './quote.js';
-import type { ErrorContext } from './root.js';
 
 /** The application's metadata for a call could not be had, so the call was not sent. */
 export class CallMetadataError extends Error {

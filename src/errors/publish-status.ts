@@ -1,12 +1,20 @@
-import { InvalidArgumentError, PermissionDeniedError, ServerError } from './call-errors.js';
-import { EncryptionError, IncorrectOffsetError, MessageTooLargeError } from './message-errors.js';
+import {
+  EncryptionError,
+  IncorrectOffsetError,
+  InvalidArgumentError,
+  type LiftbridgeError,
+  MessageTooLargeError,
+  NoSuchPartitionError,
+  NoSuchStreamError,
+  PermissionDeniedError,
+  ReadonlyPartitionError,
+  ServerError,
+} from './error-classes.js';
+import type { ErrorContext, ErrorDetails } from './error-details.js';
 import { excerpt } from './quote.js';
-import type { ErrorContext, ErrorDetails, LiftbridgeError } from './root.js';
+import { LONGEST_SEARCHED, NO_RESUME, TOO_LARGE, WITHOUT_NATS } from './server-texts.js';
 import { attempt } from './status.js';
-import { WITHOUT_NATS } from './status-rules.js';
-import { NoSuchPartitionError, NoSuchStreamError, ReadonlyPartitionError } from './stream-errors.js';
-
-type PlainError = new (message: string, details: ErrorDetails) => LiftbridgeError;
+import type { PlainError } from './status-rule.js';
 
 interface Refusal {
   /** Name of the code on the wire. */
@@ -23,7 +31,7 @@ const WRONG_OFFSET: Refusal = {
   error: IncorrectOffsetError,
   advice: 'Read the newest offset and publish with the one after it.',
 };
-const TOO_LARGE: Refusal = {
+const MESSAGE_TOO_LARGE: Refusal = {
   name: 'TOO_LARGE',
   error: MessageTooLargeError,
   advice: "Make it smaller, or raise NATS' max_payload and the server's clustering.replication.max.bytes.",
@@ -55,7 +63,7 @@ const ASYNC_ERRORS: readonly Refusal[] = [
 ];
 
 /** By the number of an ack error; 0 is no error. */
-const ACK_ERRORS: readonly Refusal[] = [UNKNOWN, UNKNOWN, WRONG_OFFSET, TOO_LARGE, NOT_ENCRYPTED];
+const ACK_ERRORS: readonly Refusal[] = [UNKNOWN, UNKNOWN, WRONG_OFFSET, MESSAGE_TOO_LARGE, NOT_ENCRYPTED];
 
 const ACK_TEXTS = [
   '',
@@ -76,19 +84,11 @@ const NO_NATS: Refusal = {
   advice: 'The broker has no connection to NATS at the moment, and nothing was stored: try again in a moment.',
   retryable: true,
 };
-const NO_RESUME: Refusal = {
+const RESUME_FAILED: Refusal = {
   name: 'INTERNAL',
   advice: 'The cluster cannot resume the partition at the moment, and nothing was stored: try again in a moment.',
   retryable: true,
 };
-
-/** BAD_REQUEST and INTERNAL also cover messages that are too large; only the text tells. */
-const TOO_LARGE_TEXT = /exceeds max replication size|maximum payload exceeded/;
-/** Characters that are looked at to tell what a text means. */
-const LONGEST_KNOWN = 2_000;
-/** A publish to a paused partition resumes it first, which needs a metadata leader. */
-const NO_RESUME_TEXT =
-  /failed to resume stream: .*(?:no known metadata leader|no responders|outbound buffer limit|not the leader|leadership lost|timed? ?out|deadline)/;
 
 /** The error for a message that a PublishAsync call refused: `code` and `message` of its PublishAsyncError. */
 export function errorFromAsyncError(
@@ -100,11 +100,11 @@ export function errorFromAsyncError(
 
 function refusalOf(error: { readonly code: number; readonly message: string }): Refusal {
   const { code } = error;
-  // What a broker says is short; looking for patterns in megabytes would take minutes.
-  const message = error.message.slice(0, LONGEST_KNOWN);
-  if (TOO_LARGE_TEXT.test(message)) return TOO_LARGE;
+  const message = error.message.slice(0, LONGEST_SEARCHED);
+  // BAD_REQUEST and INTERNAL also cover these: only the text tells.
+  if (TOO_LARGE.test(message)) return MESSAGE_TOO_LARGE;
   if (WITHOUT_NATS.test(message)) return NO_NATS;
-  if (NO_RESUME_TEXT.test(message)) return NO_RESUME;
+  if (NO_RESUME.test(message)) return RESUME_FAILED;
   const refusal = ASYNC_ERRORS[code] ?? UNKNOWN;
   return refusal.name === 'NOT_FOUND' && message.startsWith('no such stream') ? NO_SUCH_STREAM : refusal;
 }

@@ -1,7 +1,9 @@
+import type { LiftbridgeError } from './error-classes.js';
+import type { ErrorContext } from './error-details.js';
 import { type Operation, statusName } from './operations.js';
 import { excerpt, quoted } from './quote.js';
-import type { ErrorContext, LiftbridgeError } from './root.js';
-import { STATUS_RULES, type StatusMeaning, type StatusRule } from './status-rules.js';
+import type { StatusMeaning, StatusRule } from './status-rule.js';
+import { STATUS_RULES } from './status-rules.js';
 
 /** A gRPC status as it came. */
 export interface RpcStatus {

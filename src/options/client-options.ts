@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '../errors/call-errors.js';
+import { InvalidArgumentError } from '../errors/error-classes.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { checkedMetadata } from './call-metadata.js';
 import { type Logger, logger } from './logger.js';

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { InvalidArgumentError } from '../errors/call-errors.js';
+import { InvalidArgumentError } from '../errors/error-classes.js';
 import { excerpt, messageOf, quoted } from '../errors/quote.js';
 
 /** What one option may be. `undefined` always stands for "not set" and is not asked about. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type InspectOptions, inspect } from 'node:util';
-import { DeserializationError } from '../errors/message-errors.js';
+import { DeserializationError } from '../errors/error-classes.js';
 import { messageOf } from '../errors/quote.js';
 import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
 import { eachMessageHeader, type MessageTarget } from './message.js';

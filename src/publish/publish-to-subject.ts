@@ -1,7 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
-import { WITHOUT_NATS } from '../errors/status-rules.js';
+import { WITHOUT_NATS } from '../errors/server-texts.js';
 import {
   AmbiguousSubjectError,
   errorFromAckError,

@@ -18,7 +18,7 @@ const rows: readonly Row[] = readFileSync('docs/errors.md', 'utf8')
     return { code: cell(code), className: cell(className), retryable: cell(retryable) };
   });
 
-const union = [...readFileSync('src/errors/root.ts', 'utf8').matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(
+const union = [...readFileSync('src/errors/error-details.ts', 'utf8').matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(
   ([, code]) => code!,
 );
 
@@ -43,7 +43,9 @@ describe('the table of reasons of a ConnectionError', () => {
   it('has exactly those of ConnectionErrorReason', () => {
     const [, section] = /^## Reasons\n([\s\S]*?)^## /m.exec(readFileSync('docs/connecting.md', 'utf8'))!;
     const documented = [...section!.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, reason]) => reason);
-    const source = readFileSync('src/errors/call-errors.ts', 'utf8').matchAll(/^ {2}\| '([a-z-]+)'/gm);
-    expect(documented.toSorted()).toEqual([...source].map(([, reason]) => reason).sort());
+    const source = readFileSync('src/errors/error-details.ts', 'utf8');
+    const [, declared] = /^export type ConnectionErrorReason =([\s\S]*?);$/m.exec(source)!;
+    const reasons = [...declared!.matchAll(/^ {2}\| '([a-z-]+)'/gm)].map(([, reason]) => reason);
+    expect(documented.toSorted()).toEqual(reasons.sort());
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   AckTimeoutError,
   AmbiguousSubjectError,
@@ -84,6 +84,14 @@ describe('LiftbridgeError', () => {
 
   it('leaves context out that is not known', () => {
     expect(Object.keys(new ClosedError('closed'))).not.toContain('stream');
+  });
+
+  it('is() with a code narrows to the class with that code', () => {
+    const error: unknown = new ConnectionError('gone', { reason: 'lost' });
+    expect(LiftbridgeError.is(error, 'CONNECTION') && error.reason).toBe('lost');
+    if (LiftbridgeError.is(error, 'SERVER')) expectTypeOf(error).toEqualTypeOf<ServerError>();
+    if (LiftbridgeError.is(error, 'ACK_TIMEOUT')) expectTypeOf(error.otherAcks).toEqualTypeOf<readonly object[]>();
+    if (LiftbridgeError.is(error)) expectTypeOf(error).toEqualTypeOf<LiftbridgeError>();
   });
 
   it('is() knows errors of another copy of the package, and tells codes apart', () => {

@@ -1,6 +1,6 @@
 import { monotonicNow, wallNow } from '../../async/clock.js';
 import type { Cluster, Waiting } from '../../cluster/contract.js';
-import { type ConnectionError, LiftbridgeError, meaningOf } from '../../errors.js';
+import { LiftbridgeError, meaningOf } from '../../errors.js';
 import {
   ConsumerGroupMetadata_Error,
   type FetchConsumerGroupAssignmentsResponse,
@@ -248,9 +248,8 @@ function isTemporary(error: unknown): boolean {
 
 /** Whether the call may have been carried out although it failed. */
 function isDoubtful(error: unknown): boolean {
-  if (!LiftbridgeError.is(error)) return false;
-  if (error.code === 'CONNECTION') return (error as ConnectionError).outcome === 'unknown';
-  return error.code === 'TIMEOUT' || meaningOf(error) === 'unavailable';
+  if (LiftbridgeError.is(error, 'CONNECTION')) return error.outcome === 'unknown';
+  return LiftbridgeError.is(error, 'TIMEOUT') || meaningOf(error) === 'unavailable';
 }
 
 function isGone(error: unknown): boolean {

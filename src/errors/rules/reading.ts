@@ -1,0 +1,132 @@
+import {
+  InvalidArgumentError,
+  PartitionPausedError,
+  ReadonlyPartitionError,
+  StreamDeletedError,
+} from '../error-classes.js';
+import type { Operation } from '../operations.js';
+import { plain, type StatusRule, server, serverLater, unavailable } from '../status-rule.js';
+
+const READS: readonly Operation[] = ['Subscribe', 'Subscription'];
+
+/** Subscribe: before the broker has confirmed it, and (`Subscription`) afterwards. */
+export const READ_RULES: readonly StatusRule[] = [
+  {
+    on: READS,
+    status: 'RESOURCE_EXHAUSTED',
+    text: /Stop offset reached/,
+    meaning: 'stop-reached',
+    build: plain(ReadonlyPartitionError),
+    advice: 'The read is complete.',
+  },
+  {
+    on: READS,
+    status: 'RESOURCE_EXHAUSTED',
+    text: /Stream is empty/,
+    meaning: 'empty',
+    build: plain(ReadonlyPartitionError),
+    advice: 'There is nothing to read.',
+  },
+  {
+    on: READS,
+    status: 'RESOURCE_EXHAUSTED',
+    text: /End of readonly partition/,
+    meaning: 'end-of-readonly',
+    build: plain(ReadonlyPartitionError),
+    advice: 'Everything has been read and nothing will follow until the partition is made writable again.',
+  },
+  {
+    on: READS,
+    status: 'UNKNOWN',
+    text: /^EOF$/,
+    meaning: 'stop-reached',
+    build: server,
+    advice: 'The reverse read has reached the oldest message.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INVALID_ARGUMENT',
+    text: /Stop offset is before start offset/,
+    meaning: 'empty-range',
+    build: plain(InvalidArgumentError),
+    advice: 'Choose a stopAt at or after startAt.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /timestamp is before the beginning of the log/,
+    meaning: 'empty-range',
+    build: plain(InvalidArgumentError),
+    advice: 'There is no message at or before the stop time.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /failed to find log segment for timestamp: EOF/,
+    meaning: 'no-time-index',
+    build: serverLater,
+    advice: 'The partition is empty, or its newest segment is.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /segment not found/,
+    meaning: 'empty',
+    build: server,
+    advice: 'There is nothing to read in reverse.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'INTERNAL',
+    text: /segment has been closed/,
+    meaning: 'final',
+    build: plain(PartitionPausedError),
+    advice: 'Publish to it, or subscribe with resume: true.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'UNKNOWN',
+    text: /segment has been closed/,
+    meaning: 'overtaken',
+    build: serverLater,
+    advice: 'Read faster, or retain more.',
+  },
+  {
+    on: ['Subscribe'],
+    status: 'FAILED_PRECONDITION',
+    text: /not currently assigned/,
+    meaning: 'fenced',
+    build: server,
+    advice: 'Another member of the group holds the partition.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'UNKNOWN',
+    text: /failed to reinitialize reader|segment not found/,
+    meaning: 'not-leader',
+    build: serverLater,
+    advice: 'The log of the replica was cut back to that of its leader: subscribe again.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'NOT_FOUND',
+    meaning: 'not-found',
+    build: plain(StreamDeletedError),
+    advice: 'Create it again, or stop reading it.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'FAILED_PRECONDITION',
+    meaning: 'final',
+    build: plain(PartitionPausedError),
+    advice: 'Publish to it, or subscribe with resume: true.',
+  },
+  {
+    on: ['Subscription'],
+    status: 'INTERNAL',
+    text: /commit log was closed/,
+    meaning: 'unavailable',
+    build: unavailable,
+    advice: 'The broker is shutting down: another one will take over.',
+  },
+];
