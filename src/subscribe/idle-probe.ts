@@ -1,13 +1,11 @@
 import { clearTimeout, setTimeout } from '../async/timers.js';
+import { IDLE_PROBE } from './timing.js';
 
-const FIRST = 300;
-const LONGEST = 5_000;
-
-/** Has a look taken whenever nothing was heard for a while; less and less often while the silence lasts. */
+/** Calls a probe whenever nothing was received for a while, at longer and longer intervals while the silence lasts. */
 export class IdleProbe {
   readonly #probe: () => Promise<void>;
   #timer: NodeJS.Timeout | null = null;
-  #delay = FIRST;
+  #delay: number = IDLE_PROBE.first;
   #active = false;
 
   /** `probe` must not reject. */
@@ -15,14 +13,14 @@ export class IdleProbe {
     this.#probe = probe;
   }
 
-  /** Begins to listen, anew if it did already. */
+  /** Starts the timer, again if it runs already. */
   start(): void {
     this.stop();
-    this.#delay = FIRST;
+    this.#delay = IDLE_PROBE.first;
     this.#arm();
   }
 
-  /** Something came. */
+  /** Notes that something arrived. */
   noteActivity(): void {
     this.#active = true;
   }
@@ -34,18 +32,18 @@ export class IdleProbe {
 
   #arm(): void {
     this.#active = false;
-    // The connection keeps the process alive, not the watch on it.
+    // The connection keeps the process alive, not this timer.
     const timer = setTimeout(() => void this.#fire(timer), this.#delay).unref();
     this.#timer = timer;
   }
 
   async #fire(timer: NodeJS.Timeout): Promise<void> {
-    if (this.#active) this.#delay = FIRST;
+    if (this.#active) this.#delay = IDLE_PROBE.first;
     else {
       await this.#probe();
-      this.#delay = Math.min(LONGEST, this.#delay * 2);
+      this.#delay = Math.min(IDLE_PROBE.longest, this.#delay * 2);
     }
-    // Stopped or started anew meanwhile?
+    // It may have been stopped or started again meanwhile.
     if (this.#timer === timer) this.#arm();
   }
 }

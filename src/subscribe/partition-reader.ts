@@ -1,65 +1,60 @@
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
-import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import type { Waiting } from '../async/deadline.js';
+import { sleep } from '../async/sleep.js';
+import type { Cluster } from '../cluster/contract.js';
 import { excerpt } from '../errors/quote.js';
-import { LiftbridgeError } from '../errors.js';
-import type { ReceivedMessage } from '../protocol/received-message.js';
-import type { DuplexStream } from '../transport/duplex.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
-import { noLeader, noSuchStream } from './errors.js';
+import { BrokerChoice } from './broker-choice.js';
 import { IdleProbe } from './idle-probe.js';
 import { PartitionView } from './partition-view.js';
 import { encodeSubscribe, type ReadPlan } from './positions.js';
 import { RangeOutlook } from './range-outlook.js';
 import { ReadRange } from './read-range.js';
+import { ReaderCall } from './reader-call.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
-import {
-  errorOfEnd,
-  meaningOfEnd,
-  noReverse,
-  notConfirmed,
-  type Remedy,
-  remedyOf,
-  streamDeleted,
-} from './reader-errors.js';
-import { type Bounded, boundsUntil, isGone, pause } from './reader-steps.js';
+import { type Empty, type Remedy, remedyOfEnd, remedyOfFailure } from './remedy.js';
 import { resolveStartTime } from './resolve-start-time.js';
+import { boundsUntil, type StepBounds } from './step-bounds.js';
 import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
-import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';
+import {
+  isGone,
+  noLeader,
+  noReverse,
+  noSuchStream,
+  notConfirmed,
+  type Place,
+  streamDeleted,
+} from './subscribe-errors.js';
+import { ATTEMPT_TIMEOUT_MS, HEALTHY_AFTER_MS, RESUBSCRIBE_BACKOFF } from './timing.js';
 
-const FIRST_DELAY = 10;
-const LONGEST_DELAY = 1_000;
-/** One attempt has so long, so that a broker that says nothing leaves time for its successor. */
-const ATTEMPT = 3_000;
-/** A leader that has resumed a partition tells its ends from then on; one that refuses to will do so again. */
-const BLIND_CALLS = 3;
-/** A call that stood for so long was well: when it breaks, that is a new trouble. */
-const WELL_AFTER = 5_000;
+/** A leader returns the ends of a partition that it has resumed; one that still does not will not do so later either. */
+const MOST_BLIND_CALLS = 3;
+const CLOSED = 'the subscription was closed';
 
-/** Reads one partition, over as many Subscribe calls as it takes, without gap and without duplicate. */
+/** Reads one partition over successive Subscribe calls, without gap and without duplicate. */
 export class PartitionReader {
   readonly #plan: ReadPlan;
   readonly #range: ReadRange;
   readonly #identity: StreamIdentity;
   readonly #view: PartitionView;
   readonly #outlook: RangeOutlook;
+  readonly #brokers: BrokerChoice;
   readonly #events: ReaderEvents;
   readonly #options: ReaderOptions;
   readonly #cluster: Cluster;
   readonly #cancelled = new AbortController();
   readonly #idleProbe = new IdleProbe(() => this.#probeIdle());
-  #call: DuplexStream | null = null;
-  #target: BrokerTarget | null = null;
-  #openedAt = 0;
-  #newestKnown = false;
-  /** A replica had nothing to read in reverse: only the leader may say so. */
-  #leaderOnly = false;
-  /** Whether the present call has delivered anything. */
-  #progress = false;
-  /** Since when it has been broken without a message in between, as of `monotonicNow()`. */
+  /** The confirmed call; null while there is none. */
+  #call: ReaderCall | null = null;
+  /** Broker of the last confirmed call. */
+  #brokerId: string | null = null;
+  #knowsEnds = false;
+  /** Start of the present trouble, as of `monotonicNow()`; null while messages come. */
   #brokenSince: number | null = null;
-  #delay = FIRST_DELAY;
+  #failures = 0;
   #blindCalls = 0;
   #paused = false;
   #over = false;
@@ -80,6 +75,7 @@ export class PartitionReader {
     this.#identity = new StreamIdentity(cluster, stream, partition);
     this.#view = new PartitionView(cluster, stream, partition, plan.resume);
     this.#outlook = new RangeOutlook(this.#view, plan);
+    this.#brokers = new BrokerChoice(cluster, stream, partition, plan.readIsrReplica);
   }
 
   /** The next offset that it expects to receive; null while only the broker can tell. */
@@ -96,13 +92,13 @@ export class PartitionReader {
   async open(waiting: Waiting): Promise<void> {
     const timeout = waiting.timeout ?? this.#options.requestTimeout;
     const deadline = monotonicNow() + timeout;
-    const bounded = boundsUntil(deadline, waiting.signal);
+    const bounds = boundsUntil(deadline, waiting.signal);
     try {
-      await lookUpPartition(this.#cluster, this.stream, this.partition, bounded());
+      await lookUpPartition(this.#cluster, this.stream, this.partition, bounds());
       this.#identity.adopt();
-      await this.#resolveCursor(bounded());
-      const last = await this.#persist(deadline, bounded);
-      if (last !== undefined) throw notConfirmed(this.#place, timeout, last);
+      await this.#resolveCursor(bounds());
+      const failure = await this.#connect(deadline, bounds);
+      if (failure !== null) throw notConfirmed(this.#place, timeout, failure);
     } catch (error) {
       this.#over = true;
       throw error;
@@ -120,27 +116,27 @@ export class PartitionReader {
     this.#call?.resume();
   }
 
-  /** Ends the reader without a word; the call is cancelled at the broker. */
+  /** Ends the reader without an event; the call is cancelled at the broker. */
   cancel(): void {
     this.#over = true;
     this.#idleProbe.stop();
-    this.#cancelled.abort(new Error('the subscription was closed'));
-    this.#call?.cancel('the subscription was closed');
-    this.#call = null;
+    this.#cancelled.abort(new Error(CLOSED));
+    this.#drop(CLOSED);
   }
 
-  /** Compares with fresh metadata: a broker that no longer serves the partition may keep a call open and tell nothing new. */
+  /** Compares with fresh metadata: a broker that no longer serves the partition may keep a call open and send nothing new. */
   metadataChanged(): void {
-    if (this.#call === null) return;
+    const call = this.#call;
+    if (call === null) return;
     if (this.#identity.isReplaced) {
       this.#fail(streamDeleted(this.#place));
       return;
     }
-    const serving = this.#candidates;
-    if (serving.length === 0 || serving.some(({ id }) => id === this.#target?.id)) return;
+    const serving = this.#brokers.candidates;
+    if (serving.length === 0 || serving.some(({ id }) => id === call.target.id)) return;
     const to = serving.map(({ id }) => id).join(', ');
     this.#drop('the partition has moved');
-    void this.#recover(noLeader(this.stream, this.partition, `it is served by broker ${excerpt(to)} now`));
+    void this.#recover(call, noLeader(this.stream, this.partition, `it is served by broker ${excerpt(to)} now`));
   }
 
   async #resolveCursor(waiting: Waiting): Promise<void> {
@@ -150,93 +146,95 @@ export class PartitionReader {
     this.#range.startAt(offset < 0n ? { at: 'earliest' } : { at: 'offset', offset: offset + 1n });
   }
 
-  /** Tries until a call stands, or there is nothing to read. Answers the last error when the time is up. */
-  async #persist(deadline: number, bounded: Bounded): Promise<unknown> {
+  /** Tries until a call is open, or there is nothing to read. Returns the last failure when the time is up, else null. */
+  async #connect(deadline: number, bounds: StepBounds): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
-      const remedy = await this.#attempt(bounded);
-      if (remedy === null || this.#over) return undefined;
-      if (remedy === 'done') {
+      const remedy = await this.#attempt(bounds);
+      if (remedy === null || this.#over) return null;
+      if (remedy.kind === 'done') {
         this.#finish();
-        return undefined;
+        return null;
       }
-      if ('give' in remedy) throw remedy.give;
-      if ('missing' in remedy) await this.#identity.check(remedy.missing, bounded(ATTEMPT));
-      const error = 'missing' in remedy ? remedy.missing : remedy.retry;
-      const delay = this.#delay;
-      this.#delay = Math.min(LONGEST_DELAY, delay * 2);
+      if (remedy.kind === 'fail') throw remedy.error;
+      const { error } = remedy;
+      if (remedy.kind === 'check-existence') await this.#identity.check(error, bounds(ATTEMPT_TIMEOUT_MS));
+      const delay = backoffDelay(++this.#failures, RESUBSCRIBE_BACKOFF);
       if (monotonicNow() + delay >= deadline) return error;
       this.#cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
-      await pause(delay, bounded().signal);
-      await this.#refresh(bounded(ATTEMPT));
+      await sleep(delay, bounds().signal);
+      await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));
     }
   }
 
-  async #attempt(bounded: Bounded): Promise<Exclude<Remedy, 'empty' | 'no-time-index'> | null> {
+  /** Opens a call. Returns null when it is open, else what to do. */
+  async #attempt(bounds: StepBounds): Promise<Remedy | null> {
     try {
       this.#identity.adopt();
-      if (this.#identity.isReplaced) return { give: streamDeleted(this.#place) };
-      if (this.#cluster.partitionCount(this.stream) === 0) return { missing: noSuchStream(this.stream) };
-      if (!this.#newestKnown && this.#range.needsNewest) await this.#learnEnds(bounded);
-      if (this.#range.exhausted) return 'done';
-      await this.#subscribe(bounded(ATTEMPT));
-      return this.#resumedBlindly()
-        ? { retry: noLeader(this.stream, this.partition, 'it was resumed just now') }
-        : null;
+      if (this.#identity.isReplaced) return { kind: 'fail', error: streamDeleted(this.#place) };
+      if (this.#cluster.partitionCount(this.stream) === 0)
+        return { kind: 'check-existence', error: noSuchStream(this.stream) };
+      if (!this.#knowsEnds && this.#range.needsNewest) await this.#learnEnds(bounds);
+      if (this.#range.exhausted) return { kind: 'done' };
+      await this.#subscribe(bounds(ATTEMPT_TIMEOUT_MS));
+      if (!this.#resumedBlindly()) return null;
+      return { kind: 'retry', error: noLeader(this.stream, this.partition, 'it was resumed just now') };
     } catch (error) {
-      bounded().signal?.throwIfAborted();
-      const remedy = remedyOf(error, this.#place);
-      if (remedy === 'empty') return this.#isCutBack(error) || this.#replicaLags() ? { retry: error } : 'done';
-      // A look-up by time fails on an empty partition, and while its newest segment is empty.
-      return remedy === 'no-time-index' ? { retry: error } : remedy;
+      bounds().signal?.throwIfAborted();
+      const remedy = remedyOfFailure(error, this.#place);
+      return remedy.kind === 'empty' ? this.#remedyOfEmpty(remedy) : remedy;
     }
   }
 
-  /** As of before the call, so that nothing after it can be missed. Where nobody tells, the broker's own idea has to do. */
-  async #learnEnds(bounded: Bounded): Promise<void> {
-    const ends = await this.#view.ends(bounded());
+  /** The followers and readers of a log that was cut back catch up soon, and so does a replica that lags. */
+  #remedyOfEmpty({ error, isCutBack }: Empty): Remedy {
+    if (isCutBack && !this.#plan.reverse) return { kind: 'retry', error };
+    const newest = this.#range.newest ?? -1n;
+    return newest >= 0n && this.#brokers.requireLeader() ? { kind: 'retry', error } : { kind: 'done' };
+  }
+
+  /** Asks before the call, so that nothing after it can be missed. Where the leader returns no ends, the broker decides. */
+  async #learnEnds(bounds: StepBounds): Promise<void> {
+    const ends = await this.#view.ends(bounds());
     if (ends === null) return;
-    this.#newestKnown = true;
+    this.#knowsEnds = true;
     this.#range.knowNewest(ends.newest);
     const time = this.#range.unresolvedTime;
-    if (time !== null)
-      this.#range.resolveTime(
-        await resolveStartTime((start) => this.#view.first(start, bounded()), time, ends.committed),
-      );
+    if (time === null) return;
+    const readFirst = (start: Parameters<PartitionView['first']>[0]) => this.#view.first(start, bounds());
+    this.#range.resolveTime(await resolveStartTime(readFirst, time, ends.committed));
   }
 
   async #subscribe(waiting: Waiting): Promise<void> {
-    const target = this.#choose();
-    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#range.remaining());
-    let call: DuplexStream | null = null;
-    this.#progress = false;
-    const current = (): boolean => !this.#over && (call === null || call === this.#call);
-    call = await openSubscribeCall(
-      this.#cluster,
-      target,
-      request,
-      (messages, bytes) => {
-        if (current()) this.#receive(messages, bytes);
+    const target = this.#brokers.choose();
+    const call: ReaderCall = new ReaderCall(target, this.#range, {
+      activity: () => this.#idleProbe.noteActivity(),
+      messages: (messages, bytes) => {
+        if (!this.#over) this.#events.messages(messages, bytes);
       },
-      { ...waiting, place: this.#place },
-    );
+      complete: (why) => {
+        if (why === 'ascending') this.#fail(noReverse(this.#place));
+        else this.#finish();
+      },
+      ended: (end) => this.#ended(call, end),
+    });
+    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#range.remaining());
+    await call.open(this.#cluster, request, { ...waiting, place: this.#place });
     if (this.#over) {
-      call.cancel('the subscription was closed');
+      call.cancel(CLOSED);
       return;
     }
-    const opened = call;
-    this.#call = opened;
-    this.#target = target;
-    this.#openedAt = monotonicNow();
+    this.#call = call;
+    this.#brokerId = target.id;
     this.#identity.settle();
-    if (this.#paused) opened.pause();
+    if (this.#paused) call.pause();
     if (this.#plan.reverse || this.#range.last !== null) this.#idleProbe.start();
-    void opened.ended.then((end) => this.#ended(opened, end));
+    call.watch();
   }
 
-  /** A paused partition tells its ends only once a call has resumed it: that call knows nothing to keep its promise by. */
+  /** A paused partition returns its ends only once a call has resumed it: that call cannot keep the promise of the range. */
   #resumedBlindly(): boolean {
-    if (!this.#plan.resume || this.#newestKnown || !this.#range.needsNewest || this.#range.delivered) return false;
-    if (this.#blindCalls++ >= BLIND_CALLS) return false;
+    if (!this.#plan.resume || this.#knowsEnds || !this.#range.needsNewest || this.#range.delivered) return false;
+    if (this.#blindCalls++ >= MOST_BLIND_CALLS) return false;
     this.#drop('the partition is resumed');
     return true;
   }
@@ -245,34 +243,6 @@ export class PartitionReader {
     const call = this.#call;
     this.#call = null;
     call?.cancel(reason);
-  }
-
-  get #candidates(): readonly BrokerTarget[] {
-    if (this.#plan.readIsrReplica && !this.#leaderOnly) {
-      const replicas = this.#cluster.isr(this.stream, this.partition);
-      if (replicas.length > 0) return replicas;
-    }
-    const leader = this.#cluster.leader(this.stream, this.partition);
-    return leader === null ? [] : [leader];
-  }
-
-  #choose(): BrokerTarget {
-    const candidates = this.#candidates;
-    const target = candidates[Math.floor(Math.random() * candidates.length)];
-    if (target === undefined) throw noLeader(this.stream, this.partition, 'no leader is known');
-    return target;
-  }
-
-  /** Whether a forward read begins behind the end of a log that was cut back: its followers and its readers catch up soon. */
-  #isCutBack(error: unknown): boolean {
-    return !this.#plan.reverse && error instanceof NotConfirmed && error.end.code === Status.INTERNAL;
-  }
-
-  /** Whether a replica that has nothing yet was asked for what the leader has. */
-  #replicaLags(): boolean {
-    if (!this.#plan.readIsrReplica || this.#leaderOnly || (this.#range.newest ?? -1n) < 0n) return false;
-    this.#leaderOnly = true;
-    return true;
   }
 
   async #refresh(waiting: Waiting): Promise<void> {
@@ -284,36 +254,10 @@ export class PartitionReader {
     }
   }
 
-  #receive(messages: ReceivedMessage[], bytes: number): void {
-    this.#idleProbe.noteActivity();
-    let kept = messages;
-    for (let at = 0; at < messages.length; at++) {
-      const verdict = this.#range.judge(messages[at]!);
-      if (verdict === 'deliver') {
-        if (kept !== messages) kept.push(messages[at]!);
-        continue;
-      }
-      if (kept === messages) kept = messages.slice(0, at);
-      if (verdict === 'drop') continue;
-      if (verdict === 'last') kept.push(messages[at]!);
-      this.#hand(kept, bytes);
-      if (verdict === 'ascending') this.#fail(noReverse(this.#place));
-      else this.#finish();
-      return;
-    }
-    this.#hand(kept, bytes);
-  }
-
-  #hand(messages: ReceivedMessage[], bytes: number): void {
-    if (messages.length === 0) return;
-    this.#progress = true;
-    this.#events.messages(messages, bytes);
-  }
-
   #finish(): void {
     if (this.#over) return;
     this.cancel();
-    this.#events.done();
+    this.#events.done('complete');
   }
 
   #fail(error: unknown): void {
@@ -322,104 +266,95 @@ export class PartitionReader {
     this.#events.failed(error);
   }
 
-  #ended(call: DuplexStream, end: StreamEnd): void {
-    if (this.#over || call !== this.#call) return;
+  #ended(call: ReaderCall, end: StreamEnd): void {
     this.#call = null;
     if (end.code === Status.OK && this.#plan.consumer !== undefined) {
       this.#over = true;
-      this.#events.revoked();
+      this.#events.done('revoked');
       return;
     }
-    const error = errorOfEnd('Subscription', end, this.#place);
-    if (LiftbridgeError.is(error, 'STREAM_DELETED')) {
-      void this.#deleted(error);
-      return;
-    }
-    switch (meaningOfEnd('Subscription', end)) {
-      case 'unavailable':
-      case 'not-leader':
-      case 'timeout':
-      case 'overtaken':
-        void this.#recover(error);
+    const remedy = remedyOfEnd(end, this.#place);
+    switch (remedy.kind) {
+      case 'retry':
+        void this.#recover(call, remedy.error);
+        return;
+      case 'check-existence':
+        void this.#checkDeleted(call, remedy.error);
         return;
       case 'stop-reached':
-        this.#reachedEnd(end, error);
+        // A readonly partition ends a reverse read after its first message; a new call reads the rest.
+        if (this.#plan.reverse && end.code === Status.RESOURCE_EXHAUSTED && call.hasDelivered && !this.#range.exhausted)
+          void this.#recover(call, remedy.error, false);
+        else this.#finish();
         return;
-      case 'end-of-readonly':
-      case 'empty':
-        this.#finish();
+      case 'fail':
+        this.#fail(remedy.error);
         return;
       default:
-        this.#fail(error);
+        this.#finish();
     }
   }
 
-  async #deleted(error: LiftbridgeError): Promise<void> {
+  async #checkDeleted(call: ReaderCall, error: unknown): Promise<void> {
     try {
-      const waiting = { signal: this.#cancelled.signal, timeout: ATTEMPT };
-      if (await this.#identity.isDeleted(this.#target?.id, waiting)) this.#fail(error);
-      else await this.#recover(error);
+      const waiting = { signal: this.#cancelled.signal, timeout: ATTEMPT_TIMEOUT_MS };
+      if (await this.#identity.isDeleted(call.target.id, waiting)) this.#fail(error);
+      else await this.#recover(call, error);
     } catch (failure) {
       // Only when the subscription or the client is closed, which ends the reader in any case.
       this.#fail(failure);
     }
   }
 
-  /** A readonly partition ends a reverse read after its first message; what lies below is there for the asking. */
-  #reachedEnd(end: StreamEnd, error: unknown): void {
-    if (this.#plan.reverse && end.code === Status.RESOURCE_EXHAUSTED && this.#progress && !this.#range.exhausted)
-      void this.#recover(error, false);
-    else this.#finish();
-  }
-
-  async #recover(error: unknown, broken = true): Promise<void> {
+  /** Opens the next call. `error`: why the last one ended; `isBroken`: whether anything was wrong with it. */
+  async #recover(call: ReaderCall, error: unknown, isBroken = true): Promise<void> {
     this.#idleProbe.stop();
     const now = monotonicNow();
-    if (this.#progress || now - this.#openedAt >= WELL_AFTER) {
+    if (call.hasDelivered || call.age >= HEALTHY_AFTER_MS) {
       this.#brokenSince = null;
-      this.#delay = FIRST_DELAY;
+      this.#failures = 0;
     }
     this.#brokenSince ??= now;
     const deadline = this.#brokenSince + this.#options.resubscribeTimeout;
-    const bounded = boundsUntil(deadline, this.#cancelled.signal);
+    const bounds = boundsUntil(deadline, this.#cancelled.signal);
     try {
-      if (broken) {
+      if (isBroken) {
         if (now >= deadline) throw error;
-        this.#newestKnown = false;
-        await this.#refresh(bounded(ATTEMPT));
+        this.#knowsEnds = false;
+        await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));
       }
-      const last = await this.#persist(deadline, bounded);
-      if (last !== undefined) throw isGone(last) ? last : error;
-      if (broken) this.#recovered(error);
+      const failure = await this.#connect(deadline, bounds);
+      if (failure !== null) throw isGone(failure) ? failure : error;
+      if (isBroken) this.#reportRecovery(error);
     } catch (failure) {
       this.#fail(isGone(failure) ? streamDeleted(this.#place, failure) : failure);
     }
   }
 
-  #recovered(error: unknown): void {
+  #reportRecovery(error: unknown): void {
     if (this.#over) return;
     const position = this.#range.next ?? -1n;
     this.#cluster.emit('resubscribe', { stream: this.stream, partition: this.partition, position, error });
   }
 
-  /** Nothing came for a while although the read has an end: perhaps there is nothing left to come. */
+  /** A bounded read was idle for a while: finds out whether anything is left to come. */
   async #probeIdle(): Promise<void> {
     const call = this.#call;
     const { next } = this.#range;
     if (call === null || this.#paused || next === null) return;
     try {
       const isOver = await this.#outlook.isOver(next, this.#range.last ?? next, this.#cancelled.signal);
-      if (!isOver || call !== this.#call || this.#over || this.#range.next !== next) return;
+      if (!isOver || call !== this.#call || this.#range.next !== next) return;
       if (this.#plan.reverse) this.#fail(noReverse(this.#place));
       else this.#finish();
     } catch (error) {
-      // A broker that cannot be asked: if it does not come back, the call itself will break.
+      // The broker cannot be asked: if it does not come back, the call itself breaks.
       this.#cluster.logger.debug({ error, ...this.#place }, 'looking at the rest of a range failed');
     }
   }
 
-  get #place(): { stream: string; partition: number; broker?: string } {
+  get #place(): Place {
     const { stream, partition } = this;
-    return this.#target === null ? { stream, partition } : { stream, partition, broker: this.#target.id };
+    return this.#brokerId === null ? { stream, partition } : { stream, partition, broker: this.#brokerId };
   }
 }

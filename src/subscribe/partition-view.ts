@@ -2,13 +2,10 @@ import type { Cluster, Waiting } from '../cluster/contract.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import { Status } from '../transport/status.js';
-import { noLeader } from './errors.js';
 import { encodeSubscribe, type Range, type ReadPlan } from './positions.js';
 import { type ProbeResult, probeRead } from './probe-read.js';
-
-/** How long the leader has to tell its offsets, and to say anything at all during a look; milliseconds. */
-const STATE_TIMEOUT = 2_000;
-const PATIENCE = 500;
+import { noLeader } from './subscribe-errors.js';
+import { PARTITION_METADATA_TIMEOUT_MS, PROBE_SILENCE_MS } from './timing.js';
 
 /** The newest and the newest committed offset of a partition, -1n where there is none. */
 export interface PartitionEnds {
@@ -41,7 +38,7 @@ export class PartitionView {
    */
   async ends(waiting: Waiting): Promise<PartitionEnds | null> {
     const request = { stream: this.#stream, partition: this.#partition };
-    const timeout = Math.min(STATE_TIMEOUT, waiting.timeout ?? STATE_TIMEOUT);
+    const timeout = Math.min(PARTITION_METADATA_TIMEOUT_MS, waiting.timeout ?? PARTITION_METADATA_TIMEOUT_MS);
     try {
       const bounds = { ...waiting, timeout };
       const answer = await this.#cluster.callBroker('fetchPartitionMetadata', this.#leader.id, request, bounds);
@@ -99,7 +96,7 @@ export class PartitionView {
   #probeRead(range: Range, reverse: boolean, count: number, waiting: Waiting): Promise<ProbeResult> {
     const plan: ReadPlan = { ...range, reverse, readIsrReplica: false, resume: this.#resume, consumer: undefined };
     const request = encodeSubscribe(this.#stream, this.#partition, plan, range);
-    return probeRead(this.#cluster, this.#leader, request, { ...waiting, count, patience: PATIENCE });
+    return probeRead(this.#cluster, this.#leader, request, { ...waiting, count, silence: PROBE_SILENCE_MS });
   }
 }
 

@@ -1,20 +1,17 @@
 import { monotonicNow } from '../async/clock.js';
 import type { PartitionEnds, PartitionView } from './partition-view.js';
 import type { ReadPlan } from './positions.js';
+import { FOLLOWER_COMMIT_MS, LEADER_COMMIT_MS } from './timing.js';
 
-/** Looks without any answer after which what they were for counts as gone. */
-const SILENT_LOOKS = 3;
-/** Followers of an idle partition fetch at least every `replica.max.idle.wait`, 10 s by default, and that commits. */
-const FOLLOWERS = 12_000;
-/** A leader without followers commits what is stored with the next message only. */
-const ALONE = 500;
+/** After this many unanswered probes the rest of the range counts as gone. */
+const MOST_UNANSWERED = 3;
 
-/** Finds out whether a read that has an end has anything left to wait for, when it has been silent for a while. */
+/** Finds out whether a bounded read that was idle for a while has anything left to wait for. */
 export class RangeOutlook {
   readonly #view: PartitionView;
   readonly #plan: ReadPlan;
-  /** Looks in a row that the broker did not answer. */
-  #silentLooks = 0;
+  /** Probes in a row that the broker did not answer. */
+  #unanswered = 0;
   /** High watermark that holds back what is stored, and since when, as of `monotonicNow()`. */
   #stall: { readonly committed: bigint; readonly since: number } | null = null;
 
@@ -28,8 +25,8 @@ export class RangeOutlook {
     const isOver = await (this.#plan.reverse
       ? this.#cannotReverse(next, signal)
       : this.#hasNothingLeft(next, last, signal));
-    this.#silentLooks = isOver === null ? this.#silentLooks + 1 : 0;
-    return isOver ?? this.#silentLooks >= SILENT_LOOKS;
+    this.#unanswered = isOver === null ? this.#unanswered + 1 : 0;
+    return isOver ?? this.#unanswered >= MOST_UNANSWERED;
   }
 
   async #cannotReverse(next: bigint, signal: AbortSignal): Promise<boolean | null> {
@@ -53,6 +50,6 @@ export class RangeOutlook {
     if (this.#stall?.committed !== committed) this.#stall = { committed, since: now };
     // A caller who names an offset waits for it, whether it is stored already or not.
     if (this.#plan.stop.at === 'offset') return false;
-    return now - this.#stall.since >= (inSync > 1 ? FOLLOWERS : ALONE);
+    return now - this.#stall.since >= (inSync > 1 ? FOLLOWER_COMMIT_MS : LEADER_COMMIT_MS);
   }
 }

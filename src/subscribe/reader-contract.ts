@@ -1,17 +1,15 @@
-import type { Waiting } from '../cluster/contract.js';
+import type { Waiting } from '../async/deadline.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 
-/** What a reader tells its subscription. */
+/** Receives the messages of a reader, and its end. */
 export interface ReaderEvents {
   messages(messages: ReceivedMessage[], bytes: number): void;
-  /** Everything in the range was handed out. */
-  done(): void;
+  /** The whole range was delivered, or the broker gave the partition to another member of the consumer group. */
+  done(why: 'complete' | 'revoked'): void;
   failed(error: unknown): void;
-  /** The broker gave the partition to another member of the consumer group. */
-  revoked(): void;
 }
 
-/** What a reader takes from the client; milliseconds. */
+/** Settings of the client that a reader needs; milliseconds. */
 export interface ReaderOptions {
   readonly requestTimeout: number;
   readonly resubscribeTimeout: number;

@@ -1,13 +1,12 @@
 import type { Cluster, Waiting } from '../cluster/contract.js';
-import { noSuchPartition } from './errors.js';
-import { streamDeleted } from './reader-errors.js';
+import { noSuchPartition, streamDeleted } from './subscribe-errors.js';
 
 /** Which stream a reader reads: another one of the same name may take its place, and a recovering broker may not know it. */
 export class StreamIdentity {
   readonly #cluster: Cluster;
   readonly #stream: string;
   readonly #partition: number;
-  /** Tells this stream from a later one of its name. */
+  /** Creation time: detects a stream that was deleted and recreated. */
   #createdAt: number | null = null;
   #isSettled = false;
 

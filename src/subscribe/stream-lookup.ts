@@ -2,8 +2,8 @@ import { monotonicNow } from '../async/clock.js';
 import type { Cluster, Waiting } from '../cluster/contract.js';
 import { untilCertain } from '../cluster/existence.js';
 import { unknownYet } from '../cluster/lookup.js';
-import { noSuchPartition, noSuchStream } from './errors.js';
-import { boundsUntil } from './reader-steps.js';
+import { boundsUntil } from './step-bounds.js';
+import { noSuchPartition, noSuchStream } from './subscribe-errors.js';
 
 /** What bounds a look-up. */
 type Bound = Waiting & { readonly timeout: number };

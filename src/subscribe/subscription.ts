@@ -10,9 +10,7 @@ import { PartitionReader } from './partition-reader.js';
 import { planRead, type ReadPlan, readSubscribe, type SubscribeOptions } from './positions.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import { lookUpStream } from './stream-lookup.js';
-
-/** Silence after which it is checked whether the leader is still the leader, in milliseconds. */
-const IDLE_CHECK = 15_000;
+import { LEADER_CHECK_MS } from './timing.js';
 
 /** What a subscription needs of the client. */
 export interface SubscriptionContext extends ReaderOptions {
@@ -72,7 +70,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   #lastMessage: Message | null = null;
   #lastArrival = monotonicNow();
   #looping = false;
-  #revoked = false;
 
   /** Made by `client.subscribe`. @internal */
   constructor(
@@ -110,11 +107,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     if (this.partition === 'all') for (const [id, position] of this.#positions) positions.set(id, position);
     else positions.set(this.partition, this.position);
     return positions;
-  }
-
-  /** Whether it ended because the broker gave the partition to another member of the group. @internal */
-  get revoked(): boolean {
-    return this.#revoked;
   }
 
   /** Opens every partition, or none. @internal */
@@ -258,10 +250,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
         this.#queue.push(messages, bytes);
       },
       done: () => this.#finished(),
-      revoked: () => {
-        this.#revoked = true;
-        this.#finished();
-      },
       failed: (error) => {
         this.#queue.fail(error);
         this.#release();
@@ -280,7 +268,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     const stop = cluster.on('leaderChange', ({ stream, partition }) => {
       if (stream === this.stream) this.#readers.find((reader) => reader.partition === partition)?.metadataChanged();
     });
-    const idle = setInterval(() => void this.#checkLeader(), IDLE_CHECK).unref();
+    const idle = setInterval(() => void this.#checkLeader(), LEADER_CHECK_MS).unref();
     this.#cleanup.push(stop, () => clearInterval(idle));
     const signal = this.#signal;
     // Also what has arrived but was not read yet is not to be read after an abort: until the loop has ended it counts.
@@ -291,10 +279,10 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   /** A leader that was replaced but lives keeps a subscription open and has nothing new to tell. */
   async #checkLeader(): Promise<void> {
-    if (monotonicNow() - this.#lastArrival < IDLE_CHECK) return;
+    if (monotonicNow() - this.#lastArrival < LEADER_CHECK_MS) return;
     const { cluster } = this.#context;
     try {
-      await cluster.refresh([this.stream], { timeout: IDLE_CHECK });
+      await cluster.refresh([this.stream], { timeout: LEADER_CHECK_MS });
     } catch (error) {
       cluster.logger.debug({ error, stream: this.stream }, 'metadata refresh for an idle subscription failed');
       return;

@@ -230,12 +230,11 @@ export class HeldPartition {
       messages: (messages, bytes) => {
         if (isCurrent()) this.#receive(messages, bytes);
       },
-      revoked: () => {
-        if (isCurrent()) this.#lost();
-      },
-      // The end of a readonly partition: it may be made writable again.
-      done: () => {
-        if (isCurrent() && !this.#opening) void this.#reopen(null);
+      done: (why) => {
+        if (!isCurrent()) return;
+        if (why === 'revoked') this.#lost();
+        // The end of a readonly partition: it may be made writable again.
+        else if (!this.#opening) void this.#reopen(null);
       },
       failed: (error) => {
         if (!isCurrent() || this.#opening) return;

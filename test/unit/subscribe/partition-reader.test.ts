@@ -6,6 +6,7 @@ import { FakeCluster, LOST, refusal } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/backoff.js', () => import('../../support/steady-backoff.js'));
 
 let cluster: FakeCluster;
 let log: string[];
@@ -37,8 +38,7 @@ function reading(options: SubscribeOptions = {}, more: { resubscribeTimeout?: nu
     { requestTimeout: 1_000, resubscribeTimeout, fetchCursor },
     {
       messages: (messages) => void log.push(...messages.map(({ offset }) => String(offset))),
-      done: () => void log.push('done'),
-      revoked: () => void log.push('revoked'),
+      done: (why) => void log.push(why === 'complete' ? 'done' : why),
       failed: (error) => {
         failure = error;
         log.push(`failed ${(error as { code?: string }).code}`);

@@ -7,6 +7,7 @@ import { type Call, FakeCluster, LOST, refusal } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/backoff.js', () => import('../../support/steady-backoff.js'));
 
 let cluster: FakeCluster;
 let ended: number;

@@ -7,38 +7,31 @@ import {
   LiftbridgeError,
   metadataError,
   metadataFailure,
+  NoSuchPartitionError,
+  NoSuchStreamError,
   ServerError,
   type StatusMeaning,
   StreamDeletedError,
   statusMeaning,
   TimeoutError,
 } from '../errors.js';
-import { RpcFailure, Status } from '../transport/status.js';
+import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
-import { NotConfirmed } from './subscribe-call.js';
-
-/** What to do about an attempt that failed: try again, look whether the stream is gone, nothing more to read, or give up. */
-export type Remedy =
-  | { readonly retry: unknown }
-  | { readonly missing: LiftbridgeError }
-  | { readonly give: unknown }
-  | 'done'
-  | 'empty'
-  | 'no-time-index';
 
 /** Before and after the confirmation the same status may mean different things. */
 export type ReadPhase = 'Subscribe' | 'Subscription';
 
-type Place = ErrorContext & { readonly stream: string; readonly partition: number };
+/** The partition that an error is about, and its broker where that is known. */
+export type Place = ErrorContext & { readonly stream: string; readonly partition: number };
 
-/** What the end of a call means. A connection that broke, or a stream that was reset, says nothing about the partition. */
+/** The meaning of the end of a call. A connection that broke, or a stream that was reset, says nothing about the partition. */
 export function meaningOfEnd(phase: ReadPhase, end: StreamEnd): StatusMeaning {
   if (end.code === Status.OK) return 'unavailable';
   if (end.transport && !isTooLarge(end)) return 'unavailable';
   return statusMeaning(phase, { code: end.code, details: end.message });
 }
 
-/** A message that this side does not take would be too large the next time, too. */
+/** A message beyond the limit of the client is beyond it the next time, too. */
 function isTooLarge({ code, message }: StreamEnd): boolean {
   return code === Status.RESOURCE_EXHAUSTED && /larger than/.test(message);
 }
@@ -58,38 +51,36 @@ function causeOf({ cause }: StreamEnd): { readonly cause?: unknown } {
   return cause === undefined ? {} : { cause };
 }
 
-/** What to do about an attempt to open a call that failed. */
-export function remedyOf(error: unknown, place: Place): Remedy {
-  if (error instanceof NotConfirmed) return remedyOfEnd(error.end, place);
-  if (error instanceof RpcFailure) return { retry: errorFromStatus('Subscribe', error, place) };
-  if (LiftbridgeError.is(error) && error.retryable) return { retry: error };
-  return { give: error };
+/** Whether the cluster no longer knows the stream or the partition. */
+export function isGone(error: unknown): boolean {
+  return LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM');
 }
 
-function remedyOfEnd(end: StreamEnd, place: Place): Remedy {
-  const error = errorOfEnd('Subscribe', end, place);
-  if (metadataFailure(end.cause) !== undefined) return error.retryable ? { retry: error } : { give: error };
-  if (end.code === Status.NOT_FOUND && !end.transport) return { missing: error };
-  switch (meaningOfEnd('Subscribe', end)) {
-    case 'unavailable':
-    case 'not-leader':
-    case 'election':
-    case 'timeout':
-      return { retry: error };
-    case 'stop-reached':
-    case 'end-of-readonly':
-    case 'empty-range':
-      return 'done';
-    case 'empty':
-      return 'empty';
-    case 'no-time-index':
-      return 'no-time-index';
-    default:
-      return { give: error };
-  }
+/** The error for a stream that the cluster does not know. */
+export function noSuchStream(stream: string): NoSuchStreamError {
+  const message = `Subscribe to stream "${stream}" failed: the cluster knows no stream of that name. Create it first, or check the name.`;
+  return new NoSuchStreamError(message, { stream, operation: 'Subscribe' });
 }
 
-/** The error for a stream that is gone, or has been replaced by another one of its name. */
+/** The error for a partition that the stream does not have. */
+export function noSuchPartition(stream: string, partition: number, count: number): NoSuchPartitionError {
+  const message = `Subscribe to stream "${stream}", partition ${partition} failed: its partitions are 0 to ${count - 1}.`;
+  return new NoSuchPartitionError(message, { stream, partition, operation: 'Subscribe' });
+}
+
+/** The error for a partition without a leader to read from. */
+export function noLeader(stream: string, partition: number, why: string): ConnectionError {
+  const message = `Subscription to stream "${stream}", partition ${partition}: ${why}.`;
+  return new ConnectionError(message, {
+    stream,
+    partition,
+    operation: 'Subscribe',
+    reason: 'no-leader',
+    outcome: 'not-sent',
+  });
+}
+
+/** The error for a stream that was deleted, or replaced by another one of its name. */
 export function streamDeleted({ stream, partition }: Place, cause?: unknown): StreamDeletedError {
   const why =
     cause === undefined ? 'it was deleted and created again' : 'the cluster does not know the stream any more';
@@ -97,7 +88,7 @@ export function streamDeleted({ stream, partition }: Place, cause?: unknown): St
   return new StreamDeletedError(message, { stream, partition, operation: 'Subscription', cause });
 }
 
-/** The error for a subscription that no broker confirmed in time, for want of what `cause` tells. */
+/** The error for a subscription that no broker confirmed in time; `cause` is the last failure. */
 export function notConfirmed({ stream, partition }: Place, timeout: number, cause: unknown): LiftbridgeError {
   if (LiftbridgeError.is(cause, 'CONNECTION') || LiftbridgeError.is(cause, 'HANDLER_FAILED')) return cause;
   const message = `Subscribe to stream "${stream}", partition ${partition} was not confirmed within ${timeout} ms.`;
