@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const TESTS = {
   publish: [
     'test/unit/publish/',
-    'test/unit/async/deadlines',
+    'test/unit/async/timeout-queue',
     'test/unit/async/sliced',
     'test/integration/publish',
     'test/integration/client-close',

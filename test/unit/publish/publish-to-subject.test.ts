@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ServerError } from '../../../src/errors.js';
+import { type LiftbridgeError, ServerError } from '../../../src/errors.js';
+import { Ack_Error } from '../../../src/protocol/generated/api.js';
+import type { PublishOptions } from '../../../src/publish/publish-options.js';
 import { publishToSubject } from '../../../src/publish/publish-to-subject.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
@@ -73,5 +75,62 @@ describe('a publish to a subject', () => {
     stop.abort('enough');
     expect(await done).toBe('enough');
     expect(times).toHaveLength(1);
+  });
+});
+
+/** Publishes 'x' to "subject" in a cluster that has these streams on it, by number of partitions; the request that was made. */
+async function published(options: PublishOptions, streams: Record<string, number> = {}, ack?: object) {
+  const requests: Record<string, unknown>[] = [];
+  const cluster = {
+    refresh: async () => undefined,
+    streamsOnSubject: () => Object.keys(streams),
+    partitionCount: (name: string) => streams[name]!,
+    callAny: async (_method: string, request: Record<string, unknown>) => {
+      requests.push(request);
+      return { ack };
+    },
+  };
+  const limits = { ackTimeout: 5_000, maxMessageBytes: 100 };
+  const result = await publishToSubject(cluster as never, 'subject', 'x', options, limits).catch(
+    (error: LiftbridgeError) => error.code ?? error,
+  );
+  return { result, requests, subject: requests[0]?.subject };
+}
+
+describe('the subject of a publish', () => {
+  it('is that of the partition', async () => {
+    expect((await published({})).subject).toBe('subject');
+    expect((await published({ partition: 0 })).subject).toBe('subject');
+    expect((await published({ partition: 3 })).subject).toBe('subject.3');
+  });
+
+  it('is found by a partitioner where the streams on it have equal numbers of partitions', async () => {
+    const partitioner = ({ stream }: { stream: string }, count: number): number => (stream === 'one' ? count - 1 : 0);
+    expect((await published({ partitioner }, { one: 4, two: 4 })).subject).toBe('subject.3');
+    expect(await published({ partitioner }, { one: 4, two: 3 })).toMatchObject({
+      result: 'AMBIGUOUS_SUBJECT',
+      requests: [],
+    });
+    expect(await published({ partitioner }, {})).toMatchObject({ result: 'NO_SUCH_STREAM', requests: [] });
+  });
+});
+
+describe('a publish to a subject that carries what it cannot', () => {
+  it('is refused before anything is sent', async () => {
+    expect(await published({ expectedOffset: 0 })).toMatchObject({ result: 'INVALID_ARGUMENT', requests: [] });
+    expect(await published({ key: 'k'.repeat(100) })).toMatchObject({ result: 'MESSAGE_TOO_LARGE', requests: [] });
+    expect(await published({ signal: AbortSignal.abort('enough') })).toMatchObject({ result: 'enough', requests: [] });
+  });
+
+  it('is sent with an expected offset that expects nothing', async () => {
+    expect((await published({ expectedOffset: -1 })).requests).toHaveLength(1);
+  });
+});
+
+describe('the ack of a publish to a subject', () => {
+  it('is the result, or the error that it carries', async () => {
+    const ack = { stream: 'one', offset: 4n, ackError: Ack_Error.OK };
+    expect((await published({}, {}, ack)).result).toMatchObject({ stream: 'one', offset: 4n });
+    expect((await published({}, {}, { ...ack, ackError: Ack_Error.TOO_LARGE })).result).toBe('MESSAGE_TOO_LARGE');
   });
 });

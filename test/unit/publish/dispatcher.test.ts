@@ -1,0 +1,201 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LiftbridgeError } from '../../../src/errors.js';
+import { PublishAsyncError_Code } from '../../../src/protocol/generated/api.js';
+import type { PublishOptions } from '../../../src/publish/publish-options.js';
+import { Publisher } from '../../../src/publish/publisher.js';
+import { FakeCluster } from './fakes.js';
+
+vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
+vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
+
+let cluster: FakeCluster;
+let publisher: Publisher;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.advanceTimersByTime(10_000);
+  cluster = new FakeCluster();
+  const maxInFlight = { messages: 100, bytes: 1_000_000 };
+  publisher = new Publisher(cluster.asCluster, { maxMessageBytes: 1_000, ackTimeout: 5_000, maxInFlight } as never);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+const pass = (ms = 1) => vi.advanceTimersByTimeAsync(ms);
+
+function publish(value: string, options: PublishOptions = {}) {
+  const outcome = { ended: null as unknown };
+  publisher.publish('orders', value, options).then(
+    (ack) => {
+      outcome.ended = ack?.offset ?? null;
+    },
+    (error: unknown) => {
+      outcome.ended = LiftbridgeError.is(error) ? error.code : error;
+    },
+  );
+  return outcome;
+}
+
+/** What a broker was sent on its newest stream. */
+const sent = (id = 'a'): string[] =>
+  cluster.sessions.has(id) ? cluster.stream(id).requests.map(({ value }) => String(value)) : [];
+
+function acknowledge(id: string, index: number, offset: bigint): void {
+  const { correlationId } = cluster.stream(id).requests[index]!;
+  cluster.stream(id).answer({ ack: { stream: 'orders', correlationId, offset } as never, correlationId });
+}
+
+function refuse(id: string, index: number, code: PublishAsyncError_Code, message: string): void {
+  const { correlationId } = cluster.stream(id).requests[index]!;
+  cluster.stream(id).answer({ asyncError: { code, message }, correlationId });
+}
+
+/** Publishes one message that is acknowledged: the stream is open from then on. */
+async function warm(): Promise<void> {
+  publish('warm');
+  await pass(60);
+  acknowledge('a', 0, 0n);
+  await pass();
+}
+
+describe('a broker that does not know the stream', () => {
+  it('has the client find out whether it exists; the publishes of a stream that is gone are refused', async () => {
+    await warm();
+    const existence = vi.spyOn(cluster, 'existence');
+    cluster.existing = 'gone';
+    const one = publish('one');
+    await pass();
+    refuse('a', 1, PublishAsyncError_Code.NOT_FOUND, 'no such stream: orders');
+    await pass(50);
+    expect(existence).toHaveBeenCalled();
+    expect(one.ended).toBe('NO_SUCH_STREAM');
+  });
+
+  it('is sent the publish again when the stream exists', async () => {
+    await warm();
+    const one = publish('one');
+    await pass();
+    refuse('a', 1, PublishAsyncError_Code.NOT_FOUND, 'no such stream: orders');
+    await pass(1_000);
+    expect(one.ended).toBeNull();
+    expect(sent()).toEqual(['warm', 'one', 'one']);
+    acknowledge('a', 2, 1n);
+    await pass();
+    expect(one.ended).toBe(1n);
+  });
+
+  it('is not asked about the stream for any other refusal', async () => {
+    await warm();
+    const existence = vi.spyOn(cluster, 'existence');
+    publish('one');
+    await pass();
+    refuse('a', 1, PublishAsyncError_Code.INTERNAL, 'nats: connection closed');
+    await pass(1_000);
+    expect(existence).not.toHaveBeenCalled();
+    expect(sent()).toEqual(['warm', 'one', 'one']);
+  });
+});
+
+describe('a stream that metadata does not show', () => {
+  beforeEach(() => {
+    cluster.partitions = 0;
+    cluster.existing = 'gone';
+  });
+
+  it('is looked up for each publish, and the brokers decide', async () => {
+    const one = publish('one', { partition: 0 });
+    await pass(100);
+    expect(sent()).toEqual(['one']);
+    acknowledge('a', 0, 0n);
+    await pass();
+    const two = publish('two', { partition: 0 });
+    await pass(100);
+    expect(sent()).toEqual(['one', 'two']);
+    acknowledge('a', 1, 1n);
+    await pass();
+    expect([one.ended, two.ended]).toEqual([0n, 1n]);
+  });
+
+  it('is looked up anew after all of its publishes were refused', async () => {
+    const partitioner = (): number => 0;
+    const one = publish('one', { partitioner });
+    await pass(100);
+    expect(one.ended).toBe('NO_SUCH_STREAM');
+    const two = publish('two', { partitioner });
+    await pass(100);
+    expect(two.ended).toBe('NO_SUCH_STREAM');
+  });
+
+  it('keeps its order when its leader moves while a publish is in flight', async () => {
+    const one = publish('one', { partition: 0 });
+    await pass(100);
+    cluster.leaderId = 'b';
+    cluster.version++;
+    publish('two', { partition: 0 });
+    await pass(100);
+    expect(sent('b')).toEqual([]); // there it could be stored before 'one'
+    acknowledge('a', 0, 0n);
+    await pass(100);
+    expect(one.ended).toBe(0n);
+    expect([...sent('a'), ...sent('b')]).toEqual(['one', 'two']);
+  });
+
+  it('refuses what waits for it as closed when the publisher closes first', async () => {
+    cluster.existing = 'unsure';
+    const one = publish('one', { partition: 0 });
+    await pass(100);
+    void publisher.close(performance.now() - 1);
+    await pass(100);
+    expect(one.ended).toBe('CLOSED');
+    expect(cluster.sessions.size).toBe(0);
+  });
+});
+
+describe('publishes that wait while the stream is looked up', () => {
+  it('are sent in the order of the calls, and later ones do not overtake them', async () => {
+    cluster.partitions = 0;
+    cluster.existing = 'unsure';
+    publish('one');
+    publish('two');
+    await pass(10);
+    cluster.partitions = 1;
+    cluster.version++;
+    publish('three');
+    await pass(200);
+    expect(sent()).toEqual(['one', 'two', 'three']);
+  });
+});
+
+describe('a publish that is refused for good', () => {
+  it('shows that the leader works: what waits is sent without a further pause', async () => {
+    await warm();
+    cluster.stream('a').end();
+    await pass();
+    for (const value of ['one', 'two', 'three']) publish(value);
+    for (let ms = 0; ms < 1_000 && sent()[0] !== 'one'; ms++) await pass();
+    await pass();
+    expect(sent()).toEqual(['one']);
+    refuse('a', 0, PublishAsyncError_Code.PERMISSION_DENIED, 'no');
+    await pass();
+    expect(sent()).toEqual(['one', 'two', 'three']);
+  });
+});
+
+describe('the size of a message', () => {
+  it('counts keys and headers, and is checked before anything is sent', async () => {
+    const outcomes = [
+      publish('x', { headers: { large: 'h'.repeat(1_001) } }),
+      publish('x', { headers: { [`n${'x'.repeat(1_000)}`]: '' } }),
+      publish('x', { key: 'k'.repeat(1_001) }),
+      publish('x', { key: 'k'.repeat(500), headers: { large: 'h'.repeat(500) } }),
+    ];
+    await pass(100);
+    expect(outcomes.map(({ ended }) => ended)).toEqual(new Array(4).fill('MESSAGE_TOO_LARGE'));
+    expect(cluster.sessions.size).toBe(0);
+    publish('x', { key: 'k'.repeat(400), headers: { large: 'h'.repeat(400) } });
+    await pass(100);
+    expect(sent()).toEqual(['x']);
+  });
+});
