@@ -1,3 +1,4 @@
+import type { Waiting } from '../../../src/async/deadline.js';
 import { SubscribeRequest, Message as WireMessage } from '../../../src/protocol/generated/api.js';
 import { type StreamEnd, serverEnd, transportEnd } from '../../../src/transport/stream-end.js';
 import { deferred } from '../../support/deferred.js';
@@ -12,6 +13,7 @@ export const refusal = (code: number, message: string): StreamEnd =>
 /** A Subscribe call at a broker. */
 export class Call {
   partition = 0;
+  request!: SubscribeRequest;
   paused = false;
   cancelled: string | null = null;
   frame: (source: Uint8Array, start: number, end: number) => void = () => undefined;
@@ -31,7 +33,8 @@ export class Call {
     this.batch = listener;
   }
   send(request: Uint8Array): void {
-    this.partition = SubscribeRequest.decode(request).partition;
+    this.request = SubscribeRequest.decode(request);
+    this.partition = this.request.partition;
   }
   halfClose(): void {
     this.onSent(this);
@@ -87,13 +90,32 @@ export class FakeCluster {
   createdAt = () => this.created;
   leader = () => (this.leaderId === null ? null : { id: this.leaderId, address: `${this.leaderId}:9292` });
   isr = () => this.replicas.map((id) => ({ id, address: `${id}:9292` }));
-  existence = async () => this.existing;
+  readonly sought: object[] = [];
+  existence = async (sought: object) => {
+    this.sought.push(sought);
+    return this.existing;
+  };
+  /** What a refresh changes. */
+  onRefresh: () => void = () => undefined;
   refresh = async (streams: readonly string[]) => {
     this.refreshes++;
     this.refreshed = streams;
     if (this.refreshFails) throw new Error('no broker answers');
+    this.onRefresh();
   };
-  callBroker = async () => ({ metadata: { newestOffset: 9n, highWatermark: 9n, isr: ['a'] } });
+  /** Ends of the partition; undefined: the answer has none; an error: the call rejects with it. */
+  ends: { newestOffset: bigint; highWatermark: bigint; isr: string[] } | Error | undefined = {
+    newestOffset: 9n,
+    highWatermark: 9n,
+    isr: ['a'],
+  };
+  /** Unary calls: method, broker, request and bounds. */
+  readonly unary: [method: string, broker: string, request: object, waiting: Waiting][] = [];
+  callBroker = async (...call: [string, string, object, Waiting]) => {
+    this.unary.push(call);
+    if (this.ends instanceof Error) throw this.ends;
+    return { metadata: this.ends };
+  };
   readonly listeners = new Set<(event: { stream: string; partition: number }) => void>();
   on = (_name: string, listener: (event: { stream: string; partition: number }) => void) => {
     this.listeners.add(listener);
