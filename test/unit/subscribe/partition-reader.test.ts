@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClosedError, TimeoutError } from '../../../src/errors.js';
+import { StartPosition } from '../../../src/protocol/generated/api.js';
 import { PartitionReader } from '../../../src/subscribe/partition-reader.js';
 import { planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
 import type { StreamEnd } from '../../../src/transport/stream-end.js';
@@ -340,5 +342,335 @@ describe('a reader that is opened', () => {
     await opened({ reverse: true, startAt: { offset: 4 } });
     cluster.call.deliver(4, 5);
     expect(log).toEqual(['4', 'failed SERVER']);
+  });
+});
+
+describe('a reader whose stream may be deleted', () => {
+  it.each([
+    ['gone', ['failed STREAM_DELETED'], 1],
+    ['replaced', ['failed STREAM_DELETED'], 1],
+    ['present', [], 2],
+  ])('fails or goes on as the cluster decides: %s', async (existing, expected, calls) => {
+    await opened();
+    cluster.existing = existing;
+    cluster.call.end(refusal(5, 'Stream deleted'));
+    await pass();
+    expect([log, cluster.calls.length]).toEqual([expected, calls]);
+    expect(cluster.sought).toEqual([{ stream: 'orders', createdAt: 1, deletedBy: 'a' }]);
+  });
+
+  it('fails when nobody can decide', async () => {
+    await opened();
+    cluster.existence = () => Promise.reject(new ClosedError('closed'));
+    cluster.call.end(refusal(5, 'Stream deleted'));
+    await pass();
+    expect(log).toEqual(['failed CLOSED']);
+  });
+
+  it('fails as deleted when the cluster no longer knows the stream after a break', async () => {
+    await opened();
+    cluster.existing = 'gone';
+    cluster.partitions = 0;
+    cluster.call.end(LOST);
+    await pass();
+    expect(log).toEqual(['failed STREAM_DELETED']);
+    expect(failure).toMatchObject({ cause: { code: 'NO_SUCH_STREAM' } });
+  });
+
+  it('fails as deleted when the stream was recreated during a break', async () => {
+    await opened();
+    cluster.created = 2;
+    cluster.call.end(LOST);
+    await pass();
+    expect([log, cluster.calls.length]).toEqual([['failed STREAM_DELETED'], 1]);
+  });
+
+  it('follows a stream that is recreated while it is opened', async () => {
+    cluster.answers = [(call) => call.end(LOST), (call) => call.confirm()];
+    const opening = reading().open({});
+    await pass();
+    cluster.created = 2;
+    await pass(10);
+    await opening;
+    expect(log).toEqual([]);
+  });
+});
+
+describe('a reader that is cancelled while it recovers', () => {
+  it('does not report that it goes on', async () => {
+    const reader = await opened();
+    cluster.answers = [() => undefined];
+    cluster.call.end(LOST);
+    await pass();
+    reader.cancel();
+    cluster.call.confirm();
+    await pass(5_000);
+    expect([log, cluster.emitted, cluster.calls.length]).toEqual([[], [], 2]);
+  });
+});
+
+describe('a reader that may read from replicas', () => {
+  it('reads from the leader when no replica is known', async () => {
+    await opened({ readIsrReplica: true });
+    expect(cluster.call.broker).toBe('a');
+  });
+
+  it('asks the leader when a replica has nothing of what is stored', async () => {
+    cluster.replicas = ['b'];
+    cluster.answers = [(call) => call.end(refusal(13, 'segment not found')), (call) => call.confirm()];
+    const opening = reading({ readIsrReplica: true, reverse: true, startAt: 'latest' }).open({});
+    await pass(10);
+    await opening;
+    expect(cluster.calls.map(({ broker }) => broker)).toEqual(['b', 'a']);
+    expect(log).toEqual([]);
+  });
+
+  it('believes a leader that has nothing, and a replica when nothing is stored', async () => {
+    cluster.replicas = ['b'];
+    cluster.answers = [(call) => call.end(refusal(13, 'segment not found'))];
+    const opening = reading({ readIsrReplica: true, reverse: true, startAt: 'latest' }).open({});
+    await pass(10);
+    await opening;
+    expect(cluster.calls.map(({ broker }) => broker)).toEqual(['b', 'a']);
+    expect(log).toEqual(['done']);
+  });
+
+  it.each<[string, SubscribeOptions, number]>([
+    ['in reverse', { reverse: true, startAt: 'latest' }, 1],
+    ['forward, from a readonly partition', { stopAt: 'latest' }, 1],
+  ])('is not asked for: a leader that has nothing is believed %s', async (_what, options, calls) => {
+    const end = options.reverse ? refusal(13, 'segment not found') : refusal(8, 'Stream is empty');
+    cluster.answers = [(call) => call.end(end)];
+    await opened(options);
+    expect([log, cluster.calls.length]).toEqual([['done'], calls]);
+  });
+
+  it('tries again while a log that was cut back ends before the start', async () => {
+    cluster.answers = [(call) => call.end(refusal(13, 'segment not found')), (call) => call.confirm()];
+    const opening = reading({ startAt: { offset: 20 } }).open({});
+    await pass(10);
+    await opening;
+    expect([log, cluster.calls.length]).toEqual([[], 2]);
+  });
+});
+
+describe('a reader that asks for the ends of its partition', () => {
+  it('asks before the call where the range needs them, and after each break', async () => {
+    await opened({ startAt: 'new' });
+    expect(cluster.unary).toHaveLength(1);
+    expect(cluster.call.request).toMatchObject({ startPosition: StartPosition.OFFSET, startOffset: 10n });
+    cluster.ends = { newestOffset: 4n, highWatermark: 4n, isr: ['a'] };
+    cluster.call.end(LOST);
+    await pass();
+    expect(cluster.unary).toHaveLength(2);
+    expect(cluster.call.request.startOffset).toBe(5n);
+  });
+
+  it('does not ask where the range does not need them, nor again between attempts', async () => {
+    await opened({ startAt: { offset: 2 } });
+    expect(cluster.unary).toEqual([]);
+    cluster.answers = [(call) => call.end(LOST), (call) => call.confirm()];
+    const opening = reading({ startAt: 'new' }).open({});
+    await pass(10);
+    await opening;
+    expect(cluster.unary).toHaveLength(1);
+  });
+
+  it('leaves the start to the broker while the leader does not return them', async () => {
+    cluster.ends = undefined;
+    await opened({ startAt: 'new' });
+    expect(cluster.call.request.startPosition).toBe(StartPosition.NEW_ONLY);
+  });
+
+  it('finds the offset of a start time', async () => {
+    cluster.answers = [
+      (call) => {
+        call.confirm();
+        call.deliver(9);
+      },
+    ];
+    const reader = await opened({ startAt: { time: 1_000n } });
+    expect(reader.position).toBe(10n);
+    expect(cluster.calls.map(({ request }) => request.startOffset)).toEqual([9n, 10n]);
+  });
+});
+
+describe('a reader that resumes a paused partition', () => {
+  const opening = async (count: number) => {
+    const work = reading({ startAt: 'new', resume: true }).open({});
+    await pass(500);
+    await work;
+    expect(cluster.calls).toHaveLength(count);
+  };
+
+  it('opens another call once the leader returns the ends', async () => {
+    cluster.ends = undefined;
+    cluster.onRefresh = () => {
+      cluster.ends = { newestOffset: 4n, highWatermark: 4n, isr: ['a'] };
+    };
+    await opening(2);
+    expect(cluster.calls[0]!.cancelled).toBe('the partition is resumed');
+    expect(cluster.call.request.startOffset).toBe(5n);
+    expect(cluster.emitted).toMatchObject([['retry', { error: { reason: 'no-leader' } }]]);
+  });
+
+  it('goes on without the ends after three more calls', async () => {
+    cluster.ends = undefined;
+    await opening(4);
+    expect(cluster.call.cancelled).toBeNull();
+  });
+
+  it('opens one call where the ends are known', async () => {
+    await opening(1);
+  });
+});
+
+describe('a bounded reader that receives nothing', () => {
+  /** What the probe read returns is `offset`; null: the log ends there. */
+  const probing = async (options: SubscribeOptions, offset: number | null) => {
+    const reader = await opened(options);
+    const { call } = cluster;
+    cluster.answers = [
+      (probe) => {
+        probe.confirm();
+        if (offset === null) probe.end(refusal(2, 'EOF'));
+        else probe.deliver(offset);
+      },
+    ];
+    return { reader, call };
+  };
+
+  it('is over when nothing of its range is left', async () => {
+    const { reader, call } = await probing({ startAt: { offset: 3 }, stopAt: { offset: 8 } }, 2);
+    await pass(299);
+    expect(cluster.calls).toHaveLength(1);
+    await pass(1);
+    expect([log, reader.over, call.cancelled !== null]).toEqual([['done'], true, true]);
+    expect(cluster.calls[1]!.request).toMatchObject({ startOffset: 8n, reverse: true });
+  });
+
+  it('waits while something is left', async () => {
+    const { reader } = await probing({ startAt: { offset: 3 }, stopAt: { offset: 8 } }, 5);
+    await pass(300);
+    expect([log, reader.over, cluster.calls.length]).toEqual([[], false, 2]);
+  });
+
+  it('does not probe while it is paused, nor after each message, nor where the range has no end', async () => {
+    const { reader } = await probing({ startAt: { offset: 3 }, stopAt: { offset: 8 } }, 2);
+    reader.pause();
+    await pass(300);
+    reader.resume();
+    await pass(500);
+    cluster.calls[0]!.deliver(3);
+    await pass(100);
+    expect([log, cluster.calls.length]).toEqual([['3'], 1]);
+    reader.cancel();
+    await opened({ startAt: { offset: 3 } });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is not over when a message comes during the probe', async () => {
+    const { reader, call } = await probing({ startAt: { offset: 3 }, stopAt: { offset: 8 } }, 2);
+    cluster.answers = [
+      (probe) => {
+        probe.confirm();
+        call.deliver(3);
+        probe.deliver(2);
+      },
+    ];
+    await pass(300);
+    expect([log, reader.over]).toEqual([['3'], false]);
+  });
+
+  it('is not over when its call breaks during the probe', async () => {
+    const { reader, call } = await probing({ startAt: { offset: 3 }, stopAt: { offset: 8 } }, 2);
+    let probes = 0;
+    cluster.answers = [
+      (probe) => {
+        probe.confirm();
+        if (probes++ > 0) return;
+        call.end(LOST);
+        void Promise.resolve().then(() => probe.deliver(2));
+      },
+    ];
+    await pass(300);
+    expect([log, reader.over]).toEqual([[], false]);
+  });
+
+  it('survives a leader that cannot be asked', async () => {
+    await opened({ startAt: { offset: 3 }, stopAt: { offset: 8 } });
+    cluster.ends = new TimeoutError('late');
+    await pass(300);
+    expect(log).toEqual([]);
+    cluster.ends = { newestOffset: 9n, highWatermark: 9n, isr: ['a'] };
+    cluster.answers = [
+      (probe) => {
+        probe.confirm();
+        probe.deliver(2);
+      },
+    ];
+    await pass(600);
+    expect(log).toEqual(['done']);
+  });
+
+  it.each([
+    [[5, 6], ['failed SERVER']],
+    [[5, 4], []],
+  ])('in reverse finds out whether the server can: %j', async (offsets, expected) => {
+    await opened({ reverse: true, startAt: { offset: 5 } });
+    cluster.answers = [
+      (probe) => {
+        probe.confirm();
+        probe.deliver(...offsets);
+      },
+    ];
+    await pass(300);
+    expect(log).toEqual(expected);
+  });
+});
+
+describe('a reverse reader whose call reaches its end', () => {
+  it('reads the rest over another call where a readonly partition ended it after a message', async () => {
+    await opened({ reverse: true, startAt: { offset: 5 } });
+    cluster.call.deliver(5);
+    const { refreshes } = cluster;
+    cluster.call.end(refusal(8, 'Stop offset reached'));
+    await pass();
+    expect([log, cluster.calls.length, cluster.refreshes]).toEqual([['5'], 2, refreshes]);
+    expect(cluster.call.request.startOffset).toBe(4n);
+    expect(cluster.emitted).toEqual([]);
+  });
+
+  it.each<[string, StreamEnd, number[]]>([
+    ['at the oldest message', refusal(2, 'EOF'), [5]],
+    ['without any message', refusal(8, 'Stop offset reached'), []],
+    ['with offset 0', refusal(8, 'Stop offset reached'), [1, 0]],
+  ])('is over %s', async (_what, end, offsets) => {
+    await opened({ reverse: true, startAt: { offset: 5 } });
+    cluster.call.deliver(...offsets);
+    cluster.call.end(end);
+    await pass();
+    expect([log, cluster.calls.length]).toEqual([[...offsets.map(String), 'done'], 1]);
+  });
+});
+
+describe('a reader of a bounded range', () => {
+  it('leaves out what comes again, in front of the last message', async () => {
+    await opened({ startAt: { offset: 1 }, stopAt: { offset: 3 } });
+    cluster.call.deliver(0, 1, 1, 2, 3);
+    expect(log).toEqual(['1', '2', '3', 'done']);
+  });
+
+  it('hands out nothing of a chunk that lies before its start', async () => {
+    await opened({ startAt: { offset: 5 } });
+    cluster.call.deliver(3, 4);
+    cluster.call.deliver(4, 5, 6);
+    expect(log).toEqual(['5', '6']);
+  });
+
+  it('ends in front of a message beyond its end', async () => {
+    await opened({ stopAt: { offset: 3 } });
+    cluster.call.deliver(2, 5);
+    expect(log).toEqual(['2', 'done']);
   });
 });

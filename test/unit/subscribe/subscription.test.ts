@@ -89,6 +89,26 @@ describe('the position of a subscription', () => {
   });
 });
 
+describe('the position of a subscription before its first message', () => {
+  it('is unknown while only the broker can tell', async () => {
+    cluster.ends = undefined;
+    const subscription = await subscribed({ startAt: 'new' });
+    expect([subscription.position, [...subscription.positions]]).toEqual([-1n, [[0, -1n]]]);
+  });
+
+  it('is the start of each partition', async () => {
+    cluster.partitions = 2;
+    const subscription = await subscribed({ partition: 'all', startAt: { offset: 4 } });
+    call(1).deliver(4);
+    const loop = subscription[Symbol.asyncIterator]();
+    await loop.next();
+    expect([...subscription.positions]).toEqual([
+      [0, 4n],
+      [1, 5n],
+    ]);
+  });
+});
+
 describe('the loop of a subscription', () => {
   it('is one', async () => {
     const subscription = await subscribed();
@@ -195,7 +215,88 @@ describe('the loop of a subscription', () => {
   });
 });
 
+describe('a subscription that ends while its loop has messages left', () => {
+  /** A loop that was given the first of four messages: two lie in the chunk at hand, one in the next. */
+  async function behind(end: (subscription: Subscription, stop: AbortController) => unknown) {
+    const stop = new AbortController();
+    const subscription = await subscribed({ signal: stop.signal });
+    const loop = subscription[Symbol.asyncIterator]();
+    call().deliver(0, 1, 2);
+    call().deliver(3);
+    expect((await loop.next()).value?.offset).toBe(0n);
+    await end(subscription, stop);
+    const rest: string[] = [];
+    for (;;) {
+      const next = await loop.next().catch((error: unknown) => String((error as { code?: string }).code ?? error));
+      if (typeof next === 'string') rest.push(next);
+      if (typeof next === 'string' || next.done) return rest;
+      rest.push(String(next.value.offset));
+    }
+  }
+
+  it('hands out none of them after an abort or a close', async () => {
+    expect(await behind((_subscription, stop) => stop.abort('enough'))).toEqual(['enough']);
+    expect(await behind((subscription) => subscription.close())).toEqual([]);
+  });
+
+  it('hands out all of them when the broker ends it', async () => {
+    const denied = async () => {
+      call().end(refusal(7, 'denied'));
+      await pass();
+    };
+    expect(await behind(denied)).toEqual(['1', '2', '3', 'PERMISSION_DENIED']);
+    const complete = async () => {
+      call().end(refusal(8, 'End of readonly partition'));
+      await pass();
+    };
+    expect(await behind(complete)).toEqual(['1', '2', '3']);
+  });
+
+  it('hands out none of them once it was aborted after the broker had ended it', async () => {
+    const both = async (_subscription: Subscription, stop: AbortController) => {
+      call().end(refusal(8, 'End of readonly partition'));
+      await pass();
+      stop.abort('enough');
+    };
+    expect(await behind(both)).toEqual(['enough']);
+  });
+
+  it('gives no batch after it was closed', async () => {
+    const subscription = await subscribed();
+    const loop = subscription.batches()[Symbol.asyncIterator]();
+    call().deliver(0, 1);
+    await subscription.close();
+    expect(await loop.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
 describe('opening a subscription', () => {
+  it('rejects when the stream does not exist', async () => {
+    cluster.partitions = 0;
+    cluster.existing = 'gone';
+    await expect(subscribed({ partition: 'all' })).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+    await expect(subscribed()).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
+  });
+
+  it('reads the partition that was asked for, which may not exist', async () => {
+    cluster.partitions = 3;
+    const subscription = await subscribed({ partition: 2 });
+    expect([call(2).partition, cluster.calls.length, subscription.partition]).toEqual([2, 1, 2]);
+    await expect(subscribed({ partition: 3 })).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
+  });
+
+  it('is bounded by the request timeout of the client, or its own', async () => {
+    cluster.answers = [() => undefined];
+    const opening = expect(subscribed({ timeout: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await pass(100);
+    await opening;
+    const usual = expect(subscribed()).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await pass(999);
+    expect(call().cancelled).toBeNull();
+    await pass(1);
+    await usual;
+  });
+
   it('opens every partition or none', async () => {
     cluster.partitions = 2;
     cluster.answers = [(one) => one.confirm(), (one) => one.end(refusal(7, 'denied'))];
@@ -228,6 +329,7 @@ describe('a subscription that hears nothing', () => {
     cluster.leaderId = 'b';
     await pass(1);
     expect(cluster.refreshes).toBeGreaterThan(before);
+    expect(cluster.refreshed).toEqual(['orders']);
     expect(call().broker).toBe('b');
   });
 
