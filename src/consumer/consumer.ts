@@ -15,9 +15,7 @@ import { MessageRunner } from './delivery/message-runner.js';
 import { lagOf, type PartitionLag } from './partitions/lag.js';
 import { type MessageHandler, type RunOptions, resolveRunOptions } from './run-options.js';
 import { Session } from './session.js';
-
-/** Milliseconds that `close` waits for the loop to ask for its next message: it may be called from inside the loop. */
-const LOOP_PATIENCE = 1_000;
+import { LOOP_GRACE_MS } from './timing.js';
 
 const NO_PARTITIONS: ReadonlyMap<string, number[]> = new Map();
 
@@ -48,7 +46,7 @@ export class Consumer implements AsyncDisposable {
   #loop: MessageLoop | null = null;
   #running = false;
   #ran: Promise<void> = Promise.resolve();
-  #patience = LOOP_PATIENCE;
+  #patience = LOOP_GRACE_MS;
   #closed: Promise<void> | null = null;
   #forget: () => void = () => undefined;
 

@@ -21,7 +21,7 @@ export interface RunOptions extends ConsumeOptions {
   readonly concurrency?: number | undefined;
   /** How often a message is handled again after its handler failed. Default 3. */
   readonly retries?: number | undefined;
-  /** Milliseconds before the first retry; doubles from there. Default 100. */
+  /** Milliseconds before the first retry; doubles from there, less a random part of up to a half. Default 100. */
   readonly minDelay?: number | undefined;
   /** Milliseconds at most between retries. Default 10_000. */
   readonly maxDelay?: number | undefined;

@@ -1,4 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
+import { orAbort, within } from '../async/deadline.js';
+import { type Deferred, deferred } from '../async/deferred.js';
 import { LiftbridgeError } from '../errors.js';
 import type { FetchConsumerGroupAssignmentsResponse, PartitionAssignment } from '../protocol/generated/api.js';
 import { pollInterval, type ResolvedConsumerOptions } from './consumer-options.js';
@@ -17,19 +19,15 @@ import type { HeldPartition } from './partitions/held-partition.js';
 import { Ownership } from './partitions/ownership.js';
 import { requireCursors, waitForCursors } from './partitions/wait-for-cursors.js';
 import { WriteProbe } from './partitions/write-probe.js';
-import { unlessAborted, within } from './pauses.js';
-
-/** Share of the group's timeout that an owner has to say that it is about to give a partition up; milliseconds. */
-const SILENCE = { share: 0.2, least: 1_500, most: 3_000 };
-/** Milliseconds that the calls of the last owner may take beside `revokeTimeout`, while cursors can be written. */
-const STORE_TIME = 5_000;
-/** Milliseconds in which a member stores what it gives up, also while brokers are away. */
-const RELEASE_TIME = 60_000;
-const LEAVE_TIME = 3_000;
-/** Milliseconds that closing may take beside the message that is being processed, for storing and leaving together. */
-const STOP_TIME = 5_000;
-/** Share of that for storing, and what is kept of a short time for it. */
-const STOP = { stores: 0.7, keeps: 1_500 };
+import {
+  CLOSE_GRACE_MS,
+  CLOSE_RESERVE_MS,
+  LEAVE_TIMEOUT_MS,
+  OWNER_SILENCE,
+  RELEASE_TIMEOUT_MS,
+  STORE_GRACE_MS,
+  STORE_SHARE,
+} from './timing.js';
 
 /** What a session is for. */
 export interface SessionPlan {
@@ -44,8 +42,6 @@ export interface SessionPlan {
 /** The time that a consumer is a member of its group, from joining to leaving: it puts the parts together. */
 export class Session {
   readonly readyQueue: ReadyQueue;
-  /** Resolves when `stop` is done. */
-  readonly stopped: Promise<void>;
   readonly #plan: SessionPlan;
   readonly #membership: Membership;
   readonly #checkpoints: Checkpoints;
@@ -57,9 +53,9 @@ export class Session {
   readonly #identity: Identity | null;
   readonly #stopping = new AbortController();
   #epoch = -1n;
-  #firstAnswer: () => void = () => undefined;
+  readonly #firstAnswer: Deferred<void> = deferred();
   #stop: Promise<void> | null = null;
-  #hasStopped!: () => void;
+  readonly #stopped = deferred();
 
   /** Joins the group, and resolves when the first partitions are being read, as far as that depends on this member. */
   static async start(plan: SessionPlan, signal: AbortSignal, timeout: number): Promise<Session> {
@@ -72,7 +68,7 @@ export class Session {
     try {
       session = new Session(plan, membership, pollInterval(options, membership.consumerTimeout));
     } catch (error) {
-      await membership.leave({ timeout: LEAVE_TIME }).catch(() => undefined);
+      await membership.leave({ timeout: LEAVE_TIMEOUT_MS }).catch(() => undefined);
       throw error;
     }
     await session.#begin(signal, deadline);
@@ -82,9 +78,6 @@ export class Session {
   private constructor(plan: SessionPlan, membership: Membership, interval: number) {
     const { context, groupId, options } = plan;
     this.#plan = plan;
-    this.stopped = new Promise((resolve) => {
-      this.#hasStopped = resolve;
-    });
     this.#membership = membership;
     this.readyQueue = new ReadyQueue({
       get isCurrent() {
@@ -105,7 +98,10 @@ export class Session {
       deleted: (error) => this.#report(error),
       failed: (error) => this.fail(error),
     });
-    const silence = Math.min(SILENCE.most, Math.max(SILENCE.least, membership.consumerTimeout * SILENCE.share));
+    const silence = Math.min(
+      OWNER_SILENCE.most,
+      Math.max(OWNER_SILENCE.least, membership.consumerTimeout * OWNER_SILENCE.share),
+    );
     const patience = options.revokeTimeout;
     this.#assignments = new Assignments(
       context,
@@ -118,7 +114,7 @@ export class Session {
         checkpoints,
         ownership,
         silence,
-        patience: patience + STORE_TIME,
+        patience: patience + STORE_GRACE_MS,
         waitUntilReadable: (held) => waitForCursors(context.cluster, cursorIds, held),
         canWrite: (held, within) => probe.canWrite(held, within),
         waitUntilConfirmed: () => this.#heartbeat.waitUntilConfirmed(),
@@ -128,7 +124,7 @@ export class Session {
         ownership,
         onRevoked: options.onRevoked,
         patience,
-        storeTimeout: RELEASE_TIME,
+        storeTimeout: RELEASE_TIMEOUT_MS,
         report: (error) => this.#report(error),
       },
       {
@@ -143,6 +139,11 @@ export class Session {
         hurry: () => this.#heartbeat.hurry(),
       },
     );
+  }
+
+  /** Resolves when `stop` is done. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
   }
 
   /** Every partition that is held. */
@@ -171,24 +172,21 @@ export class Session {
    * Ends it: gives every partition up, waiting `patience` milliseconds for what is being processed, and leaves the group.
    * Takes no longer than `timeout`, never rejects: what goes wrong is reported as 'asyncError'.
    */
-  stop(patience: number, timeout = patience + STOP_TIME): Promise<void> {
+  stop(patience: number, timeout = patience + CLOSE_GRACE_MS): Promise<void> {
     this.readyQueue.end('clean');
-    this.#stop ??= this.#leave(patience, timeout).finally(this.#hasStopped);
+    this.#stop ??= this.#leave(patience, timeout).finally(this.#stopped.resolve);
     return this.#stop;
   }
 
   async #begin(signal: AbortSignal, deadline: number): Promise<void> {
-    const answered = new Promise<void>((resolve) => {
-      this.#firstAnswer = resolve;
-    });
     this.#heartbeat.start();
     void this.#identity?.claim(this.#stopping.signal);
     const { autoCheckpoint } = this.#plan.options;
     if (autoCheckpoint !== false) this.#checkpoints.start(autoCheckpoint, () => this.held);
-    const begun = answered.then(() => this.#assignments.waitUntilOwnWorkDone());
+    const begun = this.#firstAnswer.promise.then(() => this.#assignments.waitUntilOwnWorkDone());
     const over = AbortSignal.any([signal, this.#stopping.signal]);
     try {
-      await unlessAborted(within(deadline - monotonicNow(), begun), over);
+      await orAbort(within(deadline - monotonicNow(), begun), over);
     } catch {
       const { over } = this.readyQueue;
       // What else it fails of is for the loop to throw.
@@ -208,11 +206,11 @@ export class Session {
     this.#watch.stop();
     this.#probe.stop();
     await this.#heartbeat.stop();
-    const waits = Math.min(patience, Math.max(left() / 2, left() - STOP.keeps));
-    const stores = Math.min(STOP_TIME, left() - waits) * STOP.stores;
+    const waits = Math.min(patience, Math.max(left() / 2, left() - CLOSE_RESERVE_MS));
+    const stores = Math.min(CLOSE_GRACE_MS, left() - waits) * STORE_SHARE;
     await within(left(), this.#assignments.releaseAll(waits, stores));
     try {
-      await this.#membership.leave({ timeout: Math.min(LEAVE_TIME, left()) });
+      await this.#membership.leave({ timeout: Math.min(LEAVE_TIMEOUT_MS, left()) });
     } catch (error) {
       this.#report(error);
     }
@@ -245,7 +243,7 @@ export class Session {
     }
     this.#membership.confirm();
     const { assigned, revoked } = this.#assignments.reconcile(assignments, epoch);
-    this.#firstAnswer();
+    this.#firstAnswer.resolve();
     this.readyQueue.resume();
     if (epoch === this.#epoch && assigned.size === 0 && revoked.size === 0) return true;
     this.#epoch = epoch;
@@ -273,7 +271,7 @@ export class Session {
       membership: this.#membership,
       watch: this.#watch,
       joinTimeout: requestTimeout,
-      leaveTimeout: LEAVE_TIME,
+      leaveTimeout: LEAVE_TIMEOUT_MS,
       signal: this.#stopping.signal,
       release: () => {
         this.#expire();

@@ -1,8 +1,10 @@
+import { backoffDelay } from '../../async/backoff.js';
+import { pause } from '../../async/sleep.js';
 import { LiftbridgeError } from '../../errors.js';
 import type { Message } from '../../protocol/received-message.js';
 import { partitionByKey } from '../../publish/partitioners.js';
 import type { Publisher } from '../../publish/publisher.js';
-import { backoff, pause } from '../pauses.js';
+import { DEAD_LETTER_BACKOFF } from '../timing.js';
 
 const ATTEMPTS = 5;
 /** Headers that brokers add themselves. */
@@ -56,7 +58,7 @@ export async function publishDeadLetter(
       return;
     } catch (error) {
       if (attempt >= ATTEMPTS || signal.aborted || !LiftbridgeError.is(error) || !error.retryable) throw error;
-      await pause(backoff(attempt, 100, 2_000), signal);
+      await pause(backoffDelay(attempt, DEAD_LETTER_BACKOFF), signal);
     }
   }
 }

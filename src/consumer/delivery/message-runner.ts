@@ -1,9 +1,10 @@
+import { backoffDelay } from '../../async/backoff.js';
+import { pause } from '../../async/sleep.js';
 import type { Cluster } from '../../cluster/contract.js';
 import { HandlerError } from '../../errors.js';
 import type { Message } from '../../protocol/received-message.js';
 import type { Publisher } from '../../publish/publisher.js';
 import type { HeldPartition } from '../partitions/held-partition.js';
-import { backoff, pause } from '../pauses.js';
 import type { MessageHandler, ResolvedRunOptions } from '../run-options.js';
 import { publishDeadLetter } from './dead-letter.js';
 import type { ReadyQueue } from './ready-queue.js';
@@ -96,7 +97,7 @@ export class MessageRunner {
           if (deadLetter === undefined) throw failed(message, attempt, error);
           return await this.#bury(held, message, deadLetter, attempt, error);
         }
-        const delay = backoff(attempt, minDelay, Math.max(minDelay, maxDelay));
+        const delay = backoffDelay(attempt, { first: minDelay, longest: Math.max(minDelay, maxDelay) });
         this.#context.cluster.emit('retry', { operation: 'handler', attempt, delay, error });
         await pause(delay, held.signal);
         if (held.signal.aborted) return false;

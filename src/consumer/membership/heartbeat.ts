@@ -1,21 +1,22 @@
+import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
+import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import type { Cluster } from '../../cluster/contract.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../../protocol/generated/api.js';
-import { backoff, pause } from '../pauses.js';
+import {
+  DENIAL_LIMIT_MS,
+  GROUP_BACKOFF,
+  LOCATE_STEP_MS,
+  POLL_MIN_TIMEOUT_MS,
+  REPORT_INTERVAL_MS,
+  STALLED_POLL_INTERVAL_MS,
+} from '../timing.js';
 import type { Joined, Membership } from './membership.js';
 import { pollFailure } from './poll-failure.js';
 
-const SHORTEST_CALL = 500;
-const REPORT_EVERY = 1_000;
-/** From so many failures in a row, word of an earlier epoch is taken for a group that was made anew. */
-const PATIENCE = 3;
-/** Milliseconds that the first look for the epoch has: a broker that misses a peer answers only at the end of its time. */
-const SHORTEST_LOOK = 1_000;
-/** Milliseconds after which a coordinator that denies a member is believed against the rest of the cluster. */
-const DENIED_FOR = 15_000;
-/** Pause between polls while the end of a subscription may be hidden behind messages that nobody takes. */
-const STALLED_PAUSE = 400;
+/** After this many failures in a row an earlier epoch counts as that of a group that was created again. */
+const FAILURES_UNTIL_ANY_EPOCH = 3;
 
 /** What a heartbeat tells its consumer. */
 export interface HeartbeatEvents {
@@ -54,6 +55,8 @@ export class Heartbeat {
   #confirmations: (() => void)[] = [];
   #reported = 0;
   #failures = 0;
+  /** Delay that follows the last failure. */
+  #delay = 0;
   #deniedSince: number | null = null;
   /** Whether the coordinator was away, or denied this member, since its last answer. */
   #away = false;
@@ -138,7 +141,7 @@ export class Heartbeat {
   }
 
   async #overcome(error: unknown): Promise<boolean> {
-    this.#failures++;
+    this.#delay = backoffDelay(++this.#failures, GROUP_BACKOFF);
     this.#cluster.logger.debug(
       { error, group: this.#membership.groupId },
       'polling the assignments of a consumer group failed',
@@ -164,27 +167,22 @@ export class Heartbeat {
       case 'fatal':
         throw error;
       case 'denied':
-        this.#told(error);
+        this.#emitRetry(error);
         await this.#joinAgain();
         return;
       case 'stale-epoch':
         await this.#look('coordinator');
         return;
       default:
-        this.#told(error);
+        this.#emitRetry(error);
         await this.#look('anyone');
         this.#report();
     }
   }
 
-  #told(error: unknown): void {
-    const attempt = this.#failures;
-    this.#cluster.emit('retry', {
-      operation: 'FetchConsumerGroupAssignments',
-      attempt,
-      delay: backoff(attempt),
-      error,
-    });
+  #emitRetry(error: unknown): void {
+    const [attempt, delay] = [this.#failures, this.#delay];
+    this.#cluster.emit('retry', { operation: 'FetchConsumerGroupAssignments', attempt, delay, error });
   }
 
   /**
@@ -194,8 +192,9 @@ export class Heartbeat {
   async #joinAgain(): Promise<void> {
     const now = monotonicNow();
     this.#deniedSince ??= now;
-    if (this.#membership.isSettling) await pause(backoff(this.#failures), this.#signal);
-    else if ((await this.#events.denied(now - this.#deniedSince > DENIED_FOR)) === 'member') await this.#look('anyone');
+    if (this.#membership.isSettling) await pause(this.#delay, this.#signal);
+    else if ((await this.#events.denied(now - this.#deniedSince > DENIAL_LIMIT_MS)) === 'member')
+      await this.#look('anyone');
     else {
       this.#deniedSince = null;
       this.#failures = 0;
@@ -205,9 +204,9 @@ export class Heartbeat {
 
   async #look(from: 'coordinator' | 'anyone'): Promise<void> {
     const { signal, timeout } = this.#bounds;
-    const bounds = { signal, timeout: Math.min(timeout, SHORTEST_LOOK * this.#failures) };
+    const bounds = { signal, timeout: Math.min(timeout, LOCATE_STEP_MS * this.#failures) };
     try {
-      if (await this.#membership.locate(from, this.#failures >= PATIENCE, bounds)) return;
+      if (await this.#membership.locate(from, this.#failures >= FAILURES_UNTIL_ANY_EPOCH, bounds)) return;
       if (this.#membership.isCurrent) this.#events.current();
     } catch (error) {
       this.#cluster.logger.debug(
@@ -215,13 +214,13 @@ export class Heartbeat {
         'looking for the coordinator of a group failed',
       );
     }
-    await pause(backoff(this.#failures), this.#signal);
+    await pause(this.#delay, this.#signal);
   }
 
   /** In the background: the search for the coordinator goes on meanwhile. */
   #report(): void {
     if (this.#membership.silence < this.#membership.coordinatorTimeout) return;
-    if (monotonicNow() - this.#reported < REPORT_EVERY || this.#signal.aborted) return;
+    if (monotonicNow() - this.#reported < REPORT_INTERVAL_MS || this.#signal.aborted) return;
     this.#reported = monotonicNow();
     this.#membership.report(this.#bounds).catch((error: unknown) => {
       this.#cluster.logger.debug(
@@ -235,7 +234,7 @@ export class Heartbeat {
     const ends = monotonicNow() + this.#interval;
     for (let left = this.#interval; left > 0; left = ends - monotonicNow()) {
       if (this.#hurry || this.#signal.aborted) return;
-      await this.#sleep(Math.min(left, STALLED_PAUSE));
+      await this.#sleep(Math.min(left, STALLED_POLL_INTERVAL_MS));
       if (this.#events.isStalled()) return;
     }
   }
@@ -252,6 +251,6 @@ export class Heartbeat {
   }
 
   get #bounds(): { signal: AbortSignal; timeout: number } {
-    return { signal: this.#signal, timeout: Math.max(SHORTEST_CALL, Math.min(this.#timeout, this.#interval)) };
+    return { signal: this.#signal, timeout: Math.max(POLL_MIN_TIMEOUT_MS, Math.min(this.#timeout, this.#interval)) };
   }
 }

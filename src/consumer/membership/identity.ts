@@ -1,7 +1,9 @@
+import { backoffDelay } from '../../async/backoff.js';
+import { pause } from '../../async/sleep.js';
 import type { Waiting } from '../../cluster/contract.js';
 import { ConsumerExistsError } from '../../errors.js';
 import type { ConsumerContext } from '../context.js';
-import { backoff, pause } from '../pauses.js';
+import { CLAIM_BACKOFF } from '../timing.js';
 
 const OWNER_BITS = 31n;
 /** The cursor belongs to no stream of the application. */
@@ -41,7 +43,7 @@ export class Identity {
         this.#claim = claim;
         return;
       } catch {
-        await pause(backoff(attempt, 100, 10_000), signal);
+        await pause(backoffDelay(attempt, CLAIM_BACKOFF), signal);
       }
     }
   }

@@ -1,4 +1,6 @@
+import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow, wallNow } from '../../async/clock.js';
+import { pause } from '../../async/sleep.js';
 import type { Cluster, Waiting } from '../../cluster/contract.js';
 import { LiftbridgeError, meaningOf } from '../../errors.js';
 import {
@@ -6,16 +8,11 @@ import {
   type FetchConsumerGroupAssignmentsResponse,
   type JoinConsumerGroupResponse,
 } from '../../protocol/generated/api.js';
-import { backoff, pause } from '../pauses.js';
+import { ABANDON_TIMEOUT_MS, GROUP_BACKOFF, JOIN_MIN_TIMEOUT_MS, JOIN_SETTLE_MS } from '../timing.js';
 
 const NANOSECONDS = 1_000_000n;
 /** Metadata of a group comes with that of some stream; this one is small. */
 const BRIEF = ['__cursors'];
-/** Shortest time for one attempt at joining: its outcome is not known when it is cut short. */
-const SHORTEST_JOIN = 2_000;
-const RESCUE_LEAVE = 2_000;
-/** Milliseconds in which the coordinator applies a join that the metadata leader has answered. */
-const APPLIES_WITHIN = 1_000;
 
 /** The result of a join: `joined` by this call, or `member` before it, also as far as the cluster knows. */
 export type Joined = 'joined' | 'member';
@@ -103,7 +100,7 @@ export class Membership {
 
   /** Whether the coordinator may not have applied the join yet. */
   get isSettling(): boolean {
-    return monotonicNow() - this.#joinedAt < APPLIES_WITHIN;
+    return monotonicNow() - this.#joinedAt < JOIN_SETTLE_MS;
   }
 
   /**
@@ -126,15 +123,16 @@ export class Membership {
           return 'member';
         }
         if (isDoubtful(error)) doubt = error;
+        const delay = backoffDelay(attempt, GROUP_BACKOFF);
         const passes = exists ? doubt !== null : isTemporary(error);
-        if (!passes || signal!.aborted || monotonicNow() + backoff(attempt) >= deadline) {
+        if (!passes || signal!.aborted || monotonicNow() + delay >= deadline) {
           if (this.#term === 0 && (doubt !== null || signal!.aborted)) this.#abandon();
           throw exists ? (doubt ?? error) : error;
         }
         // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
         if (exists && (await this.#hasLeft(signal!))) doubt = null;
-        this.#cluster.emit('retry', { operation: 'JoinConsumerGroup', attempt, delay: backoff(attempt), error });
-        await pause(backoff(attempt), signal!);
+        this.#cluster.emit('retry', { operation: 'JoinConsumerGroup', attempt, delay, error });
+        await pause(delay, signal!);
         signal!.throwIfAborted();
       }
     }
@@ -211,14 +209,14 @@ export class Membership {
     return this.#cluster.callAny(
       'joinConsumerGroup',
       { groupId, consumerId, streams: [...streams] },
-      { signal, timeout: Math.min(left, Math.max(SHORTEST_JOIN, timeout / 3)) },
+      { signal, timeout: Math.min(left, Math.max(JOIN_MIN_TIMEOUT_MS, timeout / 3)) },
     );
   }
 
   /** Leaves before another join; false when that has to be tried again. */
   async #hasLeft(signal: AbortSignal): Promise<boolean> {
     try {
-      await this.leave({ signal, timeout: RESCUE_LEAVE });
+      await this.leave({ signal, timeout: ABANDON_TIMEOUT_MS });
       return true;
     } catch (error) {
       if (!isTemporary(error)) throw error;
@@ -227,7 +225,7 @@ export class Membership {
   }
 
   #abandon(): void {
-    void this.leave({ timeout: RESCUE_LEAVE }).catch(() => undefined);
+    void this.leave({ timeout: ABANDON_TIMEOUT_MS }).catch(() => undefined);
   }
 
   #joined(answer: JoinConsumerGroupResponse): void {

@@ -1,8 +1,7 @@
+import { pause } from '../../async/sleep.js';
 import { LiftbridgeError } from '../../errors.js';
-import { pause } from '../pauses.js';
+import { REJOIN_PAUSE_MS } from '../timing.js';
 import type { Joined, Membership } from './membership.js';
-
-const BETWEEN_ATTEMPTS = 1_000;
 
 /** What joining again needs. */
 export interface Rejoin {
@@ -34,7 +33,7 @@ export async function joinAgain(deps: Rejoin, leaveFirst: boolean): Promise<Join
       signal.throwIfAborted();
       if (!(await isPassing(error, deps))) throw error;
     }
-    await pause(BETWEEN_ATTEMPTS, signal);
+    await pause(REJOIN_PAUSE_MS, signal);
     signal.throwIfAborted();
   }
 }

@@ -2,11 +2,7 @@ import { clearInterval, setInterval } from '../../async/timers.js';
 import type { Cluster } from '../../cluster/contract.js';
 import { type Existence, untilCertain } from '../../cluster/existence.js';
 import { StreamDeletedError } from '../../errors.js';
-
-/** Milliseconds between two looks at whether the leaders are still the leaders. */
-const LOOK_EVERY = 15_000;
-/** Milliseconds that a decision about a stream may take while something waits for it. */
-const DECIDES_WITHIN = 5_000;
+import { EXISTENCE_TIMEOUT_MS, LEADER_CHECK_MS } from '../timing.js';
 
 /** What the watch tells. */
 export interface WatchEvents {
@@ -37,7 +33,7 @@ export class StreamWatch {
       if (this.#streams.has(stream)) events.refreshed();
     });
     // A leader that was replaced but lives keeps subscriptions open and has nothing new to tell.
-    this.#timer = setInterval(() => void this.#refresh(), LOOK_EVERY).unref();
+    this.#timer = setInterval(() => void this.#refresh(), LEADER_CHECK_MS).unref();
   }
 
   /** The streams that exist as far as it knows. */
@@ -58,7 +54,7 @@ export class StreamWatch {
 
   /** Finds out which streams are left; what is not certain within 5 s counts as there. Never rejects. */
   async check(): Promise<void> {
-    const bounds = { signal: this.#stopped.signal, timeout: DECIDES_WITHIN };
+    const bounds = { signal: this.#stopped.signal, timeout: EXISTENCE_TIMEOUT_MS };
     const decide = async (stream: string): Promise<void> => {
       try {
         this.#decided(stream, await this.#cluster.existence(this.#sought(stream), bounds));

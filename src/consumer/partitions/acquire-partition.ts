@@ -1,24 +1,22 @@
+import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
+import { orAbort, within } from '../../async/deadline.js';
+import { pause } from '../../async/sleep.js';
 import type { Cluster } from '../../cluster/contract.js';
 import { LiftbridgeError, NoOffsetError } from '../../errors.js';
 import type { Start } from '../../subscribe/positions.js';
 import type { AutoOffset } from '../consumer-options.js';
-import { backoff, pause, unlessAborted, within } from '../pauses.js';
+import {
+  CONFIRM_TIMEOUT_MS,
+  HANDOVER_BACKOFF,
+  LATE_WRITE_MS,
+  MOST_BLOCKED_MS,
+  WRITE_PROBE_INTERVAL_MS,
+} from '../timing.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { HeldPartition } from './held-partition.js';
 import { encodeMark, type Mark, type Ownership } from './ownership.js';
 import type { Writability } from './write-probe.js';
-
-const LOOK_AGAIN = 100;
-/** Milliseconds between two looks at whether a silent owner could write its mark. */
-const PROBE_EVERY = 500;
-/** Milliseconds to wait for a coordinator that is away. */
-const CONFIRMATION = 3_000;
-
-/** Milliseconds in which a checkpoint of an owner that was cut off may arrive at the broker after all. */
-const LATE_WRITES = 60_000;
-/** Milliseconds without cursors that are not counted: an owner cannot store its position either. */
-const LONGEST_BLOCK = 60_000;
 
 /** What waiting for the owner of a partition needs. */
 export interface HandoverContext {
@@ -67,13 +65,13 @@ export async function acquirePartition(held: HeldPartition, deps: AcquireContext
   const position = sameMark(before, mark) ? opened : (await positionOf(held, deps)) + 1n;
   if (position < opened) throw new AcquireRestart('its position was set back meanwhile');
   if (isFresh) await deps.checkpoints.begin(held, position);
-  if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITES;
+  if (mark !== null && mark.state !== 'released') held.verifyUntil = monotonicNow() + LATE_WRITE_MS;
   await hold(held, mark, deps);
   // A later owner that has not seen the mark was assigned the partition before now: that would have been told here.
-  await unlessAborted(within(CONFIRMATION, deps.waitUntilConfirmed()), signal);
+  await orAbort(within(CONFIRM_TIMEOUT_MS, deps.waitUntilConfirmed()), signal);
   signal.throwIfAborted();
   deps.ownWorkDone();
-  await unlessAborted(deps.announce(), signal);
+  await orAbort(deps.announce(), signal);
   held.activate(position);
 }
 
@@ -148,7 +146,7 @@ export async function awaitHandover(
       troubled = isOlder(found, mark);
       if (!troubled) mark = found;
       if (!troubled && (mark === null || !ownership.isTaken(mark))) return mark;
-      if ((mark?.state === 'held' || isBlocked) && monotonicNow() - probed > PROBE_EVERY) {
+      if ((mark?.state === 'held' || isBlocked) && monotonicNow() - probed > WRITE_PROBE_INTERVAL_MS) {
         const writability = await deps.canWrite(held, silence / 2);
         troubled ||= writability !== 'yes';
         isBlocked = writability === 'no';
@@ -163,10 +161,10 @@ export async function awaitHandover(
     if (isBlocked) blocked += now - looked;
     looked = now;
     if (troubled) quiet = now;
-    const isOver = now - begun - Math.min(blocked, LONGEST_BLOCK) > patience;
+    const isOver = now - begun - Math.min(blocked, MOST_BLOCKED_MS) > patience;
     if (isOver || (mark?.state === 'held' && now - quiet > silence)) return mark;
     ownWorkDone();
-    await pause(backoff(look, 5, LOOK_AGAIN), held.signal);
+    await pause(backoffDelay(look, HANDOVER_BACKOFF), held.signal);
     held.signal.throwIfAborted();
   }
 }

@@ -1,10 +1,9 @@
+import { deferred } from '../../async/deferred.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import { HandlerError } from '../../errors.js';
 import type { PartitionsCallback } from '../consumer-options.js';
+import { ANNOUNCE_WINDOW_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
-
-/** Partitions that become ready within so many milliseconds are announced together. */
-const TOGETHER = 25;
 
 interface Round {
   readonly partitions: HeldPartition[];
@@ -34,21 +33,18 @@ export class Announcements {
   }
 
   #open(stream: string): Round {
-    let begin!: () => void;
-    const begun = new Promise<void>((resolve) => {
-      begin = resolve;
-    });
+    const begun = deferred();
     const partitions: HeldPartition[] = [];
     const tell = (): void => {
       clearTimeout(round.timer);
       if (this.#rounds.get(stream) === round) this.#rounds.delete(stream);
-      begin();
+      begun.resolve();
     };
     const round = {
       partitions,
-      told: begun.then(() => this.#call(stream, partitions)),
+      told: begun.promise.then(() => this.#call(stream, partitions)),
       tell,
-      timer: setTimeout(tell, TOGETHER),
+      timer: setTimeout(tell, ANNOUNCE_WINDOW_MS),
     };
     this.#rounds.set(stream, round);
     return round;

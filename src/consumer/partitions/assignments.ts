@@ -1,10 +1,12 @@
+import { backoffDelay } from '../../async/backoff.js';
+import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import { LiftbridgeError } from '../../errors.js';
 import type { PartitionAssignment } from '../../protocol/generated/api.js';
 import type { ConsumerContext } from '../context.js';
 import type { Membership } from '../membership/membership.js';
 import { isFatal, isFenced, seemsGone } from '../membership/poll-failure.js';
-import { backoff, pause } from '../pauses.js';
+import { ACQUIRE_BACKOFF, LOSS_WINDOW_MS } from '../timing.js';
 import { type AcquireContext, acquirePartition } from './acquire-partition.js';
 import type { Announcements } from './announcements.js';
 import { type HeldEvents, HeldPartition } from './held-partition.js';
@@ -14,9 +16,6 @@ import { type ReleaseContext, releasePartitions } from './release-partitions.js'
 const BUDGET = 8 * 1024 * 1024;
 const LARGEST_SHARE = 1024 * 1024;
 const SMALLEST_SHARE = 64 * 1024;
-const LONGEST_RETRY = 2_000;
-/** Partitions that are lost within so many milliseconds are given up together. */
-const TOGETHER = 10;
 
 /** What the held partitions tell the consumer, and need of it. */
 export interface AssignmentEvents extends HeldEvents {
@@ -112,7 +111,7 @@ export class Assignments {
     if (this.#held.get(keyOf(held.stream, held.partition)) !== held || held.signal.aborted) return;
     held.stop();
     this.#lost.push(held);
-    if (this.#lost.length === 1) this.#lostTimer = setTimeout(() => this.#releaseLost(), TOGETHER);
+    if (this.#lost.length === 1) this.#lostTimer = setTimeout(() => this.#releaseLost(), LOSS_WINDOW_MS);
     this.#events.hurry();
   }
 
@@ -189,7 +188,7 @@ export class Assignments {
       } catch (error) {
         if (held.signal.aborted || this.#isHopeless(held, error)) return;
         if (LiftbridgeError.is(error)) held.trouble.note(error);
-        const delay = backoff(attempt, undefined, LONGEST_RETRY);
+        const delay = backoffDelay(attempt, ACQUIRE_BACKOFF);
         const { cluster } = this.#context;
         cluster.logger.debug(
           { error, stream: held.stream, partition: held.partition },

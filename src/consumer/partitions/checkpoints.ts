@@ -3,10 +3,10 @@ import { clearTimeout, setTimeout } from '../../async/timers.js';
 import { cursorPartition } from '../../cluster/cursor-partition.js';
 import { LiftbridgeError } from '../../errors.js';
 import type { ConsumerContext } from '../context.js';
+import { CHECKPOINT_RETRY_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
 
-const FIRST_RETRY = 1_000;
 const CURSORS = '__cursors';
 
 /** What checkpoints need to know of the membership. */
@@ -75,7 +75,7 @@ export class Checkpoints {
           () => schedule(interval),
           (error: unknown) => {
             this.#context.cluster.emit('asyncError', LiftbridgeError.from(error));
-            schedule(Math.min(interval, FIRST_RETRY));
+            schedule(Math.min(interval, CHECKPOINT_RETRY_MS));
           },
         );
       }, delay);

@@ -1,3 +1,5 @@
+import { backoffDelay } from '../../async/backoff.js';
+import { pause } from '../../async/sleep.js';
 import { LiftbridgeError } from '../../errors.js';
 import type { Consumer as GroupMember } from '../../protocol/generated/api.js';
 import type { Message, ReceivedMessage } from '../../protocol/received-message.js';
@@ -6,12 +8,9 @@ import type { Start } from '../../subscribe/positions.js';
 import type { ReaderEvents } from '../../subscribe/reader-contract.js';
 import type { ConsumerContext } from '../context.js';
 import { isFatal, isFenced, seemsGone } from '../membership/poll-failure.js';
-import { backoff, pause } from '../pauses.js';
+import { READONLY_PAUSE_MS, REOPEN_BACKOFF } from '../timing.js';
 import { MessageBuffer } from './message-buffer.js';
 import { Trouble } from './trouble.js';
-
-const FIRST_REOPEN = 50;
-const LONGEST_REOPEN = 2_000;
 
 /** What a partition tells the consumer that holds it. */
 export interface HeldEvents {
@@ -260,7 +259,7 @@ export class HeldPartition {
         if (!this.#mayReopen(error)) return;
         this.trouble.note(error);
       }
-      const delay = error === null ? LONGEST_REOPEN / 2 : backoff(attempt, FIRST_REOPEN, LONGEST_REOPEN);
+      const delay = error === null ? READONLY_PAUSE_MS : backoffDelay(attempt, REOPEN_BACKOFF);
       if (error !== null) this.#context.cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
       await pause(delay, this.signal);
       if (this.signal.aborted || this.#openings !== opening) return;

@@ -1,18 +1,14 @@
+import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
+import { within } from '../../async/deadline.js';
 import { sleep } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import { HandlerError, LiftbridgeError } from '../../errors.js';
 import type { PartitionsCallback } from '../consumer-options.js';
-import { backoff, within } from '../pauses.js';
+import { SLOW_RELEASE_MS, STORE_BACKOFF, STORE_CALL_TIMEOUT_MS } from '../timing.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
-
-/** After so many milliseconds whoever waits for the partition is told that this member lives. */
-const SAY_RELEASING = 100;
-/** Milliseconds for one call of storing: a broker that recovers loses some, and they are sent again in time. */
-const LONGEST_CALL = 5_000;
-const LONGEST_PAUSE = 500;
 
 /** What giving partitions up needs. */
 export interface ReleaseContext {
@@ -40,7 +36,7 @@ export async function releasePartitions(
   let saying: Promise<unknown> = Promise.resolve();
   const slow = setTimeout(() => {
     saying = Promise.allSettled(partitions.map((held) => say(held, 'releasing', deps, deps.storeTimeout)));
-  }, SAY_RELEASING);
+  }, SLOW_RELEASE_MS);
   const ends = monotonicNow() + deps.patience;
   await within(ends - monotonicNow(), Promise.all(partitions.map((held) => held.idle())));
   for (const held of partitions) held.expire();
@@ -75,19 +71,19 @@ async function finish(held: HeldPartition, deps: ReleaseContext, ends: number): 
       return;
     } catch (error) {
       const isPassing = LiftbridgeError.is(error) && error.retryable;
-      const pause = backoff(attempt, undefined, LONGEST_PAUSE);
-      if (!isPassing || monotonicNow() + pause >= ends) {
+      const delay = backoffDelay(attempt, STORE_BACKOFF);
+      if (!isPassing || monotonicNow() + delay >= ends) {
         deps.report(error);
         return;
       }
-      await sleep(pause);
+      await sleep(delay);
     }
   }
 }
 
 async function storeAndSay(held: HeldPartition, deps: ReleaseContext, ends: number): Promise<void> {
   const { stream, partition } = held;
-  const left = (): number => Math.min(LONGEST_CALL, Math.max(1, ends - monotonicNow()));
+  const left = (): number => Math.min(STORE_CALL_TIMEOUT_MS, Math.max(1, ends - monotonicNow()));
   const mark = await deps.ownership.read(stream, partition, { timeout: left() });
   // Another member has waited for long enough and goes on by itself: its position is not to be set back.
   if (deps.ownership.isOvertaken(mark, held.generation)) return;

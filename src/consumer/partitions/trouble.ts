@@ -1,8 +1,6 @@
 import { monotonicNow } from '../../async/clock.js';
 import { LiftbridgeError } from '../../errors.js';
-
-/** Milliseconds without being read that are not worth a report. */
-const SHORTEST = 1_000;
+import { TROUBLE_MIN_MS } from '../timing.js';
 
 /** The trouble of a partition that is not being read: what lasts is reported, again and again, so that it is not silent. */
 export class Trouble {
@@ -13,7 +11,7 @@ export class Trouble {
 
   /** `patience`: milliseconds before a report, and between two. */
   constructor(patience: number, report: (error: unknown) => void) {
-    this.#patience = Math.max(SHORTEST, patience);
+    this.#patience = Math.max(TROUBLE_MIN_MS, patience);
     this.#report = report;
   }
 

@@ -3,10 +3,8 @@ import { CURSORS, untilReadable } from '../../cluster/cursor-log.js';
 import { cursorPartition } from '../../cluster/cursor-partition.js';
 import { untilCertain } from '../../cluster/existence.js';
 import { CursorsDisabledError, TimeoutError } from '../../errors.js';
+import { CURSORS_RECOVERY_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
-
-/** Milliseconds of one wait for a broker that recovers; the take-over begins anew then, and is reported when it lasts. */
-const RECOVERY_TIME_MS = 10_000;
 
 /** Without cursors a group has no positions. A cluster that has just started may not have created the stream yet. */
 export async function requireCursors(cluster: Cluster, signal: AbortSignal, timeout: number): Promise<void> {
@@ -34,5 +32,5 @@ export async function waitForCursors(
   const { stream, partition, signal } = held;
   const partitions = cluster.partitionCount(CURSORS);
   const homes = new Set(cursorIds.map((id) => cursorPartition(id, stream, partition, partitions)));
-  await Promise.all([...homes].map((home) => untilReadable(cluster, home, { signal, timeout: RECOVERY_TIME_MS })));
+  await Promise.all([...homes].map((home) => untilReadable(cluster, home, { signal, timeout: CURSORS_RECOVERY_MS })));
 }

@@ -2,10 +2,8 @@ import { monotonicNow } from '../../async/clock.js';
 import { CURSORS, probeId } from '../../cluster/cursor-log.js';
 import { cursorPartition } from '../../cluster/cursor-partition.js';
 import type { ConsumerContext } from '../context.js';
+import { FAILOVER_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
-
-/** Milliseconds after the loss of a broker in which the writes of members may take long: each finds the new leaders by itself. */
-const FAILOVER = 15_000;
 
 /** Whether cursors can be written: yes, no, or not by every member yet since each finds the new leaders by itself. */
 export type Writability = 'yes' | 'no' | 'settling';
@@ -37,7 +35,7 @@ export class WriteProbe {
     const homes = new Set(this.#cursorIds.map((id) => cursorPartition(id, held.stream, held.partition, partitions)));
     const written = await Promise.all([...homes].map((home) => this.#write(home, probeId(home, partitions), within)));
     if (written.includes(false)) return 'no';
-    return monotonicNow() - this.#lostAt < FAILOVER ? 'settling' : 'yes';
+    return monotonicNow() - this.#lostAt < FAILOVER_MS ? 'settling' : 'yes';
   }
 
   #write(home: number, cursorId: string, timeout: number): Promise<boolean> {

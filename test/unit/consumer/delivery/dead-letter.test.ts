@@ -6,7 +6,7 @@ import { partitionByKey } from '../../../../src/publish/partitioners.js';
 // Attempts are counted here: the pauses between them take no time.
 vi.mock('../../../../src/async/sleep.js', async (original) => ({
   ...(await original<typeof import('../../../../src/async/sleep.js')>()),
-  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  pause: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 
 const MESSAGE = {

@@ -5,7 +5,7 @@ import { ConnectionError, NoSuchStreamError, PermissionDeniedError } from '../..
 // Attempts are counted here: the pauses between them take no time.
 vi.mock('../../../../src/async/sleep.js', async (original) => ({
   ...(await original<typeof import('../../../../src/async/sleep.js')>()),
-  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  pause: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 
 const away = new ConnectionError('away', { reason: 'refused', retryable: true });

@@ -11,7 +11,7 @@ vi.mock('../../../../src/async/clock.js', () => ({ monotonicNow: () => clock.now
 // The clock moves with each look: pauses between them take no time.
 vi.mock('../../../../src/async/sleep.js', async (original) => ({
   ...(await original<typeof import('../../../../src/async/sleep.js')>()),
-  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  pause: () => new Promise((resolve) => setImmediate(resolve)),
 }));
 beforeEach(() => {
   clock.now = 0;
