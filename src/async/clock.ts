@@ -12,7 +12,7 @@ export function monotonicNow(): number {
   return read();
 }
 
-/** Milliseconds since the epoch by the wall clock. For one purpose only: to notice that the machine slept. */
+/** Milliseconds since the epoch by the wall clock. For two purposes only: to notice that the machine slept, and for the validity of certificates. */
 export function wallNow(): number {
   return readWall();
 }

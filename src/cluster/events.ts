@@ -1,3 +1,4 @@
+import { nextTick } from '../async/timers.js';
 import type { LiftbridgeError } from '../errors.js';
 import type { Metadata } from './metadata.js';
 
@@ -79,7 +80,7 @@ export class EventHub {
         listener(...event);
       } catch (error) {
         // As from an EventEmitter nobody shields: an uncaught exception, only not in the middle of the client's own work.
-        process.nextTick(() => {
+        nextTick(() => {
           throw error;
         });
       }

@@ -1,5 +1,6 @@
 import { forEachInSlices } from '../async/cooperative.js';
 import { nextTurn } from '../async/sleep.js';
+import { queueMicrotask } from '../async/timers.js';
 import type { NatsConnection } from './connection.js';
 import type { PendingPublish } from './pending-publish.js';
 

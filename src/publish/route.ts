@@ -1,4 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
+import { queueMicrotask } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/contract.js';
 import {
   ConnectionError,

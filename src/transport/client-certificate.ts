@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { wallNow } from '../async/clock.js';
 
 /** TLS options whose client certificate a peer has accepted. */
 const accepted = new WeakSet<object>();
@@ -21,6 +22,6 @@ export function closeMeansRefusal(socket: TLSSocket, options: object | undefined
   if (socket.getSharedSigalgs().length === 0) return false;
   if (options === undefined || !accepted.has(options)) return true;
   // The validity of a certificate is a matter of wall time.
-  const now = Date.now();
+  const now = wallNow();
   return now < Date.parse(certificate.valid_from) || now > Date.parse(certificate.valid_to);
 }

@@ -2,7 +2,7 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, setTimeout } from '../async/timers.js';
+import { clearTimeout, queueMicrotask, setTimeout } from '../async/timers.js';
 import { CallMetadataError } from '../errors/call-metadata.js';
 import { excerpt, messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';

@@ -1,4 +1,5 @@
-import { elapsed } from './elapsed.js';
+import { elapsed, elapsedNanoseconds } from './elapsed.js';
+import { clearTimeout, setImmediate, setTimeout } from './timers.js';
 
 /** A timer of a {@link Clock}. */
 export interface ClockTimer {
@@ -39,14 +40,14 @@ export class MovableClock implements Clock {
   #wakeup: NodeJS.Timeout | null = null;
   #wakeupAt = Number.POSITIVE_INFINITY;
   readonly #began = Date.now() - elapsed.now();
-  readonly #base = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  readonly #base = BigInt(Date.now()) * 1_000_000n - elapsedNanoseconds();
 
   now(): number {
     return Math.floor(this.#began + elapsed.now()) + this.#offset;
   }
 
   nanos(): bigint {
-    const now = this.#base + process.hrtime.bigint() + BigInt(Math.round(this.#offset * 1e6));
+    const now = this.#base + elapsedNanoseconds() + BigInt(Math.round(this.#offset * 1e6));
     this.#lastNanos = now > this.#lastNanos ? now : this.#lastNanos + 1n;
     return this.#lastNanos;
   }

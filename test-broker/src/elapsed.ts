@@ -6,3 +6,6 @@ import { performance } from 'node:perf_hooks';
  * not stop the broker; it is an object, so that our own tests can.
  */
 export const elapsed = { now: performance.now.bind(performance) };
+
+/** Nanoseconds on the monotonic clock, from an arbitrary start. */
+export const elapsedNanoseconds = process.hrtime.bigint.bind(process.hrtime);

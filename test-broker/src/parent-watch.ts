@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { clearInterval, setInterval } from './timers.js';
 
 const INTERVAL = 250;
 const SHELL = /^-?(?:.*\/)?(?:sh|dash|bash|zsh|ash|ksh|fish)$/;

@@ -8,6 +8,8 @@ export const setInterval = (...args: Parameters<typeof globalThis.setInterval>) 
 export const clearInterval: typeof globalThis.clearInterval = (timer) => globalThis.clearInterval(timer);
 export const setImmediate = (...args: Parameters<typeof globalThis.setImmediate>) => globalThis.setImmediate(...args);
 export const clearImmediate: typeof globalThis.clearImmediate = (immediate) => globalThis.clearImmediate(immediate);
+export const queueMicrotask = (callback: () => void): void => globalThis.queueMicrotask(callback);
+export const nextTick = (callback: () => void): void => process.nextTick(callback);
 export const monotonicNow = (): number => performance.now();
 export const wallNow = (): number => Date.now();
 export const LONGEST_DELAY_MS = 0x7fffffff;

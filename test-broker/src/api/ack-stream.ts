@@ -10,6 +10,7 @@ import {
   wire,
 } from 'liftbridge-client/protocol';
 import type { StreamCall } from '../grpc/service.js';
+import { queueMicrotask } from '../timers.js';
 
 const { BAD_REQUEST, ENCRYPTION_FAILED, INCORRECT_OFFSET, UNKNOWN } = wire.PublishAsyncError_Code;
 

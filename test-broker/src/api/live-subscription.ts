@@ -4,6 +4,7 @@ import { RpcError, type StatusName } from '../grpc/status.js';
 import type { Delivery } from '../log/forward-reader.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
+import { queueMicrotask } from '../timers.js';
 
 /** What a subscription reads from, forward or backward. */
 export interface Reader {

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from '../timers.js';
 /** The connections of one broker, as far as faults reach into them. */
 export interface FaultTarget {
   readonly brokerIndex: number;

@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { setImmediate } from '../timers.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import { goQuote } from './go-quote.js';
 import { type Refusal, readRequestHead } from './request-head.js';

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { FRAME_PREFIX } from 'liftbridge-client/protocol';
+import { setImmediate } from '../timers.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import type { RequestHead } from './request-head.js';
 import { responseHeaders, STATUS_ONLY, STREAMED, statusOnlyHeaders, statusTrailers } from './response-head.js';

@@ -3,6 +3,7 @@ import type { Clock, ClockTimer } from '../clock.js';
 import { elapsed } from '../elapsed.js';
 import type { Faults, FaultTarget } from '../faults.js';
 import type { BrokerTlsOptions } from '../options.js';
+import { clearTimeout, nextTick, setTimeout } from '../timers.js';
 import type { CallHost } from './call-host.js';
 import { Connection } from './connection.js';
 import { openCall, serve } from './dispatch.js';
@@ -173,7 +174,7 @@ export class GrpcServer implements CallHost, FaultTarget {
 
   flushSoon(call: { flush(): void }): void {
     if (this.#toFlush.push(call) > 1) return;
-    process.nextTick(() => {
+    nextTick(() => {
       const calls = this.#toFlush;
       this.#toFlush = [];
       for (const each of calls) each.flush();

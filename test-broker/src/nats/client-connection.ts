@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { clearTimeout, setTimeout } from '../timers.js';
 import { BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type ClientCommands, ClientParser } from './client-parser.js';
 import type { Congestion, Fillable } from './congestion.js';

@@ -1,3 +1,4 @@
+import { queueMicrotask, setImmediate } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type Recipients, SubjectIndex } from './subject-index.js';
 import { isSubscribable, isTooLong, publishTarget } from './subjects.js';

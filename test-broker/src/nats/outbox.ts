@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setImmediate } from '../timers.js';
 import type { Congestion, Fillable } from './congestion.js';
 
 /** Blocks grow to this size, so that an idle client costs little and a busy one few allocations. */

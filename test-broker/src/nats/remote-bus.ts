@@ -1,4 +1,5 @@
 import type { ConnectionOptions, Msg, MsgHdrs, NatsConnection, NatsError, Subscription } from 'nats';
+import { clearTimeout, queueMicrotask, setTimeout } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { natsAddress } from './nats-address.js';
 import { isSubscribable, type PublishTarget, publishTarget } from './subjects.js';
