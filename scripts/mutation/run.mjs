@@ -21,6 +21,7 @@ const TESTS = {
     'test/unit/async/sliced',
     'test/integration/publish',
     'test/integration/client-close',
+    'test/integration/metadata-function',
   ],
   subscribe: ['test/unit/subscribe/', 'test/integration/subscribe', 'test/integration/existence'],
   consumer: ['test/unit/consumer/', 'test/integration/consumer'],

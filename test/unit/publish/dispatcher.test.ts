@@ -183,6 +183,18 @@ describe('a publish that is refused for good', () => {
   });
 });
 
+describe('a publish stream that ends', () => {
+  it('has the leader looked up at once when publishes were in flight', async () => {
+    await warm();
+    publish('one');
+    await pass();
+    cluster.refreshed.length = 0;
+    cluster.stream('a').end();
+    await pass();
+    expect(cluster.refreshed).toEqual(['orders']);
+  });
+});
+
 describe('the size of a message', () => {
   it('counts keys and headers, and is checked before anything is sent', async () => {
     const outcomes = [

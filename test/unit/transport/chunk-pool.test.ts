@@ -19,6 +19,17 @@ describe('ChunkPool', () => {
     expect(pool.allocate(10)).toBe(chunk);
   });
 
+  it('hands a chunk out again at once when every slice came back before the writer left it, however often', () => {
+    const pool = new ChunkPool();
+    const chunk = pool.allocate(10);
+    for (let round = 0; round < 3; round++) {
+      pool.lend(chunk.subarray(0, 5));
+      pool.giveBack(chunk.subarray(0, 5));
+    }
+    pool.leave(chunk);
+    expect(pool.allocate(10)).toBe(chunk);
+  });
+
   it('makes larger chunks for larger messages, and does not keep them', () => {
     const pool = new ChunkPool();
     const large = pool.allocate(pool.chunkSize + 1);

@@ -10,7 +10,6 @@ import { deferred } from '../../support/deferred.js';
 import { FrameType, type RawConnection, RawPeer } from '../../support/raw-peer.js';
 import { type CallScript, echo, GRPC_HEADERS, ScriptedPeer } from '../../support/scripted-peer.js';
 
-/** For a machine under load. */
 const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -46,6 +45,24 @@ async function freePort(): Promise<number> {
   await once(server, 'close');
   return port;
 }
+
+describe('DataSession.open on a session that is not open', () => {
+  it('ends the stream as not processed, and does not ask the application for metadata', async () => {
+    let asked = 0;
+    const metadata = (): Record<string, string> => {
+      asked++;
+      return {};
+    };
+    const session = sessionTo(await peerWith(echo), { callMetadata: metadata });
+    const early = session.open('/x/Early');
+    expect(await early.ended).toMatchObject({ processed: false, connection: 'lost' });
+    await session.connect();
+    await session.close();
+    const late = session.open('/x/Late');
+    expect(await late.ended).toMatchObject({ processed: false, connection: 'closed' });
+    expect(asked).toBe(0);
+  });
+});
 
 describe('DataSession.connect', () => {
   it('connects once for all callers', async () => {

@@ -12,7 +12,12 @@ import { RawPeer } from '../../support/raw-peer.js';
 import { answer, ScriptedPeer } from '../../support/scripted-peer.js';
 import { tlsAlert } from '../../support/tls-alert.js';
 
-/** For a machine under load. */
+// The client reads the clock once when it is loaded; a test here moves it afterwards.
+vi.mock('../../../src/async/clock.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/clock.js')>()),
+  wallNow: () => Date.now(),
+}));
+
 const open: { close(): unknown }[] = [];
 let authority: Certificates;
 let stranger: Certificates;
@@ -104,6 +109,14 @@ describe.each(planes)('TLS on %s', (_, through) => {
     const peer = await peerWith(server);
     expect(await through(peer, { ca: authority.ca.cert })).toBe('ok');
     expect(peer.calls[0]?.[':scheme']).toBe('https');
+  });
+
+  it('takes a CA as text, as bytes and as a list of either', async () => {
+    const peer = await peerWith({ cert: server.cert, key: server.key });
+    const text = String(authority.ca.cert);
+    for (const ca of [text, Buffer.from(text), [text], [String(stranger.ca.cert), Buffer.from(text)]])
+      expect(await through(peer, { ca })).toBe('ok');
+    expect(await through(peer, { ca: [stranger.ca.cert] })).toBe('tls-untrusted');
   });
 
   it('connects with a client certificate', async () => {

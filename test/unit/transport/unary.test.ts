@@ -15,7 +15,6 @@ import { deferred } from '../../support/deferred.js';
 import { FrameType, RawPeer } from '../../support/raw-peer.js';
 import { answer, answerTrailersOnly, type CallScript, ScriptedPeer } from '../../support/scripted-peer.js';
 
-/** For a machine under load. */
 const open: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -283,6 +282,20 @@ describe('UnaryChannel', () => {
     peer = opened(await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]), undefined, {}, port));
     expect(peer.host).toBe(host);
     expect((await channel.call(fetchMetadata, everything)).brokers).toHaveLength(1);
+  });
+
+  it('numbers its connections upwards, so that a later one is told from an earlier one', async () => {
+    const peer = await serving((_, stream) => answer(stream, [metadataAnswer]));
+    const channel = channelTo(peer);
+    expect([channel.newest, channel.connection]).toEqual([0, null]);
+    await channel.call(fetchMetadata, everything);
+    const first = channel.connection!;
+    expect(first).toBeGreaterThan(0);
+    expect(channel.newest).toBe(first);
+    for (const socket of peer.sockets) socket.destroy();
+    await expect.poll(() => channel.connection).toBeNull();
+    await channel.call(fetchMetadata, everything);
+    expect(channel.connection).toBeGreaterThan(first);
   });
 
   it('sends a call that is for one connection over no other one', async () => {
