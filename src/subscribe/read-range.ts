@@ -115,13 +115,11 @@ export class ReadRange {
 
   #judgeForward({ offset, timestamp }: ReceivedMessage): Verdict {
     if (this.#next !== null && offset < this.#next) return 'drop';
-    if (this.#since !== null) {
-      if (timestamp < this.#since) {
-        if (this.#next !== null) this.#next = offset + 1n;
-        return 'drop';
-      }
-      this.#since = null;
+    if (this.#since !== null && timestamp < this.#since) {
+      if (this.#next !== null) this.#next = offset + 1n;
+      return 'drop';
     }
+    this.#since = null;
     const { stop } = this.#plan;
     if (stop.at === 'never') return 'deliver';
     if (stop.at === 'time' && timestamp > stop.time) return 'over';

@@ -74,8 +74,9 @@ export class FakeCluster {
   readonly calls: Call[] = [];
   readonly emitted: [string, { error?: Error; position?: bigint; delay?: number }][] = [];
   refreshes = 0;
-  /** The streams of the last refresh. */
+  /** The streams of the last refresh, and its bounds. */
   refreshed: readonly string[] = [];
+  refreshBounds: Waiting = {};
   created = 1;
   partitions = 1;
   leaderId: string | null = 'a';
@@ -97,7 +98,8 @@ export class FakeCluster {
   };
   /** What a refresh changes. */
   onRefresh: () => void = () => undefined;
-  refresh = async (streams: readonly string[]) => {
+  refresh = async (streams: readonly string[], waiting: Waiting = {}) => {
+    this.refreshBounds = waiting;
     this.refreshes++;
     this.refreshed = streams;
     if (this.refreshFails) throw new Error('no broker answers');

@@ -27,11 +27,14 @@ afterEach(() => {
 
 const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
-function reading(options: SubscribeOptions = {}, more: { resubscribeTimeout?: number; isMember?: boolean } = {}) {
+function reading(
+  options: SubscribeOptions = {},
+  more: { resubscribeTimeout?: number; isMember?: boolean; cursor?: bigint } = {},
+) {
   const plan = planRead(readSubscribe('orders', { startAt: 'earliest', ...options }));
   const consumer = more.isMember ? { groupId: 'g', consumerId: 'c', groupEpoch: 1n } : plan.consumer;
   const { resubscribeTimeout = 10_000 } = more;
-  const fetchCursor = async () => 4n;
+  const fetchCursor = async () => more.cursor ?? 4n;
   return new PartitionReader(
     cluster as never,
     'orders',
@@ -67,6 +70,14 @@ describe('a reader of a partition', () => {
   it('begins behind its cursor', async () => {
     const reader = await opened({ startAt: { cursor: 'billing' } });
     expect(reader.position).toBe(5n);
+  });
+
+  it('begins at the beginning when its cursor holds nothing, and where the server does in reverse', async () => {
+    const reader = await opened({ startAt: { cursor: 'billing' } }, { cursor: -1n });
+    expect(reader.position).toBe(0n);
+    cluster.ends = undefined;
+    await opened({ startAt: { cursor: 'billing' }, reverse: true }, { cursor: -1n });
+    expect(cluster.call.request.startPosition).toBe(StartPosition.EARLIEST);
   });
 
   it('delivers what comes in the same turn as the confirmation', async () => {
@@ -199,6 +210,24 @@ describe('a reader whose call breaks', () => {
     expect(log).toEqual(['0', 'failed CONNECTION']);
   });
 
+  it('waits briefly again once a message has come', async () => {
+    await opened();
+    const fails = { answers: [(call: FakeCluster['call']) => call.end(LOST)] };
+    for (const delays of [
+      [10, 20],
+      [10, 20],
+    ]) {
+      cluster.emitted.length = 0;
+      cluster.answers = fails.answers;
+      cluster.call.end(LOST);
+      await pass(29);
+      expect(cluster.emitted.map(([, { delay }]) => delay)).toEqual(delays);
+      cluster.answers = [(call) => call.confirm()];
+      await pass(1);
+      cluster.call.deliver(Number(log.length));
+    }
+  });
+
   it('does not count a break after it was closed', async () => {
     const reader = await opened();
     reader.cancel();
@@ -215,6 +244,7 @@ describe('a reader whose call breaks', () => {
     cluster.call.end(end);
     await pass();
     expect([log, cluster.calls.length]).toEqual([[expected], 1]);
+    if (expected !== 'done') expect(failure).toMatchObject({ broker: 'a', stream: 'orders', partition: 0 });
   });
 
   it('of a member of a group ends as revoked when the broker ends it, and of anybody else goes on', async () => {
@@ -240,7 +270,9 @@ describe('a reader that hears of new metadata', () => {
     cluster.leaderId = 'b';
     reader.metadataChanged();
     expect(first.cancelled).toBe('the partition has moved');
+    first.deliver(0);
     await pass();
+    expect(log).toEqual([]);
     expect(cluster.call.broker).toBe('b');
     expect(cluster.emitted[0]![1].error).toMatchObject({ message: expect.stringContaining('served by broker b now') });
   });
@@ -265,6 +297,18 @@ describe('a reader that hears of new metadata', () => {
     expect(cluster.calls.map(({ broker }) => broker)).toEqual(['b', 'c']);
   });
 
+  it('moves once while it opens the next call', async () => {
+    const reader = await opened();
+    cluster.answers = [() => undefined];
+    cluster.leaderId = 'b';
+    reader.metadataChanged();
+    await pass();
+    cluster.leaderId = 'c';
+    reader.metadataChanged();
+    await pass();
+    expect(cluster.calls.map(({ broker }) => broker)).toEqual(['a', 'b']);
+  });
+
   it('takes no notice while it has no call', async () => {
     const reader = await opened();
     cluster.answers = [() => undefined];
@@ -274,6 +318,8 @@ describe('a reader that hears of new metadata', () => {
     cluster.leaderId = 'b';
     cluster.created = 2;
     reader.metadataChanged();
+    reader.pause();
+    reader.resume();
     await pass();
     expect([log, cluster.calls.length]).toEqual([[], length]);
   });
@@ -295,6 +341,7 @@ describe('a reader that is opened', () => {
     await pass(10);
     await opening;
     expect(cluster.emitted).toMatchObject([['retry', { operation: 'Subscribe', attempt: 1, delay: 10 }]]);
+    expect(cluster.sought).toEqual([]);
   });
 
   it('rejects when no broker confirms in time, with what went wrong last', async () => {
@@ -324,6 +371,17 @@ describe('a reader that is opened', () => {
       );
     await pass(20);
     expect(await opening).toBe(code);
+  });
+
+  it('rejects with the reason of its signal, without another attempt', async () => {
+    cluster.answers = [() => undefined];
+    const stop = new AbortController();
+    const reason = new TimeoutError('enough');
+    const opening = expect(reading().open({ signal: stop.signal })).rejects.toBe(reason);
+    await pass();
+    stop.abort(reason);
+    await opening;
+    expect([cluster.emitted, cluster.calls.length]).toEqual([[], 1]);
   });
 
   it('is over when a bounded range is empty', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SubscribeRequest } from '../../../src/protocol/generated/api.js';
 import { encodeSubscribe, planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
 
@@ -41,6 +41,9 @@ describe('planRead', () => {
     ['startAt', { startAt: { offset: 1, cursor: 'x' } }],
     ['startAt.offset', { startAt: { offset: -1 } }],
     ['startAt.time', { startAt: { time: new Date(Number.NaN) } }],
+    ['startAt.time', { startAt: { time: -1n } }],
+    ['startAt.time', { startAt: { time: 2n ** 63n } }],
+    ['startAt.time', { startAt: { time: 5 } }],
     ['startAt.ago', { startAt: { ago: -1 } }],
     ['startAt.cursor', { startAt: { cursor: '' } }],
     ['stopAt', { stopAt: { cursor: 'x' } }],
@@ -50,6 +53,20 @@ describe('planRead', () => {
     expect(() => plan(options)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
     );
+  });
+});
+
+describe('planRead at a certain time', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('takes a stop time up to now', () => {
+    vi.useFakeTimers({ now: 5 });
+    expect(plan({ stopAt: { time: new Date(5) } }).stop).toEqual({ at: 'time', time: 5_000_000n });
+    expect(() => plan({ stopAt: { time: new Date(6) } })).toThrow('to be in the past');
+    expect(plan({ startAt: { time: 2n ** 63n - 1n } }).start).toEqual({ at: 'time', time: 2n ** 63n - 1n });
+    expect(plan({ startAt: { ago: 2 } }).start).toEqual({ at: 'time', time: 3_000_000n });
   });
 });
 

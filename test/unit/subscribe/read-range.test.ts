@@ -100,6 +100,41 @@ describe('ReadRange', () => {
     expect(verdicts(stopped, [9, 7, 4])).toEqual(['deliver', 'deliver', 'over']);
   });
 
+  it('knows in reverse when nothing is left to read', () => {
+    const down = (offset: number, stop?: number) =>
+      boundsOf({ reverse: true, startAt: { offset }, stopAt: stop === undefined ? undefined : { offset: stop } });
+    expect(down(0).exhausted).toBe(false);
+    expect([down(3, 5), down(5, 5), down(6, 5)].map(({ exhausted }) => exhausted)).toEqual([true, false, false]);
+    const last = down(0);
+    last.judge(message(0));
+    expect(last.exhausted).toBe(true);
+    const unknown = boundsOf({ reverse: true, stopAt: { offset: 5 } });
+    expect(unknown.exhausted).toBe(false);
+  });
+
+  it('begins a reverse read by time at the newest message at the latest', () => {
+    const begins = (offset: bigint) => {
+      const bounds = boundsOf({ reverse: true, startAt: { time: 50n } });
+      bounds.knowNewest(7n);
+      bounds.resolveTime(offset);
+      return bounds.next;
+    };
+    expect([5n, 7n, 8n].map(begins)).toEqual([5n, 7n, 7n]);
+  });
+
+  it('asks for the newest offset only where the range depends on it', () => {
+    const needs = (options: SubscribeOptions) => boundsOf(options).needsNewest;
+    expect(
+      [{}, { startAt: 'latest' }, { startAt: { time: 5n } }, { stopAt: 'latest' }].map((one) =>
+        needs(one as SubscribeOptions),
+      ),
+    ).toEqual([true, true, true, true]);
+    expect(needs({ startAt: 'earliest', stopAt: { time: 5n } })).toBe(true);
+    expect(needs({ startAt: { offset: 3 }, reverse: true })).toBe(true);
+    expect(needs({ startAt: { offset: 3 }, stopAt: { offset: 9 } })).toBe(false);
+    expect(needs({ startAt: 'earliest' })).toBe(false);
+  });
+
   it('notices a server that reads forward when asked to read in reverse', () => {
     const bounds = boundsOf({ reverse: true, startAt: { offset: 3 } });
     bounds.knowNewest(9n);

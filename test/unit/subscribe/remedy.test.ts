@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CallMetadataError } from '../../../src/errors/call-metadata.js';
 import { ConnectionError, PermissionDeniedError, StreamDeletedError, TimeoutError } from '../../../src/errors.js';
 import { remedyOfEnd, remedyOfFailure } from '../../../src/subscribe/remedy.js';
 import { NotConfirmed } from '../../../src/subscribe/subscribe-call.js';
@@ -38,6 +39,14 @@ describe('the remedy for an attempt', () => {
     ['a denied permission', refusal(7, 'denied'), ['fail', 'PERMISSION_DENIED']],
   ])('that ends with %s', (_what, end, expected) => {
     expect(told(remedyOfFailure(new NotConfirmed(end), PLACE))).toEqual(expected);
+  });
+
+  it.each([
+    [false, 'retry'],
+    [true, 'fail'],
+  ])('whose metadata could not be had depends on whether that may pass: invalid %s', (isInvalid, kind) => {
+    const end = { ...LOST, cause: new CallMetadataError('no token', isInvalid, undefined) };
+    expect(told(remedyOfFailure(new NotConfirmed(end), PLACE))).toEqual([kind, 'HANDLER_FAILED']);
   });
 
   it.each<[unknown, unknown[]]>([

@@ -47,6 +47,17 @@ describe('resolveStartTime', () => {
     expect(reads()).toBe(1);
   });
 
+  it('finds the only message of a partition', async () => {
+    expect(await resolveStartTime(logOf([0], false).read, 0n, 0n)).toBe(0n);
+    expect(await resolveStartTime(logOf([0], true).read, 0n, 0n)).toBe(0n);
+  });
+
+  it('goes on behind a gap at once', async () => {
+    const { read, reads } = logOf([0, 999, 1_000, 1_001], true);
+    expect(await resolveStartTime(read, 9_995n, 1_001n)).toBe(1_000n);
+    expect(reads()).toBe(5);
+  });
+
   it('answers what follows the newest when nothing is retained', async () => {
     expect(await resolveStartTime(logOf([], false).read, 5n, 41n)).toBe(42n);
     expect(await resolveStartTime(logOf([], false).read, 5n, -1n)).toBe(0n);

@@ -23,6 +23,7 @@ describe('lookUpStream', () => {
     };
     expect(await stream()).toBeNull();
     expect([cluster.refreshes, cluster.refreshed, cluster.sought]).toEqual([1, ['orders'], []]);
+    expect(cluster.refreshBounds.timeout).toBeGreaterThan(900);
   });
 
   it('rejects once it is certain that there is no stream, and with TIMEOUT when that is not certain in time', async () => {

@@ -130,6 +130,20 @@ describe('the loop of a subscription', () => {
     expect((await loop.next()).value?.offset).toBe(4n);
   });
 
+  it('gives no call of next what came behind the message of an earlier one', async () => {
+    const subscription = await subscribed();
+    const loop = subscription[Symbol.asyncIterator]();
+    const first = loop.next();
+    call().deliver(0);
+    call().deliver(1);
+    const second = loop.next();
+    expect([(await first).value?.offset, (await second).value?.offset]).toEqual([0n, 1n]);
+    await pass();
+    call().deliver(2);
+    void loop.next();
+    expect(subscription.position).toBe(3n);
+  });
+
   it('gives all that has arrived at a time as batches', async () => {
     const subscription = await subscribed();
     const loop = subscription.batches()[Symbol.asyncIterator]();
@@ -344,6 +358,7 @@ describe('a subscription that hears nothing', () => {
     cluster.leaderId = 'b';
     await pass(15_000);
     expect(cluster.refreshes).toBe(before + 1);
+    expect(cluster.refreshed).toEqual(['orders']);
     expect(call().broker).toBe('a');
   });
 
