@@ -75,9 +75,9 @@ export async function acquirePartition(held: HeldPartition, deps: AcquireContext
   held.activate(position);
 }
 
-/** Something has changed under way: the take-over begins anew. */
+/** Something changed meanwhile: acquiring starts again. */
 export class AcquireRestart extends Error {
-  override readonly name = 'Retake';
+  override readonly name = 'AcquireRestart';
 }
 
 /** Where to begin; fresh when the group is to be given that position first. */

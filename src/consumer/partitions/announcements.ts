@@ -25,7 +25,10 @@ export class Announcements {
 
   /** Resolves when the application was told; `others`: partitions of the stream that are on their way here. */
   announce(held: HeldPartition, others: number): Promise<void> {
-    if (this.#onAssigned === undefined) return Promise.resolve();
+    if (this.#onAssigned === undefined) {
+      held.announced = true;
+      return Promise.resolve();
+    }
     const round = this.#rounds.get(held.stream) ?? this.#open(held.stream);
     round.partitions.push(held);
     if (others === 0) round.tell();

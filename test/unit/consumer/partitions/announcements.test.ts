@@ -80,6 +80,6 @@ describe('Announcements', () => {
   it('resolves at once without onAssigned', async () => {
     const one = held(1);
     await new Announcements(undefined, (error) => failures.push(error)).announce(one, 5);
-    expect([vi.getTimerCount(), failures]).toEqual([0, []]);
+    expect([one.announced, vi.getTimerCount(), failures]).toEqual([true, 0, []]);
   });
 });
