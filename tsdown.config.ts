@@ -10,7 +10,16 @@ export default defineConfig({
   fixedExtension: false,
   // Without a chunk of its own the module helper of rolldown ends up inside a declaration chunk, whose export of it
   // rolldown-plugin-dts 0.x leaves behind undeclared (TS2304 for `__exportAll` in a .d.cts).
-  outputOptions: { codeSplitting: { groups: [{ name: 'runtime', test: /rolldown[\\/]runtime/ }] } },
+  // The public types have a declaration chunk of their own: beside the wire types they would bring in those of
+  // @bufbuild/protobuf, which TypeScript before 5.7 does not read.
+  outputOptions: {
+    codeSplitting: {
+      groups: [
+        { name: 'runtime', test: /rolldown[\\/]runtime/ },
+        { name: 'public.d', test: /protocol[\\/](public|ack-policy)\.d\.[mc]?ts/ },
+      ],
+    },
+  },
   // ESM-only packages are bundled, so that CommonJS users (Jest among them) can load ours; nothing else may be.
   deps: { alwaysBundle: ['p-retry', 'is-network-error'], onlyBundle: ['p-retry', 'is-network-error'] },
 });

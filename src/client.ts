@@ -63,7 +63,7 @@ export async function connect(servers: string | readonly string[], options?: Cli
   const { lasting, signal } = resolveConnect(options);
   const router = new Router(parseSeeds(servers), lasting);
   signal?.throwIfAborted();
-  const client = new Client(router);
+  const client = Client.create(router);
   try {
     await router.connect(signal);
   } catch (error) {
@@ -83,7 +83,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   #closing: Promise<void> | null = null;
 
   /** @internal */
-  constructor(router: Router) {
+  static create(router: Router): Client {
+    return new Client(router);
+  }
+
+  private constructor(router: Router) {
     super();
     this.#router = router;
     this.#publisher = new Publisher(router, router.options);
@@ -219,7 +223,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       started: (consumer: Closable) => this.#consumers.add(consumer),
       ended: (consumer: Closable) => this.#consumers.delete(consumer),
     };
-    return new Consumer(context, groupId, options);
+    return Consumer.create(context, groupId, options);
   }
 
   /**

@@ -51,7 +51,11 @@ export class Consumer implements AsyncDisposable {
   #forget: () => void = () => undefined;
 
   /** @internal */
-  constructor(context: ConsumerContext, groupId: string, options?: ConsumerOptions) {
+  static create(context: ConsumerContext, groupId: string, options?: ConsumerOptions): Consumer {
+    return new Consumer(context, groupId, options);
+  }
+
+  private constructor(context: ConsumerContext, groupId: string, options?: ConsumerOptions) {
     this.#options = resolveConsumerOptions(groupId, options);
     this.#context = context;
     this.groupId = groupId;

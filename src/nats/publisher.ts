@@ -66,7 +66,11 @@ export class NatsPublisher {
   #onDrained: (() => void) | null = null;
 
   /** @internal */
-  constructor(connection: NatsConnection, options: ResolvedPublisherOptions) {
+  static create(connection: NatsConnection, options: ResolvedPublisherOptions): NatsPublisher {
+    return new NatsPublisher(connection, options);
+  }
+
+  private constructor(connection: NatsConnection, options: ResolvedPublisherOptions) {
     this.#connection = connection;
     this.#timeout = options.timeout;
     this.#logger = options.logger;
@@ -304,7 +308,7 @@ export function natsPublisher(connection: NatsConnection, options?: NatsPublishe
   const resolved = resolvePublisherOptions(options);
   checkValue('natsPublisher', 'connection', connection, natsConnection);
   try {
-    return new NatsPublisher(connection, resolved);
+    return NatsPublisher.create(connection, resolved);
   } catch (cause) {
     const text = `the NATS connection does not take a subscription: ${messageOf(cause)}`;
     throw new ConnectionError(`natsPublisher failed: ${text}`, {

@@ -4,50 +4,11 @@ import { DeserializationError } from '../errors/error-classes.js';
 import { messageOf } from '../errors/quote.js';
 import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
 import { eachMessageHeader, type MessageTarget } from './message.js';
+import type { Message } from './public.js';
+
+export type { Message } from './public.js';
 
 const NANOSECONDS = 1_000_000n;
-
-/**
- * A message of a stream. go-liftbridge: `Message`.
- *
- * `key`, `value` and header values are views of the network buffer that brought the message, not copies: keep
- * `Buffer.from(message.value)` rather than the view when a few messages out of many are kept for long.
- */
-export interface Message {
-  /** Where it stands in its partition. In an envelope on its way to a stream: the expected offset, `-1n` for none. */
-  readonly offset: bigint;
-  /** `null` when there is none; brokers and encoders here take an empty one for none. */
-  readonly key: Buffer | null;
-  /** `null` when there is none; brokers and encoders here take an empty one for none. */
-  readonly value: Buffer | null;
-  /** When the broker received it, in nanoseconds since the epoch. */
-  readonly timestamp: bigint;
-  /** The same to the millisecond; a new `Date` on every read. */
-  readonly time: Date;
-  /** The stream that it was read from. */
-  readonly stream: string;
-  /** The partition that it was read from. */
-  readonly partition: number;
-  /** The NATS subject that it was published to. */
-  readonly subject: string;
-  /** The NATS reply subject that it was published with, or `''`. */
-  readonly replySubject: string;
-  /**
-   * User headers, and the `subject` and `reply` that a broker adds. No prototype: any name is safe to look up. Throws
-   * DeserializationError (DESERIALIZATION) when they are damaged.
-   */
-  readonly headers: Readonly<Record<string, Buffer>>;
-  /** Only in envelopes, as are the next two: brokers do not store them. */
-  readonly ackInbox: string;
-  /** The publisher's id for it, or `''`. */
-  readonly correlationId: string;
-  /** How the publisher wants it acknowledged. */
-  readonly ackPolicy: AckPolicy;
-  /** The value as UTF-8 text, `''` when there is none. */
-  text(): string;
-  /** The value parsed as JSON. Throws DeserializationError (DESERIALIZATION) when it is none. */
-  json<T>(): T;
-}
 
 /** Where the hot codec puts a message: all fields from the start, so that every message has the same hidden class. */
 export class ReceivedMessage implements Message, MessageTarget {

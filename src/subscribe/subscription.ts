@@ -31,7 +31,7 @@ export async function openSubscription(
   const waiting = { signal: options.signal, timeout: options.timeout ?? context.requestTimeout };
   const which = options.partition ?? 0;
   const partitions = which === 'all' ? await allPartitions(context.cluster, stream, waiting) : [which];
-  const subscription = new Subscription(context, stream, which, partitions, plan, options.signal);
+  const subscription = Subscription.create(context, stream, which, partitions, plan, options.signal);
   await subscription.open(waiting);
   return subscription;
 }
@@ -71,8 +71,19 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   #lastArrival = monotonicNow();
   #looping = false;
 
-  /** Made by `client.subscribe`. @internal */
-  constructor(
+  /** @internal */
+  static create(
+    context: SubscriptionContext,
+    stream: string,
+    partition: number | 'all',
+    partitions: readonly number[],
+    plan: ReadPlan,
+    signal: AbortSignal | undefined,
+  ): Subscription {
+    return new Subscription(context, stream, partition, partitions, plan, signal);
+  }
+
+  private constructor(
     context: SubscriptionContext,
     stream: string,
     partition: number | 'all',

@@ -267,7 +267,7 @@ describe('a peer that goes silent', () => {
   it('is given up, and reading and publishing go on', async () => {
     await start(1);
     const router = new ImpatientRouter(parseSeeds(broker.addresses), resolveClientOptions());
-    const impatient = closing(new Client(router));
+    const impatient = closing(Client.create(router));
     closing({ close: () => Promise.all([...router.sessions.values()].map((session) => session.close())) });
     await router.connect();
     await publish(numbers(3));

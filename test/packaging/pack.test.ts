@@ -27,6 +27,20 @@ const NAMES = [
   ['{ TestBroker }', 'liftbridge-test-broker'],
 ];
 
+/** What every user begins with. The test broker and the wire types need TypeScript 5.7, as those of @bufbuild/protobuf do. */
+const LINES = {
+  module: `import { connect } from 'liftbridge-client';
+export const client = await connect('localhost:9292');
+export { decodeMessage } from 'liftbridge-client/envelope';
+export { natsPublisher } from 'liftbridge-client/nats';
+`,
+  commonJs: `import { connect } from 'liftbridge-client';
+export const client = connect('localhost:9292');
+`,
+};
+
+/** The compiler of a package; several are installed, so that node_modules/.bin/tsc may be any of them. */
+const compiler = (name: string): string => join(root, 'node_modules', name, 'bin/tsc');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 const recipe = (name: string): string => join(root, 'test/packaging/recipes', name);
 
@@ -72,8 +86,32 @@ describe('the packed packages', () => {
       join(folder, 'tsconfig.json'),
       JSON.stringify({ compilerOptions, files: ['typed.mts', 'typed.cts'] }),
     );
-    const check = outputOf(bin('tsc'), ['-p', '.'], { cwd: folder });
+    const check = outputOf(process.execPath, [compiler('typescript-7.0'), '-p', '.'], { cwd: folder });
     await expect(check).resolves.toBe('');
+  });
+
+  // The oldest and the newest compiler in both ways of resolution, those between in one of them: each run takes seconds.
+  it.each([
+    ['5.4', 'node16'],
+    ['5.4', 'bundler'],
+    ['5.6', 'node16'],
+    ['5.9', 'bundler'],
+    ['6.0', 'node16'],
+    ['7.0', 'node16'],
+    ['7.0', 'bundler'],
+  ])('type-check with TypeScript %s and %s resolution, declarations included', async (version, moduleResolution) => {
+    const path = compiler(version === '6.0' ? 'typescript' : `typescript-${version}`);
+    expect(await outputOf(process.execPath, [path, '--version'])).toContain(`Version ${version}`);
+    await writeFile(join(folder, 'lines.mts'), LINES.module);
+    await writeFile(join(folder, 'lines.cts'), LINES.commonJs);
+    const compilerOptions = {
+      ...{ noEmit: true, strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+      ...{ target: 'es2022', lib: ['es2022'], module: moduleResolution === 'node16' ? 'node16' : 'esnext' },
+      ...{ moduleResolution, typeRoots: [join(root, 'node_modules/@types')], types: ['node'] },
+    };
+    const config = `tsconfig-${version}-${moduleResolution}.json`;
+    await writeFile(join(folder, config), JSON.stringify({ compilerOptions, files: ['lines.mts', 'lines.cts'] }));
+    expect(await outputOf(process.execPath, [path, '-p', config], { cwd: folder })).toBe('');
   });
 
   it('satisfy publint and Are The Types Wrong', async () => {
@@ -119,6 +157,13 @@ describe('the packed packages', () => {
     const args = ['--require', './jest-globals.cjs', '--test', 'jest.test.js'];
     const output = await outputOf(process.execPath, args, { cwd: folder });
     expect(output).toMatch(/^# pass 1$/m);
+  });
+
+  it('are of one version: the broker uses internal types of exactly this client', async () => {
+    const versionOf = async (name: string): Promise<{ version: string; dependencies: Record<string, string> }> =>
+      JSON.parse(await readFile(join(folder, 'node_modules', name, 'package.json'), 'utf8'));
+    const [client, broker] = [await versionOf('liftbridge-client'), await versionOf('liftbridge-test-broker')];
+    expect(broker.dependencies['liftbridge-client']).toBe(client.version);
   });
 
   it('have no install scripts', async () => {

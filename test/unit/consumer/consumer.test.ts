@@ -77,7 +77,7 @@ function consumerOf(options: ConsumerOptions = {}): Consumer {
     started: (one: unknown) => members.add(one),
     ended: (one: unknown) => members.delete(one),
   } as unknown as ConsumerContext;
-  const consumer = new Consumer(context, 'billing', { autoOffset: 'earliest', ...options });
+  const consumer = Consumer.create(context, 'billing', { autoOffset: 'earliest', ...options });
   consumers.push(consumer);
   return consumer;
 }
