@@ -1,84 +1,60 @@
+import { BatchBuffer, type BufferOwner } from '../collections/batch-buffer.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 
 /** Encoded bytes that may wait for the loop before the brokers have to stop sending. */
-const HIGH = 1024 * 1024;
-/** What must be left when they may go on. */
-const LOW = HIGH / 4;
+const QUEUE_LIMIT_BYTES = 1024 * 1024;
+const limit = (): number => QUEUE_LIMIT_BYTES;
 
-/** Told when the queue is full, and when there is room again. */
-export interface QueueOwner {
-  pause(): void;
-  resume(): void;
+interface Waiter {
+  resolve(batch: ReceivedMessage[] | null): void;
+  reject(error: unknown): void;
 }
 
-interface Batch {
-  readonly messages: ReceivedMessage[];
-  readonly bytes: number;
-}
-
-/** What has arrived and was not asked for yet, with a bound: beyond it the owner is told to stop the brokers. */
+/** Messages that have arrived for a loop that has not asked for them yet. A full queue pauses its owner. */
 export class MessageQueue {
-  readonly #owner: QueueOwner;
-  #batches: Batch[] = [];
-  #head = 0;
-  #bytes = 0;
-  #full = false;
+  readonly #batches: BatchBuffer<ReceivedMessage>;
   #over: { readonly error: unknown } | 'clean' | null = null;
-  #waiting: { resolve: (batch: ReceivedMessage[] | null) => void; reject: (error: unknown) => void } | null = null;
+  #dropped = false;
+  #waiting: Waiter | null = null;
 
-  constructor(owner: QueueOwner) {
-    this.#owner = owner;
+  constructor(owner: BufferOwner) {
+    this.#batches = new BatchBuffer(owner, limit);
   }
 
-  /** True once `end`, `fail` or `clear` was called. */
-  get over(): boolean {
-    return this.#over !== null;
+  /** True once `clear` was called: messages that were taken but not handed out are to be dropped, too. */
+  get dropped(): boolean {
+    return this.#dropped;
   }
 
   push(messages: ReceivedMessage[], bytes: number): void {
     if (this.#over !== null || messages.length === 0) return;
     const waiting = this.#waiting;
-    if (waiting !== null) {
-      this.#waiting = null;
-      waiting.resolve(messages);
+    if (waiting === null) {
+      this.#batches.push(messages, bytes);
       return;
     }
-    this.#batches.push({ messages, bytes });
-    this.#bytes += bytes;
-    if (this.#full || this.#bytes < HIGH) return;
-    this.#full = true;
-    this.#owner.pause();
+    this.#waiting = null;
+    waiting.resolve(messages);
   }
 
-  /** What came first; null when nothing is there now, more may come. */
+  /** The first batch; null when there is none now, more may come. */
   take(): ReceivedMessage[] | null {
-    const batch = this.#batches[this.#head];
-    if (batch === undefined) return null;
-    this.#head++;
-    if (this.#head === this.#batches.length) {
-      this.#batches = [];
-      this.#head = 0;
-    }
-    this.#bytes -= batch.bytes;
-    if (this.#full && this.#bytes <= LOW) {
-      this.#full = false;
-      this.#owner.resume();
-    }
-    return batch.messages;
+    return this.#batches.shift();
   }
 
-  /** The next batch, as soon as there is one; null at the end. Rejects with what `fail` was given. */
+  /** The next batch, as soon as there is one; null at the end. Rejects with the error that `fail` was given. */
   next(): Promise<ReceivedMessage[] | null> {
     const batch = this.take();
     if (batch !== null) return Promise.resolve(batch);
     if (this.#over === 'clean') return Promise.resolve(null);
     if (this.#over !== null) return Promise.reject(this.#over.error);
+    // A promise of its own: a loop that is faster than its broker waits once for each batch.
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
   }
 
-  /** Ends the queue behind what is in it. */
+  /** Ends the queue behind the messages in it. */
   end(): void {
     if (this.#over !== null) return;
     this.#over = 'clean';
@@ -86,7 +62,7 @@ export class MessageQueue {
     this.#waiting = null;
   }
 
-  /** Ends the queue with an error behind what is in it. */
+  /** Ends the queue with an error behind the messages in it. */
   fail(error: unknown): void {
     if (this.#over !== null) return;
     this.#over = { error };
@@ -94,20 +70,11 @@ export class MessageQueue {
     this.#waiting = null;
   }
 
-  /** True once `clear` was called: what was taken but not looked at is to be dropped, too. */
-  get dropped(): boolean {
-    return this.#dropped;
-  }
-
-  #dropped = false;
-
-  /** Drops what is in it, and ends: cleanly, or with an error. */
+  /** Drops the messages in it, and ends: cleanly, or with an error. */
   clear(failure: { readonly error: unknown } | null): void {
     this.#dropped = true;
     if (this.#over !== null && this.#over !== 'clean') return;
-    this.#batches = [];
-    this.#head = 0;
-    this.#bytes = 0;
+    this.#batches.clear();
     this.#over = null;
     if (failure === null) this.end();
     else this.fail(failure.error);

@@ -6,9 +6,10 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const source = join(root, 'src');
 
-/** The rooms that each room may import from, beside itself. `async`, `errors` and `options` are leaves that all may use. */
+/** The rooms that each room may import from, beside itself. `async`, `collections`, `errors` and `options` are leaves that all may use. */
 const ARROWS: Record<string, readonly string[]> = {
   async: [],
+  collections: [],
   protocol: [],
   transport: ['protocol'],
   cluster: ['transport', 'protocol'],
@@ -20,7 +21,7 @@ const ARROWS: Record<string, readonly string[]> = {
   errors: ['protocol', 'transport'],
   options: ['errors', 'transport'],
 };
-const LEAVES = ['async', 'errors', 'options'];
+const LEAVES = ['async', 'collections', 'errors', 'options'];
 /** The surfaces of the package, which put the rooms together. */
 const SURFACES = ['index', 'client', 'client-calls', 'diagnostics', 'envelope', 'nats', 'protocol'];
 

@@ -1,83 +1,53 @@
+import { BatchBuffer, type BufferOwner } from '../../collections/batch-buffer.js';
 import type { ReceivedMessage } from '../../protocol/received-message.js';
 
-/** Told when the buffer is full, and when there is room again. */
-export interface BufferOwner {
-  pause(): void;
-  resume(): void;
-}
-
-interface Batch {
-  readonly messages: ReceivedMessage[];
-  readonly bytes: number;
-}
-
-/** The messages of one partition that wait to be processed, with a bound: beyond it the broker has to stop sending. */
+/** The messages of one partition that wait to be processed, with a bound: beyond it the broker stops sending. */
 export class MessageBuffer {
-  readonly #owner: BufferOwner;
-  readonly #limit: () => number;
-  readonly #batches: Batch[] = [];
+  readonly #batches: BatchBuffer<ReceivedMessage>;
+  /** Index of the first message in the first batch. */
   #at = 0;
-  #bytes = 0;
-  #full = false;
 
   /** `limit`: encoded bytes that may wait. */
   constructor(owner: BufferOwner, limit: () => number) {
-    this.#owner = owner;
-    this.#limit = limit;
+    this.#batches = new BatchBuffer(owner, limit);
   }
 
   get isEmpty(): boolean {
-    return this.#batches.length === 0;
+    return this.#batches.first === null;
   }
 
   /** Offset of the first message; null when there is none. */
   get firstOffset(): bigint | null {
-    return this.#batches[0]?.messages[this.#at]?.offset ?? null;
+    return this.#batches.first?.[this.#at]?.offset ?? null;
   }
 
   get isFull(): boolean {
-    return this.#full;
+    return this.#batches.isFull;
   }
 
   push(messages: ReceivedMessage[], bytes: number): void {
-    if (messages.length === 0) return;
-    this.#batches.push({ messages, bytes });
-    this.#bytes += bytes;
-    if (this.#full || this.#bytes < this.#limit()) return;
-    this.#full = true;
-    this.#owner.pause();
+    if (messages.length > 0) this.#batches.push(messages, bytes);
   }
 
   /** Takes the first message out; null when there is none. */
   shift(): ReceivedMessage | null {
-    const batch = this.#batches[0];
-    if (batch === undefined) return null;
-    const message = batch.messages[this.#at++]!;
-    if (this.#at === batch.messages.length) this.#drop(batch);
+    const batch = this.#batches.first;
+    if (batch === null) return null;
+    const message = batch[this.#at++]!;
+    if (this.#at === batch.length) {
+      this.#at = 0;
+      this.#batches.shift();
+    }
     return message;
   }
 
-  /** Takes out what stands before the offset. */
+  /** Takes out every message before the offset. */
   skipTo(offset: bigint): void {
-    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-      if (batch.messages[this.#at]!.offset >= offset) return;
-      this.shift();
-    }
+    for (let first = this.firstOffset; first !== null && first < offset; first = this.firstOffset) this.shift();
   }
 
   clear(): void {
-    this.#batches.length = 0;
+    this.#batches.clear();
     this.#at = 0;
-    this.#bytes = 0;
-    this.#full = false;
-  }
-
-  #drop(batch: Batch): void {
-    this.#batches.shift();
-    this.#at = 0;
-    this.#bytes -= batch.bytes;
-    if (!this.#full || this.#bytes > this.#limit() / 4) return;
-    this.#full = false;
-    this.#owner.resume();
   }
 }
