@@ -22,6 +22,8 @@ export class Membership {
   readonly #cluster: Cluster;
   #coordinator = '';
   #epoch = 0n;
+  /** The epoch in which this member was certainly in the group: of its join, or of its last poll that counts. */
+  #memberEpoch = 0n;
   #consumerTimeout = 15_000;
   #coordinatorTimeout = 15_000;
   #lastContact = monotonicNow();
@@ -86,6 +88,7 @@ export class Membership {
     this.#lapsed = false;
     this.#mayBeReplaced = false;
     this.#lastProof = this.#lastPoll;
+    this.#memberEpoch = this.#epoch;
   }
 
   /** Begins another term without a join: what was taken over before may have had other owners since. */
@@ -158,11 +161,13 @@ export class Membership {
   async poll(waiting: Waiting): Promise<FetchConsumerGroupAssignmentsResponse> {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, epoch: this.#epoch };
+    // The answer tells of a moment after this one; a process that stops before it reads the answer must not count from there.
+    const asked = { at: monotonicNow(), wall: wallNow() };
     const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
     this.#lapsed = !this.isCurrent;
     this.#mayBeReplaced ||= this.#lapsed;
     this.#lastContact = monotonicNow();
-    this.#lastPoll = { at: this.#lastContact, wall: wallNow() };
+    this.#lastPoll = asked;
     return answer;
   }
 
@@ -181,7 +186,8 @@ export class Membership {
     const found = groupMetadata.find(({ groupId }) => groupId === this.groupId);
     if (found === undefined || found.error !== ConsumerGroupMetadata_Error.OK || found.coordinator === '') return false;
     if (found.epoch === this.#epoch && found.coordinator === this.#coordinator) {
-      if (!this.isSettling) this.#lastProof = asked;
+      // An epoch that was learned from brokers meanwhile may be that of this member's own expiry.
+      if (!this.isSettling && found.epoch === this.#memberEpoch) this.#lastProof = asked;
       return false;
     }
     const mayLag = from === 'anyone' || this.isSettling;
@@ -231,6 +237,7 @@ export class Membership {
   #joined(answer: JoinConsumerGroupResponse): void {
     this.#coordinator = answer.coordinator;
     this.#epoch = answer.epoch;
+    this.#memberEpoch = answer.epoch;
     this.#consumerTimeout = Number(answer.consumerTimeout / NANOSECONDS);
     this.#coordinatorTimeout = Number(answer.coordinatorTimeout / NANOSECONDS);
     this.#joinedAt = monotonicNow();

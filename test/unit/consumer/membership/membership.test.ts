@@ -209,6 +209,32 @@ describe('membership.isCurrent', () => {
     expect(membership.isCurrent).toBe(true);
   });
 
+  it('is not renewed by a broker that tells of an epoch which was learned after the last poll', async () => {
+    const membership = await silent('b1', 6n);
+    expect(await membership.locate('coordinator', false, bounds())).toBe(true);
+    // The epoch is known now, and nothing has changed since: it is the one in which this member was expired.
+    expect(await membership.locate('anyone', false, bounds())).toBe(false);
+    expect(membership.isCurrent).toBe(false);
+    await membership.poll(bounds());
+    expect(membership).toMatchObject({ lapsed: true, mayBeReplaced: true });
+    membership.confirm();
+    clock.now += TIMEOUT + 1;
+    await membership.locate('anyone', false, bounds());
+    expect(membership.isCurrent).toBe(true);
+  });
+
+  it('counts an answered poll from the moment of the question', async () => {
+    const cluster = new FakeCluster(group('b1', 5n));
+    const membership = new Membership(cluster.asCluster, 'group', 'me');
+    await membership.join(['s'], bounds());
+    const polling = membership.poll(bounds());
+    clock.now += TIMEOUT - 100;
+    await polling;
+    membership.confirm();
+    clock.now += 101;
+    expect(membership.isCurrent).toBe(false);
+  });
+
   it.each([
     ['another epoch', 'b1', 6n],
     ['an older epoch', 'b1', 4n],
