@@ -1,16 +1,21 @@
 import { EventEmitter } from 'node:events';
+import type { ActivityEvent } from './admin/activity.js';
+import { CursorLog } from './admin/cursor-stream.js';
+import { fetchCursor, setCursor } from './admin/cursors.js';
+import {
+  type FetchMetadataOptions,
+  fetchMetadata,
+  fetchPartitionMetadata,
+  flushed,
+  ping,
+} from './admin/metadata-api.js';
+import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './admin/stream-options.js';
+import { createStream, deleteStream, pauseStream, setStreamReadonly } from './admin/streams.js';
 import { monotonicNow } from './async/clock.js';
 import { clearTimeout, setTimeout } from './async/timers.js';
-import type { ActivityEvent } from './cluster/activity.js';
-import { CursorLog } from './cluster/cursor-log.js';
-import { fetchCursor, setCursor } from './cluster/cursors.js';
-import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
-import type { Metadata, PartitionInfo } from './cluster/metadata.js';
-import { type FetchMetadataOptions, fetchMetadata, fetchPartitionMetadata, flushed, ping } from './cluster/queries.js';
+import { parseSeeds } from './cluster/addresses.js';
+import { type ClusterEvents, EVENT_NAMES, type Metadata, type PartitionInfo } from './cluster/cluster-api.js';
 import { Router } from './cluster/router.js';
-import { parseSeeds } from './cluster/seeds.js';
-import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './cluster/stream-options.js';
-import { createStream, deleteStream, pauseStream, setStreamReadonly } from './cluster/streams.js';
 import { Consumer } from './consumer/consumer.js';
 import type { ConsumerOptions } from './consumer/consumer-options.js';
 import type { Closable } from './consumer/context.js';

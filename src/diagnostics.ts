@@ -16,7 +16,7 @@
  * @module
  */
 import { type Channel, channel } from 'node:diagnostics_channel';
-import { type ClusterEvents, EVENT_NAMES } from './cluster/events.js';
+import { type ClusterEvents, EVENT_NAMES } from './cluster/cluster-api.js';
 
 /** Name of the channel for an event. */
 export type ChannelName = `liftbridge:${keyof ClusterEvents}`;

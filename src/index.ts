@@ -4,20 +4,20 @@
  * @module liftbridge-client
  */
 
-// Connecting
-export { Client, type ClientEvents, connect } from './client.js';
 // The activity stream
-export type { ActivityEvent } from './cluster/activity.js';
-// Metadata
-export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './cluster/metadata.js';
-export type { FetchMetadataOptions } from './cluster/queries.js';
+export type { ActivityEvent } from './admin/activity.js';
+export type { FetchMetadataOptions } from './admin/metadata-api.js';
 // Streams
 export type {
   CreateStreamOptions,
   PauseStreamOptions,
   SetStreamReadonlyOptions,
   StreamOptions,
-} from './cluster/stream-options.js';
+} from './admin/stream-options.js';
+// Connecting
+export { Client, type ClientEvents, connect } from './client.js';
+// Metadata
+export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './cluster/cluster-api.js';
 // Consumer groups
 export { Consumer } from './consumer/consumer.js';
 export type {

@@ -19,7 +19,9 @@ export {
 } from './options/client-options.js';
 export { type Logger, loggerWith } from './options/logger.js';
 export {
+  ACTIVITY_STREAM,
   ackInbox,
+  CURSORS_STREAM,
   envelopeInbox,
   headerNameFault,
   identifier,

@@ -1,10 +1,19 @@
 import { isIPv6 } from 'node:net';
 import { InvalidArgumentError } from '../errors.js';
-import { describe } from '../options.js';
+import { arrayOf, describe, type Rule, readValue } from '../options.js';
 import { addressFault, authorityOf } from '../transport/authority.js';
 
 /** The port that Liftbridge listens on unless configured otherwise. */
 export const DEFAULT_PORT = 9292;
+
+const ADDRESSES: Rule = {
+  expected: 'an address or a non-empty array of addresses',
+  accepts: (value) => Array.isArray(value) && value.length > 0,
+  read: arrayOf({
+    expected: 'an address like "host", "host:9292" or "[::1]:9292"',
+    accepts: (value) => typeof value === 'string',
+  }).read!,
+};
 
 /** A place to connect to. */
 export interface Address {
@@ -45,4 +54,15 @@ function refused(where: string, what: string, text: unknown, fault?: string): In
 /** The address as `host:port`, an IPv6 host in brackets. */
 export function formatAddress({ host, port }: Address): string {
   return authorityOf(host, port);
+}
+
+/** Reads what `connect` is given to begin with. Throws InvalidArgumentError when there is no address, or one that is none. */
+export function parseSeeds(servers: unknown): readonly Address[] {
+  if (typeof servers !== 'string') {
+    const list = readValue('connect', 'servers', servers, ADDRESSES) as unknown[];
+    return list.map((server, index) => parseAddress(server, 'connect', `servers[${index}]`));
+  }
+  if (!servers.includes(',')) return [parseAddress(servers)];
+  const message = `connect: expected servers to be one address, got ${describe(servers)}. For several addresses pass an array`;
+  throw new InvalidArgumentError(message, { operation: 'connect' });
 }

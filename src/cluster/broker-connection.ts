@@ -12,8 +12,8 @@ import { formatAddress } from './addresses.js';
 import { DataSessions } from './data-sessions.js';
 import type { EventHub } from './events.js';
 import { toConnectionError } from './failures.js';
+import type { Witness } from './metadata-answer.js';
 import type { Candidate } from './selection.js';
-import type { Witness } from './sightings.js';
 
 /** What every connection of a client shares. */
 export interface ConnectionSettings {

@@ -1,13 +1,13 @@
+import type { Waiting } from '../async/deadline.js';
 import type { ResolvedClientOptions } from '../options.js';
-import type { Sought, Waiting } from './contract.js';
 import type { EventHub } from './events.js';
 import { type Existence, ExistenceCheck } from './existence.js';
 import type { Metadata } from './metadata.js';
+import type { MetadataAnswer, Sought, Testimony } from './metadata-answer.js';
 import { type Belief, MetadataCache } from './metadata-cache.js';
 import type { MetadataCalls } from './metadata-calls.js';
-import type { MetadataAnswer } from './metadata-reader.js';
 import type { Pool } from './pool.js';
-import { LONGEST_RECOVERY, type Sightings, type Testimony } from './sightings.js';
+import { LONGEST_RECOVERY, type Sightings } from './sightings.js';
 
 /** What the view needs of the client. */
 export interface ClusterViewContext {
@@ -83,7 +83,7 @@ export class ClusterView {
   }
 
   /** Takes note of a stream that was created just now: not every broker need know it yet. */
-  created(stream: string): void {
+  noteCreated(stream: string): void {
     this.#context.sightings.noteCreated(stream);
   }
 

@@ -1,12 +1,11 @@
 import { monotonicNow } from '../async/clock.js';
-import { orAbort } from '../async/deadline.js';
+import { orAbort, type Waiting } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Logger } from '../options.js';
-import { BRIEF } from './brief-question.js';
-import type { Waiting } from './contract.js';
-import type { MetadataAnswer } from './metadata-reader.js';
-import type { Sightings, Sought } from './sightings.js';
+import type { MetadataAnswer, Sought } from './metadata-answer.js';
+import type { Sightings } from './sightings.js';
+import { BRIEF_REQUEST } from './unary-calls.js';
 
 /**
  * Whether a stream or group exists that some broker called unknown.
@@ -137,7 +136,7 @@ export class ExistenceCheck {
     const { poll, closed } = this.#context;
     const stop = new AbortController();
     const unknown: MetadataAnswer[] = [];
-    const [streams, groups] = 'stream' in sought ? [[sought.stream], []] : [BRIEF, [sought.group]];
+    const [streams, groups] = 'stream' in sought ? [[sought.stream], []] : [BRIEF_REQUEST, [sought.group]];
     return new Promise<Look>((resolve) => {
       const end = (found: Look['found']): void => {
         clearTimeout(timer);

@@ -1,6 +1,6 @@
 import type { EventHub } from './events.js';
 import { type BrokerInfo, type Metadata, NO_METADATA, type StreamInfo } from './metadata.js';
-import type { MetadataAnswer } from './metadata-reader.js';
+import type { MetadataAnswer } from './metadata-answer.js';
 
 /** Fetches metadata from some broker; no streams means all of them. Rejects with a LiftbridgeError. */
 export type FetchMetadata = (streams: readonly string[], groups: readonly string[]) => Promise<MetadataAnswer>;

@@ -6,13 +6,13 @@ import { clearTimeout, setTimeout } from '../async/timers.js';
 import { messageOf } from '../errors/quote.js';
 import { errorFromStatus } from '../errors.js';
 import { RpcFailure, Status } from '../transport/status.js';
-import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
-import { ATTEMPT_SHARE, type Caller } from './caller.js';
-import { type MetadataAnswer, readMetadata } from './metadata-reader.js';
+import type { MetadataAnswer, Testimony } from './metadata-answer.js';
+import { readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
-import type { Sightings, Testimony } from './sightings.js';
-import { definitionOf } from './unary-calls.js';
+import type { Sightings } from './sightings.js';
+import { ATTEMPT_SHARE, type UnaryCaller } from './unary-caller.js';
+import { BRIEF_REQUEST, definitionOf } from './unary-calls.js';
 
 /** FetchMetadata with its answer left in bytes, to be read in slices. */
 const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffer): Buffer => bytes };
@@ -28,13 +28,13 @@ const WITNESSES = 8;
 /** Asks brokers for metadata, and tells the pool what it learns of brokers. */
 export class MetadataCalls {
   readonly #settings: ConnectionSettings;
-  readonly #caller: Caller;
+  readonly #caller: UnaryCaller;
   readonly #pool: Pool;
   readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
   readonly #search = new Backoff({ first: SEARCH, longest: LONGEST_PAUSE });
 
-  constructor(settings: ConnectionSettings, caller: Caller, pool: Pool, sightings: Sightings) {
+  constructor(settings: ConnectionSettings, caller: UnaryCaller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
     this.#sightings = sightings;
     this.#caller = caller;
@@ -129,7 +129,7 @@ export class MetadataCalls {
       if (ids.every((id) => this.#pool.known(id) !== undefined)) stop.abort();
     };
     try {
-      await this.poll(BRIEF, [], heard, stop.signal);
+      await this.poll(BRIEF_REQUEST, [], heard, stop.signal);
     } finally {
       clearTimeout(timer);
     }

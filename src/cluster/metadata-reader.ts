@@ -8,24 +8,14 @@ import {
 } from '../protocol/generated/api.js';
 import { WireReader } from '../protocol/wire-reader.js';
 import { formatAddress } from './addresses.js';
-import type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
-import type { Testimony } from './sightings.js';
+import type { BrokerInfo, EventTimes, GroupInfo, PartitionInfo, StreamInfo } from './metadata.js';
+import type { MetadataAnswer, Testimony } from './metadata-answer.js';
 
 /** Looks a broker up by its id. */
 export type FindBroker = (id: string) => BrokerInfo | undefined;
 
 /** The same, for a broker that leads or coordinates something, or only holds it. */
 type LookUp = (id: string, leads: boolean) => BrokerInfo | undefined;
-
-/** One answer to FetchMetadata. */
-export interface MetadataAnswer extends Metadata {
-  /** Id of the broker that answered: it names itself first. Null where it named nobody. */
-  readonly answeredBy: string | null;
-  /** Ids of brokers that are not known; true for those that lead a partition or coordinate a group. */
-  readonly strangers: ReadonlyMap<string, boolean>;
-  /** Whose answer it is, and on which connection; null where that does not matter. */
-  readonly from: Testimony | null;
-}
 
 /** What one answer may name; far beyond any cluster. Parts of a few bytes would become objects of hundreds. */
 export interface AnswerLimits {

@@ -4,7 +4,7 @@ import { excerpt, quoted } from '../errors/quote.js';
 import { ConnectionError, HandlerError } from '../errors.js';
 import { type Address, formatAddress, parseAddress } from './addresses.js';
 import { BrokerConnection, type ConnectionSettings } from './broker-connection.js';
-import type { BrokerTarget } from './contract.js';
+import type { BrokerTarget } from './cluster-api.js';
 import type { BrokerInfo } from './metadata.js';
 import { chooseBroker } from './selection.js';
 

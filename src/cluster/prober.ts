@@ -1,8 +1,8 @@
 import { sleep } from '../async/sleep.js';
 import { clearInterval, setInterval } from '../async/timers.js';
-import { BRIEF } from './brief-question.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Pool } from './pool.js';
+import { BRIEF_REQUEST } from './unary-calls.js';
 
 /** Asks one broker for metadata of the streams and measures the round trip. Rejects with RpcFailure. */
 export type Ask = (connection: BrokerConnection, streams: readonly string[]) => Promise<void>;
@@ -27,7 +27,7 @@ export class Prober {
 
   /** Asks a broker once. Rejects with RpcFailure. */
   probe(connection: BrokerConnection): Promise<void> {
-    return this.#ask(connection, BRIEF);
+    return this.#ask(connection, BRIEF_REQUEST);
   }
 
   /** Starts to measure, where the selection goes by measurements. */

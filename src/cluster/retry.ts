@@ -11,7 +11,7 @@ import type { ResolvedClientOptions } from '../options.js';
 import { RpcFailure } from '../transport/status.js';
 import type { EventHub } from './events.js';
 import { toError } from './failures.js';
-import { LookupMiss } from './lookup.js';
+import { LookupMiss } from './leader-lookup.js';
 
 /** What to do about a failed attempt. `refresh`: the cached metadata is out of date, look again before the next attempt. */
 export type Advice = 'fail' | 'retry' | 'refresh';

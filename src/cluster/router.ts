@@ -1,34 +1,36 @@
 import { type Deadline, withDeadline } from '../async/deadline.js';
 import { clearInterval, LONGEST_DELAY_MS, setInterval } from '../async/timers.js';
-import { attempt, ClosedError, ConnectionError, type ErrorContext } from '../errors.js';
+import { attempt, ClosedError, ConnectionError, type ErrorContext, type Operation } from '../errors.js';
 import type { Logger, ResolvedClientOptions } from '../options.js';
+import type { PartitionMetadata } from '../protocol/generated/api.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { Address } from './addresses.js';
+import { bootstrap } from './bootstrap.js';
 import type { BrokerConnection } from './broker-connection.js';
-import { type CallBounds, Caller, outOfTime } from './caller.js';
+import type { AdminCluster, BrokerTarget, CallBounds, Sought, Waiting } from './cluster-api.js';
 import { ClusterView } from './cluster-view.js';
-import type { BrokerTarget, Cluster, Sought, Waiting } from './contract.js';
 import { type ClusterEvents, EventHub } from './events.js';
 import type { Existence } from './existence.js';
 import { toConnectionError } from './failures.js';
-import { firstContact } from './first-contact.js';
-import { LookupMiss, leaderIn, refusePaused } from './lookup.js';
-import type { BrokerInfo, Metadata } from './metadata.js';
+import { LookupMiss, leaderIn, refusePaused } from './leader-lookup.js';
+import type { BrokerInfo, Metadata, PartitionInfo } from './metadata.js';
 import { MetadataAge } from './metadata-age.js';
+import type { MetadataAnswer } from './metadata-answer.js';
 import { MetadataCalls } from './metadata-calls.js';
-import type { MetadataAnswer } from './metadata-reader.js';
+import { toPartitionInfo } from './metadata-reader.js';
 import { Pool } from './pool.js';
 import { Prober } from './prober.js';
 import { Sightings } from './sightings.js';
+import { outOfTime, UnaryCaller } from './unary-caller.js';
 import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
 import { decided, whenUnknown } from './unknown-stream.js';
 
 /** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
-export class Router implements Cluster {
+export class Router implements AdminCluster {
   readonly options: ResolvedClientOptions;
   readonly #hub = new EventHub();
   readonly #closing = new AbortController();
-  readonly #caller: Caller;
+  readonly #caller: UnaryCaller;
   readonly #calls: MetadataCalls;
   readonly #view: ClusterView;
   readonly #pool: Pool;
@@ -40,7 +42,7 @@ export class Router implements Cluster {
   constructor(seeds: readonly Address[], options: ResolvedClientOptions) {
     this.options = options;
     const settings = { options, hub: this.#hub, closed: this.#closing.signal };
-    this.#caller = new Caller(settings);
+    this.#caller = new UnaryCaller(settings);
     this.#pool = new Pool(seeds, settings, (connection) => this.#lost(connection));
     const sightings = new Sightings();
     this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
@@ -56,7 +58,7 @@ export class Router implements Cluster {
   /** Talks to the seeds until one answers, then learns the cluster. Rejects with a ConnectionError that names every seed. */
   async connect(signal?: AbortSignal): Promise<void> {
     const bounds = { closed: this.#closing.signal, signal };
-    await firstContact(this.#pool.seeds, this.#prober, this.options, bounds, (seed) => {
+    await bootstrap(this.#pool.seeds, this.#prober, this.options, bounds, (seed) => {
       this.#calls.beginWith(seed);
       return this.#view.refresh();
     });
@@ -68,7 +70,6 @@ export class Router implements Cluster {
     return this.options.logger;
   }
 
-  /** The cached view. */
   get metadata(): Metadata {
     return this.#view.metadata;
   }
@@ -118,7 +119,6 @@ export class Router implements Cluster {
     await this.fetch(streams ?? [], [], waiting);
   }
 
-  /** Fetches metadata, merges it into the cache and answers it alone; no streams means all of them. */
   fetch(streams: readonly string[], groups: readonly string[], waiting: Waiting = {}): Promise<MetadataAnswer> {
     return this.bounded(
       waiting,
@@ -135,19 +135,24 @@ export class Router implements Cluster {
     return this.#view.hasSeen(sought);
   }
 
-  /** Takes note of a stream that was created just now: not every broker need know it yet. */
-  created(stream: string): void {
-    this.#view.created(stream);
+  noteCreated(stream: string): void {
+    this.#view.noteCreated(stream);
   }
 
-  /** Takes a deleted stream out of the cache. */
   forget(stream: string): void {
     this.#view.forget({ stream });
   }
 
-  /** A broker that the cluster advertises, or has advertised. */
-  broker(id: string): BrokerInfo | undefined {
-    return this.#pool.known(id);
+  requireLeader(operation: Operation, stream: string, partition: number): BrokerInfo {
+    try {
+      return leaderIn(this.metadata, operation, stream, partition);
+    } catch (error) {
+      throw error instanceof LookupMiss ? error.error : error;
+    }
+  }
+
+  readPartition(partition: PartitionMetadata): PartitionInfo {
+    return toPartitionInfo(partition, (id) => this.#pool.known(id));
   }
 
   anyBroker(except?: ReadonlySet<string>): BrokerTarget {
@@ -246,7 +251,6 @@ export class Router implements Cluster {
     return this.#hub.on(name, listener);
   }
 
-  /** Runs any work within the caller's bounds, `requestTimeout` by default; `late` makes the error for a lack of time. */
   bounded<Result>(
     waiting: Waiting,
     late: (timeout: number) => Error,

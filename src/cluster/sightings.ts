@@ -1,30 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import type { MetadataAnswer } from './metadata-reader.js';
-
-/** A broker, as far as it matters whether its word about a stream counts. */
-export interface Witness {
-  /** Since when there has been a connection to it without a break, as of `monotonicNow()`; null while there is none. */
-  readonly connectedSince: number | null;
-  /** Whether a connection to it has ever failed: a broker that was reached at the first attempt has hardly just started. */
-  readonly hasFailed: boolean;
-}
-
-/** Who gave an answer. `since` is `connectedSince` as of the answer: later answers on the same connection come from the same process. */
-export interface Testimony {
-  readonly witness: Witness;
-  readonly since: number | null;
-}
-
-/** What is looked for: a stream, of a certain creation time where one is known, or a consumer group. */
-export type Sought =
-  | {
-      readonly stream: string;
-      /** Creation time as `Cluster.createdAt` gives it. Default: that of the cached entry. */
-      readonly createdAt?: number | null | undefined;
-      /** Id of a broker whose call ended because the stream is deleted. */
-      readonly deletedBy?: string | undefined;
-    }
-  | { readonly group: string };
+import type { MetadataAnswer, Sought, Testimony, Witness } from './metadata-answer.js';
 
 /** A broker that restarts knows no stream for up to 9 s after it accepts connections; milliseconds. */
 export const LONGEST_RECOVERY = 10_000;

@@ -1,4 +1,5 @@
 import type { Operation } from '../errors.js';
+import { CURSORS_STREAM } from '../options.js';
 import { APIDefinition } from '../protocol/generated/api.js';
 import { type UnaryMethodDefinition, unaryMethod } from '../transport/unary.js';
 
@@ -34,3 +35,9 @@ export function definitionOf<Method extends UnaryMethod>(
   definitions.set(method, definition);
   return definition;
 }
+
+/**
+ * The streams that a FetchMetadata call names when only the answer itself counts. Every broker answers it with a few bytes,
+ * also one that keeps no cursors. An empty list would ask for all streams.
+ */
+export const BRIEF_REQUEST: readonly string[] = [CURSORS_STREAM];

@@ -1,11 +1,11 @@
 import type { Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import { errorFromStatus, type Operation } from '../errors.js';
-import type { Call } from './caller.js';
-import type { Cluster } from './contract.js';
+import type { Cluster } from './cluster-api.js';
 import { type Existence, untilCertain } from './existence.js';
 import { aboutRequest } from './failures.js';
-import { LookupMiss, unknownYet } from './lookup.js';
+import { LookupMiss, unknownYet } from './leader-lookup.js';
+import type { Call } from './unary-caller.js';
 
 /** Milliseconds between attempts at a broker that does not know yet what others know. */
 const FIRST_PAUSE = 50;

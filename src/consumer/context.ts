@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../cluster/contract.js';
+import type { Cluster, Waiting } from '../cluster/cluster-api.js';
 import type { Publisher } from '../publish/publisher.js';
 import type { ReaderOptions } from '../subscribe/reader-contract.js';
 import type { ConsumerCloseOptions } from './consumer-options.js';

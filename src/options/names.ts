@@ -1,5 +1,10 @@
 import type { Rule } from './validate.js';
 
+/** The stream that the server keeps cursors in. */
+export const CURSORS_STREAM = '__cursors';
+/** The stream in which the server records what happens to streams and groups. */
+export const ACTIVITY_STREAM = '__activity';
+
 /**
  * The names that a Liftbridge server can hold. The server uses the name of a stream as the name of a folder and as part
  * of NATS subjects, and checks almost nothing: a wrong one ends the process, now and at each later start.

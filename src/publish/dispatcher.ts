@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { nextTurn } from '../async/sleep.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import { LiftbridgeError } from '../errors.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';

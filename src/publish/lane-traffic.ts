@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import { AckPolicy } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { AckWatch } from './ack-watch.js';

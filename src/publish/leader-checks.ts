@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import { meaningOf } from '../errors.js';
 import type { PartitionLane } from './lanes.js';
 import type { Route } from './route.js';

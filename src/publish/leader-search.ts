@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import type { PartitionLane } from './lanes.js';
 
 /** A failover takes a moment: milliseconds between two looks, at first and in the end. */

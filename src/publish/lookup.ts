@@ -1,6 +1,5 @@
 import { sleep } from '../async/sleep.js';
-import type { Cluster } from '../cluster/contract.js';
-import { untilCertain } from '../cluster/existence.js';
+import { type Cluster, untilCertain } from '../cluster/cluster-api.js';
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;

@@ -1,4 +1,4 @@
-import type { BrokerTarget } from '../cluster/contract.js';
+import type { BrokerTarget } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import {
   AckTimeoutError,

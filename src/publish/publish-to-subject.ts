@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
-import type { Cluster, Waiting } from '../cluster/contract.js';
+import type { Cluster, Waiting } from '../cluster/cluster-api.js';
 import { WITHOUT_NATS } from '../errors/server-texts.js';
 import {
   AmbiguousSubjectError,

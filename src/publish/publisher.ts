@@ -3,7 +3,7 @@ import { monotonicNow } from '../async/clock.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import { ClosedError, errorFromAckError, errorFromAsyncError, HandlerError, type LiftbridgeError } from '../errors.js';
 import { callback, checkValue } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';

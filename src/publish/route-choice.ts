@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import type { LiftbridgeError } from '../errors.js';
 import type { PartitionLane } from './lanes.js';
 import type { Route } from './route.js';

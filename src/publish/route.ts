@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { queueMicrotask } from '../async/timers.js';
-import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import {
   ConnectionError,
   InvalidArgumentError,

@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { Route, type RouteEvents, type RouteSettings } from './route.js';
 
 /** Once everything is settled, brokers have so long to end the streams; some wait for acks that will never come. */

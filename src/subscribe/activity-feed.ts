@@ -1,11 +1,9 @@
-import { type ActivityEvent, decodeActivity } from '../cluster/activity.js';
+import { type ActivityEvent, decodeActivity } from '../admin/activity.js';
 import { LiftbridgeError, NoSuchStreamError } from '../errors.js';
+import { ACTIVITY_STREAM } from '../options.js';
 import type { Message } from '../protocol/received-message.js';
 import type { SubscribeOptions } from './positions.js';
 import type { Subscription } from './subscription.js';
-
-/** The stream that the server tells its activity on. */
-const ACTIVITY = '__activity';
 
 /** Options of `client.activity`; they mean what they mean in `subscribe`. @inline */
 export type ActivityOptions = Pick<SubscribeOptions, 'startAt' | 'stopAt' | 'signal' | 'timeout'>;
@@ -16,12 +14,12 @@ export async function openActivity(
   options: ActivityOptions,
 ): Promise<AsyncIterable<ActivityEvent>> {
   try {
-    return decoded(await subscribe(ACTIVITY, options));
+    return decoded(await subscribe(ACTIVITY_STREAM, options));
   } catch (cause) {
     if (!LiftbridgeError.is(cause, 'NO_SUCH_STREAM') && !LiftbridgeError.is(cause, 'NO_SUCH_PARTITION')) throw cause;
     throw new NoSuchStreamError(
       'activity failed: the server keeps no activity stream. Set activity.stream.enabled on the server.',
-      { operation: 'activity', stream: ACTIVITY, cause },
+      { operation: 'activity', stream: ACTIVITY_STREAM, cause },
     );
   }
 }
@@ -35,6 +33,6 @@ function decode(message: Message): ActivityEvent {
   try {
     return decodeActivity(message);
   } catch (cause) {
-    throw LiftbridgeError.from(cause, { operation: 'activity', stream: ACTIVITY });
+    throw LiftbridgeError.from(cause, { operation: 'activity', stream: ACTIVITY_STREAM });
   }
 }

@@ -1,4 +1,4 @@
-import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { noLeader } from './subscribe-errors.js';
 
 /** Chooses the broker to read a partition from: its leader, or any in-sync replica where the reader allows that. */

@@ -2,7 +2,7 @@ import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import type { Waiting } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
-import type { Cluster } from '../cluster/contract.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';

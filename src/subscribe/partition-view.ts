@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../cluster/contract.js';
+import type { Cluster, Waiting } from '../cluster/cluster-api.js';
 import { LiftbridgeError } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import { Status } from '../transport/status.js';

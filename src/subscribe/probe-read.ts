@@ -1,6 +1,6 @@
 import { deferred } from '../async/deferred.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { NotConfirmed, openSubscribeCall } from './subscribe-call.js';

@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import type { Waiting } from '../async/deadline.js';
-import type { BrokerTarget, Cluster } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import type { DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';

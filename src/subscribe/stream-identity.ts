@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../cluster/contract.js';
+import type { Cluster, Waiting } from '../cluster/cluster-api.js';
 import { noSuchPartition, streamDeleted } from './subscribe-errors.js';
 
 /** Which stream a reader reads: another one of the same name may take its place, and a recovering broker may not know it. */

@@ -1,7 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import type { Cluster, Waiting } from '../cluster/contract.js';
-import { untilCertain } from '../cluster/existence.js';
-import { unknownYet } from '../cluster/lookup.js';
+import { type Cluster, unknownYet, untilCertain, type Waiting } from '../cluster/cluster-api.js';
 import { boundsUntil } from './step-bounds.js';
 import { noSuchPartition, noSuchStream } from './subscribe-errors.js';
 

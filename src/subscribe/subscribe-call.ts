@@ -1,6 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
-import type { BrokerTarget, Cluster, Waiting } from '../cluster/contract.js';
+import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
 import type { ErrorContext } from '../errors.js';
 import { decodeMessage } from '../protocol/message.js';
 import { ReceivedMessage } from '../protocol/received-message.js';

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { monotonicNow } from '../async/clock.js';
 import { onAbort } from '../async/shared-abort-listener.js';
 import { clearInterval, setInterval } from '../async/timers.js';
-import type { Cluster, Waiting } from '../cluster/contract.js';
+import type { Cluster, Waiting } from '../cluster/cluster-api.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
 import { MessageQueue } from './message-queue.js';

@@ -1,9 +1,9 @@
 import { getEventListeners, once } from 'node:events';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { BrokerTarget } from '../../src/cluster/contract.js';
+import { parseSeeds } from '../../src/cluster/addresses.js';
+import type { BrokerTarget } from '../../src/cluster/cluster-api.js';
 import { Router } from '../../src/cluster/router.js';
-import { parseSeeds } from '../../src/cluster/seeds.js';
 import {
   Client,
   type ClientOptions,

@@ -1,6 +1,6 @@
 import { backoffDelay } from '../../async/backoff.js';
 import { pause } from '../../async/sleep.js';
-import type { Cluster } from '../../cluster/contract.js';
+import type { Cluster } from '../../cluster/cluster-api.js';
 import { HandlerError } from '../../errors.js';
 import type { Message } from '../../protocol/received-message.js';
 import type { Publisher } from '../../publish/publisher.js';

@@ -2,7 +2,7 @@ import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
 import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
-import type { Cluster } from '../../cluster/contract.js';
+import type { Cluster } from '../../cluster/cluster-api.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../../protocol/generated/api.js';
 import {
   DENIAL_LIMIT_MS,

@@ -1,13 +1,12 @@
 import { backoffDelay } from '../../async/backoff.js';
 import { pause } from '../../async/sleep.js';
-import type { Waiting } from '../../cluster/contract.js';
+import type { Waiting } from '../../cluster/cluster-api.js';
 import { ConsumerExistsError } from '../../errors.js';
+import { CURSORS_STREAM } from '../../options.js';
 import type { ConsumerContext } from '../context.js';
 import { CLAIM_BACKOFF } from '../timing.js';
 
 const OWNER_BITS = 31n;
-/** The cursor belongs to no stream of the application. */
-const STREAM = '__cursors';
 
 /**
  * Tells which process has joined under a consumer id last, by a cursor beside those of the group. The server cannot tell
@@ -39,7 +38,7 @@ export class Identity {
         const before = await this.#read({ signal });
         // Values grow: servers before 1.10 return the highest value that a cursor ever had.
         const claim = (((before < 0n ? 0n : before >> OWNER_BITS) + 1n) << OWNER_BITS) | this.#self;
-        await this.#context.setCursor(this.#cursorId, STREAM, 0, claim, { signal });
+        await this.#context.setCursor(this.#cursorId, CURSORS_STREAM, 0, claim, { signal });
         this.#claim = claim;
         return;
       } catch {
@@ -54,7 +53,7 @@ export class Identity {
   }
 
   #read(waiting: Waiting): Promise<bigint> {
-    return this.#context.fetchCursor(this.#cursorId, STREAM, 0, waiting);
+    return this.#context.fetchCursor(this.#cursorId, CURSORS_STREAM, 0, waiting);
   }
 }
 

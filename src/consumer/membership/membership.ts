@@ -1,7 +1,7 @@
 import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow, wallNow } from '../../async/clock.js';
 import { pause } from '../../async/sleep.js';
-import type { Cluster, Waiting } from '../../cluster/contract.js';
+import { BRIEF_REQUEST, type Cluster, type Waiting } from '../../cluster/cluster-api.js';
 import { LiftbridgeError, meaningOf } from '../../errors.js';
 import {
   ConsumerGroupMetadata_Error,
@@ -11,8 +11,6 @@ import {
 import { ABANDON_TIMEOUT_MS, GROUP_BACKOFF, JOIN_MIN_TIMEOUT_MS, JOIN_SETTLE_MS } from '../timing.js';
 
 const NANOSECONDS = 1_000_000n;
-/** Metadata of a group comes with that of some stream; this one is small. */
-const BRIEF = ['__cursors'];
 
 /** The result of a join: `joined` by this call, or `member` before it, also as far as the cluster knows. */
 export type Joined = 'joined' | 'member';
@@ -177,7 +175,7 @@ export class Membership {
    * counts only when it is newer than what is known, unless `anything` is.
    */
   async locate(from: 'coordinator' | 'anyone', anything: boolean, waiting: Waiting): Promise<boolean> {
-    const request = { streams: BRIEF, groups: [this.groupId] };
+    const request = { streams: [...BRIEF_REQUEST], groups: [this.groupId] };
     const asked = { at: monotonicNow(), wall: wallNow() };
     const { groupMetadata } =
       from === 'coordinator'

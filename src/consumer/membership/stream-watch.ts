@@ -1,6 +1,5 @@
 import { clearInterval, setInterval } from '../../async/timers.js';
-import type { Cluster } from '../../cluster/contract.js';
-import { type Existence, untilCertain } from '../../cluster/existence.js';
+import { type Cluster, type Existence, untilCertain } from '../../cluster/cluster-api.js';
 import { StreamDeletedError } from '../../errors.js';
 import { EXISTENCE_TIMEOUT_MS, LEADER_CHECK_MS } from '../timing.js';
 

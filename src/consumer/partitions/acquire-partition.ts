@@ -2,7 +2,7 @@ import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
 import { orAbort, within } from '../../async/deadline.js';
 import { pause } from '../../async/sleep.js';
-import type { Cluster } from '../../cluster/contract.js';
+import type { Cluster } from '../../cluster/cluster-api.js';
 import { LiftbridgeError, NoOffsetError } from '../../errors.js';
 import type { Start } from '../../subscribe/positions.js';
 import type { AutoOffset } from '../consumer-options.js';

@@ -1,13 +1,12 @@
+import { cursorPartition } from '../../admin/cursor-stream.js';
 import { monotonicNow } from '../../async/clock.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
-import { cursorPartition } from '../../cluster/cursor-partition.js';
 import { LiftbridgeError } from '../../errors.js';
+import { CURSORS_STREAM } from '../../options.js';
 import type { ConsumerContext } from '../context.js';
 import { CHECKPOINT_RETRY_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
-
-const CURSORS = '__cursors';
 
 /** What checkpoints need to know of the membership. */
 export interface Standing {
@@ -99,7 +98,7 @@ export class Checkpoints {
   }
 
   #homeOf({ stream, partition }: HeldPartition): number {
-    return cursorPartition(this.cursorId, stream, partition, this.#context.cluster.partitionCount(CURSORS));
+    return cursorPartition(this.cursorId, stream, partition, this.#context.cluster.partitionCount(CURSORS_STREAM));
   }
 
   /**
@@ -107,13 +106,13 @@ export class Checkpoints {
    * is not known to be, may arrive when others have gone on.
    */
   async #storeAt(home: number, due: readonly HeldPartition[]): Promise<void> {
-    const request = { stream: CURSORS, partition: home };
+    const request = { stream: CURSORS_STREAM, partition: home };
     try {
-      await this.#context.cluster.callLeader('fetchPartitionMetadata', CURSORS, home, request, {});
+      await this.#context.cluster.callLeader('fetchPartitionMetadata', CURSORS_STREAM, home, request, {});
     } catch (error) {
       // Setting a cursor resumes the partition.
       if (!LiftbridgeError.is(error, 'PARTITION_PAUSED'))
-        throw LiftbridgeError.from(error, { operation: 'checkpoint', stream: CURSORS, partition: home });
+        throw LiftbridgeError.from(error, { operation: 'checkpoint', stream: CURSORS_STREAM, partition: home });
     }
     const results = await Promise.allSettled(due.map((held) => this.store(held)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;

@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../../cluster/contract.js';
+import type { Cluster, Waiting } from '../../cluster/cluster-api.js';
 import type { HeldPartition } from './held-partition.js';
 
 /** How far a consumer is behind in one of its partitions. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Waiting } from '../../cluster/contract.js';
+import type { Waiting } from '../../cluster/cluster-api.js';
 import type { ConsumerContext } from '../context.js';
 
 /**

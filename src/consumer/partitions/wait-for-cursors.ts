@@ -1,16 +1,15 @@
-import type { Cluster } from '../../cluster/contract.js';
-import { CURSORS, untilReadable } from '../../cluster/cursor-log.js';
-import { cursorPartition } from '../../cluster/cursor-partition.js';
-import { untilCertain } from '../../cluster/existence.js';
+import { cursorPartition, untilReadable } from '../../admin/cursor-stream.js';
+import { type Cluster, untilCertain } from '../../cluster/cluster-api.js';
 import { CursorsDisabledError, TimeoutError } from '../../errors.js';
+import { CURSORS_STREAM } from '../../options.js';
 import { CURSORS_RECOVERY_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
 
 /** Without cursors a group has no positions. A cluster that has just started may not have created the stream yet. */
 export async function requireCursors(cluster: Cluster, signal: AbortSignal, timeout: number): Promise<void> {
-  if (cluster.partitionCount(CURSORS) > 0) return;
-  const existence = await untilCertain(cluster, { stream: CURSORS }, { signal, timeout });
-  if (existence !== 'gone' && cluster.partitionCount(CURSORS) > 0) return;
+  if (cluster.partitionCount(CURSORS_STREAM) > 0) return;
+  const existence = await untilCertain(cluster, { stream: CURSORS_STREAM }, { signal, timeout });
+  if (existence !== 'gone' && cluster.partitionCount(CURSORS_STREAM) > 0) return;
   const context = { operation: 'consumer.subscribe' };
   if (existence === 'unsure')
     throw new TimeoutError(
@@ -30,7 +29,7 @@ export async function waitForCursors(
   held: HeldPartition,
 ): Promise<void> {
   const { stream, partition, signal } = held;
-  const partitions = cluster.partitionCount(CURSORS);
+  const partitions = cluster.partitionCount(CURSORS_STREAM);
   const homes = new Set(cursorIds.map((id) => cursorPartition(id, stream, partition, partitions)));
   await Promise.all([...homes].map((home) => untilReadable(cluster, home, { signal, timeout: CURSORS_RECOVERY_MS })));
 }

@@ -1,6 +1,6 @@
+import { cursorPartition, probeId } from '../../admin/cursor-stream.js';
 import { monotonicNow } from '../../async/clock.js';
-import { CURSORS, probeId } from '../../cluster/cursor-log.js';
-import { cursorPartition } from '../../cluster/cursor-partition.js';
+import { CURSORS_STREAM } from '../../options.js';
 import type { ConsumerContext } from '../context.js';
 import { FAILOVER_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
@@ -31,7 +31,7 @@ export class WriteProbe {
 
   /** Writes cursors that the same brokers keep, within so many milliseconds. */
   async canWrite(held: HeldPartition, within: number): Promise<Writability> {
-    const partitions = this.#context.cluster.partitionCount(CURSORS);
+    const partitions = this.#context.cluster.partitionCount(CURSORS_STREAM);
     const homes = new Set(this.#cursorIds.map((id) => cursorPartition(id, held.stream, held.partition, partitions)));
     const written = await Promise.all([...homes].map((home) => this.#write(home, probeId(home, partitions), within)));
     if (written.includes(false)) return 'no';
@@ -41,7 +41,7 @@ export class WriteProbe {
   #write(home: number, cursorId: string, timeout: number): Promise<boolean> {
     const underWay = this.#writing.get(home);
     if (underWay !== undefined) return underWay;
-    const writing = this.#context.setCursor(cursorId, CURSORS, 0, 0n, { timeout }).then(
+    const writing = this.#context.setCursor(cursorId, CURSORS_STREAM, 0, 0n, { timeout }).then(
       () => true,
       () => false,
     );

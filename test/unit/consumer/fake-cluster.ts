@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../../../src/cluster/contract.js';
+import type { Cluster, Waiting } from '../../../src/cluster/cluster-api.js';
 
 /** A call that a consumer made: the RPC, whom it went to ('any' or a broker id), and what was sent. */
 export interface FakeCall {

@@ -1,4 +1,4 @@
-import type { BrokerTarget, Cluster } from '../../../src/cluster/contract.js';
+import type { BrokerTarget, Cluster } from '../../../src/cluster/cluster-api.js';
 import { ByteWriter } from '../../../src/protocol/byte-writer.js';
 import { PublishRequest, PublishResponse } from '../../../src/protocol/generated/api.js';
 import type { PartitionLane } from '../../../src/publish/lanes.js';

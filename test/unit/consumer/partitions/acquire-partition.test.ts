@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { cursorPartition } from '../../../../src/cluster/cursor-partition.js';
+import { cursorPartition } from '../../../../src/admin/cursor-stream.js';
 import type { ConsumerContext } from '../../../../src/consumer/context.js';
 import {
   type AcquireContext,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cursorPartition } from '../../../../src/cluster/cursor-partition.js';
+import { cursorPartition } from '../../../../src/admin/cursor-stream.js';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
 import { waitForCursors } from '../../../../src/consumer/partitions/wait-for-cursors.js';
 import { FakeCluster } from '../fake-cluster.js';

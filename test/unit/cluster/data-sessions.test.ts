@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DataSessions } from '../../src/cluster/data-sessions.js';
-import type { RpcFailure } from '../../src/transport/status.js';
-import { closing } from '../support/closing.js';
-import { RawPeer } from '../support/raw-peer.js';
-import { echo, ScriptedPeer } from '../support/scripted-peer.js';
-import { TlsAlert, tlsAlert } from '../support/tls-alert.js';
+import { DataSessions } from '../../../src/cluster/data-sessions.js';
+import type { RpcFailure } from '../../../src/transport/status.js';
+import { closing } from '../../support/closing.js';
+import { RawPeer } from '../../support/raw-peer.js';
+import { echo, ScriptedPeer } from '../../support/scripted-peer.js';
+import { TlsAlert, tlsAlert } from '../../support/tls-alert.js';
 
 const clock = vi.hoisted(() => ({ ahead: 0 }));
 
-vi.mock('../../src/async/clock.js', async (original) => {
-  const { monotonicNow, wallNow } = await original<typeof import('../../src/async/clock.js')>();
+vi.mock('../../../src/async/clock.js', async (original) => {
+  const { monotonicNow, wallNow } = await original<typeof import('../../../src/async/clock.js')>();
   return { monotonicNow: () => monotonicNow() + clock.ahead, wallNow };
 });
 

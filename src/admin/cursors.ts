@@ -1,8 +1,10 @@
 import { monotonicNow } from '../async/clock.js';
+import { type AdminCluster, unknownYet, untilCertain } from '../cluster/cluster-api.js';
 import { CursorsDisabledError } from '../errors.js';
 import {
   CALL_SHAPE,
   type CallOptions,
+  CURSORS_STREAM,
   checkValue,
   identifier,
   int64,
@@ -10,15 +12,11 @@ import {
   readOptions,
   streamName,
 } from '../options.js';
-import { CURSORS, type CursorLog } from './cursor-log.js';
-import { cursorPartition } from './cursor-partition.js';
-import { untilCertain } from './existence.js';
-import { unknownYet } from './lookup.js';
-import type { Router } from './router.js';
+import { type CursorLog, cursorPartition } from './cursor-stream.js';
 
 /** Stores the position of a reader. */
 export async function setCursor(
-  router: Router,
+  cluster: AdminCluster,
   cursorId: string,
   stream: string,
   partition: number,
@@ -27,14 +25,14 @@ export async function setCursor(
 ): Promise<void> {
   const options = read('setCursor', cursorId, stream, partition, given);
   checkValue('setCursor', 'offset', offset, int64());
-  const home = await locate(router, 'SetCursor', cursorId, stream, partition, options);
+  const home = await locate(cluster, 'SetCursor', cursorId, stream, partition, options);
   const request = { cursorId, stream, partition, offset: BigInt(offset) };
-  await router.callLeader('setCursor', CURSORS, home, request, options);
+  await cluster.callLeader('setCursor', CURSORS_STREAM, home, request, options);
 }
 
 /** Reads a stored position, -1n when there is none; never an older one than was stored, see `CursorLog`. */
 export async function fetchCursor(
-  router: Router,
+  cluster: AdminCluster,
   log: CursorLog,
   cursorId: string,
   stream: string,
@@ -42,10 +40,10 @@ export async function fetchCursor(
   given: CallOptions = {},
 ): Promise<bigint> {
   const options = read('fetchCursor', cursorId, stream, partition, given);
-  const home = await locate(router, 'FetchCursor', cursorId, stream, partition, options);
-  const { offset } = await router.callLeader(
+  const home = await locate(cluster, 'FetchCursor', cursorId, stream, partition, options);
+  const { offset } = await cluster.callLeader(
     'fetchCursor',
-    CURSORS,
+    CURSORS_STREAM,
     home,
     { cursorId, stream, partition },
     { ...options, admit: (broker, deadline) => log.admit(home, broker, deadline) },
@@ -61,14 +59,14 @@ function read(where: string, cursorId: unknown, stream: unknown, partition: unkn
 }
 
 async function locate(
-  router: Router,
+  cluster: AdminCluster,
   operation: string,
   cursorId: string,
   stream: string,
   partition: number,
   options: CallOptions,
 ): Promise<number> {
-  const partitions = await cursorPartitions(router, options);
+  const partitions = await cursorPartitions(cluster, options);
   if (partitions > 0) return cursorPartition(cursorId, stream, partition, partitions);
   const context = { operation, stream, partition };
   if (partitions < 0) throw unknownYet(`${operation} of cursor "${cursorId}"`, 'the stream of cursors', context);
@@ -79,12 +77,12 @@ async function locate(
 }
 
 /** Number of partitions of the cursors stream; 0 when it is certain that there is none, -1 while that is not certain. */
-async function cursorPartitions(router: Router, options: CallOptions): Promise<number> {
-  if (router.partitionCount(CURSORS) > 0) return router.partitionCount(CURSORS);
-  const deadline = monotonicNow() + (options.timeout ?? router.options.requestTimeout);
+async function cursorPartitions(cluster: AdminCluster, options: CallOptions): Promise<number> {
+  if (cluster.partitionCount(CURSORS_STREAM) > 0) return cluster.partitionCount(CURSORS_STREAM);
+  const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
   const left = () => ({ signal: options.signal, timeout: Math.max(1, deadline - monotonicNow()) });
-  await router.refresh([CURSORS], left());
-  if (router.partitionCount(CURSORS) > 0) return router.partitionCount(CURSORS);
-  const existence = await untilCertain(router, { stream: CURSORS }, left());
-  return existence === 'gone' ? 0 : router.partitionCount(CURSORS) || -1;
+  await cluster.refresh([CURSORS_STREAM], left());
+  if (cluster.partitionCount(CURSORS_STREAM) > 0) return cluster.partitionCount(CURSORS_STREAM);
+  const existence = await untilCertain(cluster, { stream: CURSORS_STREAM }, left());
+  return existence === 'gone' ? 0 : cluster.partitionCount(CURSORS_STREAM) || -1;
 }

@@ -1,18 +1,23 @@
-import type { Waiting } from '../async/deadline.js';
-import type { ErrorContext } from '../errors.js';
-import type { Logger } from '../options.js';
+import type { Deadline, Waiting } from '../async/deadline.js';
+import type { ErrorContext, Operation } from '../errors.js';
+import type { Logger, ResolvedClientOptions } from '../options.js';
+import type { PartitionMetadata } from '../protocol/generated/api.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { ClusterEvents } from './events.js';
 import type { Existence } from './existence.js';
-import type { Sought } from './sightings.js';
+import type { BrokerInfo, Metadata, PartitionInfo } from './metadata.js';
+import type { MetadataAnswer, Sought } from './metadata-answer.js';
 import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
 
 export type { Waiting } from '../async/deadline.js';
-export type { ClusterEvents } from './events.js';
-export type { Existence } from './existence.js';
-export type { Sought } from './sightings.js';
+export { type ClusterEvents, EVENT_NAMES } from './events.js';
+export { type Existence, untilCertain } from './existence.js';
+export { unknownYet } from './leader-lookup.js';
+export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
+export type { Sought } from './metadata-answer.js';
+export { BRIEF_REQUEST } from './unary-calls.js';
 
-/** A broker as the rooms above route to it. */
+/** A broker, as higher layers address it. */
 export interface BrokerTarget {
   /** Broker id, or the address where no id is known yet. */
   readonly id: string;
@@ -20,7 +25,20 @@ export interface BrokerTarget {
   readonly address: string;
 }
 
-/** What publish, subscribe and consumer need of the cluster; every look-up is of the cached metadata. */
+/** Limits of a unary call, and what the caller wants to know of its attempts. */
+export interface CallBounds extends Waiting {
+  /** `ambiguous` is set when an attempt failed that the broker may have carried out all the same. */
+  readonly trace?: { ambiguous: boolean } | undefined;
+  /** The stream that the call is about. Whether it exists decides what follows when a broker does not know it. */
+  readonly about?: string | undefined;
+  /**
+   * Called before each attempt at the leader. Returns the number of the connection that may carry the attempt, or null when
+   * the leader has to be looked up again.
+   */
+  readonly admit?: ((broker: BrokerTarget, deadline: Deadline) => Promise<number | null>) | undefined;
+}
+
+/** The cluster, as publishing, subscribing and consuming use it. Every look-up reads the cached metadata. */
 export interface Cluster {
   readonly logger: Logger;
   /** Number of partitions of the stream; 0 when the cache does not know the stream. */
@@ -70,7 +88,7 @@ export interface Cluster {
   callAny<Method extends UnaryMethod>(
     method: Method,
     request: UnaryRequest<Method>,
-    waiting?: Waiting,
+    bounds?: CallBounds,
   ): Promise<UnaryResponse<Method>>;
   /** A unary call that only the leader of the partition serves, with metadata refreshed on the way. */
   callLeader<Method extends UnaryMethod>(
@@ -78,7 +96,7 @@ export interface Cluster {
     stream: string,
     partition: number,
     request: UnaryRequest<Method>,
-    waiting?: Waiting,
+    bounds?: CallBounds,
   ): Promise<UnaryResponse<Method>>;
   /** A unary call to one broker, without retries. */
   callBroker<Method extends UnaryMethod>(
@@ -89,4 +107,27 @@ export interface Cluster {
   ): Promise<UnaryResponse<Method>>;
   emit<Name extends keyof ClusterEvents>(name: Name, ...event: ClusterEvents[Name]): void;
   on<Name extends keyof ClusterEvents>(name: Name, listener: (...event: ClusterEvents[Name]) => void): () => void;
+}
+
+/** The cluster, as the calls of admin/ use it. */
+export interface AdminCluster extends Cluster {
+  readonly options: ResolvedClientOptions;
+  /** The cached metadata. */
+  readonly metadata: Metadata;
+  /** Fetches metadata, merges it into the cache and returns this one answer; no streams means all of them. */
+  fetch(streams: readonly string[], groups: readonly string[], waiting?: Waiting): Promise<MetadataAnswer>;
+  /** The leader of a partition in the cached metadata. Throws a LiftbridgeError when the stream, the partition or a leader is not known. */
+  requireLeader(operation: Operation, stream: string, partition: number): BrokerInfo;
+  /** Converts the state of a partition from the wire; its brokers are those that this client knows. */
+  readPartition(partition: PartitionMetadata): PartitionInfo;
+  /** Records that a stream was created a moment ago: some brokers may not know it yet. */
+  noteCreated(stream: string): void;
+  /** Removes a deleted stream from the cache. */
+  forget(stream: string): void;
+  /** Runs any work within the caller's bounds, `requestTimeout` by default; `late` makes the error of a work whose time is up. */
+  bounded<Result>(
+    waiting: Waiting,
+    late: (timeout: number) => Error,
+    work: (deadline: Deadline) => Promise<Result>,
+  ): Promise<Result>;
 }

@@ -19,7 +19,7 @@ const LONGEST_REASON = 400;
  * names every seed and its reason when `connectTimeout` is over, or when every seed refuses for good; with the reason of a
  * signal when that is aborted.
  */
-export function firstContact(
+export function bootstrap(
   seeds: readonly BrokerConnection[],
   prober: Prober,
   options: ResolvedClientOptions,

@@ -1,11 +1,10 @@
+import { crc32 } from 'node:zlib';
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
+import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
 import { LiftbridgeError, TimeoutError } from '../errors.js';
-import type { BrokerTarget, Cluster, Waiting } from './contract.js';
-import { cursorPartition } from './cursor-partition.js';
+import { CURSORS_STREAM } from '../options.js';
 
-/** The stream that the server keeps cursors in. */
-export const CURSORS = '__cursors';
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
 /** Looks before a write is tried: replicas that fetch show what is committed within that time. */
@@ -54,7 +53,7 @@ export class CursorLog {
     if (checked?.id === broker.id && checked.connection === this.#cluster.callConnection(broker))
       return checked.connection;
     await untilReadable(this.#cluster, partition, { signal, timeout: remaining });
-    const leader = this.#cluster.leader(CURSORS, partition);
+    const leader = this.#cluster.leader(CURSORS_STREAM, partition);
     const connection = leader === null ? null : this.#cluster.callConnection(leader);
     if (leader !== null && connection !== null) this.#checked.set(partition, { id: leader.id, connection });
     return null;
@@ -80,18 +79,26 @@ export async function untilReadable(
     newest ??= state.newestOffset;
     if (state.highWatermark >= newest) return;
     if (monotonicNow() >= deadline) throw recovering(partition, timeout);
-    if (isTimeToWrite(look, cluster.isr(CURSORS, partition).length) && !(await written(cluster, partition, left())))
+    if (
+      isTimeToWrite(look, cluster.isr(CURSORS_STREAM, partition).length) &&
+      !(await written(cluster, partition, left()))
+    )
       return;
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(look - 1, 10));
     await sleep(Math.min(pause, left().timeout), signal);
   }
 }
 
+/** The partition of the cursors stream that holds a cursor: CRC-32 of `id,stream,partition`, as the server computes it. */
+export function cursorPartition(cursorId: string, stream: string, partition: number, partitions: number): number {
+  return crc32(`${cursorId},${stream},${partition}`) % partitions;
+}
+
 /** An id for cursors of no meaning in that partition of the cursors stream; stored under the stream itself. */
 export function probeId(partition: number, partitions: number): string {
   for (let n = 0; n < PROBE_IDS; n++) {
     const id = `__probe:${n}`;
-    if (cursorPartition(id, CURSORS, 0, partitions) === partition) return id;
+    if (cursorPartition(id, CURSORS_STREAM, 0, partitions) === partition) return id;
   }
   throw new RangeError(`no cursor id was found for partition ${partition} of ${partitions}`);
 }
@@ -103,11 +110,11 @@ function isTimeToWrite(look: number, replicas: number): boolean {
 
 /** False when this client may not write: nothing more can be learned then. */
 async function written(cluster: Cluster, partition: number, waiting: BoundedWaiting): Promise<boolean> {
-  const cursorId = probeId(partition, cluster.partitionCount(CURSORS));
-  const request = { cursorId, stream: CURSORS, partition: 0, offset: 0n };
+  const cursorId = probeId(partition, cluster.partitionCount(CURSORS_STREAM));
+  const request = { cursorId, stream: CURSORS_STREAM, partition: 0, offset: 0n };
   const timeout = Math.min(WRITE_TIMEOUT_MS, waiting.timeout);
   try {
-    await cluster.callLeader('setCursor', CURSORS, partition, request, { signal: waiting.signal, timeout });
+    await cluster.callLeader('setCursor', CURSORS_STREAM, partition, request, { signal: waiting.signal, timeout });
   } catch (error) {
     waiting.signal?.throwIfAborted();
     if (LiftbridgeError.is(error, 'PERMISSION_DENIED')) return false;
@@ -118,9 +125,9 @@ async function written(cluster: Cluster, partition: number, waiting: BoundedWait
 
 /** Undefined for a partition that is paused: reading a cursor resumes it. */
 async function stateOf(cluster: Cluster, partition: number, waiting: BoundedWaiting) {
-  const request = { stream: CURSORS, partition };
+  const request = { stream: CURSORS_STREAM, partition };
   try {
-    return (await cluster.callLeader('fetchPartitionMetadata', CURSORS, partition, request, waiting)).metadata;
+    return (await cluster.callLeader('fetchPartitionMetadata', CURSORS_STREAM, partition, request, waiting)).metadata;
   } catch (error) {
     if (LiftbridgeError.is(error, 'PARTITION_PAUSED')) return undefined;
     throw error;
@@ -129,5 +136,5 @@ async function stateOf(cluster: Cluster, partition: number, waiting: BoundedWait
 
 function recovering(partition: number, timeout: number): TimeoutError {
   const text = `FetchCursor failed: within ${Math.round(timeout)} ms the leader of the cursors did not show everything that was stored in them. It is recovering: try again, or raise the timeout.`;
-  return new TimeoutError(text, { operation: 'FetchCursor', stream: CURSORS, partition });
+  return new TimeoutError(text, { operation: 'FetchCursor', stream: CURSORS_STREAM, partition });
 }

@@ -1,4 +1,4 @@
-import { type Deadline, withDeadline } from '../async/deadline.js';
+import { type Deadline, type Waiting, withDeadline } from '../async/deadline.js';
 import { excerpt } from '../errors/quote.js';
 import {
   attempt,
@@ -12,23 +12,10 @@ import {
 import { RpcFailure, Status } from '../transport/status.js';
 import type { UnaryMethodDefinition } from '../transport/unary.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
-import type { BrokerTarget, Waiting } from './contract.js';
+import type { CallBounds } from './cluster-api.js';
 import { aboutRequest, toError } from './failures.js';
-import { LookupMiss } from './lookup.js';
+import { LookupMiss } from './leader-lookup.js';
 import { isAmbiguous, isNotFound, isRepeatable, withRetries } from './retry.js';
-
-/** Bounds of a call, and a place to note what became of its attempts. */
-export interface CallBounds extends Waiting {
-  /** `ambiguous` is set when an attempt failed that may have been carried out all the same. */
-  readonly trace?: { ambiguous: boolean } | undefined;
-  /** The stream that the call is about: whether it exists decides about a broker that does not know it. */
-  readonly about?: string | undefined;
-  /**
-   * Asked before each attempt at the leader: the number of the connection that may carry it, or null when the leader is to
-   * be looked up again.
-   */
-  readonly admit?: ((broker: BrokerTarget, deadline: Deadline) => Promise<number | null>) | undefined;
-}
 
 /** One unary call, whoever it goes to. */
 export interface Call<Request, Response> {
@@ -52,7 +39,7 @@ export const ATTEMPT_SHARE = 1 / 3;
 const SHORTEST_ATTEMPT = 500;
 
 /** Runs unary calls: within their time, with retries where they are safe, and with one kind of error in the end. */
-export class Caller {
+export class UnaryCaller {
   readonly #settings: ConnectionSettings;
 
   constructor(settings: ConnectionSettings) {

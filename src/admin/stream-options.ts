@@ -1,7 +1,9 @@
 import {
+  ACTIVITY_STREAM,
   arrayOf,
   CALL_SHAPE,
   type CallOptions,
+  CURSORS_STREAM,
   checkValue,
   either,
   flag,
@@ -120,7 +122,7 @@ const READONLY_SHAPE = {
   readonly: flag,
 } satisfies Shape<SetStreamReadonlyOptions>;
 
-const RESERVED = ['__cursors', '__activity'];
+const RESERVED = [CURSORS_STREAM, ACTIVITY_STREAM];
 const notReserved: Rule = {
   expected: `a non-empty string other than ${RESERVED.join(' and ')}, which the server keeps for itself`,
   accepts: (value) => !RESERVED.includes(value as string),

@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { EventHub } from '../../src/cluster/events.js';
-import { LookupMiss } from '../../src/cluster/lookup.js';
-import { type Advice, advise, isAmbiguous, withRetries } from '../../src/cluster/retry.js';
+import { EventHub } from '../../../src/cluster/events.js';
+import { LookupMiss } from '../../../src/cluster/leader-lookup.js';
+import { type Advice, advise, isAmbiguous, withRetries } from '../../../src/cluster/retry.js';
 import {
   ConnectionError,
   NoSuchPartitionError,
   NoSuchStreamError,
   type Operation,
   PartitionPausedError,
-} from '../../src/errors.js';
-import { RpcFailure, Status, type StatusName } from '../../src/transport/status.js';
+} from '../../../src/errors.js';
+import { RpcFailure, Status, type StatusName } from '../../../src/transport/status.js';
 
 const failure = (status: StatusName, details = '', sent = true): RpcFailure =>
   new RpcFailure(Status[status], details, { sent });

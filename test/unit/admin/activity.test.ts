@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decodeActivity } from '../../src/cluster/activity.js';
-import { ActivityStreamEvent } from '../../src/protocol/generated/api.js';
+import { decodeActivity } from '../../../src/admin/activity.js';
+import { ActivityStreamEvent } from '../../../src/protocol/generated/api.js';
 
 const decode = (event: ActivityStreamEvent) => {
   const time = new Date(5);

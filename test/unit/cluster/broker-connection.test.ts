@@ -1,19 +1,19 @@
 import { createServer } from 'node:net';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BrokerConnection } from '../../src/cluster/broker-connection.js';
-import { EventHub } from '../../src/cluster/events.js';
-import { definitionOf } from '../../src/cluster/unary-calls.js';
-import { resolveClientOptions } from '../../src/options.js';
+import { BrokerConnection } from '../../../src/cluster/broker-connection.js';
+import { EventHub } from '../../../src/cluster/events.js';
+import { definitionOf } from '../../../src/cluster/unary-calls.js';
+import { resolveClientOptions } from '../../../src/options.js';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
-vi.mock('../../src/async/clock.js', async (original) => ({
-  ...(await original<typeof import('../../src/async/clock.js')>()),
+vi.mock('../../../src/async/clock.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/clock.js')>()),
   monotonicNow: () => clock.now,
 }));
 // A backoff never ends by itself here: what ends it is told.
-vi.mock('../../src/async/sleep.js', async (original) => ({
-  ...(await original<typeof import('../../src/async/sleep.js')>()),
+vi.mock('../../../src/async/sleep.js', async (original) => ({
+  ...(await original<typeof import('../../../src/async/sleep.js')>()),
   sleep: (_ms: number, signal: AbortSignal) =>
     new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
 }));

@@ -1,10 +1,8 @@
 import type { Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
+import type { AdminCluster, Waiting } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
-import type { Waiting } from './contract.js';
-import { LookupMiss, leaderIn } from './lookup.js';
-import type { Router } from './router.js';
 
 /** Leaders asked at the same time. */
 const AT_ONCE = 16;
@@ -12,13 +10,18 @@ const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
 
 /** Resolves when every partition of a new stream has a leader that answers. Rejects with a TimeoutError that names those without. */
-export function leadersReady(router: Router, stream: string, partitions: number, waiting: Waiting): Promise<void> {
+export function waitForLeaders(
+  cluster: AdminCluster,
+  stream: string,
+  partitions: number,
+  waiting: Waiting,
+): Promise<void> {
   const missing = new Map<number, unknown>(Array.from({ length: partitions }, (_, id) => [id, undefined]));
   const late = (timeout: number): Error => notReady(stream, missing, timeout);
-  return router.bounded(waiting, late, async (deadline) => {
+  return cluster.bounded(waiting, late, async (deadline) => {
     for (let round = 0; ; round++) {
-      await router.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
-      await askLeaders(router, stream, missing, deadline);
+      await cluster.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
+      await askLeaders(cluster, stream, missing, deadline);
       if (missing.size === 0) return;
       await sleep(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** round), deadline.signal);
     }
@@ -26,7 +29,7 @@ export function leadersReady(router: Router, stream: string, partitions: number,
 }
 
 async function askLeaders(
-  router: Router,
+  cluster: AdminCluster,
   stream: string,
   missing: Map<number, unknown>,
   deadline: Deadline,
@@ -34,7 +37,7 @@ async function askLeaders(
   const queue = [...missing.keys()];
   const worker = async (): Promise<void> => {
     for (let partition = queue.shift(); partition !== undefined; partition = queue.shift()) {
-      const failure = await askLeader(router, stream, partition, deadline);
+      const failure = await askLeader(cluster, stream, partition, deadline);
       if (failure === null) missing.delete(partition);
       else missing.set(partition, failure);
     }
@@ -43,11 +46,16 @@ async function askLeaders(
 }
 
 /** Null when the leader answers, why not otherwise. */
-async function askLeader(router: Router, stream: string, partition: number, deadline: Deadline): Promise<unknown> {
+async function askLeader(
+  cluster: AdminCluster,
+  stream: string,
+  partition: number,
+  deadline: Deadline,
+): Promise<unknown> {
   const { signal, remaining: timeout } = deadline;
   try {
-    const { id } = leaderIn(router.metadata, 'FetchPartitionMetadata', stream, partition);
-    await router.callBroker('fetchPartitionMetadata', id, { stream, partition }, { signal, timeout });
+    const { id } = cluster.requireLeader('FetchPartitionMetadata', stream, partition);
+    await cluster.callBroker('fetchPartitionMetadata', id, { stream, partition }, { signal, timeout });
     return null;
   } catch (error) {
     signal.throwIfAborted();
@@ -55,7 +63,7 @@ async function askLeader(router: Router, stream: string, partition: number, dead
     if (LiftbridgeError.is(error, 'PERMISSION_DENIED')) return null;
     // A server that is too old to know the call has a leader all the same.
     if (error instanceof ServerError && error.status === 'UNIMPLEMENTED') return null;
-    return error instanceof LookupMiss ? error.error : error;
+    return error;
   }
 }
 

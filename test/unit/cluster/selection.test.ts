@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Candidate, chooseBroker } from '../../src/cluster/selection.js';
+import { type Candidate, chooseBroker } from '../../../src/cluster/selection.js';
 
 const broker = (id: string, rest: Partial<Candidate> = {}): Candidate => ({
   id,

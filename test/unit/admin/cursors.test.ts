@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { cursorPartition } from '../../src/cluster/cursor-partition.js';
+import { cursorPartition } from '../../../src/admin/cursor-stream.js';
 
 interface CursorVector {
   readonly cursorId: string;

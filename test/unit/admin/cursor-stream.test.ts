@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { CURSORS, CursorLog, probeId, untilReadable } from '../../src/cluster/cursor-log.js';
-import { cursorPartition } from '../../src/cluster/cursor-partition.js';
-import { PartitionPausedError, PermissionDeniedError } from '../../src/errors.js';
-import { FakeCluster } from './consumer/fake-cluster.js';
+import { CursorLog, cursorPartition, probeId, untilReadable } from '../../../src/admin/cursor-stream.js';
+import { PartitionPausedError, PermissionDeniedError } from '../../../src/errors.js';
+import { CURSORS_STREAM } from '../../../src/options.js';
+import { FakeCluster } from '../consumer/fake-cluster.js';
 
 const PARTITIONS = 3;
 const WAITING = { timeout: 60_000 };
@@ -42,7 +42,12 @@ describe('untilReadable', () => {
   it('rejects with TIMEOUT when the leader does not show everything in time', async () => {
     const cluster = cursors(behind);
     const failure = untilReadable(cluster.asCluster, 2, { timeout: 50 });
-    await expect(failure).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true, stream: CURSORS, partition: 2 });
+    await expect(failure).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      retryable: true,
+      stream: CURSORS_STREAM,
+      partition: 2,
+    });
   });
 
   it('rejects with the reason of the signal', async () => {
@@ -58,7 +63,7 @@ describe('untilReadable', () => {
     await untilReadable(cluster.asCluster, 2, WAITING);
     const writes = cluster.calls.filter(({ method }) => method === 'setCursor');
     expect(writes.map(({ request }) => request)).toEqual([
-      { cursorId: probeId(2, PARTITIONS), stream: CURSORS, partition: 0, offset: 0n },
+      { cursorId: probeId(2, PARTITIONS), stream: CURSORS_STREAM, partition: 0, offset: 0n },
     ]);
   });
 
@@ -84,7 +89,7 @@ describe('probeId', () => {
   it('names a cursor in each partition of the cursors stream', () => {
     for (const partitions of [1, 3, 100])
       for (let partition = 0; partition < partitions; partition++)
-        expect(cursorPartition(probeId(partition, partitions), CURSORS, 0, partitions)).toBe(partition);
+        expect(cursorPartition(probeId(partition, partitions), CURSORS_STREAM, 0, partitions)).toBe(partition);
   });
 });
 

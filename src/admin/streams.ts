@@ -1,9 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
+import { type AdminCluster, untilCertain } from '../cluster/cluster-api.js';
 import { LiftbridgeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
-import { untilCertain } from './existence.js';
-import { leadersReady } from './leaders-ready.js';
-import type { Router } from './router.js';
 import {
   type CreateStreamOptions,
   createStreamRequest,
@@ -14,29 +12,30 @@ import {
   readSetStreamReadonly,
   type SetStreamReadonlyOptions,
 } from './stream-options.js';
+import { waitForLeaders } from './wait-for-leaders.js';
 
 /** Creates a stream and, unless told otherwise, waits until every partition has a leader that answers. Returns the options as they were read. */
 export async function createStream(
-  router: Router,
+  cluster: AdminCluster,
   subject: string,
   name: string,
   given: CreateStreamOptions = {},
 ): Promise<CreateStreamOptions> {
   const options = readCreateStream(subject, name, given);
   const started = monotonicNow();
-  const known = router.metadata.streams.has(name);
+  const known = cluster.metadata.streams.has(name);
   const trace = { ambiguous: false };
   try {
-    await router.callAny('createStream', createStreamRequest(subject, name, options), { ...options, trace });
+    await cluster.callAny('createStream', createStreamRequest(subject, name, options), { ...options, trace });
   } catch (error) {
     const mayBeOurs = LiftbridgeError.is(error, 'STREAM_EXISTS') && trace.ambiguous && !known;
-    if (!mayBeOurs || !(await matches(router, subject, name, options))) throw error;
+    if (!mayBeOurs || !(await matches(cluster, subject, name, options))) throw error;
   }
-  router.created(name);
+  cluster.noteCreated(name);
   if (options.waitForLeaders === false) return options;
-  const total = options.timeout ?? router.options.requestTimeout;
+  const total = options.timeout ?? cluster.options.requestTimeout;
   const timeout = Math.max(0, total - (monotonicNow() - started));
-  await leadersReady(router, name, options.partitions ?? 1, { signal: options.signal, timeout });
+  await waitForLeaders(cluster, name, options.partitions ?? 1, { signal: options.signal, timeout });
   return options;
 }
 
@@ -44,9 +43,14 @@ export async function createStream(
  * Whether the stream that exists is the one that was asked for: an attempt whose answer was lost may have created it,
  * and the next one was told that it exists.
  */
-async function matches(router: Router, subject: string, name: string, options: CreateStreamOptions): Promise<boolean> {
-  await untilCertain(router, { stream: name }, { signal: options.signal, timeout: router.options.requestTimeout });
-  const stream = router.metadata.streams.get(name);
+async function matches(
+  cluster: AdminCluster,
+  subject: string,
+  name: string,
+  options: CreateStreamOptions,
+): Promise<boolean> {
+  await untilCertain(cluster, { stream: name }, { signal: options.signal, timeout: cluster.options.requestTimeout });
+  const stream = cluster.metadata.streams.get(name);
   if (stream === undefined || stream.subject !== subject) return false;
   const replicas = options.replicationFactor ?? 1;
   return (
@@ -56,34 +60,34 @@ async function matches(router: Router, subject: string, name: string, options: C
 }
 
 /** Deletes a stream with all its messages. */
-export async function deleteStream(router: Router, name: string, given: CallOptions = {}): Promise<void> {
+export async function deleteStream(cluster: AdminCluster, name: string, given: CallOptions = {}): Promise<void> {
   const options = readDeleteStream(name, given);
   const trace = { ambiguous: false };
   try {
-    await router.callAny('deleteStream', { name }, { ...options, trace });
+    await cluster.callAny('deleteStream', { name }, { ...options, trace });
   } catch (error) {
     // An attempt whose answer was lost may have deleted it: it is gone, which is what was asked for.
     if (!LiftbridgeError.is(error, 'NO_SUCH_STREAM') || !trace.ambiguous) throw error;
   }
-  router.forget(name);
+  cluster.forget(name);
 }
 
 /** Pauses partitions of a stream. */
-export async function pauseStream(router: Router, name: string, given: PauseStreamOptions = {}): Promise<void> {
+export async function pauseStream(cluster: AdminCluster, name: string, given: PauseStreamOptions = {}): Promise<void> {
   const options = readPauseStream(name, given);
   const { partitions = [], resumeAll = false } = options;
   const request = { name, partitions: [...partitions], resumeAll };
-  await router.callAny('pauseStream', request, { ...options, about: name });
+  await cluster.callAny('pauseStream', request, { ...options, about: name });
 }
 
 /** Closes partitions for new messages, or opens them again. */
 export async function setStreamReadonly(
-  router: Router,
+  cluster: AdminCluster,
   name: string,
   given: SetStreamReadonlyOptions = {},
 ): Promise<void> {
   const options = readSetStreamReadonly(name, given);
   const { partitions = [], readonly = true } = options;
   const request = { name, partitions: [...partitions], readonly };
-  await router.callAny('setStreamReadonly', request, { ...options, about: name });
+  await cluster.callAny('setStreamReadonly', request, { ...options, about: name });
 }

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { runInSlices } from '../../src/async/cooperative.js';
-import { EventHub } from '../../src/cluster/events.js';
-import { NO_METADATA } from '../../src/cluster/metadata.js';
-import { MetadataCache } from '../../src/cluster/metadata-cache.js';
-import { type MetadataAnswer, readMetadata } from '../../src/cluster/metadata-reader.js';
+import { runInSlices } from '../../../src/async/cooperative.js';
+import { EventHub } from '../../../src/cluster/events.js';
+import { NO_METADATA } from '../../../src/cluster/metadata.js';
+import type { MetadataAnswer } from '../../../src/cluster/metadata-answer.js';
+import { MetadataCache } from '../../../src/cluster/metadata-cache.js';
+import { readMetadata } from '../../../src/cluster/metadata-reader.js';
 import {
   FetchMetadataResponse,
   type PartitionMetadata,
   type StreamMetadata,
-} from '../../src/protocol/generated/api.js';
+} from '../../../src/protocol/generated/api.js';
 
 const BROKERS = [
   { id: 'b1', host: 'one', port: 9292, partitionCount: 3, leaderCount: 2 },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatAddress, parseAddress } from '../../src/cluster/addresses.js';
+import { formatAddress, parseAddress } from '../../../src/cluster/addresses.js';
 
 describe('parseAddress', () => {
   it.each([

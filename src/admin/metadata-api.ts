@@ -1,5 +1,15 @@
 import { monotonicNow } from '../async/clock.js';
 import { sleep } from '../async/sleep.js';
+import {
+  type AdminCluster,
+  BRIEF_REQUEST,
+  type Metadata,
+  type PartitionInfo,
+  type Sought,
+  unknownYet,
+  untilCertain,
+  type Waiting,
+} from '../cluster/cluster-api.js';
 import { ServerError, TimeoutError } from '../errors.js';
 import {
   arrayOf,
@@ -12,13 +22,6 @@ import {
   type Shape,
   streamName,
 } from '../options.js';
-import { BRIEF } from './brief-question.js';
-import type { Sought, Waiting } from './contract.js';
-import { untilCertain } from './existence.js';
-import { unknownYet } from './lookup.js';
-import type { Metadata, PartitionInfo } from './metadata.js';
-import { toPartitionInfo } from './metadata-reader.js';
-import type { Router } from './router.js';
 
 /** Options of `fetchMetadata`. */
 export interface FetchMetadataOptions extends CallOptions {
@@ -42,16 +45,16 @@ const LONGEST_PAUSE = 500;
  * Asks for metadata and answers just what was asked for. An answer without a stream or group that this client has seen
  * counts only when it is certain that it is gone: it asks again until then, or until the time is up.
  */
-export async function fetchMetadata(router: Router, given: FetchMetadataOptions): Promise<Metadata> {
+export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataOptions): Promise<Metadata> {
   const options = readOptions<FetchMetadataOptions>('fetchMetadata', given, FETCH_SHAPE);
   const { streams: named = [], groups: ids = [], signal } = options;
-  const deadline = monotonicNow() + (options.timeout ?? router.options.requestTimeout);
+  const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
   const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
   for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
-    const { updatedAt, brokers, streams, groups } = await router.fetch(named, ids, left());
+    const { updatedAt, brokers, streams, groups } = await cluster.fetch(named, ids, left());
     const answer = Object.freeze({ updatedAt, brokers, streams, groups });
     const isCertain = await Promise.all(
-      missingFrom(router, answer, named, ids).map((sought) => isGone(router, sought, left())),
+      missingFrom(cluster, answer, named, ids).map((sought) => isGone(cluster, sought, left())),
     );
     if (isCertain.every(Boolean)) return answer;
     await sleep(Math.min(pause, left().timeout), signal);
@@ -60,24 +63,24 @@ export async function fetchMetadata(router: Router, given: FetchMetadataOptions)
 
 /** What the client has seen and the answer does not name. Of all streams one is enough: a broker that knows none has just started. */
 function missingFrom(
-  router: Router,
+  cluster: AdminCluster,
   { streams, groups }: Metadata,
   named: readonly string[],
   ids: readonly string[],
 ): readonly Sought[] {
-  const known = router.metadata.streams.keys().next().value;
+  const known = cluster.metadata.streams.keys().next().value;
   const missing: Sought[] = [
     ...(named.length > 0 || known === undefined || streams.size > 0 ? named : [known])
       .filter((name) => !streams.has(name))
       .map((stream) => ({ stream })),
     ...ids.filter((id) => !groups.has(id)).map((group) => ({ group })),
   ];
-  return missing.filter((sought) => router.hasSeen(sought));
+  return missing.filter((sought) => cluster.hasSeen(sought));
 }
 
 /** Whether it is certain that it is gone. Rejects with TIMEOUT when the time is up. */
-async function isGone(router: Router, sought: Sought, waiting: Waiting): Promise<boolean> {
-  const existence = await untilCertain(router, sought, waiting);
+async function isGone(cluster: AdminCluster, sought: Sought, waiting: Waiting): Promise<boolean> {
+  const existence = await untilCertain(cluster, sought, waiting);
   if (existence !== 'unsure') return existence === 'gone';
   const what = 'stream' in sought ? `stream "${sought.stream}"` : `consumer group "${sought.group}"`;
   throw unknownYet('FetchMetadata', what, 'stream' in sought ? { stream: sought.stream } : {});
@@ -85,7 +88,7 @@ async function isGone(router: Router, sought: Sought, waiting: Waiting): Promise
 
 /** Asks the leader of a partition for its exact state. */
 export async function fetchPartitionMetadata(
-  router: Router,
+  cluster: AdminCluster,
   stream: string,
   partition: number,
   given: CallOptions,
@@ -94,7 +97,7 @@ export async function fetchPartitionMetadata(
   checkValue(where, 'stream', stream, streamName);
   checkValue(where, 'partition', partition, partitionId);
   const options = readOptions<CallOptions>(where, given, CALL_SHAPE);
-  const { metadata } = await router.callLeader(where, stream, partition, { stream, partition }, options);
+  const { metadata } = await cluster.callLeader(where, stream, partition, { stream, partition }, options);
   if (metadata === undefined)
     throw new ServerError(
       `FetchPartitionMetadata of stream "${stream}", partition ${partition}: the answer is empty.`,
@@ -106,20 +109,20 @@ export async function fetchPartitionMetadata(
         text: '',
       },
     );
-  return toPartitionInfo(metadata, (id) => router.broker(id));
+  return cluster.readPartition(metadata);
 }
 
 /** Milliseconds that a real call to some broker and back takes. */
-export async function ping(router: Router, given: CallOptions): Promise<number> {
+export async function ping(cluster: AdminCluster, given: CallOptions): Promise<number> {
   const options = readOptions<CallOptions>('ping', given, CALL_SHAPE);
   const started = monotonicNow();
-  await router.callAny('fetchMetadata', { streams: [...BRIEF], groups: [] }, options);
+  await cluster.callAny('fetchMetadata', { streams: [...BRIEF_REQUEST], groups: [] }, options);
   return monotonicNow() - started;
 }
 
 /** Waits for `flush` within the caller's bounds. */
-export function flushed(router: Router, options: CallOptions, flush: () => Promise<void>): Promise<void> {
+export function flushed(cluster: AdminCluster, options: CallOptions, flush: () => Promise<void>): Promise<void> {
   const late = (timeout: number): Error =>
     new TimeoutError(`flush failed: publishes are still in flight after ${timeout} ms.`, { operation: 'flush' });
-  return router.bounded(options, late, flush);
+  return cluster.bounded(options, late, flush);
 }
