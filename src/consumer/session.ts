@@ -161,7 +161,7 @@ export class Session {
     return this.#checkpoints.storeAll(this.held);
   }
 
-  /** Ends it with an error for whoever processes the messages. */
+  /** Ends it with an error for the loop or the runner. */
   fail(error: unknown): void {
     if (this.readyQueue.over !== null) return;
     this.readyQueue.end({ error });
@@ -301,7 +301,10 @@ export class Session {
 
   #report(error: unknown): void {
     const { cluster } = this.#plan.context;
-    cluster.logger.error({ error, group: this.#membership.groupId }, 'a consumer had a problem that nobody waits for');
+    cluster.logger.error(
+      { error, group: this.#membership.groupId },
+      'a consumer had a problem that no caller waits for',
+    );
     cluster.emit('asyncError', LiftbridgeError.from(error));
   }
 }

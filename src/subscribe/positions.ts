@@ -32,7 +32,7 @@ export type StartAt =
       readonly time: Date | bigint;
     }
   | {
-      /** So many milliseconds ago. */
+      /** This many milliseconds ago. */
       readonly ago: number;
     }
   | {

@@ -64,13 +64,13 @@ export class ReadRange {
     return this.#start.at === 'time' && this.#next === null ? this.#start.time : null;
   }
 
-  /** Sets the start that a stored cursor stands for. */
+  /** Sets the start that a stored cursor gives. */
   startAt(start: Start & { at: 'offset' | 'earliest' }): void {
     this.#start = start;
     this.#expectStart(start);
   }
 
-  /** Sets the offset that the start time stands for. */
+  /** Sets the offset of the start time. */
   resolveTime(offset: bigint): void {
     this.#next = this.#plan.reverse && this.#newest !== null && offset > this.#newest ? this.#newest : offset;
   }

@@ -27,7 +27,7 @@ export interface HandoverContext {
   readonly patience: number;
   /** Resolves when the brokers that keep the cursors show what was stored in them. */
   readonly waitUntilReadable: (held: HeldPartition) => Promise<void>;
-  /** Whether the owner could write its mark at the moment, within so many milliseconds. */
+  /** Whether the owner could write its mark at present; the answer takes at most `within` milliseconds. */
   readonly canWrite: (held: HeldPartition, within: number) => Promise<Writability>;
   /** Told when all is done that does not depend on another member. */
   readonly ownWorkDone: () => void;
@@ -47,7 +47,7 @@ export interface AcquireContext extends HandoverContext {
 }
 
 /**
- * Takes over a partition from whoever had it, without gap and, where that member lives, without duplicate: subscribing
+ * Acquires a partition from its last owner, without gap and, where that member lives, without duplicate: subscribing
  * under the new epoch ends its subscription; it then finishes its message, stores its position and says so. Rejects
  * with NO_OFFSET, with an error worth another attempt, or the reason of `held.signal`.
  */
@@ -105,7 +105,7 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Acq
   try {
     const { metadata } = await cluster.callLeader('fetchPartitionMetadata', stream, partition, request, { signal });
     if (metadata === undefined || metadata.newestOffset >= cursor) return false;
-    cluster.logger.warn({ stream, partition, cursor }, 'the position of a group is beyond the end: it begins anew');
+    cluster.logger.warn({ stream, partition, cursor }, 'the position of a group is beyond the end: it begins again');
     return true;
   } catch (error) {
     // A paused partition tells nothing of its end, and has one.

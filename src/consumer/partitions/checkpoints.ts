@@ -66,7 +66,7 @@ export class Checkpoints {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** Stores every so many milliseconds; a failure is reported as 'asyncError' and tried again sooner. */
+  /** Stores at this interval in milliseconds; a failure is reported as 'asyncError' and tried again sooner. */
   start(interval: number, partitions: () => Iterable<HeldPartition>): void {
     const again = (delay: number): void => {
       this.#timer = setTimeout(() => {

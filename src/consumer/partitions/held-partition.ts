@@ -113,12 +113,12 @@ export class HeldPartition {
     return this.#member.groupEpoch;
   }
 
-  /** The group goes on under this epoch; brokers learn of it when they are asked to serve the partition anew. */
+  /** The group continues under this epoch; brokers see it in the next Subscribe call. */
   set epoch(epoch: bigint) {
     this.#member.groupEpoch = epoch;
   }
 
-  /** Subscribes, which ends the subscription of whoever reads it under an earlier epoch. Nothing is processed yet. */
+  /** Subscribes, which ends any subscription under an earlier epoch. No message is processed yet. */
   async open(start: Start, resume: boolean): Promise<void> {
     this.#openings++;
     this.#reader?.cancel();
@@ -128,7 +128,7 @@ export class HeldPartition {
     if (this.#reader?.over === true) void this.#reopen(null);
   }
 
-  /** Lets messages from the offset on be processed; the group's cursor stands right before it. */
+  /** Lets messages from the offset on be processed; the group's cursor holds the offset before it. */
   activate(position: bigint): void {
     this.#position = position;
     this.#stored = position - 1n;
@@ -161,7 +161,7 @@ export class HeldPartition {
     this.#idle();
   }
 
-  /** Notes that the message was not processed, and that nobody is at it any more. */
+  /** Notes that the message was not processed and no longer is in progress. */
   abandon(message: Message): void {
     if (this.#current === message) this.#idle();
   }

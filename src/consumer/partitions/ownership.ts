@@ -6,7 +6,7 @@ import type { ConsumerContext } from '../context.js';
  * Who has a partition, as the members of a group tell each other through a cursor of its own beside the group's:
  * - `held`: its owner processes messages of it
  * - `releasing`: its owner knows that it goes to another member, and is about to finish
- * - `released`: the group's cursor stands where its last owner has stopped
+ * - `released`: the group's cursor holds the last offset that its owner has processed
  */
 export interface Mark {
   /** Grows from owner to owner: servers before 1.10 answer with the highest value that a cursor ever had. */
@@ -37,7 +37,7 @@ export function decodeMark(value: bigint): Mark | null {
 
 /** Reads and writes the marks of one member. */
 export class Ownership {
-  /** This member, in this process: one that is started anew is another. */
+  /** This member, in this process: a restarted process is another member. */
   readonly self = BigInt(randomBytes(4).readUInt32BE() >>> 1);
   /** The cursors that marks are kept in. */
   readonly cursorId: string;

@@ -63,7 +63,7 @@ async function announce(
 }
 
 async function finish(held: HeldPartition, deps: ReleaseContext, ends: number): Promise<void> {
-  // Nothing of it was processed, and its mark is for whoever has it now.
+  // No message of it was processed, and its mark belongs to its present owner.
   if (held.generation === 0n || (held.lost && held.position === null)) return;
   for (let attempt = 1; ; attempt++) {
     try {

@@ -29,7 +29,7 @@ export class WriteProbe {
     });
   }
 
-  /** Writes cursors that the same brokers keep, within so many milliseconds. */
+  /** Writes cursors that the same brokers keep, within `within` milliseconds. */
   async canWrite(held: HeldPartition, within: number): Promise<Writability> {
     const partitions = this.#context.cluster.partitionCount(CURSORS_STREAM);
     const homes = new Set(this.#cursorIds.map((id) => cursorPartition(id, held.stream, held.partition, partitions)));

@@ -57,7 +57,13 @@ describe('MessageBuffer', () => {
     expect(buffer.shift()).toBeNull();
   });
 
-  it('skips what stands before an offset, over batches and into one', () => {
+  it('takes no empty batch', () => {
+    const buffer = new MessageBuffer({ pause: () => undefined, resume: () => undefined }, () => 100);
+    buffer.push([], 10);
+    expect([buffer.isEmpty, buffer.firstOffset, buffer.shift()]).toEqual([true, null, null]);
+  });
+
+  it('skips every message before an offset, over batches and into one', () => {
     const buffer = new MessageBuffer({ pause: () => undefined, resume: () => undefined }, () => 100);
     buffer.push(messages(3, 4), 10);
     buffer.push(messages(7, 9), 10);

@@ -141,6 +141,16 @@ describe('membership.join', () => {
   });
 });
 
+describe('an attempt to join that fails', () => {
+  it('is reported as a retry with its delay', async () => {
+    const cluster = joining(lost(), JOINED);
+    await new Membership(cluster.asCluster, 'group', 'me').join(['s'], bounds());
+    const delay = expect.any(Number);
+    const error = expect.objectContaining({ code: 'CONNECTION' });
+    expect(cluster.events).toEqual([['retry', { operation: 'JoinConsumerGroup', attempt: 1, delay, error }]]);
+  });
+});
+
 describe('membership.locate', () => {
   it('does not take an older epoch from any broker, but from the coordinator itself', async () => {
     const cluster = new FakeCluster(group('b2', 3n));

@@ -104,6 +104,21 @@ describe('a checkpoint', () => {
     expect(cursors.get(CURSOR)).toBe(109n);
   });
 
+  it('rejects when one of several cannot be stored, once all were tried', async () => {
+    const { cursors, checkpoints, held } = member({});
+    const fails = { ...held, partition: 3 } as HeldPartition;
+    const late = new TimeoutError('late');
+    Object.defineProperty(fails, 'unstored', {
+      get: () => {
+        if (tried++ > 1) throw late;
+        return 5n;
+      },
+    });
+    let tried = 0;
+    await expect(checkpoints.storeAll([fails, held])).rejects.toBe(late);
+    expect(cursors.get(CURSOR)).toBe(109n);
+  });
+
   it('resumes a paused partition of the cursors', async () => {
     const { broker, cursors, checkpoints, held } = member({});
     broker.failure = new PartitionPausedError('paused');

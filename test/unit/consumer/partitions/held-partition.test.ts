@@ -137,6 +137,11 @@ describe('a held partition', () => {
     expect([log, cluster.calls.length]).toEqual([['ready'], 1]);
   });
 
+  it('has nothing to follow before it is opened', () => {
+    held.metadataChanged();
+    expect(cluster.calls).toEqual([]);
+  });
+
   it('follows its leader when the metadata has changed', async () => {
     await active();
     cluster.leaderId = 'b';
