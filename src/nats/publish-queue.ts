@@ -1,62 +1,57 @@
+import { Fifo } from '../collections/fifo.js';
 import type { PendingPublish } from './pending-publish.js';
 
 /** Settled publishes that may stay in a queue. */
 const SLACK = 1024;
 
-/** Publishes that wait, first in, first out. Those that settle while they wait are passed over. */
+/** Publishes that wait, first in, first out. Those that settle while they wait are skipped. */
 export class PublishQueue {
-  #items: PendingPublish[] = [];
-  #head = 0;
-  /** Settled publishes from the head on. */
+  readonly #queue = new Fifo<PendingPublish>();
+  /** Settled publishes in the queue. */
   #settled = 0;
 
-  /** The first that has not settled; it stays. */
+  /** The first that is not settled, which stays in. */
   first(): PendingPublish | undefined {
-    for (let first = this.#items[this.#head]; first?.settled; first = this.#items[this.#head]) {
-      this.#head++;
+    for (let first = this.#queue.first; first?.settled; first = this.#queue.first) {
+      this.#queue.shift();
       this.#settled--;
     }
-    if (this.#head === this.#items.length && this.#head > 0) this.clear();
-    return this.#items[this.#head];
+    return this.#queue.first;
   }
 
-  /** Takes off what `first` answered. */
+  /** Removes the publish that `first` returned. */
   shift(): void {
-    this.#items[this.#head++]!.waitsIn = null;
-    if (this.#head > SLACK && this.#head * 2 > this.#items.length) this.unshift([]);
+    this.#queue.shift()!.waitsIn = null;
   }
 
   push(publish: PendingPublish): void {
     publish.waitsIn = this;
-    this.#items.push(publish);
+    this.#queue.push(publish);
   }
 
-  /** Puts these, in their order, before all others. */
+  /** Adds these, in their order, before all others. */
   unshift(publishes: readonly PendingPublish[]): void {
     for (const publish of publishes) publish.waitsIn = this;
-    this.#items = [...publishes, ...this.#items.slice(this.#head)];
-    this.#head = 0;
+    this.#queue.unshift(publishes);
   }
 
-  /** To be called when one of them settles. */
+  /** To be called when a publish in the queue settles. */
   forget(): void {
-    if (++this.#settled <= SLACK || this.#settled * 2 < this.#items.length - this.#head) return;
-    this.#items = this.pending();
-    this.#head = 0;
+    if (++this.#settled <= SLACK || this.#settled * 2 < this.#queue.size) return;
+    this.#queue.retain((publish) => !publish.settled);
     this.#settled = 0;
   }
 
-  /** All that have not settled, in order. */
+  /** All that are not settled, in order. */
   pending(): PendingPublish[] {
-    return this.#items.slice(this.#head).filter((publish) => !publish.settled);
+    return this.#queue.toArray().filter((publish) => !publish.settled);
   }
 
-  /** Takes all out and answers those that have not settled, in order. */
+  /** Removes all and returns those that are not settled, in order. */
   clear(): PendingPublish[] {
     const pending = this.pending();
     for (const publish of pending) publish.waitsIn = null;
-    this.#items = [];
-    this.#head = 0;
+    this.#queue.clear();
     this.#settled = 0;
     return pending;
   }

@@ -41,8 +41,8 @@ import {
   readPublishOptions,
   resolvePublisherOptions,
 } from './publisher-options.js';
+import { SendQueue } from './send-queue.js';
 import { Signals } from './signals.js';
-import { Window } from './window.js';
 
 /** Publishes enveloped messages over a NATS connection and matches the acks that come back; see `natsPublisher`. */
 export class NatsPublisher {
@@ -55,7 +55,7 @@ export class NatsPublisher {
   readonly #awaited = new Map<string, PendingPublish>();
   readonly #signals = new Signals();
   readonly #deadlines = new TimeoutQueue<PendingPublish>((publish) => this.#expire(publish));
-  readonly #window: Window;
+  readonly #window: SendQueue;
   readonly #flusher: Flusher;
   readonly #subscription: NatsSubscription;
   readonly #stopWatching: () => void;
@@ -75,7 +75,7 @@ export class NatsPublisher {
     this.#timeout = options.timeout;
     this.#logger = options.logger;
     this.#inbox = `${options.inboxPrefix}.${randomUUID().replaceAll('-', '')}`;
-    this.#window = new Window(options.maxInFlight, (publish) => this.#send(publish));
+    this.#window = new SendQueue(options.maxInFlight, (publish) => this.#send(publish));
     this.#flusher = new Flusher(connection, {
       taken: (publish) => {
         this.#window.answered(publish);

@@ -1,52 +1,42 @@
+import { Fifo } from '../collections/fifo.js';
 import type { Pending } from './pending.js';
 import type { Route } from './route.js';
 
-/** What waits for its turn, first in, first out, with a way back to the front. */
-export class Turns {
-  #items: Pending[] = [];
-  #head = 0;
+/** Publishes that wait, first in, first out. Those that settle while they wait are skipped. */
+export class WaitingPublishes {
+  readonly #queue = new Fifo<Pending>();
 
+  /** Whether nothing is left, settled publishes included. */
   get empty(): boolean {
-    return this.#head === this.#items.length;
+    return this.#queue.empty;
   }
 
-  /** The next that is not settled yet, left where it is. */
+  /** The first that is not settled, which stays in; null when there is none. */
   peek(): Pending | null {
-    while (this.#head < this.#items.length) {
-      const next = this.#items[this.#head]!;
-      if (!next.settled) return next;
-      this.#head++;
+    for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
+      if (!first.settled) return first;
+      this.#queue.shift();
     }
-    this.#items = [];
-    this.#head = 0;
     return null;
   }
 
-  /** Takes off what `peek` answered. */
+  /** Removes the publish that `peek` returned. */
   shift(): void {
-    this.#head++;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    }
+    this.#queue.shift();
   }
 
   push(pending: Pending): void {
-    this.#items.push(pending);
+    this.#queue.push(pending);
   }
 
-  /** Takes out all that are not settled, in their order. */
-  clear(): Pending[] {
-    const left = this.#items.slice(this.#head).filter(({ settled }) => !settled);
-    this.#items = [];
-    this.#head = 0;
-    return left;
-  }
-
-  /** Puts these, in their order, before all others. */
+  /** Adds these, in their order, before all others. */
   unshift(pendings: readonly Pending[]): void {
-    this.#items = [...pendings, ...this.#items.slice(this.#head)];
-    this.#head = 0;
+    this.#queue.unshift(pendings);
+  }
+
+  /** Removes all and returns those that are not settled, in order. */
+  clear(): Pending[] {
+    return this.#queue.clear().filter(({ settled }) => !settled);
   }
 }
 
@@ -66,7 +56,7 @@ export interface Trouble {
 
 /** The publishes to one partition, whose order is kept: they share one route at a time. */
 export class PartitionLane {
-  readonly waiting = new Turns();
+  readonly waiting = new WaitingPublishes();
   /** Whether publishes with the leader's ack go this way: only those show soon whether there is a leader. */
   hasLeaderAcks = false;
   route: Route | null = null;
@@ -120,7 +110,7 @@ export class PartitionLane {
 
 /** The publishes to one stream; they wait here while the stream is looked up. */
 export class StreamLane {
-  readonly waiting = new Turns();
+  readonly waiting = new WaitingPublishes();
   readonly partitions = new Map<number, PartitionLane>();
   /** Number of partitions, 0 while it is not known; kept while brokers that recover do not know the stream. */
   count = 0;

@@ -3,10 +3,10 @@ import type { AckPolicy } from '../protocol/generated/api.js';
 import type { HeaderEntries } from '../protocol/headers.js';
 import type { PublishFields } from '../protocol/publish-request.js';
 import type { Ack } from '../protocol/received-ack.js';
+import type { Entry } from './admission-queue.js';
 import type { PartitionLane } from './lanes.js';
 import type { Partitioner } from './partitioners.js';
 import type { Route } from './route.js';
-import type { Entry } from './window.js';
 
 /** How a publish is told its end: exactly one call. An error is a LiftbridgeError, or the reason of an abort. */
 export type Settle = (error: unknown, ack: Ack | null) => void;

@@ -9,6 +9,7 @@ import { callback, checkValue } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
+import { AdmissionQueue } from './admission-queue.js';
 import { CorrelationIds } from './correlation-ids.js';
 import { Dispatcher } from './dispatcher.js';
 import { hasTime } from './lane-traffic.js';
@@ -17,7 +18,6 @@ import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } 
 import { type PublishOptions, readPublish, toBytes, toHeaders, type Value } from './publish-options.js';
 import { type Route, tooLarge } from './route.js';
 import { SignalGroups } from './signal-groups.js';
-import { Window } from './window.js';
 
 /** What the publisher takes from the client's options; milliseconds and bytes. */
 export interface PublisherOptions {
@@ -34,7 +34,7 @@ const MOST_OTHER_ACKS = 100;
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
-  readonly window: Window<Pending>;
+  readonly window: AdmissionQueue<Pending>;
   readonly #cluster: Cluster;
   readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
@@ -65,7 +65,7 @@ export class Publisher {
       response: (route, response, pending) => this.#response(route, response, pending),
       mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
     });
-    this.window = new Window(
+    this.window = new AdmissionQueue(
       options.maxInFlight,
       (pending) => this.#admit(pending),
       // What cannot be acknowledged in time any more is not sent: it expires where it waits.

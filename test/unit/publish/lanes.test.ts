@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { PartitionLane, StreamLane, Turns } from '../../../src/publish/lanes.js';
+import { PartitionLane, StreamLane, WaitingPublishes } from '../../../src/publish/lanes.js';
 import type { Pending } from '../../../src/publish/pending.js';
 
 function pending(name: string): Pending {
   return { correlationId: name, settled: false } as Pending;
 }
 
-function drain(turns: Turns): string {
+function drain(turns: WaitingPublishes): string {
   let names = '';
   for (let next = turns.peek(); next !== null; next = turns.peek()) {
     names += next.correlationId;
@@ -15,9 +15,9 @@ function drain(turns: Turns): string {
   return names;
 }
 
-describe('Turns', () => {
+describe('WaitingPublishes', () => {
   it('hands out what came first, first', () => {
-    const turns = new Turns();
+    const turns = new WaitingPublishes();
     for (const name of 'abc') turns.push(pending(name));
     expect(turns.empty).toBe(false);
     expect(drain(turns)).toBe('abc');
@@ -25,7 +25,7 @@ describe('Turns', () => {
   });
 
   it('passes over what is settled', () => {
-    const turns = new Turns();
+    const turns = new WaitingPublishes();
     const entries = [...'abc'].map(pending);
     for (const entry of entries) turns.push(entry);
     entries[0]!.settled = true;
@@ -35,7 +35,7 @@ describe('Turns', () => {
   });
 
   it('puts back what was taken before, in front and in its order', () => {
-    const turns = new Turns();
+    const turns = new WaitingPublishes();
     for (const name of 'cde') turns.push(pending(name));
     turns.peek();
     turns.shift();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Entry, Window } from '../../../src/publish/window.js';
+import { AdmissionQueue, type Entry } from '../../../src/publish/admission-queue.js';
 
 class Sized implements Entry {
   settled = false;
@@ -11,12 +11,12 @@ class Sized implements Entry {
 
 function open(messages: number, bytes = Number.MAX_SAFE_INTEGER) {
   const admitted: Sized[] = [];
-  const window = new Window<Sized>({ messages, bytes }, (entry) => admitted.push(entry));
+  const window = new AdmissionQueue<Sized>({ messages, bytes }, (entry) => admitted.push(entry));
   const names = () => admitted.map((entry) => entry.name).join('');
   return { window, admitted, names };
 }
 
-describe('Window', () => {
+describe('AdmissionQueue', () => {
   it('admits what fits at once and the rest in the order in which it came', () => {
     const { window, admitted, names } = open(2);
     for (const name of 'abcde') window.enter(new Sized(name));
@@ -61,7 +61,7 @@ describe('Window', () => {
     const admitted: Sized[] = [];
     const late = new Set(['b', 'd']);
     const admit = (entry: Sized) => admitted.push(entry);
-    const window = new Window<Sized>({ messages: 1, bytes: 10 }, admit, ({ name }) => !late.has(name));
+    const window = new AdmissionQueue<Sized>({ messages: 1, bytes: 10 }, admit, ({ name }) => !late.has(name));
     for (const name of 'abcd') window.enter(new Sized(name));
     window.leave(admitted[0]!);
     window.leave(admitted[1]!);
@@ -71,7 +71,7 @@ describe('Window', () => {
 
   it('admits everything in order when admitting an entry settles it at once', () => {
     const names: string[] = [];
-    const window: Window<Sized> = new Window({ messages: 1, bytes: 10 }, (entry) => {
+    const window: AdmissionQueue<Sized> = new AdmissionQueue({ messages: 1, bytes: 10 }, (entry) => {
       names.push(entry.name);
       if (entry.name !== '0') window.leave(entry);
     });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { PendingPublish } from '../../../src/nats/pending-publish.js';
-import { Window } from '../../../src/nats/window.js';
+import { SendQueue } from '../../../src/nats/send-queue.js';
 
-describe('Window', () => {
+describe('SendQueue', () => {
   it('passes over thousands that are not to be sent any more without blocking the event loop', async () => {
     const sent: PendingPublish[] = [];
-    const window = new Window({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
+    const window = new SendQueue({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
     const publish = (signal?: AbortSignal): PendingPublish => {
       const parts = { subject: 's', data: Buffer.alloc(1), wanted: 1, correlationId: '', timeout: 60_000, signal };
       const pending = new PendingPublish(parts, (settled) => window.release(settled));

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
+import { InFlightWindow, type WindowLimits } from '../collections/in-flight-window.js';
 import { type Destination, Destinations } from './destinations.js';
 import type { PendingPublish } from './pending-publish.js';
 import { PublishQueue } from './publish-queue.js';
@@ -11,8 +12,8 @@ const PASSED_OVER = 256;
  * Keeps what is under way within bounds, and what comes beyond in order. A publish that has waited for its turn is sent
  * only when there is time for its answer: sent in its last milliseconds it would be stored and reported as unknown.
  */
-export class Window {
-  readonly #limit: { readonly messages: number; readonly bytes: number };
+export class SendQueue {
+  readonly #window: InFlightWindow;
   readonly #send: (publish: PendingPublish) => void;
   readonly #inFlight = new Set<PendingPublish>();
   readonly #queue = new PublishQueue();
@@ -21,7 +22,6 @@ export class Window {
   readonly #late = new Set<PendingPublish>();
   /** The one that is just being added: it has not waited, so that all of its time is left. */
   #newest: PendingPublish | null = null;
-  #bytes = 0;
   #unsent = 0;
   #pumping = false;
   #pumpsLater = false;
@@ -29,8 +29,8 @@ export class Window {
   #nextLook: NodeJS.Timeout | null = null;
   #nextLookAt = 0;
 
-  constructor(limit: { readonly messages: number; readonly bytes: number }, send: (publish: PendingPublish) => void) {
-    this.#limit = limit;
+  constructor(limits: WindowLimits, send: (publish: PendingPublish) => void) {
+    this.#window = new InFlightWindow(limits);
     this.#send = send;
   }
 
@@ -95,7 +95,7 @@ export class Window {
   release(publish: PendingPublish): void {
     const destination = publish.destination!;
     if (this.#inFlight.delete(publish)) {
-      this.#bytes -= publish.size;
+      this.#window.remove(publish.size);
       destination.underWay--;
     } else {
       this.#unsent--;
@@ -115,7 +115,11 @@ export class Window {
     this.#pumping = true;
     try {
       let passedOver = 0;
-      for (let next = this.#queue.first(); next !== undefined && this.#fits(next); next = this.#queue.first()) {
+      for (
+        let next = this.#queue.first();
+        next !== undefined && this.#window.fits(next.size);
+        next = this.#queue.first()
+      ) {
         if (passedOver === PASSED_OVER) {
           this.#pumpLater();
           return;
@@ -154,17 +158,11 @@ export class Window {
     }
     this.#unsent--;
     this.#inFlight.add(publish);
-    this.#bytes += publish.size;
+    this.#window.add(publish.size);
     publish.sentAt = now;
     destination.asked(publish, now);
     this.#send(publish);
     return true;
-  }
-
-  #fits(publish: PendingPublish): boolean {
-    const messages = this.#inFlight.size;
-    if (messages === 0) return true;
-    return messages < this.#limit.messages && this.#bytes + publish.size <= this.#limit.bytes;
   }
 
   #requeue(publishes: readonly PendingPublish[]): void {
