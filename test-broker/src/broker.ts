@@ -1,5 +1,5 @@
 import { BrokerServer } from './broker-server.js';
-import { MovableClock } from './clock.js';
+import { type BrokerClock, MovableClock } from './clock.js';
 import { Cluster } from './cluster/cluster.js';
 import type { PartitionState } from './cluster/contract.js';
 import { DataDir } from './cluster/data-dir.js';
@@ -109,7 +109,7 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /** The time that the brokers go by. */
-  get clock(): Pick<MovableClock, 'advance' | 'now'> {
+  get clock(): BrokerClock {
     return this.#clock;
   }
 

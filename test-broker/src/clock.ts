@@ -28,11 +28,19 @@ interface Due extends ClockTimer {
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
+/** The clock of the brokers, as a test sees it. */
+export interface BrokerClock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Moves the time forward by this many milliseconds; resolves when everything that came due has run. */
+  advance(ms: number): Promise<void>;
+}
+
 /**
  * Real time that a test can push forward: `advance` runs every timer that comes due on the way, in order, each at
  * the time it was set for.
  */
-export class MovableClock implements Clock {
+export class MovableClock implements Clock, BrokerClock {
   #offset = 0;
   #lastNanos = 0n;
   #order = 0;

@@ -35,7 +35,7 @@ const DEADLINES_A_RESET = 10;
  */
 export class Faults {
   readonly #brokers: number;
-  /** Whether a call has to ask at all: false keeps the hot path free of look-ups. */
+  /** Whether a call has to ask at all: false keeps the hot path free of lookups. @internal */
   armed = false;
   readonly #rejections = new FaultQueue<RpcError>();
   readonly #resets = new FaultQueue<number>();
@@ -43,7 +43,7 @@ export class Faults {
   readonly #targets = new Set<FaultTarget>();
   readonly #listeners = new Set<() => void>();
   readonly #silences = new Silences();
-  /** What the brokers ask about among themselves. */
+  /** Faults between the brokers. @internal */
   readonly network = new NetworkFaults(() => this.#changed());
   /** Closes and opens the NATS listener. */
   #switchNats: (up: boolean) => Promise<void> = () => Promise.resolve();
@@ -231,47 +231,47 @@ export class Faults {
     return this.#ackDelay;
   }
 
-  /** Whether this ack is to be lost; uses one of `dropAcks` up. */
+  /** Whether this ack is to be lost; uses one of `dropAcks` up. @internal */
   takeAckDrop(): boolean {
     if (this.#acksToDrop === 0) return false;
     this.#acksToDrop--;
     return true;
   }
 
-  /** What closes and opens the NATS listener; it must not reject. */
+  /** What closes and opens the NATS listener; it must not reject. @internal */
   attachNats(switchNats: (up: boolean) => Promise<void>): void {
     this.#switchNats = switchNats;
   }
 
-  /** Whether a call whose deadline has passed is reset. */
+  /** Whether a call whose deadline has passed is reset. @internal */
   takeDeadlineReset(): boolean {
     this.#deadlinesPassed++;
     if (this.#deadlineEnd === 'mixed') return this.#deadlinesPassed % DEADLINES_A_RESET === 0;
     return this.#deadlineEnd === 'reset';
   }
 
-  /** What this call fails with, if it does; uses one of `rejectNext` up. */
+  /** What this call fails with, if it does; uses one of `rejectNext` up. @internal */
   takeRejection(broker: number, rpc: string): RpcError | null {
     return this.#take(this.#rejections, broker, rpc);
   }
 
-  /** The HTTP/2 error that this call is reset with, if it is; uses one of `resetNext` up. */
+  /** The HTTP/2 error that this call is reset with, if it is; uses one of `resetNext` up. @internal */
   takeReset(broker: number, rpc: string): number | null {
     return this.#take(this.#resets, broker, rpc);
   }
 
-  /** Whether this answer is cut in the middle; uses one of `cutMidFrame` up. */
+  /** Whether this answer is cut in the middle; uses one of `cutMidFrame` up. @internal */
   takeCut(broker: number, rpc: string): boolean {
     return this.#take(this.#cuts, broker, rpc) ?? false;
   }
 
-  /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the answer ends that. */
+  /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the answer ends that. @internal */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Puts the connections of a broker within reach; the answer takes them out again. */
+  /** Puts the connections of a broker within reach; the answer takes them out again. @internal */
   attach(target: FaultTarget): () => void {
     this.#targets.add(target);
     return () => this.#targets.delete(target);

@@ -4,6 +4,7 @@
  * @module liftbridge-test-broker
  */
 export { TestBroker } from './broker.js';
+export type { BrokerClock } from './clock.js';
 export type { DeadlineEnd, FaultScope, Faults, ResetCode, RpcName } from './faults.js';
 export type { StatusName } from './grpc/status.js';
 export type { NatsClientOptions, NatsServerOptions } from './nats-options.js';

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { connect } from 'liftbridge-client';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { outputOf, ROOT as root, startProcess } from '../support/child-process.js';
+import { outputOf, ROOT as root, runNode, startProcess } from '../support/child-process.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A program of a user, in both module systems. */
@@ -27,17 +27,54 @@ const NAMES = [
   ['{ TestBroker }', 'liftbridge-test-broker'],
 ];
 
-/** What every user begins with. The test broker and the wire types need TypeScript 5.7, as those of @bufbuild/protobuf do. */
+/** The first lines of a program, in both module systems. */
 const LINES = {
   module: `import { connect } from 'liftbridge-client';
-export const client = await connect('localhost:9292');
+import { TestBroker } from 'liftbridge-test-broker';
+export const broker = await TestBroker.start();
+export const client = await connect(broker.addresses);
 export { decodeMessage } from 'liftbridge-client/envelope';
 export { natsPublisher } from 'liftbridge-client/nats';
 `,
   commonJs: `import { connect } from 'liftbridge-client';
+import { TestBroker } from 'liftbridge-test-broker';
+export const broker = TestBroker.start();
 export const client = connect('localhost:9292');
+export { decodeMessage } from 'liftbridge-client/envelope';
+export { natsPublisher } from 'liftbridge-client/nats';
 `,
 };
+
+type Combination = readonly [version: string, moduleResolution: string, nodeTypes: string];
+
+const OLDEST_TYPES = '@types/node';
+const NEWEST_TYPES = 'types-node-newest';
+/**
+ * Compiler, resolution and types of Node: each of them at least once, since each run takes seconds. `npm run test:compilers`
+ * tries every combination. The newest types of Node need TypeScript 5.6.
+ */
+const COMBINATIONS: readonly Combination[] = [
+  ['5.4', 'node16', OLDEST_TYPES],
+  ['5.6', 'bundler', NEWEST_TYPES],
+  ['5.9', 'node16', NEWEST_TYPES],
+  ['6.0', 'bundler', OLDEST_TYPES],
+  ['7.0', 'node16', OLDEST_TYPES],
+  ['7.0', 'bundler', NEWEST_TYPES],
+];
+
+function everyCombination(): readonly Combination[] {
+  return ['5.4', '5.6', '5.9', '6.0', '7.0'].flatMap((version) =>
+    ['node16', 'bundler'].flatMap((moduleResolution) =>
+      (version === '5.4' ? [OLDEST_TYPES] : [OLDEST_TYPES, NEWEST_TYPES]).map(
+        (nodeTypes): Combination => [version, moduleResolution, nodeTypes],
+      ),
+    ),
+  );
+}
+
+function unlessItExists(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
+}
 
 /** The compiler of a package; several are installed, so that node_modules/.bin/tsc may be any of them. */
 const compiler = (name: string): string => join(root, 'node_modules', name, 'bin/tsc');
@@ -90,28 +127,29 @@ describe('the packed packages', () => {
     await expect(check).resolves.toBe('');
   });
 
-  // The oldest and the newest compiler in both ways of resolution, those between in one of them: each run takes seconds.
-  it.each([
-    ['5.4', 'node16'],
-    ['5.4', 'bundler'],
-    ['5.6', 'node16'],
-    ['5.9', 'bundler'],
-    ['6.0', 'node16'],
-    ['7.0', 'node16'],
-    ['7.0', 'bundler'],
-  ])('type-check with TypeScript %s and %s resolution, declarations included', async (version, moduleResolution) => {
-    const path = compiler(version === '6.0' ? 'typescript' : `typescript-${version}`);
-    expect(await outputOf(process.execPath, [path, '--version'])).toContain(`Version ${version}`);
-    await writeFile(join(folder, 'lines.mts'), LINES.module);
-    await writeFile(join(folder, 'lines.cts'), LINES.commonJs);
-    const compilerOptions = {
-      ...{ noEmit: true, strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
-      ...{ target: 'es2022', lib: ['es2022'], module: moduleResolution === 'node16' ? 'node16' : 'esnext' },
-      ...{ moduleResolution, typeRoots: [join(root, 'node_modules/@types')], types: ['node'] },
-    };
-    const config = `tsconfig-${version}-${moduleResolution}.json`;
-    await writeFile(join(folder, config), JSON.stringify({ compilerOptions, files: ['lines.mts', 'lines.cts'] }));
-    expect(await outputOf(process.execPath, [path, '-p', config], { cwd: folder })).toBe('');
+  it.each(process.env.LIFTBRIDGE_ALL_COMPILERS ? everyCombination() : COMBINATIONS)(
+    'type-check with TypeScript %s, %s resolution and %s, declarations included',
+    async (version, moduleResolution, nodeTypes) => {
+      const path = compiler(version === '6.0' ? 'typescript' : `typescript-${version}`);
+      expect(await outputOf(process.execPath, [path, '--version'])).toContain(`Version ${version}`);
+      await mkdir(join(folder, nodeTypes), { recursive: true });
+      await symlink(join(root, 'node_modules', nodeTypes), join(folder, nodeTypes, 'node')).catch(unlessItExists);
+      await writeFile(join(folder, 'lines.mts'), LINES.module);
+      await writeFile(join(folder, 'lines.cts'), LINES.commonJs);
+      const compilerOptions = {
+        ...{ noEmit: true, strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+        ...{ target: 'es2022', lib: ['es2022'], module: moduleResolution === 'node16' ? 'node16' : 'esnext' },
+        ...{ moduleResolution, typeRoots: [join(folder, nodeTypes)], types: ['node'] },
+      };
+      const config = `tsconfig-${version}-${moduleResolution}-${basename(nodeTypes)}.json`;
+      await writeFile(join(folder, config), JSON.stringify({ compilerOptions, files: ['lines.mts', 'lines.cts'] }));
+      expect(await outputOf(process.execPath, [path, '-p', config], { cwd: folder })).toBe('');
+    },
+  );
+
+  it('export what etc/ records', async () => {
+    const check = ['scripts/api-report.mjs', '--check', join(folder, 'node_modules')];
+    expect(await runNode(check)).toEqual({ code: 0, out: '', error: '' });
   });
 
   it('satisfy publint and Are The Types Wrong', async () => {

@@ -1,6 +1,29 @@
-import { Status, type StatusName } from 'liftbridge-client/protocol';
+import { Status } from 'liftbridge-client/protocol';
 
-export { Status, type StatusName };
+export { Status };
+
+/**
+ * Name of a gRPC status. Written out: a published type that refers to the wire types of the client would need the types of
+ * `@bufbuild/protobuf`, which TypeScript before 5.7 cannot read.
+ */
+export type StatusName =
+  | 'OK'
+  | 'CANCELLED'
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'DATA_LOSS'
+  | 'UNAUTHENTICATED';
 
 /** What a call fails with: a gRPC status and the text that goes with it on the wire. */
 export class RpcError extends Error {
