@@ -1,10 +1,11 @@
-// The whole gate: types and lint beside the tests, which wait more than they compute. Arguments are for Vitest.
+// The whole gate: types, lint and unused code beside the tests, which wait more than they compute. Arguments are for Vitest.
 // The first check that fails ends the others.
 import { spawn } from 'node:child_process';
 
 const CHECKS = [
   { name: 'types', args: ['node_modules/typescript/bin/tsc', '--noEmit'] },
   { name: 'lint', args: ['node_modules/@biomejs/biome/bin/biome', 'check'] },
+  { name: 'unused code', args: ['node_modules/knip/bin/knip.js'] },
   { name: 'tests', args: ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)], isLoud: true },
 ];
 

@@ -18,9 +18,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { type ClusterEvents, EVENT_NAMES } from './cluster/cluster-api.js';
 
-/** Name of the channel for an event. */
-export type ChannelName = `liftbridge:${keyof ClusterEvents}`;
-
 const channels = Object.fromEntries(EVENT_NAMES.map((name) => [name, channel(`liftbridge:${name}`)])) as {
   readonly [Name in keyof ClusterEvents]: Channel;
 };

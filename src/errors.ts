@@ -41,5 +41,5 @@ export type {
 } from './errors/error-details.js';
 export { type Operation, STATUS_NAMES, type StatusName, statusName } from './errors/operations.js';
 export { errorFromAckError, errorFromAsyncError } from './errors/publish-status.js';
-export { attempt, errorFromStatus, meaningOf, type RpcStatus, statusMeaning } from './errors/status.js';
+export { attempt, errorFromStatus, meaningOf, statusMeaning } from './errors/status.js';
 export type { StatusMeaning } from './errors/status-rule.js';

@@ -5,13 +5,10 @@
  */
 export { CALL_SHAPE, type CallOptions } from './options/call-options.js';
 export {
-  type BrokerAddress,
   CLIENT_DEFAULTS,
   type ClientOptions,
   type MaxInFlight,
-  type MetadataOption,
   type ResolvedClientOptions,
-  type RetryOptions,
   resolveClientOptions,
   resolveConnect,
   type ServerSelection,
@@ -23,7 +20,6 @@ export {
   ackInbox,
   CURSORS_STREAM,
   envelopeInbox,
-  headerNameFault,
   identifier,
   loadBalanceGroup,
   newStreamName,

@@ -131,6 +131,6 @@ export async function within<Result>(ms: number, work: Promise<Result>, { ref = 
 }
 
 /** Milliseconds from now to `deadline` (as of `monotonicNow()`), as a timer takes them. */
-export function delayUntil(deadline: number): number {
+function delayUntil(deadline: number): number {
   return Math.min(Math.max(0, deadline - monotonicNow()), LONGEST_DELAY_MS);
 }

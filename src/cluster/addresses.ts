@@ -4,7 +4,7 @@ import { arrayOf, describe, type Rule, readValue } from '../options.js';
 import { addressFault, authorityOf } from '../transport/authority.js';
 
 /** The port that Liftbridge listens on unless configured otherwise. */
-export const DEFAULT_PORT = 9292;
+const DEFAULT_PORT = 9292;
 
 const ADDRESSES: Rule = {
   expected: 'an address or a non-empty array of addresses',

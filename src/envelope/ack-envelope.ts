@@ -35,7 +35,7 @@ export function decodeAck(data: Uint8Array): Ack {
 }
 
 /** The same as the wire has it, with the numbers of the error and the policy. */
-export function readAck(data: Uint8Array): wire.Ack {
+function readAck(data: Uint8Array): wire.Ack {
   return openEnvelope(asBuffer('decodeAck', data), ENVELOPE_ACK, decodePayload);
 }
 

@@ -60,7 +60,7 @@ export type ConnectionEvent =
   | { readonly kind: 'publish-denied'; readonly subject: string; readonly cause: unknown };
 
 /** Reads a status of either package; null for one that decides nothing. */
-export function connectionEvent(status: NatsStatus): ConnectionEvent | null {
+function connectionEvent(status: NatsStatus): ConnectionEvent | null {
   if (status.type === 'disconnect' || status.type === 'reconnect') return { kind: status.type };
   if (status.type !== 'error') return null;
   // `permissionContext` in 2.x; in 3.x the error itself has the same fields.

@@ -38,7 +38,7 @@ export function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | 
 }
 
 /** Keys and certificates, parsed once for every connection. Throws what OpenSSL says of unusable ones. */
-export function secureContext(tls: TlsOptions): SecureContext {
+function secureContext(tls: TlsOptions): SecureContext {
   return createSecureContext({
     ...(tls.ca === undefined ? {} : { ca: mutable(tls.ca) }),
     ...(tls.cert === undefined ? {} : { cert: mutable(tls.cert) }),

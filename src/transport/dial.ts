@@ -11,7 +11,7 @@ import { RpcFailure } from './status.js';
 /** A stream's receive window: what one paused stream may hold in memory. */
 export const STREAM_WINDOW = 1024 * 1024;
 /** The session's window. Node gives it back as data arrives, so that a paused stream never holds up its neighbours. */
-export const SESSION_WINDOW = 8 * 1024 * 1024;
+const SESSION_WINDOW = 8 * 1024 * 1024;
 
 /** Where to connect to. */
 export interface DialTarget {

@@ -21,7 +21,7 @@ import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd 
 export type { ConnectionReason } from './connection-reason.js';
 export type { TlsOptions } from './credentials.js';
 export { DuplexStream } from './duplex-stream.js';
-export type { CallMetadata, MetadataEntries, ReceivedMetadata, TransportLogger } from './metadata.js';
+export type { MetadataEntries } from './metadata.js';
 export type { OpenOptions, StreamEnd } from './stream-end.js';
 
 /** Where a session leads and what it takes. */

@@ -194,5 +194,3 @@ export class Bench implements AsyncDisposable {
     await this.broker.close();
   }
 }
-
-export { eventually as until } from '../support/eventually.js';

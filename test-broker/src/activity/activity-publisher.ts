@@ -7,7 +7,7 @@ import { RpcError } from '../grpc/status.js';
 import { eventOf } from './events.js';
 
 /** The stream that tells what happens to streams and groups. */
-export const ACTIVITY_STREAM = '__activity';
+const ACTIVITY_STREAM = '__activity';
 
 const LONGEST_WAIT = 10_000;
 const FIRST_WAIT = 1_000;

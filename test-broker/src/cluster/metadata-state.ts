@@ -197,6 +197,6 @@ function chosen(stream: MutableStream, ids: readonly number[]): readonly Mutable
 }
 
 /** Notes that an event happened at this time. */
-export function touch(times: EventTimes, at: bigint): EventTimes {
+function touch(times: EventTimes, at: bigint): EventTimes {
   return { first: times.first === 0n ? at : times.first, latest: at };
 }

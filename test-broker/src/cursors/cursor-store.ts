@@ -12,7 +12,7 @@ import { CursorCache } from './cursor-cache.js';
 import { CursorLock } from './cursor-lock.js';
 
 /** The stream that cursors are messages of. */
-export const CURSORS_STREAM = '__cursors';
+const CURSORS_STREAM = '__cursors';
 
 const CACHED = 512;
 const PATIENCE = 5_000;
@@ -139,7 +139,7 @@ export class CursorStore {
 }
 
 /** The key of a cursor's messages. Nothing in it is escaped, so that two cursors may share one. */
-export function keyOf({ cursorId, stream, partition }: CursorName): string {
+function keyOf({ cursorId, stream, partition }: CursorName): string {
   return `${cursorId},${stream},${partition}`;
 }
 

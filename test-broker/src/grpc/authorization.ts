@@ -63,7 +63,7 @@ export function authorizeBy(rules: Iterable<PolicyRule>): Authorize {
 }
 
 /** What a client is told that may not make a call. */
-export function deniedText(resource: string, method: string): string {
+function deniedText(resource: string, method: string): string {
   return `The client is not authorized to call ${method} on resource ${resource}`;
 }
 

@@ -5,7 +5,7 @@ import { Status, type StatusName } from './status.js';
 const LONGEST_MESSAGE = 8 * 1024;
 
 /** The content type of gRPC, without the name of an encoding. */
-export const CONTENT_TYPE = 'application/grpc';
+const CONTENT_TYPE = 'application/grpc';
 
 // Node puts a date on every answer unless it is told not to; servers of gRPC send none.
 /** How to respond when messages and trailers follow. */

@@ -49,5 +49,3 @@ export type Method =
 
 /** Services by full name (`proto.API`), and their methods by name. */
 export type Services = ReadonlyMap<string, ReadonlyMap<string, Method>>;
-
-export type { RpcError };

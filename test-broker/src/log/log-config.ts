@@ -24,7 +24,7 @@ export interface LogConfig {
 }
 
 /** The server's own defaults. */
-export const LOG_DEFAULTS = Object.freeze({
+const LOG_DEFAULTS = Object.freeze({
   retentionMaxBytes: 0,
   retentionMaxMessages: 0,
   retentionMaxAge: 7 * DAY,

@@ -4,7 +4,7 @@ import { type Recipients, SubjectIndex } from './subject-index.js';
 import { isSubscribable, isTooLong, publishTarget } from './subjects.js';
 
 /** NATS' own default for the largest payload, in bytes. */
-export const DEFAULT_MAX_PAYLOAD = 1_048_576;
+const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
 /** How a {@link MemoryBus} is set up. */
 export interface MemoryBusOptions {

@@ -1,4 +1,3 @@
-import type { ServerHttp2Stream } from 'node:http2';
 import * as http2 from 'node:http2';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
@@ -12,7 +11,7 @@ const proto = (name: string) => fileURLToPath(new URL(`../../../proto/${name}`, 
 const LOADER = { keepCase: true, longs: String, enums: String, defaults: true } as const;
 
 /** A service of `proto.API` with the given methods. */
-export function apiOf(methods: Record<string, Method>): Services {
+function apiOf(methods: Record<string, Method>): Services {
   return new Map([['proto.API', new Map(Object.entries(methods))]]);
 }
 
@@ -140,5 +139,3 @@ export async function connectRaw(address: string): Promise<http2.ClientHttp2Sess
   });
   return session;
 }
-
-export type { ServerHttp2Stream };
