@@ -186,17 +186,17 @@ class BrokerProcess implements AsyncDisposable {
 
   /** Medians of several rounds, after one that does not count. */
   async rates(round: () => Promise<{ wall: number }>, messages: number): Promise<Record<string, string>> {
-    const walls: number[] = [];
+    const elapsed: number[] = [];
     const costs: number[] = [];
     for (let n = 0; n <= ROUNDS; n++) {
       const before = await this.ask<number>({ ask: 'cpu' });
       const { wall } = await round();
       if (n === 0) continue;
       costs.push((await this.ask<number>({ ask: 'cpu' })) - before);
-      walls.push(wall);
+      elapsed.push(wall);
     }
     return {
-      'messages a second': shown(messages / (median(walls) / 1000)),
+      'messages a second': shown(messages / (median(elapsed) / 1000)),
       'µs CPU of the broker a message': shown(median(costs) / messages),
     };
   }

@@ -14,7 +14,7 @@ function partition(id: number): PartitionMetadata {
   };
 }
 
-/** A response with the partitions shared out among so many streams. */
+/** A response with the partitions divided among this many streams. */
 function response(streams: number): Buffer {
   const streamMetadata = Array.from({ length: streams }, (_, stream) => ({
     ...{ name: `stream-${stream}`, subject: `subject-${stream}`, error: 0 as const, creationTimestamp: 1n },

@@ -1,8 +1,8 @@
 /** What is measured: a client, or a bare loop, that publishes and reads. */
 export interface Peer {
-  /** Publishes so many messages, with at most `inFlight` unacknowledged; resolves when all are acknowledged. */
+  /** Publishes this many messages, with at most `inFlight` unacknowledged; resolves when all are acknowledged. */
   publish(round: PublishRound): Promise<void>;
-  /** Reads so many messages from the beginning. */
+  /** Reads this many messages from the beginning. */
   subscribe(round: SubscribeRound): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Errors, told apart by their code: what is the caller's mistake, what is worth another try, and what nobody knows.
+ * Errors, told apart by their code: what is the caller's mistake, what is worth another attempt, and what is unknown.
  *
  *   npx tsx examples/errors.ts
  *
@@ -44,9 +44,9 @@ async function publishOnce(client: Client, stream: string, value: string, expect
       switch (error.code) {
         case 'ACK_TIMEOUT':
         case 'CONNECTION':
-          continue; // nobody knows whether it was stored
+          continue; // it is unknown whether it was stored
         case 'INCORRECT_OFFSET':
-          if (attempt > 1) return; // the offset is taken, by an earlier attempt: nobody else writes here
+          if (attempt > 1) return; // the offset is taken, by an earlier attempt: there is no other writer
           throw error;
         default:
           throw error;
@@ -87,7 +87,7 @@ await client.close();
 await failure(client.ping());
 await broker.close();
 
-// Nobody listens any more: the error says where, why, and that nothing was sent.
+// No broker listens any more: the error says where, why, and that nothing was sent.
 const gone = await failure(connect(broker.addresses, { connectTimeout: 2_000 }));
 assert.ok(gone instanceof ConnectionError);
 console.log(`  reason: ${gone.reason}, outcome: ${gone.outcome}`);

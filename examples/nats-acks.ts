@@ -38,8 +38,8 @@ const again = publisher.publish('ledger', '999', { expectedOffset: 999 });
 await assert.rejects(again, { code: 'INCORRECT_OFFSET' });
 console.log('the last entry, published again, was refused');
 
-const nobody = publisher.publish('nobody.listens', 'hello?', { timeout: 100 });
-await assert.rejects(nobody, { code: 'ACK_TIMEOUT' });
+const unheard = publisher.publish('no.listener', 'hello?', { timeout: 100 });
+await assert.rejects(unheard, { code: 'ACK_TIMEOUT' });
 console.log('a subject without a stream gave no ack');
 
 await publisher.close();

@@ -38,7 +38,7 @@ await assert.rejects(client.publish('orders', 'no', { partition: 1 }), { code: '
 await assert.rejects(client.publish('orders', Buffer.alloc(5 * 1024 * 1024)), { code: 'MESSAGE_TOO_LARGE' });
 console.log('a readonly partition and a message of 5 MiB were refused');
 
-// Nobody waits for the outcome of a publish without ack: refusals come as an event.
+// No caller waits for the outcome of a publish without ack: refusals come as an event.
 const refused = once(client, 'asyncError');
 assert.equal(await client.publish('orders', 'no', { partition: 1, ackPolicy: 'none' }), null);
 const [error] = await refused;

@@ -31,7 +31,7 @@ function show(what: string): void {
 broker.faults.rejectNext('FetchMetadata', 'UNAVAILABLE', 'starting up', 2);
 assert.ok((await client.fetchMetadata()).streams.has('orders'));
 assert.equal(broker.faults.pending, 0);
-show('two refused look-ups of the metadata were tried again');
+show('two refused lookups of the metadata were tried again');
 
 // An ack that gets lost: the message is stored, and the publisher cannot know.
 broker.faults.dropAcks(1);
@@ -77,6 +77,6 @@ assert.deepEqual(
   broker.messages('orders').map(({ value }) => String(value)),
   ['one coffee', 'one tea', 'one cake', 'one water'],
 );
-show('what the old leader had taken alone is gone, as nobody was told that it was stored');
+show('what the old leader had taken alone is gone, as it was never acknowledged');
 
 console.log('Every fault was met as it should be.');

@@ -54,7 +54,7 @@ async function* lines(input: NodeJS.ReadableStream, size: number | null): AsyncI
   }
 }
 
-/** Fills in the shares of a source that ends early; of a longer one nobody knows the size before its end. */
+/** Fills in the shares of a source that ends early; the size of a longer one is known at its end only. */
 async function* measured(entries: AsyncIterable<Entry>): AsyncIterable<Entry> {
   let held: Entry[] | null = [];
   for await (const entry of entries) {
