@@ -12,7 +12,7 @@ import {
 import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './admin/stream-options.js';
 import { createStream, deleteStream, pauseStream, setStreamReadonly } from './admin/streams.js';
 import { monotonicNow } from './async/clock.js';
-import { clearTimeout, setTimeout } from './async/timers.js';
+import { within } from './async/deadline.js';
 import { parseSeeds } from './cluster/addresses.js';
 import { type ClusterEvents, EVENT_NAMES, type Metadata, type PartitionInfo } from './cluster/cluster-api.js';
 import { Router } from './cluster/router.js';
@@ -180,7 +180,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return await fetchMetadata(this.#router, options);
   }
 
-  /** Asks the leader of a partition for its exact state. Rejects with PARTITION_PAUSED when nobody leads it for that reason. go-liftbridge: `FetchPartitionMetadata`. */
+  /** Asks the leader of a partition for its exact state. Rejects with PARTITION_PAUSED when it is paused and has no leader. go-liftbridge: `FetchPartitionMetadata`. */
   async fetchPartitionMetadata(stream: string, partition: number, options: CallOptions = {}): Promise<PartitionInfo> {
     this.#assertOpen('fetchPartitionMetadata');
     return await fetchPartitionMetadata(this.#router, stream, partition, options);
@@ -285,16 +285,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     }
   }
 
-  /** First of all: what consumers process may be published, and where they stand has to be stored. */
+  /** Closes consumers first: their handlers may still publish, and their positions have to be stored. */
   async #closeConsumers(deadline: number): Promise<void> {
     if (this.#consumers.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadline - monotonicNow()));
-    });
     const timeout = Math.max(0, deadline - monotonicNow());
-    await Promise.race([Promise.all([...this.#consumers].map((consumer) => consumer.close({ timeout }))), late]);
-    clearTimeout(timer);
+    await within(timeout, Promise.all([...this.#consumers].map((consumer) => consumer.close({ timeout }))));
   }
 
   /** Opens a subscription and keeps it until it ends, so that closing the client can end it. */

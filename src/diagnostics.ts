@@ -1,17 +1,17 @@
 /**
  * The diagnostics channels of the package, one for each event of a client. Every message is an object with `client`,
- * the Client concerned, and the fields of the event. Nothing is computed for a channel that nobody subscribes to.
+ * the Client concerned, and the fields of the event. A channel without subscribers costs nothing.
  *
  * | channel | when | fields |
  * |---|---|---|
- * | `liftbridge:connect` | a broker answers, for the first time or again | `broker` { id, address } |
- * | `liftbridge:disconnect` | a broker does not answer any more | `broker`, `error` |
+ * | `liftbridge:connect` | a broker answered, for the first time or after a loss | `broker` { id, address } |
+ * | `liftbridge:disconnect` | a broker stopped answering | `broker`, `error` |
  * | `liftbridge:metadata` | the cached metadata was replaced | `metadata` |
  * | `liftbridge:leaderChange` | a partition has another leader | `stream`, `partition`, `from`, `to` (broker ids or null) |
  * | `liftbridge:retry` | a call failed and is tried again | `operation`, `attempt`, `delay` (ms), `error` |
- * | `liftbridge:resubscribe` | a subscription broke and stands again | `stream`, `partition`, `position`, `error` |
+ * | `liftbridge:resubscribe` | a subscription broke and was opened again | `stream`, `partition`, `position`, `error` |
  * | `liftbridge:rebalance` | a consumer group was rebalanced | `groupId`, `consumerId`, `epoch`, `assignments`, `assigned`, `revoked` |
- * | `liftbridge:asyncError` | something failed that nobody awaits | `error` |
+ * | `liftbridge:asyncError` | work without a waiting caller failed | `error` |
  *
  * @module
  */

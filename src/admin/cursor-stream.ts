@@ -4,15 +4,12 @@ import { sleep } from '../async/sleep.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
 import { LiftbridgeError, TimeoutError } from '../errors.js';
 import { CURSORS_STREAM } from '../options.js';
+import { CURSORS_FIRST_PAUSE_MS, CURSORS_LONGEST_PAUSE_MS, CURSORS_WRITE_TIMEOUT_MS } from './timing.js';
 
-const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 200;
 /** Looks before a write is tried: replicas that fetch show what is committed within that time. */
 const LOOKS_BEFORE_WRITE = 4;
 /** Looks between two writes where there are replicas, which need no write as a rule. */
 const LOOKS_BETWEEN_WRITES = 10;
-/** Milliseconds for such a write. */
-const WRITE_TIMEOUT_MS = 3_000;
 /** More ids than it takes to find one for each partition of the cursors stream. */
 const PROBE_IDS = 10_000;
 
@@ -22,7 +19,7 @@ export interface BoundedWaiting extends Waiting {
   readonly timeout: number;
 }
 
-/** What is left of the time of a call. */
+/** The remaining time of a call. */
 export interface Remaining {
   readonly signal: AbortSignal;
   /** Milliseconds. */
@@ -84,7 +81,7 @@ export async function untilReadable(
       !(await written(cluster, partition, left()))
     )
       return;
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(look - 1, 10));
+    const pause = Math.min(CURSORS_LONGEST_PAUSE_MS, CURSORS_FIRST_PAUSE_MS * 2 ** Math.min(look - 1, 10));
     await sleep(Math.min(pause, left().timeout), signal);
   }
 }
@@ -112,7 +109,7 @@ function isTimeToWrite(look: number, replicas: number): boolean {
 async function written(cluster: Cluster, partition: number, waiting: BoundedWaiting): Promise<boolean> {
   const cursorId = probeId(partition, cluster.partitionCount(CURSORS_STREAM));
   const request = { cursorId, stream: CURSORS_STREAM, partition: 0, offset: 0n };
-  const timeout = Math.min(WRITE_TIMEOUT_MS, waiting.timeout);
+  const timeout = Math.min(CURSORS_WRITE_TIMEOUT_MS, waiting.timeout);
   try {
     await cluster.callLeader('setCursor', CURSORS_STREAM, partition, request, { signal: waiting.signal, timeout });
   } catch (error) {

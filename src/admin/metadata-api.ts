@@ -22,6 +22,7 @@ import {
   type Shape,
   streamName,
 } from '../options.js';
+import { METADATA_FIRST_PAUSE_MS, METADATA_LONGEST_PAUSE_MS } from './timing.js';
 
 /** Options of `fetchMetadata`. */
 export interface FetchMetadataOptions extends CallOptions {
@@ -37,12 +38,8 @@ const FETCH_SHAPE = {
   groups: arrayOf(identifier),
 } satisfies Shape<FetchMetadataOptions>;
 
-/** Milliseconds between two answers where one was not believed. */
-const FIRST_PAUSE = 20;
-const LONGEST_PAUSE = 500;
-
 /**
- * Asks for metadata and answers just what was asked for. An answer without a stream or group that this client has seen
+ * Fetches metadata and returns exactly what was asked for. An answer without a stream or group that this client has seen
  * counts only when it is certain that it is gone: it asks again until then, or until the time is up.
  */
 export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataOptions): Promise<Metadata> {
@@ -50,7 +47,7 @@ export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataO
   const { streams: named = [], groups: ids = [], signal } = options;
   const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
   const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
-  for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
+  for (let pause = METADATA_FIRST_PAUSE_MS; ; pause = Math.min(METADATA_LONGEST_PAUSE_MS, pause * 2)) {
     const { updatedAt, brokers, streams, groups } = await cluster.fetch(named, ids, left());
     const answer = Object.freeze({ updatedAt, brokers, streams, groups });
     const isCertain = await Promise.all(
@@ -61,7 +58,7 @@ export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataO
   }
 }
 
-/** What the client has seen and the answer does not name. Of all streams one is enough: a broker that knows none has just started. */
+/** Streams and groups that the client has seen and the answer does not name. For all streams one is enough: a broker that knows none has just started. */
 function missingFrom(
   cluster: AdminCluster,
   { streams, groups }: Metadata,

@@ -3,11 +3,10 @@ import { sleep } from '../async/sleep.js';
 import type { AdminCluster, Waiting } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
+import { LEADERS_FIRST_PAUSE_MS, LEADERS_LONGEST_PAUSE_MS } from './timing.js';
 
 /** Leaders asked at the same time. */
-const AT_ONCE = 16;
-const FIRST_PAUSE = 20;
-const LONGEST_PAUSE = 500;
+const MAX_CONCURRENT = 16;
 
 /** Resolves when every partition of a new stream has a leader that answers. Rejects with a TimeoutError that names those without. */
 export function waitForLeaders(
@@ -23,7 +22,7 @@ export function waitForLeaders(
       await cluster.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
       await askLeaders(cluster, stream, missing, deadline);
       if (missing.size === 0) return;
-      await sleep(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** round), deadline.signal);
+      await sleep(Math.min(LEADERS_LONGEST_PAUSE_MS, LEADERS_FIRST_PAUSE_MS * 2 ** round), deadline.signal);
     }
   });
 }
@@ -42,10 +41,10 @@ async function askLeaders(
       else missing.set(partition, failure);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(MAX_CONCURRENT, queue.length) }, worker));
 }
 
-/** Null when the leader answers, why not otherwise. */
+/** Null when the leader answers, the failure otherwise. */
 async function askLeader(
   cluster: AdminCluster,
   stream: string,
@@ -59,7 +58,7 @@ async function askLeader(
     return null;
   } catch (error) {
     signal.throwIfAborted();
-    // Whoever may create streams need not be allowed to look at them: a refusal is an answer too.
+    // A caller who may create streams need not be allowed to read them: a refusal is an answer too.
     if (LiftbridgeError.is(error, 'PERMISSION_DENIED')) return null;
     // A server that is too old to know the call has a leader all the same.
     if (error instanceof ServerError && error.status === 'UNIMPLEMENTED') return null;

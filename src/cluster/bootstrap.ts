@@ -8,11 +8,10 @@ import { RpcFailure } from '../transport/status.js';
 import type { BrokerConnection } from './broker-connection.js';
 import { toError } from './failures.js';
 import type { Prober } from './prober.js';
+import { MIN_BOOTSTRAP_PAUSE_MS } from './timing.js';
 
-/** Milliseconds between two attempts at least, whatever the retry option says. */
-const SHORTEST_PAUSE_MS = 10;
-/** Characters of what each seed failed of. */
-const LONGEST_REASON = 400;
+/** Most characters of the reason why a seed failed. */
+const MAX_REASON_LENGTH = 400;
 
 /**
  * Tries all seeds at once, again and again until one answers, then runs `learn` with it. Rejects with a ConnectionError that
@@ -56,7 +55,7 @@ async function trySeed(
       if (!error.retryable) throw error;
     }
     const delay = backoffDelay(round, { first: minDelay, longest: Math.max(minDelay, maxDelay) });
-    await sleep(Math.max(SHORTEST_PAUSE_MS, delay), signal);
+    await sleep(Math.max(MIN_BOOTSTRAP_PAUSE_MS, delay), signal);
   }
 }
 
@@ -67,7 +66,7 @@ function noSeed(
 ): LiftbridgeError {
   const errors = [...failures.values()];
   const first = errors[0];
-  // What the server says to everybody is not a matter of connections: bad credentials, for instance.
+  // When every seed refuses for the same reason, such as bad credentials, the connection is not the problem.
   if (first !== undefined && errors.length === seeds.length && errors.every((error) => isRefusal(error, first)))
     return first;
   const reasons = seeds.map((seed) => reasonText(seed.address, failures.get(seed)));
@@ -101,9 +100,9 @@ function reasonOf(error: LiftbridgeError | undefined): ConnectionErrorReason {
   return error instanceof ConnectionError ? error.reason : 'timeout';
 }
 
-/** "host:port: why", in the transport's own words where it has any. */
+/** "host:port: reason", in the words of the transport when it failed there. */
 function reasonText(address: string, error: LiftbridgeError | undefined): string {
   if (error === undefined) return `${address}: no answer yet`;
-  const text = excerpt(error.cause instanceof RpcFailure ? error.cause.details : error.message, LONGEST_REASON);
+  const text = excerpt(error.cause instanceof RpcFailure ? error.cause.details : error.message, MAX_REASON_LENGTH);
   return text.startsWith(`${address}: `) ? text : `${address}: ${text}`;
 }

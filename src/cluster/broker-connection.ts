@@ -14,8 +14,9 @@ import type { EventHub } from './events.js';
 import { toConnectionError } from './failures.js';
 import type { Witness } from './metadata-answer.js';
 import type { Candidate } from './selection.js';
+import { CONNECT_BACKOFF, FAIR_TIMEOUT_MS, MIN_RECONNECT_TIMEOUT_MS, SUSPECT_MS } from './timing.js';
 
-/** What every connection of a client shares. */
+/** Settings that every connection of a client shares. */
 export interface ConnectionSettings {
   readonly options: ResolvedClientOptions;
   readonly hub: EventHub;
@@ -25,18 +26,10 @@ export interface ConnectionSettings {
 
 /** Share of a new measurement in the smoothed latency. */
 const NEWEST_SHARE = 0.3;
-/** Not to have connected within less, in milliseconds, says nothing about a broker. */
-const FAIR_TIMEOUT = 1_000;
-/** Milliseconds. */
-const SUSPICION = 10_000;
-/** What an attempt to connect has at least, where the broker was reached before; milliseconds. */
-const QUICK_CONNECT = 3_000;
-const FIRST_BACKOFF = 50;
-const LONGEST_BACKOFF = 1_000;
 /** The largest answer to a unary call; metadata of a large cluster is larger than gRPC's default allows. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
-/** Everything there is to one broker: its channel for unary calls and its session for streams, each made on demand. */
+/** The connections to one broker: a channel for unary calls and a session for streams, each made on demand. */
 export class BrokerConnection implements Candidate, Witness {
   readonly address: string;
   readonly host: string;
@@ -60,7 +53,7 @@ export class BrokerConnection implements Candidate, Witness {
   #channel: UnaryChannel | null = null;
   /** Number of the channel's newest connection as of the last answer; 0 before the first one. */
   #channelConnection = 0;
-  readonly #backoff = new Backoff({ first: FIRST_BACKOFF, longest: LONGEST_BACKOFF });
+  readonly #backoff = new Backoff(CONNECT_BACKOFF);
   /** Milliseconds that the slowest connection took that was made; null before the first one. */
   #slowestConnect: number | null = null;
   #openingSince = 0;
@@ -95,9 +88,9 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#suspectUntil > monotonicNow();
   }
 
-  /** Notes that a call that it should have answered ran out of time: others are better asked for a while. */
-  suspected(): void {
-    this.#suspectUntil = monotonicNow() + SUSPICION;
+  /** Records that it did not answer a call in time that it should have answered: other brokers come first for a while. */
+  markSuspect(): void {
+    this.#suspectUntil = monotonicNow() + SUSPECT_MS;
   }
 
   /** Number of the open connection that the next call goes over; null while the next call has to connect. */
@@ -105,7 +98,7 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#channel?.connection ?? null;
   }
 
-  /** True when nothing is under way on it. */
+  /** True when it has no running call and no open session. */
   get idle(): boolean {
     return this.inFlight === 0 && this.#sessions.empty;
   }
@@ -132,8 +125,8 @@ export class BrokerConnection implements Candidate, Witness {
     }
   }
 
-  /** Takes a measured round trip, in milliseconds, into the smoothed latency. */
-  measured(roundTrip: number): void {
+  /** Adds a measured round trip, in milliseconds, to the smoothed latency. */
+  recordLatency(roundTrip: number): void {
     this.latency = this.latency === null ? roundTrip : this.latency + NEWEST_SHARE * (roundTrip - this.latency);
   }
 
@@ -145,13 +138,13 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#retired ? Promise.reject(this.#gone()) : this.#sessions.open(signal);
   }
 
-  /** Checks that the broker is still behind what is open, and closes what it is not behind. */
+  /** Checks each open connection with a ping, and closes those that the broker does not answer on. */
   async checkLiveness(): Promise<void> {
     await Promise.all([this.#sessions.checkLiveness(), this.#channel?.checkLiveness()]);
   }
 
   /** Closes what is open; it is opened again when needed. */
-  async rest(): Promise<void> {
+  async disconnect(): Promise<void> {
     const channel = this.#channel;
     this.#channel = null;
     this.connectedSince = null;
@@ -161,7 +154,7 @@ export class BrokerConnection implements Candidate, Witness {
   /** Closes everything for good. */
   close(): Promise<void> {
     this.#retired = true;
-    return this.rest();
+    return this.disconnect();
   }
 
   #ended(failure: RpcFailure, closed: boolean): void {
@@ -184,7 +177,7 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#channel;
   }
 
-  /** What both planes need to know of the broker. */
+  /** The options that both planes connect with. */
   #peer<Extra extends object>(extra: Extra): PeerOptions & Extra {
     const { tls, metadata: callMetadata, logger } = this.#settings.options;
     const connectTimeout = (): number => this.#connectTimeout;
@@ -194,7 +187,7 @@ export class BrokerConnection implements Candidate, Witness {
       tls,
       callMetadata,
       logger,
-      // Read anew for each connection.
+      // Read for each connection.
       get connectTimeout() {
         return connectTimeout();
       },
@@ -209,7 +202,7 @@ export class BrokerConnection implements Candidate, Witness {
   get #connectTimeout(): number {
     const { connectTimeout } = this.#settings.options;
     if (this.#slowestConnect === null) return connectTimeout;
-    return Math.min(connectTimeout, Math.max(QUICK_CONNECT, 4 * this.#slowestConnect));
+    return Math.min(connectTimeout, Math.max(MIN_RECONNECT_TIMEOUT_MS, 4 * this.#slowestConnect));
   }
 
   /** A channel that had to connect again may have reached a broker that was started again. */
@@ -230,12 +223,12 @@ export class BrokerConnection implements Candidate, Witness {
     this.#settings.hub.emit('connect', { broker: { id: this.id, address: this.address } });
   }
 
-  /** A status from the server is a sign of life; a failed connection is the opposite. */
+  /** A status from the server shows that the broker runs; a failed connection shows the opposite. */
   #judge(error: unknown, timeout = Number.POSITIVE_INFINITY): void {
     if (!(error instanceof RpcFailure) || error.connection === 'closed') return;
-    // Perhaps the word of a proxy, whose own connection to the broker broke.
+    // The status may come from a proxy that has lost its own connection to the broker.
     if (error.codeName === 'UNAVAILABLE') this.connectedSince = null;
-    const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent && timeout >= FAIR_TIMEOUT;
+    const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent && timeout >= FAIR_TIMEOUT_MS;
     if (error.connection !== undefined || unreached) this.#failed(error);
     else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#answered();
   }
@@ -271,7 +264,7 @@ export class BrokerConnection implements Candidate, Witness {
   }
 }
 
-/** Whether a call ended as it does when the broker has vanished. */
+/** Whether a call ended as calls do when the broker or the network is gone. */
 function isOverdue(error: unknown): boolean {
   return (
     error instanceof RpcFailure &&

@@ -7,9 +7,10 @@ import type { MetadataAnswer, Sought, Testimony } from './metadata-answer.js';
 import { type Belief, MetadataCache } from './metadata-cache.js';
 import type { MetadataCalls } from './metadata-calls.js';
 import type { Pool } from './pool.js';
-import { LONGEST_RECOVERY, type Sightings } from './sightings.js';
+import type { Sightings } from './sightings.js';
+import { LONGEST_RECOVERY_MS } from './timing.js';
 
-/** What the view needs of the client. */
+/** Dependencies of the view. */
 export interface ClusterViewContext {
   readonly calls: MetadataCalls;
   readonly sightings: Sightings;
@@ -22,10 +23,10 @@ export interface ClusterViewContext {
 
 /** Milliseconds after which what no broker knows counts as gone; no recovery takes longer. */
 function patienceOf(resubscribeTimeout: number): number {
-  return Math.max(resubscribeTimeout, LONGEST_RECOVERY);
+  return Math.max(resubscribeTimeout, LONGEST_RECOVERY_MS);
 }
 
-/** What the client knows of the cluster: the cached metadata, and whose word about it counts. */
+/** The client's view of the cluster: the cached metadata, and the rules that decide which answers it believes. */
 export class ClusterView {
   readonly #context: ClusterViewContext;
   readonly #cache: MetadataCache;
@@ -67,7 +68,7 @@ export class ClusterView {
     return this.#cache.streamsOnSubject(subject);
   }
 
-  /** Fetches metadata, merges it into the cache and answers it alone; no streams means all of them. */
+  /** Fetches metadata, merges it into the cache and returns this one answer; no streams means all of them. */
   refresh(streams?: readonly string[], groups: readonly string[] = []): Promise<MetadataAnswer> {
     return this.#cache.refresh(streams === undefined || streams.length === 0 ? undefined : streams, groups);
   }
@@ -82,7 +83,7 @@ export class ClusterView {
     return this.#context.sightings.hasSeen(sought);
   }
 
-  /** Takes note of a stream that was created just now: not every broker need know it yet. */
+  /** Records that a stream was created a moment ago: some brokers may not know it yet. */
   noteCreated(stream: string): void {
     this.#context.sightings.noteCreated(stream);
   }

@@ -4,10 +4,7 @@ import { onAbort } from '../async/shared-abort-listener.js';
 import { sleep } from '../async/sleep.js';
 import { DataSession, type DataSessionOptions } from '../transport/duplex.js';
 import { RpcFailure } from '../transport/status.js';
-
-/** Milliseconds. */
-const FIRST_BACKOFF = 50;
-const LONGEST_BACKOFF = 1_000;
+import { CONNECT_BACKOFF } from './timing.js';
 
 /** What the owner of the sessions to a broker is told. */
 export interface DataSessionEvents {
@@ -27,7 +24,7 @@ export class DataSessions {
   readonly #closed: AbortSignal;
   readonly #events: DataSessionEvents;
   readonly #sessions = new Set<DataSession>();
-  readonly #backoff = new Backoff({ first: FIRST_BACKOFF, longest: LONGEST_BACKOFF });
+  readonly #backoff = new Backoff(CONNECT_BACKOFF);
   #current: DataSession | null = null;
   #opening: Promise<DataSession> | null = null;
   /** Why the broker refused this client for good, until a connection to it was made. */

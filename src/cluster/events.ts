@@ -12,11 +12,11 @@ export interface BrokerReference {
 
 /** Everything that a client reports, by the name of the event; the same on `node:diagnostics_channel`. @inline */
 export interface ClusterEvents {
-  /** A broker answers, for the first time or again. */
+  /** A broker answered, for the first time or after a loss. */
   readonly connect: readonly [{ readonly broker: BrokerReference }];
-  /** A broker does not answer any more; it is tried again in the background. */
+  /** A broker stopped answering; the client tries to reach it again in the background. */
   readonly disconnect: readonly [{ readonly broker: BrokerReference; readonly error: LiftbridgeError }];
-  /** The cached metadata was replaced by this snapshot, which `client.metadata` answers from now on. */
+  /** The cached metadata was replaced by this snapshot, which `client.metadata` returns from now on. */
   readonly metadata: readonly [metadata: Metadata];
   /** A partition has another leader than the cache knew; null where there is none. Not for partitions that are new or gone. */
   readonly leaderChange: readonly [
@@ -26,7 +26,7 @@ export interface ClusterEvents {
   readonly retry: readonly [
     { readonly operation: string; readonly attempt: number; readonly delay: number; readonly error: unknown },
   ];
-  /** A subscription broke and stands again; `position` is the next offset it expects. */
+  /** A subscription broke and was opened again; `position` is the next offset it expects. */
   readonly resubscribe: readonly [
     { readonly stream: string; readonly partition: number; readonly position: bigint; readonly error: unknown },
   ];
@@ -41,7 +41,7 @@ export interface ClusterEvents {
       readonly revoked: ReadonlyMap<string, readonly number[]>;
     },
   ];
-  /** What nobody awaits failed: a refused publish without ack, a checkpoint in the background. */
+  /** Work without a waiting caller failed: a refused publish without ack, a checkpoint in the background. */
   readonly asyncError: readonly [error: LiftbridgeError];
 }
 
@@ -60,7 +60,7 @@ export const EVENT_NAMES = [
   'asyncError',
 ] as const satisfies readonly (keyof ClusterEvents)[];
 
-/** Hands events from the rooms of the client to whoever listens. */
+/** Delivers events of all layers of the client to their listeners. */
 export class EventHub {
   readonly #listeners: Listeners = {
     connect: new Set(),
@@ -73,13 +73,13 @@ export class EventHub {
     asyncError: new Set(),
   };
 
-  /** Calls every listener, in the order in which they came. One that throws ends the process's peace, not the caller's work. */
+  /** Calls every listener in the order of registration. A listener that throws surfaces as an uncaught exception; `emit` itself never throws. */
   emit<Name extends keyof ClusterEvents>(name: Name, ...event: ClusterEvents[Name]): void {
     for (const listener of [...this.#listeners[name]]) {
       try {
         listener(...event);
       } catch (error) {
-        // As from an EventEmitter nobody shields: an uncaught exception, only not in the middle of the client's own work.
+        // Like an error in a listener of an EventEmitter, but after the client's own work is done.
         nextTick(() => {
           throw error;
         });
@@ -87,13 +87,13 @@ export class EventHub {
     }
   }
 
-  /** Adds a listener; answers the way to take it back. */
+  /** Adds a listener; returns the function that removes it. */
   on<Name extends keyof ClusterEvents>(name: Name, listener: Listener<Name>): () => void {
     this.#listeners[name].add(listener);
     return () => this.#listeners[name].delete(listener);
   }
 
-  /** Takes all listeners off. */
+  /** Removes all listeners. */
   clear(): void {
     for (const name of EVENT_NAMES) this.#listeners[name].clear();
   }

@@ -13,7 +13,7 @@ import { RpcFailure } from '../transport/status.js';
 /** Characters of the transport's own words, which hold an address and an excerpt. */
 const LONGEST_DETAILS = 600;
 
-/** The error for whatever a call rejected with. Reasons of aborted signals pass through as they are. */
+/** Converts the failure of a call to an error of the client. Reasons of aborted signals pass through as they are. */
 export function toError(operation: Operation, failure: unknown, context: ErrorContext): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
   const metadata = metadataFailure(failure.cause);
@@ -28,7 +28,7 @@ export function toError(operation: Operation, failure: unknown, context: ErrorCo
   });
 }
 
-/** The error for a broker that cannot be reached. Whatever is no failure of the transport passes through as it is. */
+/** The error for a broker that cannot be reached. Anything but a failure of the transport passes through as it is. */
 export function toConnectionError(failure: unknown, context: ErrorContext & { readonly operation: string }): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
   return new ConnectionError(

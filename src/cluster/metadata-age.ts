@@ -1,6 +1,6 @@
 import { clearInterval, setInterval } from '../async/timers.js';
 
-/** Keeps the metadata of streams in use young: a stream that was created again may have another number of partitions. */
+/** Refreshes the metadata of streams in use at an interval: a stream that was created again may have another number of partitions. */
 export class MetadataAge {
   readonly #maxAge: number;
   readonly #refresh: (streams: readonly string[]) => Promise<void>;
@@ -19,7 +19,7 @@ export class MetadataAge {
     this.#isKnown = isKnown;
   }
 
-  /** Notes that someone goes by the number of the stream's partitions. */
+  /** Records that a caller relies on the number of the stream's partitions. */
   used(stream: string): void {
     this.#used.add(stream);
     this.#timer ??= setInterval(() => this.#tick(), this.#maxAge).unref();

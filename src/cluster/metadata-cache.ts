@@ -1,3 +1,4 @@
+import { SingleFlight } from '../async/single-flight.js';
 import type { EventHub } from './events.js';
 import { type BrokerInfo, type Metadata, NO_METADATA, type StreamInfo } from './metadata.js';
 import type { MetadataAnswer } from './metadata-answer.js';
@@ -18,7 +19,7 @@ export class MetadataCache {
   readonly #fetch: FetchMetadata;
   readonly #belief: Belief;
   readonly #hub: EventHub;
-  readonly #flights = new Map<string, Promise<MetadataAnswer>>();
+  readonly #flights = new SingleFlight<string, MetadataAnswer>();
   /** Number of the fetch that each stream's entry is from, so that an older answer that comes later does not undo it. */
   readonly #origins = new Map<string, number>();
   #fetches = 0;
@@ -32,7 +33,7 @@ export class MetadataCache {
     this.#hub = hub;
   }
 
-  /** The view as of now. */
+  /** The newest snapshot. */
   get snapshot(): Metadata {
     return this.#snapshot;
   }
@@ -42,18 +43,14 @@ export class MetadataCache {
     return this.#version;
   }
 
-  /** Fetches metadata of the streams (all when absent), merges it and answers it alone. */
+  /** Fetches metadata of the streams (all when absent), merges it and returns this one answer. */
   refresh(streams?: readonly string[], groups: readonly string[] = []): Promise<MetadataAnswer> {
     const names = streams === undefined ? [] : [...new Set(streams)].sort();
     const key = JSON.stringify([names, groups]);
-    const known = this.#flights.get(key);
-    if (known !== undefined) return known;
-    const promise = this.#fly(names, groups).finally(() => this.#flights.delete(key));
-    this.#flights.set(key, promise);
-    return promise;
+    return this.#flights.run(key, () => this.#fetchAndMerge(names, groups));
   }
 
-  /** Begins to take answers in that did not come by `refresh`: what they name is merged, what they do not name stays. */
+  /** Returns a function that merges answers of other calls: streams that they name are replaced, other streams stay. */
   absorbing(): (answer: MetadataAnswer) => void {
     const fetch = ++this.#fetches;
     return (answer) => {
@@ -61,14 +58,14 @@ export class MetadataCache {
     };
   }
 
-  async #fly(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
+  async #fetchAndMerge(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
     const fetch = ++this.#fetches;
     const answer = await this.#fetch(streams, groups);
     this.#absorb(answer, streams, groups, fetch);
     return answer;
   }
 
-  /** Takes a stream out that is known to be gone. */
+  /** Removes a stream that is known to be gone. */
   forget(stream: string): void {
     if (!this.#snapshot.streams.has(stream)) return;
     const streams = new Map(this.#snapshot.streams);

@@ -1,8 +1,7 @@
 import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { runInSlices } from '../async/cooperative.js';
-import { withDeadline } from '../async/deadline.js';
-import { clearTimeout, setTimeout } from '../async/timers.js';
+import { withDeadline, within } from '../async/deadline.js';
 import { messageOf } from '../errors/quote.js';
 import { errorFromStatus } from '../errors.js';
 import { RpcFailure, Status } from '../transport/status.js';
@@ -11,28 +10,24 @@ import type { MetadataAnswer, Testimony } from './metadata-answer.js';
 import { readMetadata } from './metadata-reader.js';
 import type { Pool } from './pool.js';
 import type { Sightings } from './sightings.js';
+import { BROKER_SEARCH_BACKOFF, BROKER_SEARCH_MS, OWN_TIMEOUT_GRACE_MS } from './timing.js';
 import { ATTEMPT_SHARE, type UnaryCaller } from './unary-caller.js';
 import { BRIEF_REQUEST, definitionOf } from './unary-calls.js';
 
 /** FetchMetadata with its answer left in bytes, to be read in slices. */
 const FETCH_METADATA = { ...definitionOf('fetchMetadata'), decode: (bytes: Buffer): Buffer => bytes };
 
-const LAST_WORD = 200;
-
-/** Milliseconds that brokers have to name one that a list lacks, and that pass until the next search after one in vain. */
-const SEARCH = 1_000;
-const LONGEST_PAUSE = 10_000;
 /** Brokers asked at the same time for what one of them does not know. */
 const WITNESSES = 8;
 
-/** Asks brokers for metadata, and tells the pool what it learns of brokers. */
+/** Asks brokers for metadata, and passes the brokers of each answer to the pool. */
 export class MetadataCalls {
   readonly #settings: ConnectionSettings;
   readonly #caller: UnaryCaller;
   readonly #pool: Pool;
   readonly #sightings: Sightings;
   #first: BrokerConnection | null = null;
-  readonly #search = new Backoff({ first: SEARCH, longest: LONGEST_PAUSE });
+  readonly #search = new Backoff(BROKER_SEARCH_BACKOFF);
 
   constructor(settings: ConnectionSettings, caller: UnaryCaller, pool: Pool, sightings: Sightings) {
     this.#settings = settings;
@@ -46,7 +41,7 @@ export class MetadataCalls {
     this.#first = connection;
   }
 
-  /** Asks whoever answers; no streams means all of them. Rejects with a LiftbridgeError. */
+  /** Asks any broker that answers; no streams means all of them. Rejects with a LiftbridgeError. */
   async fetch(streams: readonly string[], groups: readonly string[]): Promise<MetadataAnswer> {
     let asked: BrokerConnection | undefined;
     const bytes = await this.#caller.run({
@@ -97,7 +92,7 @@ export class MetadataCalls {
   /** Asks one broker, without retries, and measures the round trip. Rejects with RpcFailure. */
   async ask(connection: BrokerConnection, streams: readonly string[]): Promise<void> {
     const started = monotonicNow();
-    await this.#askOnce(connection, streams, [], undefined, () => connection.measured(monotonicNow() - started));
+    await this.#askOnce(connection, streams, [], undefined, () => connection.recordLatency(monotonicNow() - started));
   }
 
   async #askOnce(
@@ -108,12 +103,12 @@ export class MetadataCalls {
     answered: () => void = () => undefined,
   ): Promise<MetadataAnswer> {
     const { options, closed } = this.#settings;
-    // A server that waits for a dead one would use up whatever time it is given, and answers at once the next time.
+    // A server that waits for a dead broker uses up all the time that it gets, and answers the next call at once.
     const timeout = Math.min(options.requestTimeout, options.connectTimeout) * ATTEMPT_SHARE;
     const request = { streams: [...streams], groups: [...groups] };
     const late = (): Error => new RpcFailure(Status.DEADLINE_EXCEEDED, 'no answer in time', { sent: true });
-    // The call knows better why it is late: it has the first word.
-    const bounds = { waiting: { signal }, timeout: timeout + LAST_WORD, closed, late };
+    // The error of the call itself says more, so the call times out first.
+    const bounds = { waiting: { signal }, timeout: timeout + OWN_TIMEOUT_GRACE_MS, closed, late };
     const bytes = await withDeadline(bounds, (deadline) =>
       connection.call(FETCH_METADATA, request, { timeout, signal: deadline.signal }),
     );
@@ -124,20 +119,16 @@ export class MetadataCalls {
   /** Brokers keep lists that lack one which did not answer them in time: asks the others, and the seeds, for these ids. */
   async #lookFor(ids: readonly string[]): Promise<void> {
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), SEARCH);
     const heard = (): void => {
       if (ids.every((id) => this.#pool.known(id) !== undefined)) stop.abort();
     };
-    try {
-      await this.poll(BRIEF_REQUEST, [], heard, stop.signal);
-    } finally {
-      clearTimeout(timer);
-    }
+    await within(BROKER_SEARCH_MS, this.poll(BRIEF_REQUEST, [], heard, stop.signal));
+    stop.abort();
     if (ids.every((id) => this.#pool.known(id) !== undefined)) this.#search.reset();
     else this.#search.recordFailure();
   }
 
-  /** Rejects with a LiftbridgeError for what is no metadata. */
+  /** Decodes an answer. Rejects with a LiftbridgeError when it is not valid metadata. */
   async #read(bytes: Buffer, from: Testimony): Promise<MetadataAnswer> {
     try {
       return await runInSlices(readMetadata(bytes, from, (id) => this.#pool.known(id)));

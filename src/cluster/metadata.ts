@@ -71,7 +71,7 @@ export interface GroupInfo {
 }
 
 /**
- * What the cluster was like at one time; never changed, only replaced. Streams and groups that the cluster does not
+ * A snapshot of the cluster; never changed, only replaced. Streams and groups that the cluster does not
  * know are absent. go-liftbridge: `Metadata`.
  */
 export interface Metadata {
@@ -85,7 +85,7 @@ export interface Metadata {
   readonly groups: ReadonlyMap<string, GroupInfo>;
 }
 
-/** What is known before anybody answered. */
+/** The snapshot before the first answer. */
 export const NO_METADATA: Metadata = Object.freeze({
   updatedAt: new Date(0),
   brokers: new Map<string, BrokerInfo>(),

@@ -7,9 +7,7 @@ import { BrokerConnection, type ConnectionSettings } from './broker-connection.j
 import type { BrokerTarget } from './cluster-api.js';
 import type { BrokerInfo } from './metadata.js';
 import { chooseBroker } from './selection.js';
-
-/** Milliseconds for which brokers keep a list that lacks one which did not answer in time, and some more. */
-const OMITTED_FOR = 150_000;
+import { OMITTED_BROKER_MS } from './timing.js';
 
 interface KnownBroker {
   readonly info: BrokerInfo;
@@ -42,13 +40,13 @@ export class Pool {
   #updating: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  /** `onDown` is told of each broker that stops answering. */
+  /** Calls `onDown` for each broker that stops answering. */
   constructor(seeds: readonly Address[], settings: ConnectionSettings, onDown: (connection: BrokerConnection) => void) {
     this.#settings = settings;
     this.#onDown = onDown;
     for (const seed of seeds) if (!this.#members.has(formatAddress(seed))) this.#add(seed);
     this.#seeds = [...this.#members.values()];
-    settings.hub.on('connect', ({ broker }) => this.#restSeeds(broker.id));
+    settings.hub.on('connect', ({ broker }) => this.#disconnectSeeds(broker.id));
   }
 
   /** The addresses given to `connect`, each once. */
@@ -66,7 +64,7 @@ export class Pool {
     return this.#members.get(connection.address) === connection;
   }
 
-  /** Who may serve what any broker may serve: the advertised brokers, and seeds as long as none of those answers. */
+  /** The brokers for a call that any broker may serve: the advertised ones, and the seeds while none of those answers. */
   candidates(): readonly BrokerConnection[] {
     const advertised = new Set([...this.#routes.keys()].map((id) => this.route(id)!));
     if ([...advertised].some(({ up }) => up !== false)) return [...advertised];
@@ -102,19 +100,19 @@ export class Pool {
     return this.#seeds.find((seed) => this.#identities.get(seed) === id && seed.up !== false) ?? route;
   }
 
-  /** The connection that a target stands for. */
+  /** The connection to a target. */
   find({ id, address }: BrokerTarget): BrokerConnection | undefined {
     return this.route(id) ?? this.#members.get(address) ?? this.#aliases.get(address);
   }
 
-  /** Takes a new list of brokers over: who is new gets a connection when it is first needed, who is gone loses it. */
+  /** Applies a new list of brokers. A new broker gets a connection when it is first needed; one that left loses it. */
   update(brokers: ReadonlyMap<string, BrokerInfo>): Promise<void> {
     const updated = this.#updating.then(() => this.#replace(brokers));
-    this.#updating = updated.catch(() => undefined); // whoever asked for it hears of it
+    this.#updating = updated.catch(() => undefined); // the caller of this update gets the error
     return updated;
   }
 
-  /** Notes which broker answers behind a connection. */
+  /** Records which broker answers on a connection. */
   async identify(connection: BrokerConnection, id: string): Promise<void> {
     if (!this.#seeds.includes(connection)) return;
     this.#identities.set(connection, id);
@@ -122,7 +120,7 @@ export class Pool {
     const route = this.#routes.get(id);
     if (route === undefined || route === connection) return;
     if (route.up === null && (await sameHost(connection, route))) this.#alias(route, connection, id);
-    else this.#restSeeds(id);
+    else this.#disconnectSeeds(id);
   }
 
   /** Closes every connection. */
@@ -147,7 +145,7 @@ export class Pool {
     this.#routes = routes;
     const kept = new Set([...this.#seeds, ...routes.values()]);
     for (const [address, connection] of this.#members) {
-      // A broker may be missing from the list of one that cannot reach it: what works with it goes on.
+      // The list of a broker lacks those that it cannot reach. Connections to them that work stay open.
       if (kept.has(connection) || (connection.up === true && (!connection.idle || this.#isOmitted(connection, now))))
         continue;
       this.#members.delete(address);
@@ -156,10 +154,10 @@ export class Pool {
     }
   }
 
-  /** Whether a list named it a moment ago: one that lacks it now says little. */
+  /** Whether a list named it recently, so that a list without it does not count. */
   #isOmitted({ id }: BrokerConnection, now: number): boolean {
     const known = this.#known.get(id);
-    return known !== undefined && now - known.listedAt < OMITTED_FOR;
+    return known !== undefined && now - known.listedAt < OMITTED_BROKER_MS;
   }
 
   /** The connection to a broker that the newest list lacks, as the leaders of partitions may. */
@@ -199,12 +197,12 @@ export class Pool {
     seed.load = route.load;
   }
 
-  /** A broker that answers where it is advertised needs no second connection by its seed's name. */
-  #restSeeds(id: string): void {
+  /** A broker that answers at its advertised address needs no second connection to its seed address. */
+  #disconnectSeeds(id: string): void {
     const route = this.#routes.get(id);
     if (route?.up !== true) return;
     for (const seed of this.#seeds) {
-      if (seed !== route && this.#identities.get(seed) === id && seed.idle) void seed.rest();
+      if (seed !== route && this.#identities.get(seed) === id && seed.idle) void seed.disconnect();
     }
   }
 
@@ -225,7 +223,7 @@ export class Pool {
   }
 }
 
-/** Whether both addresses lead to the same port of the same host, by whatever names. */
+/** Whether both addresses lead to the same port of the same host, also under different names. */
 async function sameHost(one: Address, other: Address): Promise<boolean> {
   if (one.port !== other.port) return false;
   if (one.host === other.host) return true;
@@ -239,7 +237,7 @@ async function resolve(host: string): Promise<readonly string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch {
-    // A name that does not resolve is no other name of anything; connecting to it will say so.
+    // A name that does not resolve is not an alias of another host. The attempt to connect reports the failure.
     return [];
   }
 }

@@ -2,16 +2,13 @@ import { sleep } from '../async/sleep.js';
 import { clearInterval, setInterval } from '../async/timers.js';
 import type { BrokerConnection, ConnectionSettings } from './broker-connection.js';
 import type { Pool } from './pool.js';
+import { MEASURE_INTERVAL_MS, MIN_REVIVE_PAUSE_MS } from './timing.js';
 import { BRIEF_REQUEST } from './unary-calls.js';
 
 /** Asks one broker for metadata of the streams and measures the round trip. Rejects with RpcFailure. */
 export type Ask = (connection: BrokerConnection, streams: readonly string[]) => Promise<void>;
 
-/** Milliseconds between measurements, for the selections that go by them. */
-const MEASURE_EVERY = 10_000;
-const SHORTEST_PAUSE = 50;
-
-/** Looks after brokers in the background: brings back those that stopped answering, measures those that are chosen by measure. */
+/** Probes brokers in the background: reconnects to those that stopped answering, and measures latencies for the selection. */
 export class Prober {
   readonly #pool: Pool;
   readonly #settings: ConnectionSettings;
@@ -34,7 +31,7 @@ export class Prober {
   start(): void {
     if (this.#settings.options.serverSelection === 'random') return;
     void this.#measureAll();
-    this.#timer = setInterval(() => void this.#measureAll(), MEASURE_EVERY).unref();
+    this.#timer = setInterval(() => void this.#measureAll(), MEASURE_INTERVAL_MS).unref();
   }
 
   stop(): void {
@@ -51,8 +48,8 @@ export class Prober {
   async #keepTrying(connection: BrokerConnection): Promise<void> {
     const { closed } = this.#settings;
     while (connection.up === false && this.#pool.has(connection) && !closed.aborted) {
-      const pause = Math.max(SHORTEST_PAUSE, connection.backoff);
-      // The abort of this wait is the end of the client: the loop sees it.
+      const pause = Math.max(MIN_REVIVE_PAUSE_MS, connection.backoff);
+      // An abort of this wait means that the client closes: the condition of the loop ends it.
       await sleep(pause, closed, { ref: false }).catch(() => undefined);
       if (!closed.aborted) await this.#try(connection);
     }

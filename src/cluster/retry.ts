@@ -19,10 +19,10 @@ export type Advice = 'fail' | 'retry' | 'refresh';
 /** Calls that store a message each time they are carried out. A join that was carried out refuses the second one. */
 const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['Publish', 'PublishToSubject', 'JoinConsumerGroup']);
 
-/** After these the same call succeeds later, here or at another broker. */
+/** Failures that pass: the same call succeeds later, at this broker or another one. */
 const PASSING: ReadonlySet<StatusMeaning> = new Set(['unavailable', 'election', 'timeout', 'recovering']);
 
-/** Partitions may not be known to every broker a moment after a stream was created again: so often they are looked up. */
+/** Lookups of a partition before it counts as missing: some brokers learn of a recreated stream a moment later. */
 const LOOKUPS_OF_PARTITION = 3;
 
 /** Whether carrying the call out twice comes to the same as once. */
@@ -43,7 +43,7 @@ export function isNotFound(operation: Operation, failure: unknown): failure is R
   return statusMeaning(operation, failure) === 'not-found';
 }
 
-/** Decides about a failed attempt, from 1; delays are not its business. */
+/** Decides what follows a failed attempt, counted from 1. The delay is decided elsewhere. */
 export function advise(operation: Operation, failure: unknown, attempt: number): Advice {
   if (failure instanceof LookupMiss) {
     if (failure.error instanceof ConnectionError) return 'refresh';
@@ -59,7 +59,7 @@ export function advise(operation: Operation, failure: unknown, attempt: number):
   return isRepeatable(operation) || !isAmbiguous(operation, failure) ? 'retry' : 'fail';
 }
 
-/** What a retried call runs under. */
+/** Settings of a retried call. */
 export interface RetryRun {
   readonly operation: Operation;
   readonly retry: ResolvedClientOptions['retry'];

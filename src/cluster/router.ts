@@ -23,9 +23,9 @@ import { Prober } from './prober.js';
 import { Sightings } from './sightings.js';
 import { outOfTime, UnaryCaller } from './unary-caller.js';
 import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
-import { decided, whenUnknown } from './unknown-stream.js';
+import { waitUntilDecided, whenUnknown } from './unknown-stream.js';
 
-/** Who serves which call: keeps the view of the cluster and the connections, and tries again where that is safe. */
+/** Routes each call to a broker: keeps the view of the cluster and the connections, and retries where that is safe. */
 export class Router implements AdminCluster {
   readonly options: ResolvedClientOptions;
   readonly #hub = new EventHub();
@@ -55,7 +55,7 @@ export class Router implements AdminCluster {
     this.#prober = new Prober(this.#pool, settings, (connection, streams) => this.#calls.ask(connection, streams));
   }
 
-  /** Talks to the seeds until one answers, then learns the cluster. Rejects with a ConnectionError that names every seed. */
+  /** Tries the seeds until one answers, then fetches the metadata. Rejects with a ConnectionError that names every seed. */
   async connect(signal?: AbortSignal): Promise<void> {
     const bounds = { closed: this.#closing.signal, signal };
     await bootstrap(this.#pool.seeds, this.#prober, this.options, bounds, (seed) => {
@@ -207,7 +207,7 @@ export class Router implements AdminCluster {
       connection: () => admitted ?? undefined,
       target: async (attempt, tried, last, deadline) => {
         if (attempt > 1 || this.leader(stream, partition) === null) await this.#view.refresh([stream]);
-        if (this.partitionCount(stream) === 0) await decided(this, operation, stream, deadline);
+        if (this.partitionCount(stream) === 0) await waitUntilDecided(this, operation, stream, deadline);
         for (;;) {
           const { id } = leaderIn(this.metadata, operation, stream, partition);
           const connection = this.#pool.route(id);
@@ -277,7 +277,7 @@ export class Router implements AdminCluster {
     }
   }
 
-  /** What took one connection may have taken the others too, without a word: a network, a tunnel. Any that nobody uses would not be missed. */
+  /** A lost network may have taken the other connections too. Without a check, the loss of an idle connection goes unnoticed. */
   #lost(connection: BrokerConnection): void {
     this.#prober.revive(connection);
     for (const other of this.#pool.connections) if (other !== connection) void other.checkLiveness();

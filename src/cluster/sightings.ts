@@ -1,20 +1,11 @@
 import { monotonicNow } from '../async/clock.js';
 import type { MetadataAnswer, Sought, Testimony, Witness } from './metadata-answer.js';
+import { APPLY_LAG_MS, FIRST_RECOVERY_MS, FIRST_REPLAY_MS, LONGEST_RECOVERY_MS, REPLAY_MS } from './timing.js';
 
-/** A broker that restarts knows no stream for up to 9 s after it accepts connections; milliseconds. */
-export const LONGEST_RECOVERY = 10_000;
-/** Streams come back one after another: this long after the first one, all are there. */
-const REPLAY = 2_000;
-/** The same for a broker that was reached at the first attempt: the client was hardly started in these very moments. */
-const FIRST_RECOVERY = 2_500;
-const FIRST_REPLAY = 300;
-/** A broker may apply what the cluster has decided so much later than another one. */
-const LAG = 500;
+/** Names of deleted streams and groups that the record of a broker may hold. */
+const MAX_STALE_NAMES = 1_000;
 
-/** Names of the past that a broker's record may hold. */
-const SPARE = 1_000;
-
-/** What a broker has said since the connection to it was made. */
+/** The answers of a broker since the client connected to it. */
 interface BrokerRecord {
   readonly since: number;
   /** When it named a stream for the first time. */
@@ -24,7 +15,7 @@ interface BrokerRecord {
   readonly groups: Set<string>;
 }
 
-/** What is known of all streams, or of all groups, by name; times as of `monotonicNow()`. */
+/** The state of all streams, or of all groups, by name; times as of `monotonicNow()`. */
 class Kind {
   /** When each was last named by any broker. */
   readonly seenAt = new Map<string, number>();
@@ -43,7 +34,7 @@ export class Sightings {
   readonly #streams = new Kind();
   readonly #groups = new Kind();
 
-  /** Takes note of an answer. */
+  /** Records an answer. */
   note({ from, streams, groups }: MetadataAnswer): void {
     const now = monotonicNow();
     for (const name of streams.keys()) this.#streams.seen(name, now);
@@ -56,7 +47,7 @@ export class Sightings {
     this.#prune(record);
   }
 
-  /** Takes note of a stream that exists although no broker has named it yet. */
+  /** Records a stream that exists although no broker has named it yet. */
   noteCreated(stream: string): void {
     this.#streams.seen(stream, monotonicNow());
   }
@@ -87,15 +78,15 @@ export class Sightings {
     if (record?.since === since && hasNamed(record, sought, createdAt)) return true;
     const seenAt = this.#kindOf(sought).seenAt.get(nameOf(sought));
     if (seenAt === undefined) return isRecovered(since, record, now, !witness.hasFailed);
-    return since < seenAt && now - seenAt >= LAG && isRecovered(since, record, now, false);
+    return since < seenAt && now - seenAt >= APPLY_LAG_MS && isRecovered(since, record, now, false);
   }
 
-  /** Whether the broker has been connected for longer than any recovery takes: it shows nothing of the past. */
+  /** Whether the broker has been connected for longer than any recovery takes: it shows no deleted streams. */
   isSettled({ witness, since }: Testimony): boolean {
-    return since !== null && witness.connectedSince === since && monotonicNow() - since >= LONGEST_RECOVERY;
+    return since !== null && witness.connectedSince === since && monotonicNow() - since >= LONGEST_RECOVERY_MS;
   }
 
-  /** Forgets what is gone. What brokers have named on their connections stays: it is why they are to be believed. */
+  /** Forgets what is gone. What brokers have named on their connections stays: it makes their later answers certain. */
   forget(sought: Sought): void {
     const { seenAt, missingSince } = this.#kindOf(sought);
     seenAt.delete(nameOf(sought));
@@ -106,10 +97,10 @@ export class Sightings {
     return 'stream' in sought ? this.#streams : this.#groups;
   }
 
-  /** Streams come and go for as long as a connection lasts: those of long ago are dropped now and then. */
+  /** A connection can outlive many streams: names that no longer count are removed from time to time. */
   #prune({ streams, groups }: BrokerRecord): void {
     const [knownStreams, knownGroups] = [this.#streams.seenAt, this.#groups.seenAt];
-    if (streams.size + groups.size < 2 * (knownStreams.size + knownGroups.size) + SPARE) return;
+    if (streams.size + groups.size < 2 * (knownStreams.size + knownGroups.size) + MAX_STALE_NAMES) return;
     for (const stream of streams.keys()) if (!knownStreams.has(stream)) streams.delete(stream);
     for (const group of groups) if (!knownGroups.has(group)) groups.delete(group);
   }
@@ -131,9 +122,9 @@ function hasNamed(record: BrokerRecord, sought: Sought, createdAt: number | null
 }
 
 function isRecovered(since: number, record: BrokerRecord | undefined, now: number, isFirst: boolean): boolean {
-  if (now - since >= (isFirst ? FIRST_RECOVERY : LONGEST_RECOVERY)) return true;
+  if (now - since >= (isFirst ? FIRST_RECOVERY_MS : LONGEST_RECOVERY_MS)) return true;
   if (record?.since !== since || record.knowsStreamsSince === null) return false;
-  return now - record.knowsStreamsSince >= (isFirst ? FIRST_REPLAY : REPLAY);
+  return now - record.knowsStreamsSince >= (isFirst ? FIRST_REPLAY_MS : REPLAY_MS);
 }
 
 function nameOf(sought: Sought): string {

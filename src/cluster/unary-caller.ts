@@ -16,14 +16,15 @@ import type { CallBounds } from './cluster-api.js';
 import { aboutRequest, toError } from './failures.js';
 import { LookupMiss } from './leader-lookup.js';
 import { isAmbiguous, isNotFound, isRepeatable, withRetries } from './retry.js';
+import { MIN_ATTEMPT_MS } from './timing.js';
 
-/** One unary call, whoever it goes to. */
+/** One unary call to any broker. */
 export interface Call<Request, Response> {
   readonly operation: Operation;
   readonly method: UnaryMethodDefinition<Request, Response>;
   readonly request: Request;
   readonly bounds: CallBounds;
-  /** Whom an attempt goes to; `last` is what the one before failed of. Throws LookupMiss when nobody is known. */
+  /** The broker that an attempt goes to; `last` is the failure of the attempt before. Throws LookupMiss when no broker is known. */
   target(attempt: number, tried: ReadonlySet<string>, last: unknown, deadline: Deadline): Promise<BrokerConnection>;
   /** Number of the one connection that may carry the attempt. */
   readonly connection?: () => number | undefined;
@@ -36,7 +37,6 @@ export interface Call<Request, Response> {
 
 /** Share of the whole time that one attempt of a repeatable call has, so that a silent broker leaves time for another. */
 export const ATTEMPT_SHARE = 1 / 3;
-const SHORTEST_ATTEMPT = 500;
 
 /** Runs unary calls: within their time, with retries where they are safe, and with one kind of error in the end. */
 export class UnaryCaller {
@@ -111,13 +111,13 @@ async function tryOnce<Request, Response>(
     return await connection.call(method, request, { timeout, signal: deadline.signal, connection: only });
   } catch (error) {
     state.last = error;
-    if (isOwed(operation, error)) connection?.suspected();
+    if (isOwed(operation, error)) connection?.markSuspect();
     if (bounds.trace !== undefined && isAmbiguous(operation, error)) bounds.trace.ambiguous = true;
     throw error;
   }
 }
 
-/** Whether a broker that lives would have answered. A publish to a subject that nobody listens on is never answered. */
+/** Whether a running broker would have answered. It never answers a publish to a subject without subscribers. */
 function isOwed(operation: Operation, failure: unknown): boolean {
   return failure instanceof RpcFailure && failure.code === Status.DEADLINE_EXCEEDED && isRepeatable(operation);
 }
@@ -125,7 +125,7 @@ function isOwed(operation: Operation, failure: unknown): boolean {
 function attemptTime(operation: Operation, deadline: Deadline, attempts: number): number {
   const { remaining } = deadline;
   if (attempts === 1 || !isRepeatable(operation)) return remaining;
-  return Math.min(remaining, Math.max(SHORTEST_ATTEMPT, deadline.timeout * ATTEMPT_SHARE));
+  return Math.min(remaining, Math.max(MIN_ATTEMPT_MS, deadline.timeout * ATTEMPT_SHARE));
 }
 
 /** The error where no attempt is left and the stream exists all the same. */
@@ -140,14 +140,14 @@ function notKnownYet(operation: Operation, failure: RpcFailure, context: ErrorCo
   });
 }
 
-/** What the last attempt failed of, without the advice of its error; an attempt that ran out of time itself says nothing new. */
+/** Why the last attempt failed, without the advice of its error. An attempt that timed out itself adds nothing. */
 function whyLast(last: unknown): string {
   if (last instanceof LookupMiss) return `; the last attempt failed: ${last.error.message}`;
   if (!(last instanceof RpcFailure) || last.code === Status.DEADLINE_EXCEEDED) return '';
   return `; the last attempt failed: ${excerpt(last.details)} (${statusName(last.code)})`;
 }
 
-/** The error for a call whose time is up: with what the last attempt failed of, if any did. */
+/** The error of a call whose time is up; it names the failure of the last attempt, if there was one. */
 export function outOfTime(
   operation: Operation,
   timeout: number,

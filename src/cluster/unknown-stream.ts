@@ -5,14 +5,11 @@ import type { Cluster } from './cluster-api.js';
 import { type Existence, untilCertain } from './existence.js';
 import { aboutRequest } from './failures.js';
 import { LookupMiss, unknownYet } from './leader-lookup.js';
+import { UNKNOWN_FIRST_PAUSE_MS, UNKNOWN_LONGEST_PAUSE_MS } from './timing.js';
 import type { Call } from './unary-caller.js';
 
-/** Milliseconds between attempts at a broker that does not know yet what others know. */
-const FIRST_PAUSE = 50;
-const LONGEST_PAUSE = 1_000;
-
 /** Resolves when it is certain whether the stream exists; what is found is in the cache. Throws LookupMiss when the time is up. */
-export async function decided(
+export async function waitUntilDecided(
   cluster: Cluster,
   operation: Operation,
   stream: string,
@@ -23,23 +20,23 @@ export async function decided(
   return existence;
 }
 
-/** What a call does about a broker that does not know the stream that it is about, or the partition; see `Call.unknown`. */
+/** The reaction of a call to a broker that does not know its stream or partition; see `Call.unknown`. */
 export function whenUnknown(
   cluster: Cluster,
   operation: Operation,
   stream: string,
   request: unknown,
 ): NonNullable<Call<unknown, unknown>['unknown']> {
-  let delay = FIRST_PAUSE;
+  let delay = UNKNOWN_FIRST_PAUSE_MS;
   return async (failure, deadline) => {
-    const existence = await decided(cluster, operation, stream, deadline);
+    const existence = await waitUntilDecided(cluster, operation, stream, deadline);
     const count = cluster.partitionCount(stream);
     const isBeyond = count > 0 && partitionsOf(request).some((partition) => partition >= count);
     if (existence === 'gone' || isBeyond)
       throw new LookupMiss(errorFromStatus(operation, failure, aboutRequest(request)));
     // Another broker knows it: this one will, too.
     await sleep(delay, deadline.signal);
-    delay = Math.min(LONGEST_PAUSE, delay * 2);
+    delay = Math.min(UNKNOWN_LONGEST_PAUSE_MS, delay * 2);
   };
 }
 

@@ -32,3 +32,13 @@ describe('the links in README.md and docs/', () => {
     expect(broken).toEqual([]);
   });
 });
+
+describe('the files that docs/architecture.md names', () => {
+  it('exist in the client or in the test broker', () => {
+    const text = readFileSync('docs/architecture.md', 'utf8');
+    const named = [...text.matchAll(/`([\w/.-]+\/[\w.-]+\.ts)`/g)].map(([, file]) => file!);
+    expect(named.length).toBeGreaterThan(0);
+    const folders = ['.', 'src', 'test-broker/src'];
+    expect(named.filter((file) => !folders.some((folder) => existsSync(join(folder, file))))).toEqual([]);
+  });
+});
