@@ -16,7 +16,7 @@ export interface Testimony {
 
 /** One answer to FetchMetadata. */
 export interface MetadataAnswer extends Metadata {
-  /** Id of the broker that answered: it names itself first. Null where it named nobody. */
+  /** Id of the broker that answered: it names itself first. Null where it named no broker. */
   readonly answeredBy: string | null;
   /** Ids of brokers that are not known; true for those that lead a partition or coordinate a group. */
   readonly strangers: ReadonlyMap<string, boolean>;

@@ -5,7 +5,7 @@ export interface Candidate {
   /** Broker id, the address until it is known. */
   readonly id: string;
   readonly address: string;
-  /** False while it does not answer; null as long as nobody tried. */
+  /** False while it does not answer; null as long as no call has tried. */
   readonly up: boolean | null;
   /** True while it owes the answer to a call that ran out of time a moment ago. */
   readonly suspect: boolean;

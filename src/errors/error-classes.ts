@@ -199,7 +199,7 @@ export class NoOffsetError extends LiftbridgeError {
 }
 
 /**
- * No ack came in time, so nobody knows whether the message was stored. `otherAcks` are the acks of other streams on
+ * No ack came in time, so it is unknown whether the message was stored. `otherAcks` are the acks of other streams on
  * the same subject that did come. go-liftbridge: `ErrAckTimeout`.
  */
 export class AckTimeoutError extends LiftbridgeError {

@@ -3,7 +3,7 @@ import type { ErrorDetails } from './error-details.js';
 import type { Operation, StatusName } from './operations.js';
 
 /**
- * What a status tells whoever decides how to go on:
+ * What a status means for the next step of a call:
  * - `unavailable`: another broker, or this one later, may serve the call
  * - `not-leader`: the broker does not lead the partition (or coordinate the group); metadata is out of date
  * - `election`: the cluster has no metadata leader at the moment, or the broker does not reach it; nothing was carried out
@@ -11,7 +11,7 @@ import type { Operation, StatusName } from './operations.js';
  * - `overtaken`: retention removed what was about to be read; the read goes on behind it
  * - `no-time-index`: the broker cannot find an offset for a time at the moment
  * - `not-found`: the broker does not know the stream, the partition or the cursors, or not yet
- * - `timeout`: nobody knows what became of the call
+ * - `timeout`: the outcome of the call is unknown
  * - `stale-epoch`: the group has changed; the coordinator knows its new epoch
  * - `not-member`: the broker does not know the consumer as a member of the group
  * - `already-member`: the group has a member with this id

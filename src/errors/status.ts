@@ -21,7 +21,7 @@ function ruleFor(operation: Operation, { code, details }: RpcStatus): StatusRule
   throw new RangeError('the last rule of the table fits everything');
 }
 
-/** What a status means for whoever decides whether and where to try again. */
+/** What a status means for the decision whether and where to try again. */
 export function statusMeaning(operation: Operation, status: RpcStatus): StatusMeaning {
   return ruleFor(operation, status).meaning;
 }

@@ -50,7 +50,7 @@ export interface NatsConnection {
 
 /** Something that a connection reports and that decides the fate of publishes. */
 export type ConnectionEvent =
-  /** The TCP connection broke; the package may connect again. What was under way is lost or not, nobody knows. */
+  /** The TCP connection broke; the package may connect again. Whether what was under way is lost is unknown. */
   | { readonly kind: 'disconnect' }
   /** It is back, with the subscriptions it had. */
   | { readonly kind: 'reconnect' }

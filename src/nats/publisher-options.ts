@@ -28,7 +28,7 @@ export interface NatsPublisherOptions {
   readonly maxInFlight?: MaxInFlight | undefined;
   /** Start of the inbox subject, for users that may only subscribe below a prefix of their own. Default '_INBOX'. */
   readonly inboxPrefix?: string | undefined;
-  /** Told of acks that nobody waits for any more, and of what is no ack. Default: nowhere. */
+  /** Is given acks that no publish waits for any more, and data that is no ack. Default: nowhere. */
   readonly logger?: Logger | undefined;
 }
 

@@ -9,7 +9,7 @@ export interface Logger {
   info(context: object, message: string): void;
   /** What should not happen and is dealt with. */
   warn(context: object, message: string): void;
-  /** What failed and nobody else is told of. */
+  /** Failures that no caller is told of. */
   error(context: object, message: string): void;
 }
 

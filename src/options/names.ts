@@ -143,7 +143,7 @@ export const newStreamName: Rule = textRule(
   newStreamNameFault,
 );
 
-/** The subject of a new stream with so many partitions. */
+/** Checks the subject of a new stream with this number of partitions. */
 export function streamSubject(partitions: number): Rule {
   return textRule(
     `a NATS subject: 1 to ${LONGEST_SUBJECT} bytes without space, tab and line ends, no empty part between dots; ">" only as the last part and with one partition`,

@@ -196,7 +196,7 @@ export const signal: Rule = {
   },
 };
 
-/** Uses a signal that is not of this realm as it will be used later, where nobody could be told what it throws. */
+/** Uses a signal that is not of this realm as it will be used later, where no caller could be told what it throws. */
 function tryOut(foreign: AbortSignal): void {
   const listener = (): void => undefined;
   foreign.addEventListener('abort', listener, { once: true });

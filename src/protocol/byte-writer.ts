@@ -38,7 +38,7 @@ export class ByteWriter {
     return this.#end - this.#start;
   }
 
-  /** Hands out what was written and starts anew behind it. */
+  /** Returns what was written and continues behind it. */
   take(): Buffer {
     const taken = this.#buffer.subarray(this.#start, this.#end);
     this.#start = this.#end;

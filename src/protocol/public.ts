@@ -42,7 +42,7 @@ export interface Message {
   json<T>(): T;
 }
 
-/** Why a broker did not store a message; `'ok'` when it did. A number that nobody names reads as `'unknown'`. */
+/** Why a broker did not store a message; `'ok'` when it did. A number without a name reads as `'unknown'`. */
 export type AckError = 'ok' | 'unknown' | 'incorrect-offset' | 'too-large' | 'encryption';
 
 /** A broker's answer to one message, from one stream. go-liftbridge: `Ack`. */

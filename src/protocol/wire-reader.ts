@@ -109,7 +109,7 @@ export class WireReader {
     if (!isUtf8(this.source.subarray(start, start + size))) throw new WireError('string field contains invalid UTF-8');
   }
 
-  /** Passes over the value of a field that nobody knows. */
+  /** Skips the value of an unknown field. */
   skip(tag: number, depth = 0): void {
     switch (tag & 7) {
       case 0:

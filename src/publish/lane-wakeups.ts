@@ -36,7 +36,7 @@ export class LaneWakeups {
     });
   }
 
-  /** Calls nobody any more. */
+  /** Cancels every wake-up. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);

@@ -20,7 +20,7 @@ export interface MessageFeed {
   leave(): Promise<void>;
 }
 
-/** One entry that the source gave and nobody took yet, or what it threw. */
+/** One entry that the source gave and that is not taken yet, or what it threw. */
 abstract class HeldEntry {
   done = false;
   protected held = false;

@@ -36,7 +36,7 @@ export interface RouteEvents {
   settled(route: Route): void;
   /** `pending` is the publish that the response is about; null when there is none of its correlation id. */
   response(route: Route, response: PublishResponse, pending: Pending | null): void;
-  /** The connection has taken publishes that nobody acknowledges. */
+  /** The connection has taken publishes without ack. */
   written(pendings: readonly Pending[]): void;
   /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
   ended(route: Route, end: StreamEnd, lost: readonly Pending[]): void;
@@ -155,7 +155,7 @@ export class Route {
     }
   }
 
-  /** Adds a publish that nobody acknowledges; `events.written` tells when the connection has taken it. */
+  /** Adds a publish without ack; `events.written` tells when the connection has taken it. */
   writeUnacknowledged(pending: Pending): void {
     this.write(pending);
     this.#unwritten.push(pending);
@@ -219,7 +219,7 @@ export class Route {
     void this.#stream!.drained().then(() => {
       const waited = this.#unwritten;
       const count = waited.length;
-      // A stream that ends wakes whoever waits for it to drain, and only then tells of its end.
+      // A stream that ends first wakes the callers that wait for it to drain, and then reports its end.
       queueMicrotask(() => {
         if (this.#unwritten === waited) this.#drained(count);
       });

@@ -2,7 +2,7 @@ import type { ChunkSource } from '../protocol/byte-writer.js';
 
 /** Room for some large messages, or for thousands of small ones. */
 const CHUNK = 256 * 1024;
-/** Chunks that are kept for whoever writes next: as many as connections drain at a time. */
+/** Chunks that are kept for the next writer: as many as connections drain at a time. */
 const MOST_KEPT = 32;
 
 const kept: Buffer[] = [];
@@ -33,7 +33,7 @@ export class ChunkPool implements ChunkSource {
     this.#lent.set(slice.buffer, (this.#lent.get(slice.buffer) ?? 0) + 1);
   }
 
-  /** The connection is done with a slice: nobody looks at it any more. */
+  /** The connection is done with a slice: nothing reads it any more. */
   giveBack({ buffer }: Buffer): void {
     const lent = (this.#lent.get(buffer) ?? 0) - 1;
     if (lent > 0) {

@@ -75,7 +75,7 @@ function errorCode(error: unknown): string {
 }
 
 const explanations: Readonly<Record<ConnectionReason, string>> = {
-  refused: 'nobody listens there',
+  refused: 'no process listens there',
   unreachable: 'the host cannot be reached or its name does not resolve',
   timeout: 'it did not answer in time',
   lost: 'the connection was lost',

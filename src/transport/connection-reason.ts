@@ -1,6 +1,6 @@
 /**
  * Why there is no connection to a broker:
- * - `refused`: nobody listens on the port; `unreachable`: no route, the name does not resolve, or it is no address; `timeout`: no answer in time
+ * - `refused`: no process listens on the port; `unreachable`: no route, the name does not resolve, or it is no address; `timeout`: no answer in time
  *   (also a peer that takes the TCP connection and then stays silent); `lost`: an open connection broke or went silent;
  *   `closed`: this side closed it; `protocol`: the peer does not speak HTTP/2 with gRPC
  * - `tls-untrusted`: the certificate is of no trusted CA; `tls-hostname`: it is for another host (or `checkServerIdentity`

@@ -187,7 +187,7 @@ export class DuplexStream {
     this.#headers = headers;
     const refusal = refusedResponse(this.#received);
     if (refusal !== undefined) this.fail(refusal);
-    // Trailers-only: nobody may have asked for messages yet, and none will come.
+    // Trailers-only: messages may not be requested yet, and none will come.
     else if (headers['grpc-status'] !== undefined) this.#stream?.resume();
   }
 

@@ -265,7 +265,7 @@ export class DataSession {
         }),
       dead: (silence) => {
         logger?.warn({ broker: this.#address }, 'broker went silent, connection given up');
-        this.#shut('closed', this.#lost('lost', undefined, `no sign of life for ${silence} ms`));
+        this.#shut('closed', this.#lost('lost', undefined, `nothing received for ${silence} ms`));
         socket.destroy();
       },
     });
@@ -286,7 +286,7 @@ export class DataSession {
     this.#shut('closed', this.#lost('closed'));
     this.#closing.abort();
     await this.#connecting?.catch(() => {
-      // Whoever called connect() has been told.
+      // The caller of connect() has been told.
     });
     if (this.#socket !== undefined) await socketClosed(this.#socket);
   }

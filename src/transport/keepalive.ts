@@ -8,7 +8,7 @@ export interface KeepaliveOptions {
   readonly received: () => number;
   /** Whether the peer may be asked now; default: always. */
   readonly inUse?: () => boolean;
-  /** Asks the peer for a sign of life; `urgent` is the second and last time. */
+  /** Sends a keepalive to the peer; `urgent` is the second and last time. */
   readonly ask: (urgent: boolean) => void;
   /** Called once when the peer is taken for dead. */
   readonly dead: () => void;
@@ -16,7 +16,7 @@ export interface KeepaliveOptions {
 
 const STEPS = 4;
 
-/** Watches a connection: any byte is a sign of life, and after a silence the peer is asked for one. */
+/** Watches a connection: any byte shows that the peer is alive; after a silence the peer is sent a keepalive. */
 export class Keepalive {
   readonly #options: KeepaliveOptions;
   #timer: NodeJS.Timeout | undefined;

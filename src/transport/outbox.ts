@@ -96,7 +96,7 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After all that this turn of the event loop brings: whoever is woken by the same chunks writes into the same buffer.
+    // After all that this turn of the event loop brings: every stream that the same chunks wake writes into the same buffer.
     // Measured against a microtask and nextTick: the cheapest, and as quick for a single message.
     setImmediate(this.#flushScheduled);
   }

@@ -11,7 +11,7 @@ export interface PeerOptions {
   readonly callMetadata?: CallMetadata | undefined;
   /** TCP, TLS and the peer's SETTINGS together. Default 10_000. */
   readonly connectTimeout?: number | undefined;
-  /** The peer is asked for a sign of life after so long a silence. Default 30_000. */
+  /** Silence after which the peer is sent a keepalive. Default 30_000. */
   readonly keepaliveTime?: number | undefined;
   /** It has so long to answer. Default 15_000. */
   readonly keepaliveTimeout?: number | undefined;

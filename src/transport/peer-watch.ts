@@ -103,7 +103,7 @@ export class PeerWatch {
 
   #tick(stoodStill: number): void {
     this.#listen();
-    // What the peer and everything in between forgot meanwhile, nobody will tell.
+    // Nothing reports what the peer and the network dropped meanwhile.
     if (stoodStill > TICK_MS) void this.check();
   }
 

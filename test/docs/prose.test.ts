@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest';
 
 /** Words for which plain standard English has a better one. */
 const AVOIDED = /\b(nobody|whoever|anew|so many|signs? of life|rooms|walls)\b/i;
-const PLACES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs', 'examples', 'bench', 'test-broker/README.md'];
+const PLACES = [
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs', 'examples', 'bench', 'test-broker/README.md'],
+  ...['async', 'collections', 'consumer', 'envelope', 'errors', 'nats', 'options', 'subscribe', 'transport'].map(
+    (folder) => `src/${folder}`,
+  ),
+  ...['activity', 'api', 'cursors', 'groups', 'grpc', 'log', 'nats'].map((folder) => `test-broker/src/${folder}`),
+];
 
 function textsIn(place: string): string[] {
   if (statSync(place).isFile()) return [place];
@@ -12,7 +18,7 @@ function textsIn(place: string): string[] {
   return names.filter((name) => /\.(md|ts)$/.test(name)).map((name) => join(place, name));
 }
 
-describe('documents and examples', () => {
+describe('documents, examples and comments', () => {
   it('use plain standard English', () => {
     const texts = PLACES.flatMap(textsIn);
     const found = texts.flatMap((path) =>

@@ -82,7 +82,7 @@ describe('connect', () => {
     const message = String(await attempt.catch((error: unknown) => error));
     expect(message).toContain(`${silent.address}: `);
     expect(message).toContain(`${refused}: `);
-    expect(message).toContain('nobody listens there');
+    expect(message).toContain('no process listens there');
   });
 
   it('keeps trying until connectTimeout is over, whatever the retry option says', async () => {

@@ -105,7 +105,7 @@ export class ActivityPublisher {
   async #publish(event: wire.ActivityStreamEvent, signal: AbortSignal): Promise<boolean> {
     const deadline = this.#node.clock.now() + this.#node.settings['activity.stream.publish.timeout'];
     try {
-      // Nobody in particular calls: with authorization on this is refused for ever, as in the server.
+      // There is no client behind it: with authorization on this is refused for ever, as in the server.
       const caller = { deadline, identity: null, signal };
       await publish(this.#node, this.#authorize, this.#request(event), caller);
       const options = { deadline, failurePrefix: 'Failed to note the published activity' };

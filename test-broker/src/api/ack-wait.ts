@@ -33,7 +33,7 @@ export class AckWait {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // When the message does not even reach NATS, nobody asks for the ack any more.
+    // When the message does not even reach NATS, no call waits for the ack any more.
     this.ack.catch(() => {});
     this.#subscription = orUnknown('failed to subscribe to ack inbox', () =>
       node.bus.subscribe(inbox, ({ data }) => this.#received(data)),

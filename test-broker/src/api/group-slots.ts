@@ -12,7 +12,7 @@ interface Slot extends SlotHolder {
 }
 
 /**
- * Who reads a partition for each consumer group. A later epoch, or the same, takes the place of whoever has it; the
+ * Who reads a partition for each consumer group. A later epoch, or the same, takes the place of the holder; the
  * membership of the group is never looked at, as in the server.
  */
 export class GroupSlots {
@@ -34,8 +34,8 @@ export class GroupSlots {
   }
 
   /**
-   * A subscription has ended. It leaves the place to whoever has it now, but the server tells holders apart by their
-   * consumer only: a consumer that has subscribed anew loses its place to its own old subscription.
+   * A subscription has ended. It leaves the place to the present holder, but the server tells holders apart by their
+   * consumer only: a consumer that has subscribed again loses its place to its own old subscription.
    */
   leave(partition: string, { group, consumer }: SlotHolder): void {
     const key = keyOf(partition, group);

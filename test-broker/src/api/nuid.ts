@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const LENGTH = 22;
 
-/** A name that nobody else has: 22 characters, as NATS makes them. */
+/** A unique name: 22 characters, as NATS makes them. */
 export function nuid(): string {
   let id = '';
   while (id.length < LENGTH) id += DIGITS[randomInt(DIGITS.length)];

@@ -28,7 +28,7 @@ export function resolvePositions(request: PositionRequest, log: PartitionLog): P
   return { start: toNumber(start), stop: toNumber(stop) };
 }
 
-/** No log has so many messages that this changes anything. */
+/** No log has enough messages for this to matter. */
 function toNumber(offset: bigint): number {
   return Number(offset > BEYOND ? BEYOND : offset);
 }

@@ -68,7 +68,7 @@ export class BrokerSurvey {
     return brokers;
   }
 
-  /** Asks anew next time. */
+  /** Asks again next time. */
   forget(): void {
     this.#missed = 0;
     this.#known = null;

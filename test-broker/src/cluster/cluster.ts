@@ -114,7 +114,7 @@ export class Cluster {
     const recoveries = Array.from(this.nodes.keys(), (broker) => this.#recoveries.begin(broker, plan, null));
     const created = Promise.all(recoveries.map(({ ready }) => ready)).then(() => this.#createInternalStreams());
     created.catch((error: unknown) => {
-      // Brokers that are stopped in the middle of it create nothing, and say so to whoever waits for them.
+      // Brokers that are stopped in the middle of it create nothing, and say so to the callers that wait for them.
       if (error instanceof RpcError && !this.#closed) this.#options.warn(error.message);
     });
   }
@@ -321,7 +321,7 @@ export class Cluster {
 
   #changeLeader(controller: string, { stream, id, leader: former }: PartitionState, leader: string): void {
     this.#commitOwn(controller, { kind: 'change-leader', stream, partition: id, leader });
-    // Between the old leader's going and the new one's coming nobody would take what is published.
+    // Between the old leader's going and the new one's coming no broker would take what is published.
     this.#controller.catchUp([former, leader]);
   }
 

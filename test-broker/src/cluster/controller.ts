@@ -219,7 +219,7 @@ export class Controller {
     return from === leader || (this.#reaches(from, leader) && this.#options.connectivity.serving(leader));
   }
 
-  /** Nobody listens when the leader is away. For a frozen one NATS keeps what is sent to it. */
+  /** There is no subscriber while the leader is away. For a frozen one NATS keeps what is sent to it. */
   async #forward(from: string, leader: string, { deadline, failurePrefix }: ProposeOptions): Promise<void> {
     const { connectivity } = this.#options;
     if (!connectivity.awaits(from, leader)) throw new RpcError('INTERNAL', this.#whyNoAnswer());

@@ -67,7 +67,7 @@ export class Failover {
     for (const follower of nodes.values()) {
       for (const leader of nodes.keys()) {
         const lost = connectivity.serving(follower.id) && !connectivity.replicating(follower.id, leader);
-        // What could not be agreed on before may be now, so a futile wait begins anew as well.
+        // What could not be agreed on before may be now, so a futile wait begins again as well.
         if (!lost || this.#watches.get(pair(follower, leader))?.futile) this.#unwatch(pair(follower, leader));
         this.#lost ||= lost;
       }

@@ -17,7 +17,7 @@ interface Forward {
 
 /**
  * What brokers have forwarded to a metadata leader that is frozen. NATS keeps it for the leader. So the brokers hear
- * nothing, neither an answer nor that nobody listens, and they do not forward it again when another leader is elected.
+ * nothing, neither an answer nor that there is no subscriber, and they do not forward it again when another leader is elected.
  */
 export class Forwards {
   readonly #clock: Clock;

@@ -18,7 +18,7 @@ interface Seeker {
 }
 
 /**
- * Who is the metadata leader, and who believes it. A leader that is gone is still believed in for a while, then nobody
+ * Who is the metadata leader, and who believes it. A leader that is gone is still believed in for a while, then no broker
  * is, and then a broker that reaches a majority and knows the most takes over.
  */
 export class LeaderElection {

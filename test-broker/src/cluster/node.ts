@@ -196,7 +196,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
     return sum;
   }
 
-  /** Goes down: whoever reads or publishes here is cut off. `graceful`: it notes what is committed. */
+  /** Goes down: its readers and publishers are cut off. `graceful`: it notes what is committed. */
   stop(graceful: boolean): void {
     this.bus.discard();
     this.replicas.stop(graceful);

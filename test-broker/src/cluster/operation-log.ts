@@ -11,7 +11,7 @@ export interface OperationStore {
   append(entry: LoggedOperation): void;
 }
 
-/** The server takes a snapshot of its metadata after so many operations by default, and replays no more than them. */
+/** The server takes a snapshot of its metadata after this number of operations by default, and replays no more than them. */
 const LONGEST_HISTORY = 8_192;
 
 // What a fresh server has in its log before the first operation that anybody asked for.

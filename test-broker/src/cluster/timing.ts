@@ -5,7 +5,7 @@ export interface ClusterTiming {
   /** An in-sync replica that is behind, or cut off, for so long leaves the ISR; one that has caught up waits as long. */
   readonly replicaLag: number;
   /**
-   * Whether a new leader gives a lost replica the whole lag time anew, as in the server. Until then nothing is committed,
+   * Whether a new leader gives a lost replica the whole lag time again, as in the server. Until then nothing is committed,
    * and what the old leader had committed last may be unknown, which tests that do not ask for it are spared.
    */
   readonly lagAnew: boolean;

@@ -8,7 +8,7 @@ export class UnawareLeader {
     return this.#joins;
   }
 
-  /** The leader that is elected next refuses so many joins. */
+  /** The leader that is elected next refuses this number of joins. */
   plan(joins: number): void {
     this.#joins = joins;
     this.#elected = false;

@@ -7,7 +7,7 @@ export interface Subscriber {
 }
 
 /**
- * Deals the partitions of a stream out anew: each goes to the subscriber that holds the fewest of all streams, and
+ * Redistributes the partitions of a stream: each goes to the subscriber that holds the fewest of all streams, and
  * among equals to the first. `subscribers` stand in the byte order of their ids.
  */
 export function balance(stream: string, subscribers: readonly Subscriber[], partitions: number): void {

@@ -6,7 +6,7 @@ const RETRY_AFTER = 1_000;
 
 /**
  * The timers of the groups that this broker coordinates, one a member. A member that is not heard of in time is taken
- * out of its group; a broker that becomes the coordinator gives everybody the full time anew.
+ * out of its group; a broker that becomes the coordinator gives every member the full time again.
  */
 export class GroupLiveness {
   readonly #node: BrokerNode;
@@ -46,7 +46,7 @@ export class GroupLiveness {
   }
 
   #follow(id: string): void {
-    // A broker that recovers runs no timers: nobody expires, and nobody is told of assignments.
+    // A broker that recovers runs no timers: no member expires, and none is told of assignments.
     if (!this.#node.serving) return;
     const group = this.#node.group(id);
     if (!group || group.coordinator !== this.#node.id) {

@@ -33,7 +33,7 @@ export class CoordinatorReports {
 
   /**
    * Counts a report that was checked already. `brokers` and `groups` are those of the cluster, brokers in the order
-   * of the configuration. Throws FAILED_PRECONDITION when there is nobody to take over.
+   * of the configuration. Throws FAILED_PRECONDITION when no broker can take over.
    */
   report(group: Group, consumer: string, brokers: Iterable<string>, groups: Iterable<Group>): ReportOutcome {
     const seen = this.#add(group.id, consumer);

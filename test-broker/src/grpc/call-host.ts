@@ -20,7 +20,7 @@ export interface CallHost {
   afterSilence(send: () => void): void;
   /** Milliseconds of the clock that `after` goes by. */
   now(): number;
-  /** Calls back once, after so many milliseconds. */
+  /** Calls back once, after `ms` milliseconds. */
   after(ms: number, callback: () => void): ClockTimer;
   /** Calls `flush` when what runs now is done, together with all that were given meanwhile. */
   flushSoon(call: { flush(): void }): void;

@@ -39,7 +39,7 @@ export function serve(host: CallHost, call: ServedCall, service: string, service
 }
 
 function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
-  // The client may be gone already; it gets no answer then, and nobody else misses it.
+  // The client may be gone already; it gets no answer then, and no other needs one.
   stream.on('error', () => stream.destroy());
   if (stream.destroyed || stream.closed) return;
   const { status, message, contentType, httpStatus } = refusal;

@@ -57,7 +57,7 @@ export class ResponseWriter {
     return this.#drained;
   }
 
-  /** Nobody is to wait for `drained` any longer. */
+  /** Ends every wait for `drained`. */
   release(): void {
     this.#release();
     this.#drained = null;
@@ -158,7 +158,7 @@ export class ResponseWriter {
   /** A client that is still sending is told to stop; without an error, since it has its answer. */
   #letGo(): void {
     const stream = this.#stream;
-    // What still comes is thrown away by whoever reads, so that it does not fill the connection's window.
+    // What still comes is discarded by the reader, so that it does not fill the connection's window.
     stream.resume();
     setImmediate(() => {
       if (!this.#gone && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);

@@ -71,7 +71,7 @@ export class ForwardReader {
       this.#position = this.#waitingAt + 1;
     }
     if (this.#position > highWatermark) return NOTHING;
-    // The server finds its segment replaced, and cannot begin anew in a log that does not hold the high watermark.
+    // The server finds its segment replaced, and cannot begin again in a log that does not hold the high watermark.
     if (highWatermark > this.#log.newestOffset) throw new LogError(`failed to reinitialize reader: ${CUT_BACK}`);
     if (this.#held?.state === 'removed') throw overtaken();
     return this.#deliver(this.#position, highWatermark, maxBytes);

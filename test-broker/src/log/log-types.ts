@@ -22,7 +22,7 @@ export interface PartitionLogOptions {
   readonly storage?: PartitionStorage | null;
   /** Needed when the configuration says `encryption`. */
   readonly encryption?: ValueEncryption | null;
-  /** Told when something on disk fails while nobody waits for it. */
+  /** Is called when an operation on disk fails that no caller waits for. */
   readonly onWarning?: (message: string) => void;
   /** What comes back from disk is committed up to the last checkpoint only. Default false: all of it. */
   readonly checkpointed?: boolean;

@@ -336,7 +336,7 @@ export class PartitionLog {
     this.#checkpointed = this.#highWatermark;
   }
 
-  /** For what nobody waits for, or must go on to its end: a disk that fails is reported. */
+  /** For what no caller waits for, or what must complete: a disk that fails is reported. */
   #attempt(what: string, work: () => void): void {
     try {
       work();

@@ -10,7 +10,7 @@ export interface ConnectOptions {
   readonly echo: boolean;
   /** Headers may be sent and are delivered. */
   readonly headers: boolean;
-  /** A request that reaches nobody is answered with status 503. */
+  /** A request without a subscriber is answered with status 503. */
   readonly noResponders: boolean;
 }
 

@@ -14,7 +14,7 @@ export interface Recipients<T> {
 }
 
 const MAX_REMEMBERED = 65_536;
-const NOBODY: Recipients<never> = { singles: [], groups: [] };
+const NO_RECIPIENTS: Recipients<never> = { singles: [], groups: [] };
 
 /**
  * Subscriptions by subject. Literal subjects sit in a map, wildcards in a tree of tokens; what a subject resolved to is
@@ -70,7 +70,7 @@ export class SubjectIndex<T extends Indexed> {
       const tokens = subject.split('.');
       if (!tokens.includes('')) this.#wildcards.collect(tokens, 0, members);
     }
-    return members.length === 0 ? NOBODY : grouped(members);
+    return members.length === 0 ? NO_RECIPIENTS : grouped(members);
   }
 }
 

@@ -312,7 +312,7 @@ describe('keepalive', () => {
     const session = sessionTo(peer, { ...fast, logger });
     await session.connect();
     expect(await session.open('/x').ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
-    expect(session.failure?.details).toContain('no sign of life for 80 ms');
+    expect(session.failure?.details).toContain('nothing received for 80 ms');
     expect(warned).toEqual(['broker went silent, connection given up']);
     await expect.poll(() => peer.open).toBe(0);
   });
@@ -399,7 +399,7 @@ describe('checkLiveness', () => {
     const stream = session.open('/x');
     expect(await session.checkLiveness()).toBe(false);
     expect(await stream.ended).toMatchObject({ code: 14, connection: 'lost', processed: true });
-    expect(session.failure?.details).toContain('no sign of life for 750 ms');
+    expect(session.failure?.details).toContain('nothing received for 750 ms');
     expect(session.state).toBe('closed');
     await expect.poll(() => peer.open).toBe(0);
   });
