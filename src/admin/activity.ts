@@ -37,7 +37,7 @@ export type Activity =
 export type ActivityEvent = Activity & {
   /** Strictly increasing, with gaps. */
   readonly id: bigint;
-  /** Where it stands in the activity stream. */
+  /** Its offset in the activity stream. */
   readonly offset: bigint;
   /** When it was recorded, to the millisecond. */
   readonly time: Date;

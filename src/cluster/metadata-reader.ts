@@ -32,7 +32,7 @@ const GROUP = 0x1a;
 
 /**
  * Reads a FetchMetadataResponse out of its bytes, step by step: one `next()` reads one stream, partition or group at
- * most, so that whoever runs it can let others in between. The generated decoder would read thousands of partitions
+ * most, so that its caller can give the event loop a turn between two steps. The generated decoder would read thousands of partitions
  * at one go. The list of brokers may lack one that leads partitions: `remembered` finds those of earlier lists.
  */
 export function* readMetadata(

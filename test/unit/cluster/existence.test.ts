@@ -168,7 +168,7 @@ describe('a stream that this client has seen', () => {
     expect(await check.decide(stream, { timeout: 20 })).toBe('unsure');
   });
 
-  it('is gone after the patience, whoever does not know it', async () => {
+  it('is gone after the patience, whichever broker does not know it', async () => {
     const broker = new ScriptedBroker('one');
     const { existence, hear, sightings } = setUp(broker);
     broker.streams = { orders: CREATED };

@@ -159,7 +159,7 @@ describe('a list of brokers that lacks a leader', () => {
     expect([...answer.strangers]).toEqual([['gone', false]]);
   });
 
-  it('names those that nobody knows', async () => {
+  it('names the brokers that the client does not know', async () => {
     const answer = await runInSlices(readMetadata(bytes()));
     expect(answer.streams.get('orders')?.partitions.get(0)?.leader).toBeNull();
     expect(answer.strangers).toEqual(
