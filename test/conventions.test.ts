@@ -30,6 +30,20 @@ describe('the tests', () => {
   });
 });
 
+describe('the packages', () => {
+  it('belong together: the test broker needs exactly the version of the client that its internal wire types come from', () => {
+    const packageOf = (folder: string) =>
+      JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as {
+        version: string;
+        dependencies: Record<string, string>;
+      };
+    const client = packageOf('.');
+    const broker = packageOf('test-broker');
+    expect(broker.dependencies['liftbridge-client']).toBe(client.version);
+    expect(broker.version).toBe(client.version);
+  });
+});
+
 /** Runs tests that fail on purpose: what Vitest tells, and what of theirs is left. */
 async function failing(name: string): Promise<{ told: string; left: string[] }> {
   const config = 'test/fixtures/failing/vitest.config.ts';

@@ -90,7 +90,7 @@ export class Faults {
     this.#plan(this.#cuts, rpc, true, 1, scope);
   }
 
-  /** Holds every ack back for so many milliseconds of the broker's clock; 0 ends it. */
+  /** Delays every ack by `ms` milliseconds of the broker's clock; 0 ends it. */
   delayAcks(ms: number): void {
     this.#ackDelay = checkMilliseconds(ms);
     this.#changed();
@@ -179,7 +179,7 @@ export class Faults {
   }
 
   /**
-   * Every broker but the metadata leader learns so many milliseconds of the broker's clock later what has happened to
+   * Every broker but the metadata leader learns `ms` milliseconds of the broker's clock later what has happened to
    * streams and groups; 0 ends it. It widens the window in which a consumer has joined or left a group and the
    * coordinator does not know: `consumer group does not exist`, or an epoch that differs.
    */

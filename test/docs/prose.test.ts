@@ -6,10 +6,21 @@ import { describe, expect, it } from 'vitest';
 const AVOIDED = /\b(nobody|whoever|anew|so many|signs? of life|rooms|walls)\b/i;
 const PLACES = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs', 'examples', 'bench', 'test-broker/README.md'],
-  ...['async', 'collections', 'consumer', 'envelope', 'errors', 'nats', 'options', 'subscribe', 'transport'].map(
-    (folder) => `src/${folder}`,
+  ...[
+    'admin',
+    'async',
+    'collections',
+    'consumer',
+    'envelope',
+    'errors',
+    'nats',
+    'options',
+    'subscribe',
+    'transport',
+  ].map((folder) => `src/${folder}`),
+  ...['activity', 'api', 'cursors', 'faults', 'groups', 'grpc', 'log', 'nats', 'recovery'].map(
+    (folder) => `test-broker/src/${folder}`,
   ),
-  ...['activity', 'api', 'cursors', 'groups', 'grpc', 'log', 'nats'].map((folder) => `test-broker/src/${folder}`),
 ];
 
 function textsIn(place: string): string[] {

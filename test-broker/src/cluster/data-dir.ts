@@ -46,7 +46,7 @@ export class DataDir {
 
   /**
    * The ids of the brokers: those that the data was written by, which win over the ones that are given. Throws
-   * BrokerOptionError when there are fewer brokers now, as some of the data would have nobody to serve it.
+   * BrokerOptionError when there are fewer brokers now, as some of the data would have no broker to serve it.
    */
   brokerIds(given: readonly string[]): readonly string[] {
     const known = this.#readIds();

@@ -5,7 +5,7 @@ import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
 /** What the phases of a recovery do to the broker. */
 export interface RecoveryHost {
   readonly clock: Clock;
-  /** The broker enters a phase that lasts so many milliseconds. */
+  /** The broker enters a phase that lasts `ms` milliseconds. */
   enter(phase: RecoveryPhase, lasts: number): void;
   /** Whether the broker knows a metadata leader, without which nothing can be replayed. */
   knowsLeader(): boolean;
