@@ -3,7 +3,7 @@ import type { Ack } from '../envelope.js';
 import type { Destination } from './destinations.js';
 import type { PublishQueue } from './publish-queue.js';
 
-/** What a publish is made of. */
+/** The parts of a publish. */
 export interface PublishParts {
   readonly subject: string;
   /** The envelope. */

@@ -1,20 +1,19 @@
 import { clearInterval, setInterval } from '../async/timers.js';
-import type { PartitionLane } from './lanes.js';
+import type { PartitionQueue } from './partition-queue.js';
+import { LOOK_EVERY_MS } from './timing.js';
 
-/** Milliseconds between two looks at what is in flight. */
-const LOOK_EVERY_MS = 250;
-/** A lane is silent when this many looks in a row have seen publishes in flight and no response. */
+/** A queue is silent when this many looks in a row have seen publishes in flight and no response. */
 const SILENT_LOOKS = 4;
 
-/** Notices lanes whose publishes are not answered, long before their timeouts: within a second. */
+/** Notices queues whose publishes are not answered, long before their timeouts: within a second. */
 export class AckWatch {
-  readonly #lanes: () => Iterable<PartitionLane>;
-  readonly #silent: (lane: PartitionLane) => void;
+  readonly #queues: () => Iterable<PartitionQueue>;
+  readonly #silent: (queue: PartitionQueue) => void;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `silent` is called for a lane once its publishes have been unanswered for a second, and again from time to time while they are. */
-  constructor(lanes: () => Iterable<PartitionLane>, silent: (lane: PartitionLane) => void) {
-    this.#lanes = lanes;
+  /** `silent` is called for a queue once its publishes have been unanswered for a second, and again from time to time while they are. */
+  constructor(queues: () => Iterable<PartitionQueue>, silent: (queue: PartitionQueue) => void) {
+    this.#queues = queues;
     this.#silent = silent;
   }
 
@@ -31,18 +30,18 @@ export class AckWatch {
 
   #look(): void {
     let inFlight = false;
-    for (const lane of this.#lanes()) {
+    for (const queue of this.#queues()) {
       // The leader may have come within reach.
-      if (lane.detour) lane.version = -1;
-      if (lane.unsettled === 0) {
-        lane.silentLooks = 0;
+      if (queue.detour) queue.version = -1;
+      if (queue.unsettled === 0) {
+        queue.silentLooks = 0;
         continue;
       }
       inFlight = true;
-      if (lane.responses !== lane.seen) {
-        lane.seen = lane.responses;
-        lane.silentLooks = 0;
-      } else if (++lane.silentLooks >= SILENT_LOOKS && isPowerOfTwo(lane.silentLooks)) this.#silent(lane);
+      if (queue.responses !== queue.seen) {
+        queue.seen = queue.responses;
+        queue.silentLooks = 0;
+      } else if (++queue.silentLooks >= SILENT_LOOKS && isPowerOfTwo(queue.silentLooks)) this.#silent(queue);
     }
     if (!inFlight) this.stop();
   }

@@ -1,32 +1,39 @@
 import type { TextSource } from '../protocol/wire-reader.js';
-import type { Pending } from './pending.js';
 
 const LONGEST_NUMBER = 11;
 const RADIX = 36;
 const FEWEST_SLOTS = 256;
 const MOST_SLOTS = 65_536;
 
+/** A publish that can be found by its correlation id. */
+export interface InFlightEntry {
+  readonly correlationId: string;
+  /** Its place in the order of the publisher; part of the correlation id unless the caller chose that. */
+  readonly number: number;
+  readonly chosenId: boolean;
+}
+
 /**
- * The publishes in flight on one route, found by their correlation ids. Generated ids are a prefix and a number: they are
+ * The publishes in flight on one publish stream, found by their correlation ids. Generated ids are a prefix and a number: they are
  * read off the bytes of a response without making text of them, which every single ack would pay for. By number they stand
  * in a ring: acks come nearly in the order of the publishes, and a Map whose entries come and go makes garbage all the time.
  */
-export class InFlight implements TextSource {
+export class InFlight<T extends InFlightEntry> implements TextSource {
   /** The publish that the last id stood for; null when it stood for none. */
-  found: Pending | null = null;
+  found: T | null = null;
   readonly #prefix: Buffer;
-  #slots: (Pending | null)[] = new Array(FEWEST_SLOTS).fill(null);
+  #slots: (T | null)[] = new Array(FEWEST_SLOTS).fill(null);
   #count = 0;
   /** Those whose slot was taken by a later one: acks that are long in coming. */
-  readonly #overtaken = new Map<number, Pending>();
-  readonly #named = new Map<string, Pending>();
+  readonly #overtaken = new Map<number, T>();
+  readonly #named = new Map<string, T>();
 
   /** `prefix`: what generated ids begin with, in ASCII. */
   constructor(prefix: string) {
     this.#prefix = Buffer.from(prefix, 'latin1');
   }
 
-  add(pending: Pending): void {
+  add(pending: T): void {
     if (pending.chosenId) {
       this.#named.set(pending.correlationId, pending);
       return;
@@ -35,7 +42,7 @@ export class InFlight implements TextSource {
     this.#put(pending);
   }
 
-  delete(pending: Pending): void {
+  delete(pending: T): void {
     if (pending.chosenId) {
       this.#named.delete(pending.correlationId);
       return;
@@ -52,14 +59,14 @@ export class InFlight implements TextSource {
   }
 
   /** Takes those out that pass the test, in the order in which they were published. */
-  take(test: (pending: Pending) => boolean): Pending[] {
+  take(test: (pending: T) => boolean): T[] {
     const taken = this.#all().filter(test);
     for (const pending of taken) this.delete(pending);
     return taken;
   }
 
   /** Takes all out, in the order in which they were published. */
-  clear(): Pending[] {
+  clear(): T[] {
     const all = this.#all();
     this.#slots = new Array(FEWEST_SLOTS).fill(null);
     this.#count = 0;
@@ -68,13 +75,13 @@ export class InFlight implements TextSource {
     return all;
   }
 
-  #all(): Pending[] {
+  #all(): T[] {
     const slotted = this.#slots.filter((pending) => pending !== null);
     const all = [...slotted, ...this.#overtaken.values(), ...this.#named.values()];
     return all.sort((a, b) => a.number - b.number);
   }
 
-  #put(pending: Pending): void {
+  #put(pending: T): void {
     const slot = pending.number % this.#slots.length;
     const earlier = this.#slots[slot] ?? null;
     if (earlier !== null) this.#overtaken.set(earlier.number, earlier);
@@ -87,7 +94,7 @@ export class InFlight implements TextSource {
     for (const pending of slots) if (pending !== null) this.#put(pending);
   }
 
-  #numbered(number: number): Pending | undefined {
+  #numbered(number: number): T | undefined {
     const pending = this.#slots[number % this.#slots.length] ?? null;
     if (pending?.number === number) return pending;
     return this.#overtaken.size === 0 ? undefined : this.#overtaken.get(number);
@@ -98,7 +105,7 @@ export class InFlight implements TextSource {
     return this.found?.correlationId;
   }
 
-  #byNumber(source: Buffer, start: number, size: number): Pending | undefined {
+  #byNumber(source: Buffer, start: number, size: number): T | undefined {
     const prefix = this.#prefix;
     const digits = size - prefix.length;
     if (digits < 1 || digits > LONGEST_NUMBER) return undefined;
@@ -113,7 +120,7 @@ export class InFlight implements TextSource {
     return this.#numbered(number);
   }
 
-  #byName(source: Buffer, start: number, size: number): Pending | null {
+  #byName(source: Buffer, start: number, size: number): T | null {
     if (this.#named.size === 0) return null;
     return this.#named.get(source.toString('utf8', start, start + size)) ?? null;
   }

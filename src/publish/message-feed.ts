@@ -20,7 +20,7 @@ export interface MessageFeed {
   leave(): Promise<void>;
 }
 
-/** One entry that the source gave and that is not taken yet, or what it threw. */
+/** An entry of the source that was not taken yet, or the error that the source threw. */
 abstract class HeldEntry {
   done = false;
   protected held = false;

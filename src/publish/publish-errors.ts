@@ -11,7 +11,7 @@ import {
 } from '../errors.js';
 import { AckPolicy } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
-import type { Pending } from './pending.js';
+import type { PendingPublish } from './partition-queue.js';
 
 /** Whether a broker knows no such stream or partition. */
 export function isUnknownPlace({ code }: LiftbridgeError): boolean {
@@ -19,12 +19,12 @@ export function isUnknownPlace({ code }: LiftbridgeError): boolean {
 }
 
 /** What the errors of a publish say of it. */
-export function contextOf(pending: Pending): { stream: string; partition: number; operation: string } {
+export function contextOf(pending: PendingPublish): { stream: string; partition: number; operation: string } {
   return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
 }
 
 /** The error for a publish whose time is up: says whether it was ever sent. */
-export function timeoutError(pending: Pending): AckTimeoutError {
+export function timeoutError(pending: PendingPublish): AckTimeoutError {
   const otherAcks = pending.otherAcks ?? [];
   const cause = pending.lastError ?? undefined;
   const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
@@ -44,7 +44,7 @@ export function timeoutError(pending: Pending): AckTimeoutError {
 }
 
 /** The error for a publish that was under way when its client was closed. */
-export function closedError(pending: Pending): ClosedError {
+export function closedError(pending: PendingPublish): ClosedError {
   const outcome = pending.attempts > 0 ? 'whether it was stored is not known' : 'nothing was stored';
   return new ClosedError(
     `Publish to stream "${pending.stream}": the client was closed before its ack came; ${outcome}`,
@@ -53,7 +53,7 @@ export function closedError(pending: Pending): ClosedError {
 }
 
 /** The error for a publish whose offset is taken, perhaps by an earlier attempt of its own. */
-export function repeatedOffset(pending: Pending, error: LiftbridgeError): IncorrectOffsetError {
+export function repeatedOffset(pending: PendingPublish, error: LiftbridgeError): IncorrectOffsetError {
   const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be this very one.`;
   return new IncorrectOffsetError(message, { ...contextOf(pending), cause: pending.lastError });
 }
@@ -65,13 +65,13 @@ export function unknownStream(stream: string): NoSuchStreamError {
 }
 
 /** The error for a publish that waited for its stream to be looked up when the client was closed. */
-export function closing(pending: Pending): ClosedError {
+export function closing(pending: PendingPublish): ClosedError {
   const message = `Publish to stream "${pending.stream}" failed: the client was closed before it was sent.`;
   return new ClosedError(message, { stream: pending.stream, operation: 'Publish' });
 }
 
 /** The error for a publish, or for a stream without one, whose connection broke with the outcome open. */
-export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending | null): ConnectionError {
+export function lostError(target: BrokerTarget, end: StreamEnd, pending: PendingPublish | null): ConnectionError {
   const why = end.code === 0 ? 'the broker ended it' : `${excerpt(end.message) || 'no details'} (${end.codeName})`;
   const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
   return new ConnectionError(
@@ -87,14 +87,14 @@ export function lostError(target: BrokerTarget, end: StreamEnd, pending: Pending
   );
 }
 
-function handlerError(pending: Pending, { message, cause, retryable }: HandlerError): HandlerError {
+function handlerError(pending: PendingPublish, { message, cause, retryable }: HandlerError): HandlerError {
   const why = message.slice(message.indexOf(': ') + 2);
   const text = `Publish to stream "${pending.stream}", partition ${pending.partition} failed: ${why}`;
   return new HandlerError(text, { ...contextOf(pending), cause, retryable });
 }
 
 /** The error for a publish that was given up because the leader of its partition changed, or has acknowledged later ones. */
-export function deposedError(pending: Pending): ConnectionError {
+export function deposedError(pending: PendingPublish): ConnectionError {
   return new ConnectionError(
     `Publish to stream "${pending.stream}", partition ${pending.partition} was not acknowledged before the leader of the partition changed. Whether the message was stored is not known.`,
     { ...contextOf(pending), reason: 'no-leader', outcome: 'unknown', cause: pending.lastError ?? undefined },
@@ -102,7 +102,7 @@ export function deposedError(pending: Pending): ConnectionError {
 }
 
 /** The error for a publish that a recovering broker refused, and that cannot be sent again without breaking the order. */
-export function overtakenError(pending: Pending): ConnectionError {
+export function overtakenError(pending: PendingPublish): ConnectionError {
   return new ConnectionError(
     `Publish to stream "${pending.stream}", partition ${pending.partition} was refused by a broker that recovers, while later publishes to the partition were stored. Nothing was stored of this one: publish it again.`,
     { ...contextOf(pending), reason: 'unavailable', outcome: 'not-sent', cause: pending.lastError ?? undefined },
@@ -110,7 +110,7 @@ export function overtakenError(pending: Pending): ConnectionError {
 }
 
 /** The error for a publish to a broker that refuses connections of this client for good. */
-export function refusedError(pending: Pending, refusal: LiftbridgeError): LiftbridgeError {
+export function refusedError(pending: PendingPublish, refusal: LiftbridgeError): LiftbridgeError {
   if (refusal instanceof HandlerError) return handlerError(pending, refusal);
   if (!(refusal instanceof ConnectionError)) return refusal;
   const wasSent = pending.attempts > 0;

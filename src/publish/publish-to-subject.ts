@@ -16,11 +16,10 @@ import { type Ack, toAck } from '../protocol/received-ack.js';
 import { choosePartition } from './choose-partition.js';
 import type { PartitionerMessage } from './partitioners.js';
 import { type PublishOptions, readMessage, toBytes, toHeaders, type Value } from './publish-options.js';
-import { tooLarge } from './route.js';
+import { tooLarge } from './publish-stream.js';
+import { NATS_PAUSE_MS } from './timing.js';
 
 const NOTHING = new Uint8Array(0);
-/** Milliseconds between two attempts while no broker has NATS. */
-const NATS_PAUSE_MS = 250;
 
 /**
  * Publishes to a NATS subject through a broker; whichever streams listen there store it. Resolves with the first ack,

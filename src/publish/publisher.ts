@@ -12,11 +12,11 @@ import { type Ack, toAck } from '../protocol/received-ack.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { CorrelationIds } from './correlation-ids.js';
 import { Dispatcher } from './dispatcher.js';
-import { hasTime } from './lane-traffic.js';
-import { type Generation, Pending, type Settle } from './pending.js';
+import { type Generation, PendingPublish, type Settle } from './partition-queue.js';
+import { hasTime } from './partition-sender.js';
 import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
 import { type PublishOptions, readPublish, toBytes, toHeaders, type Value } from './publish-options.js';
-import { type Route, tooLarge } from './route.js';
+import { type PublishStream, tooLarge } from './publish-stream.js';
 import { SignalGroups } from './signal-groups.js';
 
 /** What the publisher takes from the client's options; milliseconds and bytes. */
@@ -29,19 +29,21 @@ export interface PublisherOptions {
 /** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
 const OVERHEAD = 64;
 const NO_EXPECTATION = -1n;
-/** More streams than that on one subject are not to be expected; it bounds what a publish keeps. */
+/** Acks of other streams that a publish keeps at most. */
 const MOST_OTHER_ACKS = 100;
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
-  readonly window: AdmissionQueue<Pending>;
+  readonly window: AdmissionQueue<PendingPublish>;
   readonly #cluster: Cluster;
   readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
   /** Publishes that have ended and whose callers are to be told. */
-  readonly #endings = new SlicedQueue<Pending>((pending) => this.#conclude(pending, pending.errorOf!(pending), null));
-  readonly #signals = new SignalGroups<Pending>((pendings, reason) => this.#settleAll(pendings, () => reason));
-  readonly #deadlines = new TimeoutQueue<Pending>((pending) => this.#expire(pending));
+  readonly #endings = new SlicedQueue<PendingPublish>((pending) =>
+    this.#conclude(pending, pending.errorOf!(pending), null),
+  );
+  readonly #signals = new SignalGroups<PendingPublish>((pendings, reason) => this.#settleAll(pendings, () => reason));
+  readonly #deadlines = new TimeoutQueue<PendingPublish>((pending) => this.#expire(pending));
   readonly #ids = new CorrelationIds();
   #count = 0;
   /** Streams that are known to check expected offsets: there, a repeated publish cannot be stored twice. */
@@ -59,10 +61,10 @@ export class Publisher {
     this.#cluster = cluster;
     this.#options = options;
     this.#dispatcher = new Dispatcher(cluster, {
-      routes: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#ids.prefix },
+      publishStreams: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#ids.prefix },
       settle: (pending, error) => this.#settle(pending, error, null),
       settleAll: (pendings, errorOf) => this.#settleAll(pendings, errorOf),
-      response: (route, response, pending) => this.#response(route, response, pending),
+      response: (publishStream, response, pending) => this.#response(publishStream, response, pending),
       mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
     });
     this.window = new AdmissionQueue(
@@ -163,7 +165,13 @@ export class Publisher {
     this.window.enter(pending);
   }
 
-  #newPending(where: string, stream: string, value: Value, options: PublishOptions, settle: Settle): Pending | null {
+  #newPending(
+    where: string,
+    stream: string,
+    value: Value,
+    options: PublishOptions,
+    settle: Settle,
+  ): PendingPublish | null {
     const body = toBytes(value);
     const key = toBytes(options.key);
     const headers = toHeaders(options.headers);
@@ -177,7 +185,7 @@ export class Publisher {
     const expected = options.expectedOffset;
     const number = this.#count++;
     const chosen = options.correlationId;
-    return new Pending(
+    return new PendingPublish(
       stream,
       key,
       body,
@@ -197,22 +205,26 @@ export class Publisher {
     );
   }
 
-  #admit(pending: Pending): void {
+  #admit(pending: PendingPublish): void {
     pending.admitted = true;
     if (!this.#stopped) this.#dispatcher.dispatch(pending);
   }
 
-  #response(route: Route, response: PublishResponse, pending: Pending | null): void {
+  #response(
+    publishStream: PublishStream<PendingPublish>,
+    response: PublishResponse,
+    pending: PendingPublish | null,
+  ): void {
     const { ack, asyncError } = response;
     if (pending === null) {
-      if (asyncError) this.#refusedUnawaited(route, asyncError, response.correlationId);
+      if (asyncError) this.#refusedUnawaited(publishStream, asyncError, response.correlationId);
     } else if (pending.settled) return;
     else if (asyncError) this.#refusedAtOnce(pending, errorFromAsyncError(asyncError, contextOf(pending)));
     else if (ack?.stream === pending.stream) this.#acknowledged(pending, ack);
     else if (ack !== undefined) noteOther(pending, ack);
   }
 
-  #acknowledged(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
+  #acknowledged(pending: PendingPublish, ack: NonNullable<PublishResponse['ack']>): void {
     const error = errorFromAckError(ack.ackError, contextOf(pending));
     if (error !== null) {
       this.#refused(pending, error);
@@ -224,19 +236,19 @@ export class Publisher {
   }
 
   /** Offsets that begin again are those of another stream of that name, which may have other partitions. */
-  #noteOffset({ lane, offsetBefore, stream }: Pending, offset: bigint): void {
-    if (offset > lane!.newestOffset) lane!.newestOffset = offset;
+  #noteOffset({ queue, offsetBefore, stream }: PendingPublish, offset: bigint): void {
+    if (offset > queue!.newestOffset) queue!.newestOffset = offset;
     if (offset > offsetBefore) return;
-    lane!.newestOffset = offset;
+    queue!.newestOffset = offset;
     this.#refresh(stream);
   }
 
   /** The broker refused it before it reached NATS: it is certainly not stored. */
-  #refusedAtOnce(pending: Pending, error: LiftbridgeError): void {
+  #refusedAtOnce(pending: PendingPublish, error: LiftbridgeError): void {
     if (!this.#dispatcher.takeBack(pending, error)) this.#refused(pending, error);
   }
 
-  #refused(pending: Pending, error: LiftbridgeError): void {
+  #refused(pending: PendingPublish, error: LiftbridgeError): void {
     this.#dispatcher.answered(pending, false);
     if (isUnknownPlace(error)) this.#refresh(pending.stream);
     if (error.code !== 'INCORRECT_OFFSET') {
@@ -248,14 +260,18 @@ export class Publisher {
   }
 
   /** A publish that asked for no ack was refused, or one that was given up. */
-  #refusedUnawaited(route: Route, refusal: NonNullable<PublishResponse['asyncError']>, id: string): void {
+  #refusedUnawaited(
+    publishStream: PublishStream<PendingPublish>,
+    refusal: NonNullable<PublishResponse['asyncError']>,
+    id: string,
+  ): void {
     const stream = this.#ids.streamOf(id);
-    const error = errorFromAsyncError(refusal, { stream, broker: route.target.id });
+    const error = errorFromAsyncError(refusal, { stream, broker: publishStream.target.id });
     if (stream !== undefined && isUnknownPlace(error)) this.#refresh(stream);
     this.#report(error);
   }
 
-  #expire(pending: Pending): void {
+  #expire(pending: PendingPublish): void {
     if (pending.settled) return;
     this.#dispatcher.expired(pending);
     this.#settle(pending, timeoutError(pending), null);
@@ -263,7 +279,7 @@ export class Publisher {
     this.#refresh(pending.stream);
   }
 
-  /** Fetches the metadata of a stream anew, once for all publishes that fail at the same time. */
+  /** Refreshes the metadata of a stream, once for all publishes that fail at the same time. */
   #refresh(stream: string): void {
     if (this.#closed || this.#refreshing.has(stream)) return;
     this.#refreshing.add(stream);
@@ -275,14 +291,14 @@ export class Publisher {
       .finally(() => this.#refreshing.delete(stream));
   }
 
-  #settle(pending: Pending, error: unknown, ack: Ack | null): void {
+  #settle(pending: PendingPublish, error: unknown, ack: Ack | null): void {
     if (pending.settled) return;
     pending.settled = true;
     this.#conclude(pending, error, ack);
   }
 
   /** Ends publishes at once, and tells their callers as fast as that does not block the event loop. */
-  #settleAll(pendings: readonly Pending[], errorOf: (pending: Pending) => unknown): void {
+  #settleAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void {
     const open = pendings.filter(({ settled }) => !settled);
     for (const pending of open) {
       pending.settled = true;
@@ -291,7 +307,7 @@ export class Publisher {
     this.#endings.push(open);
   }
 
-  #conclude(pending: Pending, error: unknown, ack: Ack | null): void {
+  #conclude(pending: PendingPublish, error: unknown, ack: Ack | null): void {
     this.#deadlines.remove(pending);
     if (pending.signal !== null) this.#signals.delete(pending.signal, pending);
     if (pending.chosenId) this.#ids.release(pending.correlationId);
@@ -309,7 +325,7 @@ export class Publisher {
 }
 
 /** Keeps the ack of another stream on the subject, one a stream. */
-function noteOther(pending: Pending, ack: NonNullable<PublishResponse['ack']>): void {
+function noteOther(pending: PendingPublish, ack: NonNullable<PublishResponse['ack']>): void {
   pending.otherAcks ??= [];
   const { otherAcks } = pending;
   if (otherAcks.length < MOST_OTHER_ACKS && !otherAcks.some(({ stream }) => stream === ack.stream))

@@ -73,7 +73,7 @@ describe('Message', () => {
     );
   });
 
-  it("reads an ack policy that nobody names as 'none': it is never acknowledged", () => {
+  it("reads an unknown ack policy as 'none': it is never acknowledged", () => {
     expect(received({ ackPolicy: 7 }).ackPolicy).toBe('none');
   });
 });

@@ -370,7 +370,7 @@ describe('a connection that ends', () => {
     expect(error).toMatchObject({ code: 'CONNECTION', outcome: 'unknown', cause: new Error('disconnected') });
   });
 
-  it("times out publishes with ackPolicy 'none' that nobody confirms", async () => {
+  it("times out publishes with ackPolicy 'none' that are never confirmed", async () => {
     connection.onFlush = () => new Promise(() => undefined);
     const error = await failure(natsPublisher(connection).publish('s', 'v', { ackPolicy: 'none', timeout: 10 }));
     expect(error).toBeInstanceOf(TimeoutError);

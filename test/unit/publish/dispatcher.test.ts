@@ -118,7 +118,7 @@ describe('a stream that metadata does not show', () => {
     expect([one.ended, two.ended]).toEqual([0n, 1n]);
   });
 
-  it('is looked up anew after all of its publishes were refused', async () => {
+  it('is looked up again after all of its publishes were refused', async () => {
     const partitioner = (): number => 0;
     const one = publish('one', { partitioner });
     await pass(100);

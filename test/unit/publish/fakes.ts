@@ -1,9 +1,8 @@
 import type { BrokerTarget, Cluster } from '../../../src/cluster/cluster-api.js';
 import { ByteWriter } from '../../../src/protocol/byte-writer.js';
 import { PublishRequest, PublishResponse } from '../../../src/protocol/generated/api.js';
-import type { PartitionLane } from '../../../src/publish/lanes.js';
-import type { Pending } from '../../../src/publish/pending.js';
-import type { RouteEvents } from '../../../src/publish/route.js';
+import type { PartitionQueue, PendingPublish } from '../../../src/publish/partition-queue.js';
+import type { PublishStreamEvents } from '../../../src/publish/publish-stream.js';
 import type { StreamEnd } from '../../../src/transport/stream-end.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
 import { deferred } from '../../support/deferred.js';
@@ -167,15 +166,15 @@ export class FakeCluster {
   }
 }
 
-/** Notes what routes tell their owner. */
-export function noting(): RouteEvents & {
+/** Notes what publish streams tell their owner. */
+export function noting(): PublishStreamEvents<PendingPublish> & {
   readonly told: string[];
-  readonly lost: Pending[][];
-  readonly written_: Pending[][];
+  readonly lost: PendingPublish[][];
+  readonly written_: PendingPublish[][];
 } {
   const told: string[] = [];
-  const lost: Pending[][] = [];
-  const written: Pending[][] = [];
+  const lost: PendingPublish[][] = [];
+  const written: PendingPublish[][] = [];
   return {
     told,
     lost,
@@ -193,10 +192,10 @@ export function noting(): RouteEvents & {
 let numbers = 0;
 
 /** A publish, in the order of the calls. */
-export function publish(more: Partial<Pending> = {}, lane: PartitionLane | null = null): Pending {
+export function publish(more: Partial<PendingPublish> = {}, queue: PartitionQueue | null = null): PendingPublish {
   const number = ++numbers;
   const request = { stream: 'orders', key: null, value: null, headers: null, ackPolicy: 0, timeout: 60_000, bytes: 10 };
-  const state = { settled: false, sent: false, attempts: 0, route: null, lastError: null, deadline: 1e12 };
+  const state = { settled: false, sent: false, attempts: 0, publishStream: null, lastError: null, deadline: 1e12 };
   const id = {
     partition: 0,
     ackInbox: '',
@@ -205,5 +204,5 @@ export function publish(more: Partial<Pending> = {}, lane: PartitionLane | null 
     correlationId: `p${number.toString(36)}`,
     chosenId: false,
   };
-  return { ...request, ...state, ...id, lane, ...more } as unknown as Pending;
+  return { ...request, ...state, ...id, queue, ...more } as unknown as PendingPublish;
 }

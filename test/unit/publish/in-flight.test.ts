@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InFlight, numberText } from '../../../src/publish/in-flight.js';
-import type { Pending } from '../../../src/publish/pending.js';
+import type { PendingPublish } from '../../../src/publish/partition-queue.js';
 
 const PREFIX = 'a_b-cd';
 
-function generated(number: number): Pending {
-  return { number, chosenId: false, correlationId: PREFIX + numberText(number) } as Pending;
+function generated(number: number): PendingPublish {
+  return { number, chosenId: false, correlationId: PREFIX + numberText(number) } as PendingPublish;
 }
 
-function chosen(number: number, correlationId: string): Pending {
-  return { number, chosenId: true, correlationId } as Pending;
+function chosen(number: number, correlationId: string): PendingPublish {
+  return { number, chosenId: true, correlationId } as PendingPublish;
 }
 
-function find(inFlight: InFlight, id: string): Pending | null {
+function find(inFlight: InFlight<PendingPublish>, id: string): PendingPublish | null {
   const bytes = Buffer.from(`..${id}..`);
   const text = inFlight.match(bytes, 2, bytes.length - 4);
   if (text !== inFlight.found?.correlationId) expect.unreachable();
@@ -22,7 +22,7 @@ function find(inFlight: InFlight, id: string): Pending | null {
 
 describe('InFlight', () => {
   it('finds what is in flight by its id, and nothing else', () => {
-    const inFlight = new InFlight(PREFIX);
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
     const [one, other] = [generated(71), chosen(72, 'mine')];
     inFlight.add(one);
     inFlight.add(other);
@@ -35,7 +35,7 @@ describe('InFlight', () => {
   });
 
   it('takes a chosen id that begins like a generated one for what it is', () => {
-    const inFlight = new InFlight(PREFIX);
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
     const mine = chosen(3, `${PREFIX}zz`);
     inFlight.add(mine);
     expect(find(inFlight, mine.correlationId)).toBe(mine);
@@ -51,8 +51,8 @@ describe('InFlight', () => {
     const steps = fc.array(step, { minLength: 1_500, maxLength: 2_000, size: 'max' });
     fc.assert(
       fc.property(steps, (list) => {
-        const inFlight = new InFlight(PREFIX);
-        const model = new Map<number, Pending>();
+        const inFlight = new InFlight<PendingPublish>(PREFIX);
+        const model = new Map<number, PendingPublish>();
         let number = 0;
         for (const { add, gap, which } of list) {
           number += gap;
@@ -74,7 +74,7 @@ describe('InFlight', () => {
   });
 
   it('finds every one of more than the largest ring holds', () => {
-    const inFlight = new InFlight(PREFIX);
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
     const all = Array.from({ length: 70_000 }, (_, number) => generated(number));
     for (const pending of all) inFlight.add(pending);
     expect(all.filter((pending) => find(inFlight, pending.correlationId) !== pending)).toEqual([]);

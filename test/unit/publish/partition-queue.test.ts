@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { PartitionLane, StreamLane, WaitingPublishes } from '../../../src/publish/lanes.js';
-import type { Pending } from '../../../src/publish/pending.js';
+import type { PendingPublish } from '../../../src/publish/partition-queue.js';
+import { PartitionQueue, StreamQueue, WaitingPublishes } from '../../../src/publish/partition-queue.js';
 
-function pending(name: string): Pending {
-  return { correlationId: name, settled: false } as Pending;
+function pending(name: string): PendingPublish {
+  return { correlationId: name, settled: false } as PendingPublish;
 }
 
 function drain(turns: WaitingPublishes): string {
@@ -44,11 +44,11 @@ describe('WaitingPublishes', () => {
   });
 });
 
-describe('StreamLane', () => {
-  it('keeps one lane a partition', () => {
-    const stream = new StreamLane('orders');
-    expect(stream.lane(3)).toBe(stream.lane(3));
-    expect(stream.lane(4)).toBeInstanceOf(PartitionLane);
+describe('StreamQueue', () => {
+  it('keeps one queue a partition', () => {
+    const stream = new StreamQueue('orders');
+    expect(stream.queue(3)).toBe(stream.queue(3));
+    expect(stream.queue(4)).toBeInstanceOf(PartitionQueue);
     expect([...stream.partitions.keys()]).toEqual([3, 4]);
   });
 });

@@ -12,49 +12,42 @@ import {
 import { isDetached } from '../options.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import type { PublishResponse } from '../protocol/generated/api.js';
-import { encodePublishRequest } from '../protocol/publish-request.js';
+import { encodePublishRequest, type PublishFields } from '../protocol/publish-request.js';
 import { decodePublishResponse } from '../protocol/publish-response.js';
 import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
-import { InFlight } from './in-flight.js';
-import type { PartitionLane } from './lanes.js';
-import type { Pending } from './pending.js';
+import { InFlight, type InFlightEntry } from './in-flight.js';
+import { FIRST_BACKOFF_MS, HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, LONGEST_BACKOFF_MS } from './timing.js';
 
-const FIRST_BACKOFF = 50;
-/** The connection beneath has a backoff of its own; this one keeps publishes from waiting for it without need. */
-const LONGEST_BACKOFF = 1_000;
-/** A stream that stood for so long was well: what ends it is a new trouble. */
-const WELL_AFTER = 1_000;
-/** Least time between two checks of the same broker, in milliseconds. */
-const CHECK_PAUSE = 500;
 /** The application's metadata function may fail so often in a row before publishes are told. */
 const METADATA_ATTEMPTS = 3;
 
-/** What a route tells its owner. */
-export interface RouteEvents {
-  /** The stream is open, or failed to open: the lanes that wait for it have to go on. */
-  settled(route: Route): void;
+/** A publish, as a publish stream sends it. */
+export interface SentPublish extends PublishFields, InFlightEntry {}
+
+/** Events of a publish stream. */
+export interface PublishStreamEvents<T extends SentPublish> {
+  /** The stream is open, or failed to open: the queues that wait for it have to go on. */
+  settled(publishStream: PublishStream<T>): void;
   /** `pending` is the publish that the response is about; null when there is none of its correlation id. */
-  response(route: Route, response: PublishResponse, pending: Pending | null): void;
-  /** The connection has taken publishes without ack. */
-  written(pendings: readonly Pending[]): void;
+  response(publishStream: PublishStream<T>, response: PublishResponse, pending: T | null): void;
+  /** The connection has taken publishes that ask for no ack. */
+  written(pendings: readonly T[]): void;
   /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
-  ended(route: Route, end: StreamEnd, lost: readonly Pending[]): void;
+  ended(publishStream: PublishStream<T>, end: StreamEnd, lost: readonly T[]): void;
 }
 
-/** What all routes of a publisher share. */
-export interface RouteSettings {
+/** What all publish streams of a publisher share. */
+export interface PublishStreamSettings {
   readonly maxMessageBytes: number;
   /** What generated correlation ids begin with. */
   readonly idPrefix: string;
 }
 
 /** The PublishAsync stream to one broker, opened on demand, again and again. */
-export class Route {
+export class PublishStream<T extends SentPublish> {
   /** Sent and neither acknowledged nor given up. */
-  readonly inFlight: InFlight;
-  /** Lanes that want to send as soon as the stream is open. */
-  readonly waiting = new Set<PartitionLane>();
+  readonly inFlight: InFlight<T>;
   /** No use trying before this time, as of `monotonicNow()`. */
   blockedUntil = 0;
   /** Why it could not be opened last. */
@@ -77,15 +70,15 @@ export class Route {
   #metadataFailures = 0;
   #failingSince: number | null = null;
   /** Sent without asking for an ack, and not yet taken by the connection. */
-  #unwritten: Pending[] = [];
-  #current: Pending | null = null;
+  #unwritten: T[] = [];
+  #current: T | null = null;
   readonly #encode = (writer: ByteWriter): void => this.#encodeCurrent(writer);
 
   constructor(
     readonly target: BrokerTarget,
     private readonly cluster: Cluster,
-    private readonly settings: RouteSettings,
-    private readonly events: RouteEvents,
+    private readonly settings: PublishStreamSettings,
+    private readonly events: PublishStreamEvents<T>,
   ) {
     this.inFlight = new InFlight(settings.idPrefix);
   }
@@ -117,7 +110,7 @@ export class Route {
   open(): void {
     if (this.#retired || this.#opening) return;
     if (this.#stream !== null) {
-      this.#hear();
+      this.#waitUntilHeard();
       return;
     }
     this.#opening = true;
@@ -131,12 +124,12 @@ export class Route {
   /** Finds out whether the broker is still there: acks are overdue. A connection that is dead is closed, which ends the stream. */
   checkLiveness(): void {
     const now = monotonicNow();
-    if (this.#session === null || this.#stream === null || now - this.#checkedAt < CHECK_PAUSE) return;
+    if (this.#session === null || this.#stream === null || now - this.#checkedAt < LIVENESS_CHECK_PAUSE_MS) return;
     this.#checkedAt = now;
     void this.#session.checkLiveness();
   }
 
-  #hear(): void {
+  #waitUntilHeard(): void {
     if (this.#hearing || this.#session?.stale !== true) return;
     this.#hearing = true;
     void this.#session.checkLiveness().then(() => {
@@ -146,7 +139,7 @@ export class Route {
   }
 
   /** Adds a publish to the stream. Throws MessageTooLargeError, with nothing added. */
-  write(pending: Pending): void {
+  write(pending: T): void {
     this.#current = pending;
     try {
       this.#stream!.write(this.#encode);
@@ -155,8 +148,8 @@ export class Route {
     }
   }
 
-  /** Adds a publish without ack; `events.written` tells when the connection has taken it. */
-  writeUnacknowledged(pending: Pending): void {
+  /** Adds a publish that asks for no ack; `events.written` tells when the connection has taken it. */
+  writeUnacknowledged(pending: T): void {
     this.write(pending);
     this.#unwritten.push(pending);
     if (this.#unwritten.length === 1) this.#watchDrain();
@@ -190,7 +183,7 @@ export class Route {
     this.#answered = false;
     stream.onFrames((source, start, end) => {
       this.#answered = true;
-      this.#well();
+      this.#markHealthy();
       this.inFlight.found = null;
       const response = decodePublishResponse(source, start, end, this.inFlight);
       this.events.response(this, response, this.inFlight.found);
@@ -219,7 +212,7 @@ export class Route {
     void this.#stream!.drained().then(() => {
       const waited = this.#unwritten;
       const count = waited.length;
-      // A stream that ends first wakes the callers that wait for it to drain, and then reports its end.
+      // A stream that ends first resolves `drained()` and only then reports its end.
       queueMicrotask(() => {
         if (this.#unwritten === waited) this.#drained(count);
       });
@@ -236,7 +229,7 @@ export class Route {
   #ended(end: StreamEnd): void {
     this.#stream = null;
     this.#session = null;
-    if (monotonicNow() - this.#openedAt >= WELL_AFTER) this.#well();
+    if (monotonicNow() - this.#openedAt >= HEALTHY_AFTER_MS) this.#markHealthy();
     if (!this.#retired) this.#block();
     const metadata = metadataFailure(end.cause);
     if (metadata !== undefined && (++this.#metadataFailures >= METADATA_ATTEMPTS || metadata.isInvalid))
@@ -250,7 +243,7 @@ export class Route {
     this.events.ended(this, believed, end.code === 0 ? inFlight : [...inFlight, ...unwritten]);
   }
 
-  #well(): void {
+  #markHealthy(): void {
     this.#failures = 0;
     this.#metadataFailures = 0;
     this.#failingSince = null;
@@ -258,7 +251,7 @@ export class Route {
 
   #block(): void {
     const now = monotonicNow();
-    const backoff = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.min(this.#failures, 10));
+    const backoff = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
     this.#failingSince ??= now;
     // Clients that lost the same broker at the same time should not all come back at the same time.
@@ -282,7 +275,7 @@ function isFinal(error: unknown): error is LiftbridgeError {
 }
 
 /** Whether bytes that were not copied have been transferred away while the publish waited: it would be stored without them. */
-function isGone({ key, value, headers }: Pending): boolean {
+function isGone({ key, value, headers }: SentPublish): boolean {
   if ((value !== null && isDetached(value)) || (key !== null && isDetached(key))) return true;
   if (headers !== null) for (const [, content] of headers) if (isDetached(content)) return true;
   return false;

@@ -1,42 +1,42 @@
 import { monotonicNow } from '../async/clock.js';
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
-import type { PartitionLane } from './lanes.js';
+import type { PartitionQueue } from './partition-queue.js';
 
-/** Calls lanes that have to wait, with one timer for all of them. */
-export class LaneWakeups {
-  readonly #wake: (lane: PartitionLane) => void;
-  #waiting = new Set<PartitionLane>();
+/** Calls queues that have to wait, with one timer for all of them. */
+export class QueueWakeups {
+  readonly #wake: (queue: PartitionQueue) => void;
+  #waiting = new Set<PartitionQueue>();
   #timer: NodeJS.Timeout | null = null;
   #timerAt = 0;
-  readonly #next = new Set<PartitionLane>();
+  readonly #next = new Set<PartitionQueue>();
   #immediate: NodeJS.Immediate | null = null;
 
-  /** `wake` is called for every waiting lane when the time of the first is up; one that is early asks again. */
-  constructor(wake: (lane: PartitionLane) => void) {
+  /** `wake` is called for every waiting queue when the time of the first is up; one that is early asks again. */
+  constructor(wake: (queue: PartitionQueue) => void) {
     this.#wake = wake;
   }
 
-  /** Calls the lane at a time, as of `monotonicNow()`, or before. */
-  at(lane: PartitionLane, time: number): void {
-    this.#waiting.add(lane);
+  /** Calls the queue at a time, as of `monotonicNow()`, or before. */
+  at(queue: PartitionQueue, time: number): void {
+    this.#waiting.add(queue);
     if (this.#timer !== null && this.#timerAt <= time) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timerAt = time;
     this.#timer = setTimeout(() => this.#wakeAll(), Math.max(1, Math.ceil(time - monotonicNow())));
   }
 
-  /** Calls the lane in the next turn of the event loop. */
-  nextTurn(lane: PartitionLane): void {
-    this.#next.add(lane);
+  /** Calls the queue in the next turn of the event loop. */
+  nextTurn(queue: PartitionQueue): void {
+    this.#next.add(queue);
     this.#immediate ??= setImmediate(() => {
       this.#immediate = null;
-      const lanes = [...this.#next];
+      const queues = [...this.#next];
       this.#next.clear();
-      for (const one of lanes) this.#wake(one);
+      for (const one of queues) this.#wake(one);
     });
   }
 
-  /** Cancels every wake-up. */
+  /** Cancels all calls. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
@@ -48,8 +48,8 @@ export class LaneWakeups {
 
   #wakeAll(): void {
     this.#timer = null;
-    const lanes = this.#waiting;
+    const queues = this.#waiting;
     this.#waiting = new Set();
-    for (const lane of lanes) this.#wake(lane);
+    for (const queue of queues) this.#wake(queue);
   }
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConnectionError } from '../../../src/errors.js';
-import { Route } from '../../../src/publish/route.js';
-import { Routes } from '../../../src/publish/routes.js';
+import type { PendingPublish } from '../../../src/publish/partition-queue.js';
+import { PublishStream } from '../../../src/publish/publish-stream.js';
+import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { serverEnd, transportEnd } from '../../../src/transport/stream-end.js';
 import { FakeCluster, noting, publish, target } from './fakes.js';
 
@@ -30,98 +31,98 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function opened(): Promise<Route> {
-  const route = new Route(target('a'), cluster.asCluster, SETTINGS, events);
-  route.open();
+async function opened(): Promise<PublishStream<PendingPublish>> {
+  const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+  publishStream.open();
   await settle();
-  return route;
+  return publishStream;
 }
 
-describe('a route', () => {
+describe('a publish stream', () => {
   it('is usable once its stream is open, and tells so', async () => {
-    const route = new Route(target('a'), cluster.asCluster, SETTINGS, events);
-    expect([route.usable, route.closed, route.failingSince]).toEqual([false, true, null]);
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+    expect([publishStream.usable, publishStream.closed, publishStream.failingSince]).toEqual([false, true, null]);
     await vi.advanceTimersByTimeAsync(5);
     const now = performance.now();
-    route.open();
-    route.open();
-    expect([route.closed, route.failingSince]).toEqual([false, now]);
+    publishStream.open();
+    publishStream.open();
+    expect([publishStream.closed, publishStream.failingSince]).toEqual([false, now]);
     await settle();
     expect(events.told).toEqual(['settled a']);
-    expect([route.usable, route.closed, route.failingSince]).toEqual([true, false, null]);
+    expect([publishStream.usable, publishStream.closed, publishStream.failingSince]).toEqual([true, false, null]);
     expect(cluster.sessions.get('a')!.streams).toHaveLength(1);
   });
 
   it('is not usable when the connection does not take anything, or was silent for long', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     cluster.stream('a').writable = false;
-    expect(route.usable).toBe(false);
+    expect(publishStream.usable).toBe(false);
     cluster.stream('a').writable = true;
     cluster.sessions.get('a')!.stale = true;
-    expect(route.usable).toBe(false);
+    expect(publishStream.usable).toBe(false);
   });
 
   it('asks a connection that was silent for long once whether the broker is there, and tells when it is', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const session = cluster.sessions.get('a')!;
-    route.open();
+    publishStream.open();
     expect(session.checks).toHaveLength(0);
     session.stale = true;
-    route.open();
-    route.open();
+    publishStream.open();
+    publishStream.open();
     expect(session.checks).toHaveLength(1);
     session.checks[0]!.resolve();
     await settle();
     expect(events.told).toEqual(['settled a', 'settled a']);
-    route.open();
+    publishStream.open();
     expect(session.checks).toHaveLength(2);
   });
 
   it('checks the connection no more than twice a second when acks are overdue', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const { checks } = cluster.sessions.get('a')!;
-    route.checkLiveness();
+    publishStream.checkLiveness();
     await vi.advanceTimersByTimeAsync(499);
-    route.checkLiveness();
+    publishStream.checkLiveness();
     expect(checks).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
-    route.checkLiveness();
+    publishStream.checkLiveness();
     expect(checks).toHaveLength(2);
     cluster.stream('a').end();
     await vi.advanceTimersByTimeAsync(1_000);
-    route.checkLiveness();
+    publishStream.checkLiveness();
     expect(checks).toHaveLength(2);
   });
 
   it('is blocked for longer after each failure, a second at most', async () => {
     cluster.away.set('a', new Error('away'));
-    const route = new Route(target('a'), cluster.asCluster, SETTINGS, events);
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
     const pauses: number[] = [];
     for (let attempt = 0; attempt < 7; attempt++) {
-      route.open();
+      publishStream.open();
       await settle();
-      pauses.push(route.blockedUntil - performance.now());
+      pauses.push(publishStream.blockedUntil - performance.now());
     }
     expect(pauses).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
-    expect(route.failingSince).toBe(performance.now());
-    expect(route.lastError).toMatchObject({ message: 'away' });
-    expect(route.refusal).toBeNull();
+    expect(publishStream.failingSince).toBe(performance.now());
+    expect(publishStream.lastError).toMatchObject({ message: 'away' });
+    expect(publishStream.refusal).toBeNull();
   });
 
   it('does not count failures before a stream that was answered on, or was open for a second', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const pauseAfter = async () => {
       cluster.stream('a').end();
       await settle();
-      const pause = route.blockedUntil - performance.now();
-      route.open();
+      const pause = publishStream.blockedUntil - performance.now();
+      publishStream.open();
       await settle();
       return pause;
     };
     expect(await pauseAfter()).toBe(50);
     expect(await pauseAfter()).toBe(100);
     cluster.stream('a').answer();
-    expect(route.failingSince).toBeNull();
+    expect(publishStream.failingSince).toBeNull();
     expect(await pauseAfter()).toBe(50);
     expect(await pauseAfter()).toBe(100);
     await vi.advanceTimersByTimeAsync(999);
@@ -133,39 +134,39 @@ describe('a route', () => {
   it('keeps the refusal of a broker that refuses this client for good, until a connection was made', async () => {
     const refused = new ConnectionError('no certificate', { reason: 'tls-rejected', retryable: false });
     cluster.away.set('a', refused);
-    const route = await opened();
-    expect(route.refusal).toBe(refused);
+    const publishStream = await opened();
+    expect(publishStream.refusal).toBe(refused);
     cluster.away.set('a', new ConnectionError('no answer', { reason: 'refused', retryable: false }));
-    route.open();
+    publishStream.open();
     await settle();
-    expect(route.refusal).toBeNull();
+    expect(publishStream.refusal).toBeNull();
     cluster.away.set('a', refused);
-    route.open();
+    publishStream.open();
     await settle();
     cluster.away.clear();
-    route.open();
+    publishStream.open();
     await settle();
-    expect(route.refusal).toBeNull();
+    expect(publishStream.refusal).toBeNull();
   });
 
   it('tells what was in flight when its stream ends, and that it was handled once the broker had answered', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const [first, second] = [publish(), publish()];
-    route.inFlight.add(second);
-    route.inFlight.add(first);
+    publishStream.inFlight.add(second);
+    publishStream.inFlight.add(first);
     cluster.stream('a').end(transportEnd(14, 'refused', false));
     await settle();
     expect(events.told).toEqual(['settled a', 'ended a unprocessed']);
     expect(events.lost).toEqual([[first, second]]);
-    expect(route.inFlight.size).toBe(0);
-    expect(route.closed).toBe(true);
-    route.open();
+    expect(publishStream.inFlight.size).toBe(0);
+    expect(publishStream.closed).toBe(true);
+    publishStream.open();
     await settle();
     cluster.stream('a').answer();
     cluster.stream('a').end(transportEnd(14, 'refused', false));
     await settle();
     expect(events.told.slice(2)).toEqual(['settled a', 'response a', 'ended a']);
-    route.open();
+    publishStream.open();
     await settle();
     cluster.stream('a').end(transportEnd(14, 'refused', false));
     await settle();
@@ -173,128 +174,128 @@ describe('a route', () => {
   });
 
   it('tells of publishes without acks once the connection has taken them, each once', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const [first, second] = [publish(), publish()];
-    route.writeUnacknowledged(first);
+    publishStream.writeUnacknowledged(first);
     await settle();
-    route.writeUnacknowledged(second);
+    publishStream.writeUnacknowledged(second);
     await settle();
     expect(events.written_).toEqual([[first], [second]]);
   });
 
   it('counts publishes without acks as lost with a stream that breaks, and as taken by one that ends well', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const [first, second] = [publish(), publish()];
     vi.spyOn(cluster.stream('a'), 'drained').mockReturnValue(new Promise(() => undefined));
-    route.inFlight.add(first);
-    route.writeUnacknowledged(second);
+    publishStream.inFlight.add(first);
+    publishStream.writeUnacknowledged(second);
     cluster.stream('a').end();
     await settle();
     expect(events.lost).toEqual([[first, second]]);
     expect(events.written_).toEqual([]);
-    route.open();
+    publishStream.open();
     await settle();
     vi.spyOn(cluster.stream('a'), 'drained').mockReturnValue(new Promise(() => undefined));
-    route.writeUnacknowledged(second);
+    publishStream.writeUnacknowledged(second);
     cluster.stream('a').end(serverEnd({ trailers: { 'grpc-status': '0' } }));
     await settle();
     expect(events.lost).toEqual([[first, second], []]);
     expect(events.written_).toEqual([[second]]);
   });
 
-  it('takes nothing new once it is retired, and does not block the next route', async () => {
-    const route = await opened();
-    route.retire();
-    expect([route.usable, route.retired, cluster.stream('a').halfClosed]).toEqual([false, true, true]);
+  it('takes nothing new once it is retired, and does not block the next publish stream', async () => {
+    const publishStream = await opened();
+    publishStream.retire();
+    expect([publishStream.usable, publishStream.retired, cluster.stream('a').halfClosed]).toEqual([false, true, true]);
     cluster.stream('a').end();
     await settle();
-    expect(route.blockedUntil).toBe(0);
-    route.open();
+    expect(publishStream.blockedUntil).toBe(0);
+    publishStream.open();
     await settle();
     expect(cluster.sessions.get('a')!.streams).toHaveLength(1);
   });
 
   it('opens no stream when it is retired while it connects', async () => {
-    const route = new Route(target('a'), cluster.asCluster, SETTINGS, events);
-    route.open();
-    route.retire();
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+    publishStream.open();
+    publishStream.retire();
     await settle();
     expect(cluster.sessions.get('a')!.streams).toHaveLength(0);
   });
 
   it('retires with the connection, and stops listening to it when the stream has ended', async () => {
-    const route = await opened();
+    const publishStream = await opened();
     const { listeners } = cluster.sessions.get('a')!;
     for (const close of listeners) close();
-    expect(route.retired).toBe(true);
+    expect(publishStream.retired).toBe(true);
     cluster.stream('a').end();
     await settle();
     expect(listeners.size).toBe(0);
   });
 });
 
-describe('the routes of a publisher', () => {
-  const routesOf = () => new Routes(cluster.asCluster, SETTINGS, events);
+describe('the publish streams of a publisher', () => {
+  const publishStreamsOf = () => new PublishStreams(cluster.asCluster, SETTINGS, events);
 
-  async function openTo(routes: Routes, id: string): Promise<Route> {
-    const route = routes.to(target(id));
-    route.open();
+  async function openTo(publishStreams: PublishStreams, id: string): Promise<PublishStream<PendingPublish>> {
+    const publishStream = publishStreams.to(target(id));
+    publishStream.open();
     await settle();
-    return route;
+    return publishStream;
   }
 
   it('are one to each broker, and another one once it is retired', async () => {
-    const routes = routesOf();
-    const route = await openTo(routes, 'a');
-    expect(routes.to(target('a'))).toBe(route);
-    expect(routes.to(target('b'))).not.toBe(route);
-    route.retire();
-    const next = routes.to(target('a'));
-    expect(next).not.toBe(route);
-    expect(routes.to(target('a'))).toBe(next);
+    const publishStreams = publishStreamsOf();
+    const publishStream = await openTo(publishStreams, 'a');
+    expect(publishStreams.to(target('a'))).toBe(publishStream);
+    expect(publishStreams.to(target('b'))).not.toBe(publishStream);
+    publishStream.retire();
+    const next = publishStreams.to(target('a'));
+    expect(next).not.toBe(publishStream);
+    expect(publishStreams.to(target('a'))).toBe(next);
   });
 
   it('give any that can be written to, except those to some brokers', async () => {
-    const routes = routesOf();
-    routes.to(target('a'));
-    const b = await openTo(routes, 'b');
-    expect(routes.anyUsable(new Set())).toBe(b);
-    expect(routes.anyUsable(new Set(['b:9292']))).toBeNull();
+    const publishStreams = publishStreamsOf();
+    publishStreams.to(target('a'));
+    const b = await openTo(publishStreams, 'b');
+    expect(publishStreams.anyUsable(new Set())).toBe(b);
+    expect(publishStreams.anyUsable(new Set(['b:9292']))).toBeNull();
   });
 
   it('tell when the first that is blocked may be tried again', async () => {
-    const routes = routesOf();
-    expect(routes.blockedFor).toBeNull();
+    const publishStreams = publishStreamsOf();
+    expect(publishStreams.blockedFor).toBeNull();
     cluster.away.set('a', new Error('away')).set('b', new Error('away'));
-    await openTo(routes, 'a');
-    await openTo(routes, 'a');
-    await openTo(routes, 'b');
-    expect(routes.blockedFor).toBe(50);
+    await openTo(publishStreams, 'a');
+    await openTo(publishStreams, 'a');
+    await openTo(publishStreams, 'b');
+    expect(publishStreams.blockedFor).toBe(50);
     await vi.advanceTimersByTimeAsync(50);
-    expect(routes.blockedFor).toBe(50);
+    expect(publishStreams.blockedFor).toBe(50);
     await vi.advanceTimersByTimeAsync(50);
-    expect(routes.blockedFor).toBeNull();
+    expect(publishStreams.blockedFor).toBeNull();
   });
 
-  it('forget a retired route whose stream has ended, and keep one that was retried', async () => {
-    const routes = routesOf();
-    const first = await openTo(routes, 'a');
-    routes.ended(first);
-    expect(routes.to(target('a'))).toBe(first);
+  it('forget a retired publish stream whose stream has ended, and keep one that was retried', async () => {
+    const publishStreams = publishStreamsOf();
+    const first = await openTo(publishStreams, 'a');
+    publishStreams.ended(first);
+    expect(publishStreams.to(target('a'))).toBe(first);
     first.retire();
-    const second = routes.to(target('a'));
-    routes.ended(first);
-    expect(routes.to(target('a'))).toBe(second);
+    const second = publishStreams.to(target('a'));
+    publishStreams.ended(first);
+    expect(publishStreams.to(target('a'))).toBe(second);
   });
 
   it('end in good order, those that are retired already too, and leave no timer', async () => {
-    const routes = routesOf();
-    const old = await openTo(routes, 'a');
+    const publishStreams = publishStreamsOf();
+    const old = await openTo(publishStreams, 'a');
     const oldStream = cluster.stream('a');
     old.retire();
-    await openTo(routes, 'a');
+    await openTo(publishStreams, 'a');
     let closed = false;
-    const closing = routes.close(performance.now() + 60_000).then(() => {
+    const closing = publishStreams.close(performance.now() + 60_000).then(() => {
       closed = true;
     });
     const stream = cluster.stream('a');
@@ -313,10 +314,10 @@ describe('the routes of a publisher', () => {
     ['at the deadline', 200, 200],
     ['at once when it is over', -1_000, 1],
   ])('are cut off when brokers do not end them: %s', async (_when, patience, cut) => {
-    const routes = routesOf();
-    await openTo(routes, 'a');
-    await openTo(routes, 'b');
-    const closing = routes.close(performance.now() + patience);
+    const publishStreams = publishStreamsOf();
+    await openTo(publishStreams, 'a');
+    await openTo(publishStreams, 'b');
+    const closing = publishStreams.close(performance.now() + patience);
     await vi.advanceTimersByTimeAsync(cut - 1);
     const isCut = () => ['a', 'b'].map((id) => cluster.stream(id).cancelled);
     expect(isCut()).toEqual(cut === 1 ? [true, true] : [false, false]);

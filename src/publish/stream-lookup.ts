@@ -1,8 +1,6 @@
 import { sleep } from '../async/sleep.js';
 import { type Cluster, untilCertain } from '../cluster/cluster-api.js';
-
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
+import { FIRST_LOOKUP_PAUSE_MS, LONGEST_LOOKUP_PAUSE_MS } from './timing.js';
 
 /** For whom a stream is looked up. */
 export interface LookupWaiters {
@@ -20,16 +18,16 @@ export interface LookupWaiters {
  */
 export async function lookUpStream(cluster: Cluster, stream: string, waiters: LookupWaiters): Promise<void> {
   const { signal } = waiters;
-  let pause = FIRST_PAUSE_MS;
+  let pause = FIRST_LOOKUP_PAUSE_MS;
   while (waiters.wanted() && !signal.aborted) {
     try {
       await cluster.refresh([stream], { signal });
       if (cluster.partitionCount(stream) > 0) return;
       if ((await cluster.existence({ stream }, { signal })) === 'gone' || cluster.partitionCount(stream) > 0) return;
-      pause = FIRST_PAUSE_MS;
+      pause = FIRST_LOOKUP_PAUSE_MS;
     } catch (error) {
       waiters.failed(error);
-      pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
+      pause = Math.min(LONGEST_LOOKUP_PAUSE_MS, pause * 2);
     }
     // An abort ends the pause early; the loop looks at the signal itself.
     await sleep(pause, signal).catch(() => undefined);

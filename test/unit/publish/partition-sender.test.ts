@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { errorFromStatus } from '../../../src/errors.js';
 import { AckPolicy } from '../../../src/protocol/generated/api.js';
-import { hasTime, LaneTraffic } from '../../../src/publish/lane-traffic.js';
-import { PartitionLane } from '../../../src/publish/lanes.js';
-import type { Pending } from '../../../src/publish/pending.js';
-import type { Route } from '../../../src/publish/route.js';
-import { RouteChoice } from '../../../src/publish/route-choice.js';
-import { Routes } from '../../../src/publish/routes.js';
+import { BrokerChoice } from '../../../src/publish/broker-choice.js';
+import type { PendingPublish } from '../../../src/publish/partition-queue.js';
+import { PartitionQueue } from '../../../src/publish/partition-queue.js';
+import { hasTime, PartitionSender } from '../../../src/publish/partition-sender.js';
+import type { PublishStream } from '../../../src/publish/publish-stream.js';
+import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
 import { FakeCluster, noting, publish, target } from './fakes.js';
 
@@ -17,17 +17,17 @@ const BROKEN = transportEnd(14, 'broken', true);
 const UNTOUCHED = transportEnd(14, 'refused', false);
 
 let cluster: FakeCluster;
-let routes: Routes;
-let lane: PartitionLane;
-let traffic: LaneTraffic;
+let publishStreams: PublishStreams;
+let queue: PartitionQueue;
+let sender: PartitionSender;
 /** Publishes in the order in which they were written, with the broker. */
 let written: string[];
 /** What ended with an error, and the code. */
-let ended: [Pending, unknown][];
+let ended: [PendingPublish, unknown][];
 let searches: number;
 let doubts: number;
 /** Publishes that cannot be stored twice. */
-let repeatable: Set<Pending>;
+let repeatable: Set<PendingPublish>;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -39,25 +39,31 @@ beforeEach(() => {
   searches = 0;
   doubts = 0;
   repeatable = new Set();
-  routes = new Routes(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
-  lane = new PartitionLane('orders', 0);
-  const end = (pending: Pending, error: unknown) => {
+  publishStreams = new PublishStreams(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
+  queue = new PartitionQueue('orders', 0);
+  const end = (pending: PendingPublish, error: unknown) => {
     pending.settled = true;
     ended.push([pending, (error as { code?: string }).code ?? error]);
   };
   const owner = {
     settle: end,
-    settleAll: (pendings: readonly Pending[], errorOf: (pending: Pending) => unknown) => {
+    settleAll: (pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown) => {
       for (const pending of pendings) end(pending, errorOf(pending));
     },
-    mayRepeat: (pending: Pending) => repeatable.has(pending),
+    mayRepeat: (pending: PendingPublish) => repeatable.has(pending),
     searchLeader: () => void searches++,
     doubt: () => void doubts++,
   };
-  traffic = new LaneTraffic(cluster.asCluster, owner, routes, new RouteChoice(cluster.asCluster, routes), () => [lane]);
+  sender = new PartitionSender(
+    cluster.asCluster,
+    owner,
+    publishStreams,
+    new BrokerChoice(cluster.asCluster, publishStreams),
+    () => [queue],
+  );
 });
 afterEach(() => {
-  traffic.stop();
+  sender.stop();
   vi.useRealTimers();
 });
 
@@ -65,82 +71,84 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 /** Opens the stream to a broker, and notes what is written to it. */
-async function open(id: string): Promise<Route> {
-  const route = routes.to(target(id));
-  route.open();
+async function open(id: string): Promise<PublishStream<PendingPublish>> {
+  const publishStream = publishStreams.to(target(id));
+  publishStream.open();
   await settle();
-  lane.checked ??= route;
-  vi.spyOn(route, 'write').mockImplementation((pending) => void written.push(`${pending.number - first} ${id}`));
-  return route;
+  queue.checked ??= publishStream;
+  vi.spyOn(publishStream, 'write').mockImplementation(
+    (pending) => void written.push(`${pending.number - first} ${id}`),
+  );
+  return publishStream;
 }
 
 /** The number of the first publish of a test; those that are written are counted from it. */
 let first = 0;
 
-function submit(count: number, more: Partial<Pending> = {}): Pending[] {
-  const all = Array.from({ length: count }, () => publish(more, lane));
+function submit(count: number, more: Partial<PendingPublish> = {}): PendingPublish[] {
+  const all = Array.from({ length: count }, () => publish(more, queue));
   first ||= all[0]!.number;
-  for (const pending of all) traffic.submit(lane, pending);
+  for (const pending of all) sender.submit(queue, pending);
   return all;
 }
 
 /** The broker acknowledges a publish. */
-function acknowledge(pending: Pending): void {
+function acknowledge(pending: PendingPublish): void {
   pending.settled = true;
-  traffic.answered(pending, true);
-  traffic.finished(pending);
+  sender.answered(pending, true);
+  sender.finished(pending);
 }
 
 /** The broker refuses a publish that may be stored later; the leader is looked for then. */
-function refuse(pending: Pending): void {
-  traffic.takeBack(pending, new Error('recovering'));
+function refuse(pending: PendingPublish): void {
+  sender.takeBack(pending, new Error('recovering'));
   cluster.version++;
 }
 
 describe('publishes to a partition', () => {
   it('go out at once, in order, and are counted in flight', async () => {
-    const route = await open('a');
+    const publishStream = await open('a');
     const [one, two] = submit(2);
     expect(written).toEqual(['0 a', '1 a']);
-    expect(one).toMatchObject({ sent: true, attempts: 1, route });
-    expect([lane.unsettled, lane.prompt, route.inFlight.size]).toEqual([2, 2, 2]);
+    expect(one).toMatchObject({ sent: true, attempts: 1, publishStream });
+    expect([queue.unsettled, queue.prompt, publishStream.inFlight.size]).toEqual([2, 2, 2]);
     acknowledge(one!);
     acknowledge(two!);
-    expect([lane.unsettled, lane.prompt, route.inFlight.size]).toEqual([0, 0, 0]);
-    expect(one).toMatchObject({ sent: false, route: null });
+    expect([queue.unsettled, queue.prompt, publishStream.inFlight.size]).toEqual([0, 0, 0]);
+    expect(one).toMatchObject({ sent: false, publishStream: null });
   });
 
   it('with acks of all replicas are not counted as prompt', async () => {
     await open('a');
     const [one] = submit(1, { ackPolicy: AckPolicy.ALL });
-    expect([lane.unsettled, lane.prompt]).toEqual([1, 0]);
+    expect([queue.unsettled, queue.prompt]).toEqual([1, 0]);
     acknowledge(one!);
-    expect([lane.unsettled, lane.prompt]).toEqual([0, 0]);
+    expect([queue.unsettled, queue.prompt]).toEqual([0, 0]);
   });
 
   it('without acks are not in flight', async () => {
-    const route = await open('a');
-    const unacknowledged = vi.spyOn(route, 'writeUnacknowledged').mockReturnValue();
+    const publishStream = await open('a');
+    const unacknowledged = vi.spyOn(publishStream, 'writeUnacknowledged').mockReturnValue();
     const [one] = submit(1, { ackPolicy: AckPolicy.NONE });
     expect(unacknowledged).toHaveBeenCalledWith(one);
-    expect([lane.unsettled, one!.sent, one!.attempts]).toEqual([0, false, 1]);
+    expect([queue.unsettled, one!.sent, one!.attempts]).toEqual([0, false, 1]);
   });
 
   it('end with the error of one that cannot be written; the others go on', async () => {
-    const route = await open('a');
+    const publishStream = await open('a');
     const tooLarge = new Error('too large');
-    vi.mocked(route.write).mockImplementationOnce(() => {
+    vi.mocked(publishStream.write).mockImplementationOnce(() => {
       throw tooLarge;
     });
     const [one] = submit(2);
     expect(ended).toEqual([[one, tooLarge]]);
     expect(written).toEqual(['1 a']);
-    expect(lane.unsettled).toBe(1);
+    expect(queue.unsettled).toBe(1);
   });
 
-  it('wait in order until there is a route', async () => {
+  it('wait in order until there is a publish stream', async () => {
     submit(2);
-    expect(lane.waiting.empty).toBe(false);
+    expect(queue.waiting.empty).toBe(false);
     await open('a');
     submit(1);
     expect(written).toEqual([]);
@@ -153,7 +161,7 @@ describe('publishes to a partition', () => {
     cluster.stream('a').writable = false;
     submit(2_000);
     cluster.stream('a').writable = true;
-    traffic.pump(lane);
+    sender.pump(queue);
     expect(written).toHaveLength(1_024);
     await pass(1);
     expect(written).toHaveLength(2_000);
@@ -161,7 +169,7 @@ describe('publishes to a partition', () => {
     cluster.stream('a').writable = false;
     submit(5, { bytes: 2 * 1024 * 1024 });
     cluster.stream('a').writable = true;
-    traffic.pump(lane);
+    sender.pump(queue);
     expect(written).toHaveLength(2);
     await pass(2);
     expect(written).toHaveLength(5);
@@ -174,9 +182,9 @@ describe('publishes to a partition', () => {
     submit(1, { deadline: now + 24 });
     submit(1, { deadline: now + 25 });
     cluster.stream('a').writable = true;
-    traffic.pump(lane);
+    sender.pump(queue);
     expect(written).toEqual(['1 a']);
-    expect(lane.waiting.empty).toBe(true);
+    expect(queue.waiting.empty).toBe(true);
   });
 
   it.each([
@@ -188,24 +196,24 @@ describe('publishes to a partition', () => {
     expect(hasTime(publish({ timeout, deadline: 1_000 + left }), 1_000)).toBe(expected);
   });
 
-  it('are not sent once traffic has stopped', async () => {
+  it('are not sent once sender has stopped', async () => {
     await open('a');
     cluster.stream('a').writable = false;
     submit(1);
     cluster.stream('a').writable = true;
-    traffic.stop();
-    traffic.pump(lane);
+    sender.stop();
+    sender.pump(queue);
     await pass(10_000);
     expect(written).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
   it('end with the refusal of a leader that takes nothing from this client', async () => {
-    const route = routes.to(target('a'));
-    route.refusal = Object.assign(new Error('no'), { code: 'CONNECTION', reason: 'tls-rejected' }) as never;
-    const [one, two] = [publish({}, lane), publish({}, lane)];
-    traffic.submit(lane, one);
-    traffic.submit(lane, two);
+    const publishStream = publishStreams.to(target('a'));
+    publishStream.refusal = Object.assign(new Error('no'), { code: 'CONNECTION', reason: 'tls-rejected' }) as never;
+    const [one, two] = [publish({}, queue), publish({}, queue)];
+    sender.submit(queue, one);
+    sender.submit(queue, two);
     expect(ended).toEqual([
       [one, 'CONNECTION'],
       [two, 'CONNECTION'],
@@ -303,7 +311,7 @@ describe('publishes that a broker refuses for now', () => {
     refuse(one!);
     const [two] = submit(1);
     const gone = new Error('gone');
-    traffic.refuse(lane, () => gone);
+    sender.refuse(queue, () => gone);
     expect(ended).toEqual([
       [one, gone],
       [two, gone],
@@ -315,12 +323,12 @@ describe('publishes that a broker refuses for now', () => {
 
 describe('publishes whose stream to the broker breaks', () => {
   async function broken(end = BROKEN) {
-    const route = await open('a');
+    const publishStream = await open('a');
     const all = submit(3);
     repeatable.add(all[1]!);
     cluster.stream('a').writable = false;
-    traffic.lost([lane], route.inFlight.clear(), route, end);
-    return { route, all };
+    sender.lost([queue], publishStream.inFlight.clear(), publishStream, end);
+    return { publishStream, all };
   }
 
   it('end with an error, except those that cannot be stored twice', async () => {
@@ -329,10 +337,10 @@ describe('publishes whose stream to the broker breaks', () => {
       [all[0], 'CONNECTION'],
       [all[2], 'CONNECTION'],
     ]);
-    expect([lane.unsettled, lane.prompt, lane.version]).toEqual([0, 0, -1]);
+    expect([queue.unsettled, queue.prompt, queue.version]).toEqual([0, 0, -1]);
     await open('b');
     cluster.leaderId = 'b';
-    traffic.pump(lane);
+    sender.pump(queue);
     await settle();
     expect(written.slice(3)).toEqual(['1 b']);
     expect(all[1]!.attempts).toBe(2);
@@ -344,7 +352,7 @@ describe('publishes whose stream to the broker breaks', () => {
     expect(all.map(({ attempts }) => attempts)).toEqual([0, 0, 0]);
     await open('b');
     cluster.leaderId = 'b';
-    traffic.pump(lane);
+    sender.pump(queue);
     await settle();
     // The first is a probe.
     expect(written.slice(3)).toEqual(['0 b']);
@@ -353,12 +361,12 @@ describe('publishes whose stream to the broker breaks', () => {
     expect(written.slice(3)).toEqual(['0 b', '1 b', '2 b']);
   });
 
-  it('all end once traffic has stopped', async () => {
-    const route = await open('a');
+  it('all end once sender has stopped', async () => {
+    const publishStream = await open('a');
     const all = submit(2);
     repeatable.add(all[0]!);
-    traffic.stop();
-    traffic.lost([lane], route.inFlight.clear(), route, UNTOUCHED);
+    sender.stop();
+    sender.lost([queue], publishStream.inFlight.clear(), publishStream, UNTOUCHED);
     expect(ended.map(([pending]) => pending)).toEqual(all);
   });
 });
@@ -368,13 +376,13 @@ describe('a broker that may not lead the partition yet', () => {
   const notKnown = () => errorFromStatus('FetchPartitionMetadata', { code: 5, details: 'partition not found' });
   const noAnswer = () => errorFromStatus('FetchPartitionMetadata', { code: 4, details: 'late' });
 
-  /** A lane whose connection was lost, with a broker that answers so and a publish that waits. */
-  async function waiting(denial: (() => Error) | null): Promise<Route> {
-    const route = await open('a');
+  /** A queue whose connection was lost, with a broker that answers so and a publish that waits. */
+  async function waiting(denial: (() => Error) | null): Promise<PublishStream<PendingPublish>> {
+    const publishStream = await open('a');
     if (denial !== null) cluster.denials.set('a', denial);
-    lane.beginTrouble();
+    queue.beginTrouble();
     submit(1);
-    return route;
+    return publishStream;
   }
 
   it('is asked first, and sent nothing until it leads', async () => {
@@ -452,7 +460,7 @@ describe('a broker that may not lead the partition yet', () => {
     cluster.leaderId = null;
     await open('b');
     cluster.ids = ['b'];
-    lane.beginTrouble();
+    queue.beginTrouble();
     submit(1);
     await settle();
     expect([written, cluster.asked]).toEqual([['0 b'], []]);
@@ -461,9 +469,9 @@ describe('a broker that may not lead the partition yet', () => {
   it('is asked less often about each of many partitions', async () => {
     await waiting(notLeading);
     for (let partition = 1; partition < 400; partition++) {
-      const other = new PartitionLane('orders', partition);
+      const other = new PartitionQueue('orders', partition);
       other.beginTrouble();
-      traffic.submit(other, publish({}, other));
+      sender.submit(other, publish({}, other));
     }
     const warned: string[] = [];
     const warn = ({ name }: Error) => warned.push(name);
@@ -476,17 +484,17 @@ describe('a broker that may not lead the partition yet', () => {
     expect(warned).toEqual([]);
   });
 
-  it('is not asked any more once nothing waits, or traffic has stopped', async () => {
+  it('is not asked any more once nothing waits, or sender has stopped', async () => {
     await waiting(notLeading);
     await pass(100);
-    lane.waiting.clear();
+    queue.waiting.clear();
     await pass(100);
     const { length } = cluster.asked;
     await pass(1_000);
     expect(cluster.asked).toHaveLength(length);
     submit(1);
     await pass(100);
-    traffic.stop();
+    sender.stop();
     await settle();
     const stopped = cluster.asked.length;
     await pass(1_000);
@@ -496,9 +504,9 @@ describe('a broker that may not lead the partition yet', () => {
 
 describe('probes', () => {
   async function troubled(): Promise<void> {
-    const route = await open('a');
-    lane.beginTrouble();
-    lane.checked = route;
+    const publishStream = await open('a');
+    queue.beginTrouble();
+    queue.checked = publishStream;
   }
 
   it('go out one every 100 ms until one is acknowledged', async () => {
@@ -537,7 +545,7 @@ describe('probes', () => {
 
   it('are not held up by publishes without acks, nor hold them up', async () => {
     await troubled();
-    vi.spyOn(routes.to(target('a')), 'writeUnacknowledged').mockImplementation(() => void written.push('none'));
+    vi.spyOn(publishStreams.to(target('a')), 'writeUnacknowledged').mockImplementation(() => void written.push('none'));
     submit(1);
     submit(3, { ackPolicy: AckPolicy.NONE });
     expect(written).toEqual(['0 a', 'none', 'none', 'none']);
@@ -561,36 +569,36 @@ describe('probes', () => {
   });
 
   it('begin when a publish is not answered in time, and the connection is checked', async () => {
-    const route = await open('a');
-    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    const publishStream = await open('a');
+    const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     const [one, two] = submit(2);
     acknowledge(two!);
-    traffic.expired(one!);
+    sender.expired(one!);
     expect(check).not.toHaveBeenCalled();
-    expect(lane.trouble).toBeNull();
+    expect(queue.trouble).toBeNull();
     const [three] = submit(1);
-    traffic.expired(three!);
+    sender.expired(three!);
     expect(check).toHaveBeenCalledTimes(1);
-    expect(lane.trouble).not.toBeNull();
+    expect(queue.trouble).not.toBeNull();
   });
 
   it('do not begin when a publish expires that was not sent', async () => {
-    const route = await open('a');
-    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    const publishStream = await open('a');
+    const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     cluster.stream('a').writable = false;
     const [waiting] = submit(1);
-    traffic.expired(waiting!);
-    traffic.expired(publish());
-    expect([check.mock.calls.length, lane.trouble]).toEqual([0, null]);
+    sender.expired(waiting!);
+    sender.expired(publish());
+    expect([check.mock.calls.length, queue.trouble]).toEqual([0, null]);
   });
 
   it('begin when acks stop to come, and the leader is looked for', async () => {
-    const route = await open('a');
-    const check = vi.spyOn(route, 'checkLiveness').mockReturnValue();
+    const publishStream = await open('a');
+    const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     submit(1);
     await pass(1_250);
     expect([check.mock.calls.length, searches]).toEqual([1, 1]);
-    expect(lane.trouble).not.toBeNull();
+    expect(queue.trouble).not.toBeNull();
   });
 
   it('do not begin when only acks of all replicas are missing', async () => {
@@ -598,7 +606,7 @@ describe('probes', () => {
     submit(1, { ackPolicy: AckPolicy.ALL });
     await pass(1_250);
     expect(searches).toBe(1);
-    expect(lane.trouble).toBeNull();
+    expect(queue.trouble).toBeNull();
   });
 });
 
@@ -617,7 +625,7 @@ describe('a partition that changes to another leader', () => {
     await settle();
     expect(written).toEqual(['0 a', '1 b']);
     expect(cluster.asked).toEqual(['b']);
-    expect(lane.version).toBe(cluster.version);
+    expect(queue.version).toBe(cluster.version);
   });
 
   it('waits for the acks of what is in flight', async () => {
@@ -642,13 +650,13 @@ describe('a partition that changes to another leader', () => {
     submit(1);
     await pass(499);
     expect(written).toEqual(['0 a']);
-    lane.responses++;
+    queue.responses++;
     await pass(1);
     expect(written).toEqual(['0 a', '1 a']);
-    expect([lane.detour, ended]).toEqual([true, []]);
+    expect([queue.detour, ended]).toEqual([true, []]);
     const answered = async (ms: number) => {
       for (let passed = 0; passed < ms; passed += 250) {
-        lane.responses++;
+        queue.responses++;
         await pass(250);
       }
     };
@@ -669,14 +677,14 @@ describe('a partition that changes to another leader', () => {
     change('b');
     submit(1);
     expect(written).toEqual(['0 a', '1 a']);
-    expect(lane.detour).toBe(true);
+    expect(queue.detour).toBe(true);
   });
 
   it('gives up what is in flight after 200 ms when acks have stopped', async () => {
     await open('a');
     await open('b');
     const [one] = submit(1);
-    lane.beginTrouble();
+    queue.beginTrouble();
     change('b');
     submit(1);
     await pass(199);
@@ -691,22 +699,22 @@ describe('a partition that changes to another leader', () => {
     await open('b');
     const [one] = submit(1);
     change('b');
-    traffic.pump(lane);
+    sender.pump(queue);
     await pass(200);
-    expect([ended, lane.leaveAt]).toEqual([[], null]);
-    lane.beginTrouble();
-    traffic.pump(lane);
+    expect([ended, queue.leaveAt]).toEqual([[], null]);
+    queue.beginTrouble();
+    sender.pump(queue);
     await pass(200);
     expect(ended).toEqual([[one, 'CONNECTION']]);
   });
 
-  it('opens no stream for a lane that has nothing to send', async () => {
+  it('opens no stream for a queue that has nothing to send', async () => {
     await open('a');
     acknowledge(submit(1)[0]!);
     change('b');
-    traffic.pump(lane);
-    lane.beginTrouble();
-    traffic.pump(lane);
+    sender.pump(queue);
+    queue.beginTrouble();
+    sender.pump(queue);
     await settle();
     expect([...cluster.sessions.keys()]).toEqual(['a']);
   });
@@ -719,7 +727,7 @@ describe('a partition that changes to another leader', () => {
     change('b');
     submit(1);
     await pass(999);
-    lane.responses++;
+    queue.responses++;
     await pass(1_000);
     expect(ended).toEqual([]);
     await pass(1);
@@ -736,6 +744,6 @@ describe('a partition that changes to another leader', () => {
     cluster.stream('a').writable = false;
     submit(3);
     expect(written).toEqual(['0 a', '1 b']);
-    expect([lane.detour, lane.trouble !== null]).toEqual([true, true]);
+    expect([queue.detour, queue.trouble !== null]).toEqual([true, true]);
   });
 });

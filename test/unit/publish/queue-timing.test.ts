@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AckWatch } from '../../../src/publish/ack-watch.js';
-import { LaneWakeups } from '../../../src/publish/lane-wakeups.js';
-import { PartitionLane } from '../../../src/publish/lanes.js';
 import { LeaderSearch } from '../../../src/publish/leader-search.js';
+import { PartitionQueue } from '../../../src/publish/partition-queue.js';
+import { QueueWakeups } from '../../../src/publish/queue-wakeups.js';
 import { publish } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
 
-const lane = (partition = 0) => new PartitionLane('orders', partition);
+const queue = (partition = 0) => new PartitionQueue('orders', partition);
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -20,8 +20,8 @@ afterEach(() => {
 });
 
 describe('the watch on acks', () => {
-  it('names a lane after a second without a response, then ever less often', () => {
-    const one = lane();
+  it('names a queue after a second without a response, then ever less often', () => {
+    const one = queue();
     const named: number[] = [];
     const watch = new AckWatch(
       () => [one],
@@ -37,9 +37,9 @@ describe('the watch on acks', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('begins again with each response, and with a lane that has nothing in flight', () => {
-    const [one, two] = [lane(0), lane(1)];
-    const named: PartitionLane[] = [];
+  it('begins again with each response, and with a queue that has nothing in flight', () => {
+    const [one, two] = [queue(0), queue(1)];
+    const named: PartitionQueue[] = [];
     const watch = new AckWatch(
       () => [one, two],
       (silent) => named.push(silent),
@@ -59,7 +59,7 @@ describe('the watch on acks', () => {
   });
 
   it('ends when nothing is in flight, and begins again', () => {
-    const one = lane();
+    const one = queue();
     const silent = vi.fn();
     const watch = new AckWatch(() => [one], silent);
     watch.start();
@@ -71,8 +71,8 @@ describe('the watch on acks', () => {
     expect(silent).toHaveBeenCalledTimes(1);
   });
 
-  it('has lanes that are on a detour choose again', () => {
-    const [there, away] = [lane(0), lane(1)];
+  it('has queues that are on a detour choose again', () => {
+    const [there, away] = [queue(0), queue(1)];
     there.version = 3;
     away.version = 3;
     away.detour = true;
@@ -85,17 +85,17 @@ describe('the watch on acks', () => {
   });
 });
 
-describe('wakeups of lanes', () => {
+describe('wakeups of queues', () => {
   function waking() {
-    const woken: [PartitionLane, number][] = [];
+    const woken: [PartitionQueue, number][] = [];
     const began = performance.now();
-    const wakeups = new LaneWakeups((one) => woken.push([one, performance.now() - began]));
-    return { woken, wakeups, at: (one: PartitionLane, ms: number) => wakeups.at(one, began + ms) };
+    const wakeups = new QueueWakeups((one) => woken.push([one, performance.now() - began]));
+    return { woken, wakeups, at: (one: PartitionQueue, ms: number) => wakeups.at(one, began + ms) };
   }
 
   it('come at the time of the first, to all that wait', () => {
     const { woken, at } = waking();
-    const [one, two, three] = [lane(0), lane(1), lane(2)];
+    const [one, two, three] = [queue(0), queue(1), queue(2)];
     at(one, 50);
     at(two, 30);
     at(three, 80);
@@ -112,34 +112,34 @@ describe('wakeups of lanes', () => {
 
   it('come never early, and in a moment when the time is over', () => {
     const { woken, at } = waking();
-    at(lane(), 10.4);
+    at(queue(), 10.4);
     vi.advanceTimersByTime(200);
     expect(woken[0]![1]).toBeGreaterThanOrEqual(10.4);
-    at(lane(), 5);
+    at(queue(), 5);
     vi.advanceTimersByTime(1);
     expect(woken.map(([, time]) => time)).toEqual([11, 201]);
   });
 
-  it('are asked for again by a lane that is early', () => {
+  it('are asked for again by a queue that is early', () => {
     const again: number[] = [];
     const began = performance.now();
-    const wakeups: LaneWakeups = new LaneWakeups((one) => {
+    const wakeups: QueueWakeups = new QueueWakeups((one) => {
       again.push(performance.now() - began);
       if (again.length < 3) wakeups.at(one, performance.now() + 20);
     });
-    wakeups.at(lane(), began + 10);
+    wakeups.at(queue(), began + 10);
     vi.advanceTimersByTime(500);
     expect(again).toEqual([10, 30, 50]);
   });
 
-  it('come in the next turn, once for each lane, and again for one that asks then', () => {
-    const woken: PartitionLane[] = [];
+  it('come in the next turn, once for each queue, and again for one that asks then', () => {
+    const woken: PartitionQueue[] = [];
     let asks = 1;
-    const wakeups: LaneWakeups = new LaneWakeups((one) => {
+    const wakeups: QueueWakeups = new QueueWakeups((one) => {
       woken.push(one);
       if (asks-- > 0) wakeups.nextTurn(one);
     });
-    const [one, two] = [lane(0), lane(1)];
+    const [one, two] = [queue(0), queue(1)];
     wakeups.nextTurn(one);
     wakeups.nextTurn(two);
     wakeups.nextTurn(one);
@@ -151,13 +151,13 @@ describe('wakeups of lanes', () => {
 
   it('end with stop', () => {
     const { woken, wakeups, at } = waking();
-    at(lane(), 10);
-    wakeups.nextTurn(lane());
+    at(queue(), 10);
+    wakeups.nextTurn(queue());
     wakeups.stop();
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(100);
     expect(woken).toEqual([]);
-    const later = lane();
+    const later = queue();
     at(later, 150);
     vi.advanceTimersByTime(50);
     expect(woken).toEqual([[later, 150]]);
@@ -167,7 +167,7 @@ describe('wakeups of lanes', () => {
 describe('the search for leaders', () => {
   function searching(signal = new AbortController().signal) {
     const refreshed: [number, readonly string[]][] = [];
-    const pumped: PartitionLane[] = [];
+    const pumped: PartitionQueue[] = [];
     const began = performance.now();
     let failure: Error | null = null;
     const logged: unknown[] = [];
@@ -187,7 +187,7 @@ describe('the search for leaders', () => {
 
   it('goes on for the grace, ever more slowly, while something waits, and pumps after each look', async () => {
     const { search, refreshed, pumped, times } = searching();
-    const one = lane();
+    const one = queue();
     one.unsettled = 1;
     search.start([one]);
     await vi.advanceTimersByTimeAsync(5_000);
@@ -198,7 +198,7 @@ describe('the search for leaders', () => {
 
   it('looks twice a second in the end, for as long as the trouble lasts', async () => {
     const { search, times } = searching();
-    const one = lane();
+    const one = queue();
     one.waiting.push(publish());
     one.beginTrouble();
     search.start([one]);
@@ -212,9 +212,9 @@ describe('the search for leaders', () => {
     expect(times()).toHaveLength(count);
   });
 
-  it('ends at once for a lane that has nothing to send, and is one for all lanes', async () => {
+  it('ends at once for a queue that has nothing to send, and is one for all queues', async () => {
     const { search, refreshed, pumped } = searching();
-    const [idle, other] = [lane(0), new PartitionLane('clicks', 0)];
+    const [idle, other] = [queue(0), new PartitionQueue('clicks', 0)];
     other.unsettled = 1;
     search.start([]);
     expect(refreshed).toEqual([]);
@@ -237,7 +237,7 @@ describe('the search for leaders', () => {
 
   it('survives looks that fail', async () => {
     const { search, pumped, fail, logged } = searching();
-    const one = lane();
+    const one = queue();
     one.unsettled = 1;
     fail(new Error('no broker'));
     search.start([one]);
@@ -249,7 +249,7 @@ describe('the search for leaders', () => {
   it('ends with its signal, in the middle of a pause', async () => {
     const closing = new AbortController();
     const { search, times } = searching(closing.signal);
-    const one = lane();
+    const one = queue();
     one.unsettled = 1;
     search.start([one]);
     await vi.advanceTimersByTimeAsync(50);

@@ -1,26 +1,28 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConnectionError } from '../../../src/errors.js';
-import { PartitionLane } from '../../../src/publish/lanes.js';
-import { Route } from '../../../src/publish/route.js';
-import { LEADER_GRACE_MS, RouteChoice } from '../../../src/publish/route-choice.js';
-import { Routes } from '../../../src/publish/routes.js';
+import { BrokerChoice } from '../../../src/publish/broker-choice.js';
+import type { PendingPublish } from '../../../src/publish/partition-queue.js';
+import { PartitionQueue } from '../../../src/publish/partition-queue.js';
+import { PublishStream } from '../../../src/publish/publish-stream.js';
+import { PublishStreams } from '../../../src/publish/publish-streams.js';
+import { LEADER_GRACE_MS } from '../../../src/publish/timing.js';
 import { FakeCluster, noting, publish, target } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
 
 let cluster: FakeCluster;
-let routes: Routes;
-let choice: RouteChoice;
-let lane: PartitionLane;
+let publishStreams: PublishStreams;
+let choice: BrokerChoice;
+let queue: PartitionQueue;
 
 beforeEach(() => {
   vi.useFakeTimers();
   vi.advanceTimersByTime(10_000);
   cluster = new FakeCluster();
-  routes = new Routes(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
-  choice = new RouteChoice(cluster.asCluster, routes);
-  lane = new PartitionLane('orders', 0);
+  publishStreams = new PublishStreams(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
+  choice = new BrokerChoice(cluster.asCluster, publishStreams);
+  queue = new PartitionQueue('orders', 0);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -28,34 +30,34 @@ afterEach(() => {
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
-async function open(id: string): Promise<Route> {
-  const route = routes.to(target(id));
-  route.open();
+async function open(id: string): Promise<PublishStream<PendingPublish>> {
+  const publishStream = publishStreams.to(target(id));
+  publishStream.open();
   await settle();
-  return route;
+  return publishStream;
 }
 
 /** The broker that is chosen; null while there is none. */
 function chosen(): string | null {
-  const route = choice.of(lane);
-  return route instanceof Route ? route.target.id : null;
+  const publishStream = choice.of(queue);
+  return publishStream instanceof PublishStream ? publishStream.target.id : null;
 }
 
 describe('the broker that publishes to a partition go to', () => {
-  it('is the leader; while its stream opens, the lane waits', async () => {
+  it('is the leader; while its stream opens, the queue waits', async () => {
     expect(chosen()).toBeNull();
-    expect([...routes.to(target('a')).waiting]).toEqual([lane]);
+    expect(choice.takeWaiting(publishStreams.to(target('a')))).toEqual([queue]);
     await settle();
-    lane.detour = true;
+    queue.detour = true;
     expect(chosen()).toBe('a');
-    expect(lane.detour).toBe(false);
+    expect(queue.detour).toBe(false);
   });
 
   it('stays the one where acks come until the stream to the new leader is open', async () => {
-    lane.route = await open('b');
+    queue.publishStream = await open('b');
     expect(chosen()).toBe('b');
-    expect(lane.detour).toBe(true);
-    lane.beginTrouble();
+    expect(queue.detour).toBe(true);
+    queue.beginTrouble();
     expect(chosen()).toBeNull();
   });
 
@@ -67,7 +69,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBeNull();
     await vi.advanceTimersByTimeAsync(1);
     expect(chosen()).toBe('b');
-    expect(lane.detour).toBe(true);
+    expect(queue.detour).toBe(true);
   });
 
   it('is any other while no leader is known, the one that served the partition first', async () => {
@@ -75,7 +77,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBeNull();
     await settle();
     expect(chosen()).toBe('a');
-    lane.route = await open('c');
+    queue.publishStream = await open('c');
     expect(chosen()).toBe('c');
     cluster.stream('c').writable = false;
     expect(chosen()).toBe('a');
@@ -84,8 +86,8 @@ describe('the broker that publishes to a partition go to', () => {
   it('is not one that has refused, the leader included', async () => {
     await open('a');
     await open('b');
-    lane.route = await open('c');
-    const { refusedBy } = lane.beginTrouble();
+    queue.publishStream = await open('c');
+    const { refusedBy } = queue.beginTrouble();
     refusedBy.add('a:9292');
     expect(chosen()).toBe('c');
     refusedBy.add('c:9292');
@@ -94,7 +96,7 @@ describe('the broker that publishes to a partition go to', () => {
 
   it('is the leader again when all have refused', async () => {
     for (const id of cluster.ids) await open(id);
-    const { refusedBy } = lane.beginTrouble();
+    const { refusedBy } = queue.beginTrouble();
     for (const id of cluster.ids) refusedBy.add(`${id}:9292`);
     expect(chosen()).toBeNull();
     expect(refusedBy.size).toBe(0);
@@ -116,17 +118,17 @@ describe('the broker that publishes to a partition go to', () => {
     const d = await open('d');
     for (const id of cluster.ids) cluster.away.set(id, new Error('away'));
     for (const id of cluster.ids) await open(id);
-    expect(choice.of(lane)).toBe(d);
+    expect(choice.of(queue)).toBe(d);
   });
 
   it('is none, and the first publish tells why, while no broker is known', () => {
     cluster.leaderId = null;
     cluster.ids = [];
     const first = publish();
-    lane.waiting.push(first);
+    queue.waiting.push(first);
     expect(chosen()).toBeNull();
     expect(first.lastError).toMatchObject({ message: 'no broker is known' });
-    lane.waiting.clear();
+    queue.waiting.clear();
     expect(chosen()).toBeNull();
   });
 
@@ -137,10 +139,10 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBeNull();
     await settle();
     const session = vi.spyOn(cluster, 'session');
-    expect(choice.of(lane)).toBe(refused);
+    expect(choice.of(queue)).toBe(refused);
     expect(session).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(60);
-    expect(choice.of(lane)).toBe(refused);
+    expect(choice.of(queue)).toBe(refused);
     expect(session).toHaveBeenCalledTimes(1);
   });
 
@@ -150,7 +152,7 @@ describe('the broker that publishes to a partition go to', () => {
     const session = vi.spyOn(cluster, 'session');
     expect(chosen()).toBeNull();
     expect(session).not.toHaveBeenCalled();
-    expect(routes.to(target('a')).waiting.size).toBe(0);
+    expect(choice.takeWaiting(publishStreams.to(target('a')))).toEqual([]);
     await vi.advanceTimersByTimeAsync(60);
     expect(chosen()).toBeNull();
     expect(session).toHaveBeenCalledTimes(1);

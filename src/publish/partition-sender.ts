@@ -1,0 +1,329 @@
+import { monotonicNow } from '../async/clock.js';
+import type { Cluster } from '../cluster/cluster-api.js';
+import { AckPolicy } from '../protocol/generated/api.js';
+import type { StreamEnd } from '../transport/stream-end.js';
+import { AckWatch } from './ack-watch.js';
+import type { BrokerChoice } from './broker-choice.js';
+import { FlightControl, type FlightOwner } from './flight-control.js';
+import { LeaderChecks } from './leader-checks.js';
+import type { PartitionQueue, PendingPublish } from './partition-queue.js';
+import { lostError, overtakenError, refusedError } from './publish-errors.js';
+import { PublishStream } from './publish-stream.js';
+import type { PublishStreams } from './publish-streams.js';
+import { QueueWakeups } from './queue-wakeups.js';
+import {
+  FIRST_REFUSAL_PAUSE_MS,
+  HANDOVER_MS,
+  LONGEST_REFUSAL_PAUSE_MS,
+  PROBE_PAUSE_MS,
+  RETIREMENT_MS,
+  RETRY_CHANGE_MS,
+  SHORTEST_PROBE_MS,
+  SHORTEST_WAIT_MS,
+  STALL_PAUSE_MS,
+  TROUBLED_HANDOVER_MS,
+} from './timing.js';
+
+/** Publishes with acks of all replicas that may go out between two probes. */
+const PASSED_A_PAUSE = 16;
+/** What one turn of the event loop sends of a queue. */
+const MESSAGES_A_TURN = 1_024;
+const BYTES_A_TURN = 4 * 1024 * 1024;
+
+/** What the sender asks of its owner. */
+export interface SenderOwner extends FlightOwner {
+  /** The leader of the queue's partition may be another by now. */
+  searchLeader(queue: PartitionQueue): void;
+  /** A broker does not know the queue's partition. */
+  doubt(queue: PartitionQueue): void;
+}
+
+/** Whether there is still time for an ack of a publish that is sent now. */
+export function hasTime(pending: PendingPublish, now: number, needed = SHORTEST_WAIT_MS): boolean {
+  return pending.deadline - now >= Math.min(needed, pending.timeout / 2);
+}
+
+/**
+ * Sends the publishes of each partition, in order. While acks come they are pipelined. Once acks stop to come, or the
+ * connection was lost, they go out one at a time, as probes, until one is acknowledged: what goes to a partition without a
+ * leader is lost.
+ */
+export class PartitionSender {
+  readonly #cluster: Cluster;
+  readonly #owner: SenderOwner;
+  readonly #publishStreams: PublishStreams;
+  readonly #choice: BrokerChoice;
+  readonly #wakeups = new QueueWakeups((queue) => this.pump(queue));
+  readonly #flights: FlightControl;
+  readonly #checks: LeaderChecks;
+  #stopped = false;
+
+  /** `queues` names all queues. */
+  constructor(
+    cluster: Cluster,
+    owner: SenderOwner,
+    publishStreams: PublishStreams,
+    choice: BrokerChoice,
+    queues: () => Iterable<PartitionQueue>,
+  ) {
+    this.#cluster = cluster;
+    this.#owner = owner;
+    this.#publishStreams = publishStreams;
+    this.#choice = choice;
+    this.#checks = new LeaderChecks(cluster, {
+      passed: (queue) => this.pump(queue),
+      unknown: (queue) => owner.doubt(queue),
+    });
+    this.#flights = new FlightControl(owner, new AckWatch(queues, (queue) => this.#silent(queue)));
+  }
+
+  /** Sends a publish, or puts it behind those that wait. */
+  submit(queue: PartitionQueue, pending: PendingPublish): void {
+    if (pending.ackPolicy === AckPolicy.LEADER) queue.hasLeaderAcks = true;
+    const idle = queue.waiting.empty;
+    if (idle && queue.trouble === null) {
+      const { publishStream } = queue;
+      if (
+        publishStream?.usable &&
+        queue.version === this.#cluster.version &&
+        (queue.checked === publishStream || queue.detour)
+      ) {
+        this.#flights.send(publishStream, queue, pending);
+        return;
+      }
+    }
+    queue.waiting.push(pending);
+    if (idle) this.pump(queue);
+  }
+
+  /** Sends what waits, as far as it may be sent now; sees to it that the queue is called again for the rest. */
+  pump(queue: PartitionQueue): void {
+    if (this.#stopped || !this.#restored(queue)) return;
+    if (queue.waiting.peek() === null) {
+      // Waiting may be impossible: lost publishes can fill the whole window.
+      if (queue.trouble !== null && queue.unsettled > 0) this.#publishStreamOf(queue);
+      return;
+    }
+    const now = monotonicNow();
+    let messages = MESSAGES_A_TURN;
+    let bytes = BYTES_A_TURN;
+    for (let next = queue.waiting.peek(); next !== null; next = queue.waiting.peek()) {
+      if (messages-- <= 0 || bytes <= 0) {
+        this.#wakeups.nextTurn(queue);
+        return;
+      }
+      if (hasTime(next, now, queue.trouble === null ? SHORTEST_WAIT_MS : SHORTEST_PROBE_MS)) {
+        const publishStream = this.#publishStreamOf(queue);
+        if (publishStream === null || !this.#checks.mayGo(queue, publishStream) || !this.#mayGo(queue, next, now))
+          return;
+        if (queue.trouble !== null && queue.trouble.returned.length > 0) {
+          this.#wakeups.nextTurn(queue);
+          return;
+        }
+        queue.waiting.shift();
+        this.#flights.send(publishStream, queue, next);
+        bytes -= next.bytes;
+      } else queue.waiting.shift();
+    }
+  }
+
+  /** Removes a settled publish from its publish stream, and sends what waited for it. */
+  finished(pending: PendingPublish): void {
+    pending.publishStream?.inFlight.delete(pending);
+    this.#flights.leave(pending);
+    const { queue } = pending;
+    if (queue === null) return;
+    if (queue.unsettled > 0 && (queue.leaveAt === null || queue.prompt > 0)) return;
+    if (queue.detour) queue.version = -1;
+    if (!queue.waiting.empty || queue.trouble !== null) this.pump(queue);
+  }
+
+  /** Notes that a broker has acknowledged a publish (`stored`), or has refused it for good. */
+  answered(pending: PendingPublish, stored: boolean): void {
+    const queue = pending.queue!;
+    queue.responses++;
+    if (stored && pending.number > queue.newestAcked) queue.newestAcked = pending.number;
+    if (queue.trouble !== null && queue.trouble.returned.length === 0) this.#recover(queue, pending, stored);
+  }
+
+  /** Takes back a publish that a broker could not store at the moment, and certainly did not: it is sent again, in its place. */
+  takeBack(pending: PendingPublish, error: unknown): void {
+    const queue = pending.queue!;
+    const trouble = queue.beginTrouble();
+    if (pending.publishStream !== null) trouble.refusedBy.add(pending.publishStream.target.address);
+    queue.checked = null;
+    pending.publishStream?.inFlight.delete(pending);
+    this.#flights.leave(pending);
+    pending.attempts--;
+    pending.lastError = error;
+    queue.responses++;
+    // A burst of refusals counts as one.
+    if (trouble.returned.length === 0) {
+      const pause = Math.min(LONGEST_REFUSAL_PAUSE_MS, FIRST_REFUSAL_PAUSE_MS * 2 ** Math.min(trouble.refusals++, 10));
+      trouble.probeAt = monotonicNow() + pause;
+      trouble.passed = PASSED_A_PAUSE;
+      this.#wakeups.at(queue, trouble.probeAt);
+    }
+    queue.giveBack(pending);
+  }
+
+  /** Notes that a publish was not answered within its timeout. Were there no answers at all, publishes become probes. */
+  expired(pending: PendingPublish): void {
+    const { queue, publishStream } = pending;
+    if (queue === null || publishStream === null || queue.responses !== pending.responsesBefore) return;
+    this.#suspect(queue);
+    publishStream.checkLiveness();
+  }
+
+  /** Ends what waits in a queue with an error. */
+  refuse(queue: PartitionQueue, errorOf: (pending: PendingPublish) => unknown): void {
+    const pendings = queue.trouble?.returned ?? [];
+    if (queue.trouble !== null) queue.trouble.returned = [];
+    this.#owner.settleAll([...pendings, ...queue.waiting.clear()], errorOf);
+  }
+
+  /**
+   * Takes back what was in flight on a publish stream that has ended and that these queues had used: what cannot be stored twice is sent
+   * again, the rest ends with an error.
+   */
+  lost(
+    queues: Iterable<PartitionQueue>,
+    lost: readonly PendingPublish[],
+    { target }: PublishStream<PendingPublish>,
+    end: StreamEnd,
+  ): void {
+    for (const queue of queues) {
+      queue.beginTrouble();
+      queue.version = -1;
+      queue.leaveAt = null;
+    }
+    // Their callers may publish again from their callbacks: by now everything that goes before them is in the queue.
+    this.#flights.release(lost, end.processed, (pending) => lostError(target, end, pending));
+  }
+
+  /** Sends nothing more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wakeups.stop();
+    this.#checks.stop();
+    this.#flights.stop();
+  }
+
+  /** The publish stream to send on now, or null: the queue is called again when there is one. */
+  #publishStreamOf(queue: PartitionQueue): PublishStream<PendingPublish> | null {
+    const { publishStream: current } = queue;
+    const { version } = this.#cluster;
+    if (current?.usable && queue.version === version) return current;
+    const chosen = this.#choice.of(queue);
+    if (chosen === null) {
+      // A broker that does not answer at all must not keep the queue for as long as connecting may take.
+      this.#wakeups.at(queue, monotonicNow() + (this.#publishStreams.blockedFor ?? STALL_PAUSE_MS));
+      return null;
+    }
+    if (!(chosen instanceof PublishStream)) {
+      this.refuse(queue, (pending) => refusedError(pending, chosen));
+      return null;
+    }
+    const publishStream = chosen === current || queue.unsettled === 0 ? chosen : this.#change(queue, chosen);
+    if (publishStream === null) return null;
+    queue.leaveAt = null;
+    if (publishStream !== current && queue.detour) queue.beginTrouble();
+    queue.publishStream = publishStream;
+    queue.version = version;
+    return publishStream;
+  }
+
+  /**
+   * Changes to another publish stream although publishes are in flight. Two publish streams at once could overtake each other, so what is in
+   * flight has a moment to be acknowledged. After that the queue stays where it is if acks come there. If none come, what is
+   * in flight is given up: a late ack would show that it was stored behind later ones, or come from a broker that was the
+   * leader and does not know better.
+   */
+  #change(queue: PartitionQueue, chosen: PublishStream<PendingPublish>): PublishStream<PendingPublish> | null {
+    const current = queue.publishStream!;
+    const now = monotonicNow();
+    if (!current.usable || queue.trouble !== null) {
+      const graceMs = queue.trouble === null ? RETIREMENT_MS : TROUBLED_HANDOVER_MS;
+      if (!this.#waited(queue, now, graceMs)) return null;
+      this.#flights.giveUp(queue, () => true);
+      return chosen;
+    }
+    if (now >= queue.retryAt) {
+      // Only acks of all replicas are missing: they may take long, and are not worth the wait.
+      if (queue.prompt > 0 && !this.#waited(queue, now, HANDOVER_MS)) return null;
+      queue.retryAt = now + RETRY_CHANGE_MS;
+    }
+    queue.detour = true;
+    return current;
+  }
+
+  /** Whether what is in flight has had its time to be acknowledged; if not, the queue is called again. */
+  #waited(queue: PartitionQueue, now: number, graceMs: number): boolean {
+    queue.leaveAt ??= now + graceMs;
+    if (now < queue.leaveAt) {
+      this.#wakeups.at(queue, queue.leaveAt);
+      return false;
+    }
+    queue.leaveAt = null;
+    return true;
+  }
+
+  /** Puts back what is to be sent again, once nothing is in flight that might be stored before it. False while it has to wait. */
+  #restored(queue: PartitionQueue): boolean {
+    const { trouble } = queue;
+    if (trouble === null || trouble.returned.length === 0) return true;
+    if (queue.unsettled > 0) {
+      if (!this.#waited(queue, monotonicNow(), HANDOVER_MS)) return false;
+      this.#flights.giveUp(queue, () => true);
+    }
+    queue.leaveAt = null;
+    const returned = trouble.returned.filter(({ settled }) => !settled).sort((a, b) => a.number - b.number);
+    trouble.returned = [];
+    const overtaken = returned.findLastIndex(({ number }) => number < queue.newestAcked) + 1;
+    queue.waiting.unshift(returned.slice(overtaken));
+    this.#owner.settleAll(returned.slice(0, overtaken), overtakenError);
+    return true;
+  }
+
+  /**
+   * In trouble: whether it is time for the next probe. What asks for no ack is no probe. An ack of all replicas may take as
+   * long as a follower needs to be given up: a few publishes that ask for it pass, to bring the next real probe forward.
+   */
+  #mayGo(queue: PartitionQueue, next: PendingPublish, now: number): boolean {
+    const { trouble } = queue;
+    if (trouble === null || next.ackPolicy === AckPolicy.NONE) return true;
+    const isSlow = next.ackPolicy === AckPolicy.ALL && queue.hasLeaderAcks;
+    if (now < trouble.probeAt && !(isSlow && trouble.passed < PASSED_A_PAUSE)) {
+      this.#wakeups.at(queue, trouble.probeAt);
+      return false;
+    }
+    if (now < trouble.probeAt) trouble.passed++;
+    else {
+      trouble.passed = 0;
+      trouble.probeAt = now + PROBE_PAUSE_MS;
+    }
+    return true;
+  }
+
+  #recover(queue: PartitionQueue, pending: PendingPublish, stored: boolean): void {
+    queue.trouble = null;
+    // A leader acknowledges in order: what it has passed over was lost, and a late ack would not be true.
+    if (stored && pending.ackPolicy === AckPolicy.LEADER)
+      this.#flights.giveUp(queue, ({ number, ackPolicy }) => number < pending.number && ackPolicy === AckPolicy.LEADER);
+    if (!queue.waiting.empty || queue.trouble !== null) this.#wakeups.nextTurn(queue);
+  }
+
+  /** Acks have stopped to come although the connection is open. */
+  #silent(queue: PartitionQueue): void {
+    queue.publishStream?.checkLiveness();
+    // Acks of all replicas may take as long as a follower needs to be given up: they show nothing.
+    if (queue.prompt > 0) this.#suspect(queue);
+    this.#owner.searchLeader(queue);
+  }
+
+  #suspect(queue: PartitionQueue): void {
+    if (queue.trouble !== null) return;
+    queue.beginTrouble();
+    this.pump(queue);
+  }
+}
