@@ -4,6 +4,7 @@
  * @module
  * @internal
  */
+export { errorText, excerpt, messageOf, quoted } from './errors/quote.js';
 export {
   headerNameFault,
   loadBalanceGroupFault,

@@ -12,7 +12,8 @@ export function monotonicNow(): number {
   return read();
 }
 
-/** Milliseconds since the epoch by the wall clock. For two purposes only: to notice that the machine slept, and for the validity of certificates. */
+/** Milliseconds since the epoch by the wall clock. To notice that the machine
+ * slept, and for times that others state: the validity of certificates, the age of messages. */
 export function wallNow(): number {
   return readWall();
 }

@@ -1,3 +1,4 @@
+import { errorText, quoted } from 'liftbridge-client/protocol';
 import { BrokerServer } from './broker-server.js';
 import { type BrokerClock, MovableClock } from './clock.js';
 import { Cluster } from './cluster/cluster.js';
@@ -8,7 +9,7 @@ import { OperationFile } from './cluster/operation-file.js';
 import type { LoggedOperation } from './cluster/operation-log.js';
 import { Faults } from './faults.js';
 import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
-import { BrokerOptionError, wrongValue } from './option-error.js';
+import { BrokerOptionError, show, wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
 import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './recovery/restarts.js';
@@ -139,14 +140,14 @@ export class TestBroker implements AsyncDisposable {
     await this.#restarts.ready();
   }
 
-  /** Index of the broker that leads a partition, running or not. Throws RangeError for a partition that is unknown. */
+  /** Index of the broker that leads a partition, running or not. Throws BrokerOptionError for a partition that is unknown. */
   leaderOf(stream: string, partition = 0): number {
     return this.#indexOf(this.#partition(stream, partition).leader);
   }
 
   /**
    * Makes broker `to` the leader of a partition; resolves once every broker knows, and waits for
-   * brokers that recover. Throws RangeError for a partition
+   * brokers that recover. Throws BrokerOptionError for a partition
    * that is unknown and a broker that has no replica of it or does not run.
    */
   async moveLeader(stream: string, partition: number, to: number): Promise<void> {
@@ -154,7 +155,11 @@ export class TestBroker implements AsyncDisposable {
     const { id } = this.#server(to).node;
     if (!state.replicas.includes(id)) {
       const replicas = state.replicas.map((replica) => this.#indexOf(replica)).join(', ');
-      throw wrongValue('to', `a broker with a replica of partition ${partition} of ${stream} (${replicas})`, to);
+      throw wrongValue(
+        'to',
+        `a broker with a replica of partition ${partition} of ${quoted(stream)} (${replicas})`,
+        to,
+      );
     }
     if (!this.#cluster.running(id)) throw wrongValue('to', 'a broker that runs', to);
     await this.ready();
@@ -165,14 +170,14 @@ export class TestBroker implements AsyncDisposable {
   /**
    * Cuts the log of a follower back to the messages before `offset`, below what it knows to be committed, as a server does
    * that was told a wrong end of the last leader epoch. Until it has fetched the messages again, subscriptions on it fail.
-   * Throws RangeError for a partition that is unknown and a broker that does not follow it.
+   * Throws BrokerOptionError for a partition that is unknown and a broker that does not follow it.
    */
   truncateReplica(stream: string, partition: number, broker: number, offset: number): void {
     const state = this.#partition(stream, partition);
     const { id } = this.#server(broker).node;
     const replica = this.#cluster.nodes.get(id)?.replicas.get(stream, partition);
     if (replica === undefined || replica.log.state !== 'open' || state.leader === id)
-      throw wrongValue('broker', `a broker that follows partition ${partition} of ${stream}`, broker);
+      throw wrongValue('broker', `a broker that follows partition ${partition} of ${quoted(stream)}`, broker);
     if (!Number.isSafeInteger(offset) || offset < 0) throw wrongValue('offset', 'an integer of at least 0', offset);
     this.#cluster.truncateReplica(id, replica, offset);
   }
@@ -239,7 +244,7 @@ export class TestBroker implements AsyncDisposable {
   }
 
   #server(broker: number): BrokerServer {
-    const server = this.#servers[broker];
+    const server = Number.isInteger(broker) ? this.#servers[broker] : undefined;
     if (!server) throw wrongValue('broker', `an index from 0 to ${this.#servers.length - 1}`, broker);
     return server;
   }
@@ -249,14 +254,17 @@ export class TestBroker implements AsyncDisposable {
   }
 
   #stream(name: string) {
+    if (typeof name !== 'string') throw wrongValue('stream', 'the name of a stream', name);
     const stream = this.#cluster.best.metadata.stream(name);
-    if (!stream) throw new RangeError(`stream ${JSON.stringify(name)} does not exist`);
+    if (!stream) throw new BrokerOptionError('stream', name, `stream ${quoted(name)} does not exist`);
     return stream;
   }
 
   #partition(stream: string, id: number): PartitionState {
-    const partition = this.#stream(stream).partitions[id];
-    if (!partition) throw new RangeError(`stream ${JSON.stringify(stream)} has no partition ${id}`);
+    const { partitions } = this.#stream(stream);
+    const partition = Number.isInteger(id) ? partitions[id] : undefined;
+    if (!partition)
+      throw new BrokerOptionError('partition', id, `stream ${quoted(stream)} has no partition ${show(id)}`);
     return partition;
   }
 }
@@ -308,5 +316,5 @@ function brokerIds({ brokers, settings }: ResolvedOptions): readonly string[] {
 }
 
 function warn(message: string): void {
-  process.emitWarning(message, 'TestBrokerWarning');
+  process.emitWarning(errorText(message), 'TestBrokerWarning');
 }

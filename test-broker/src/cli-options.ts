@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { quoted } from 'liftbridge-client/protocol';
 import { readConfigFile } from './config-file.js';
 import { BrokerOptionError, unknownName } from './option-error.js';
 import type { TestBrokerOptions } from './options.js';
@@ -86,11 +87,7 @@ function readFlags(args: readonly string[]): Given {
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional')
-      throw new BrokerOptionError(
-        token.value,
-        token.value,
-        `unexpected argument ${JSON.stringify(token.value)}; see --help`,
-      );
+      throw new BrokerOptionError(token.value, token.value, `unexpected argument ${quoted(token.value)}; see --help`);
     if (!isFlag(token.name)) {
       const known = Object.keys(FLAGS).map((name) => `--${name}`);
       throw unknownName('option', token.rawName, token.value, known);
@@ -157,7 +154,7 @@ function integer(given: Given, flag: Flag): number | undefined {
   const text = given.get(flag)?.[0];
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw misused(flag, text, `takes a whole number, not ${JSON.stringify(text)}`);
+  throw misused(flag, text, `takes a whole number, not ${quoted(text)}`);
 }
 
 function duration(given: Given, flag: Flag): number | undefined {
@@ -165,7 +162,7 @@ function duration(given: Given, flag: Flag): number | undefined {
   if (text === undefined) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) : parseDuration(text);
   if (ms !== null) return ms;
-  throw misused(flag, text, `takes milliseconds or a duration such as 15s, not ${JSON.stringify(text)}`);
+  throw misused(flag, text, `takes milliseconds or a duration such as 15s, not ${quoted(text)}`);
 }
 
 function tlsSettings(given: Given): Record<string, unknown> {
@@ -181,7 +178,7 @@ function tlsSettings(given: Given): Record<string, unknown> {
 function setSettings(given: Given): Record<string, unknown> {
   const pairs = (given.get('set') ?? []).map((pair) => {
     const equals = pair.indexOf('=');
-    if (equals <= 0) throw misused('set', pair, `takes name=value, not ${JSON.stringify(pair)}`);
+    if (equals <= 0) throw misused('set', pair, `takes name=value, not ${quoted(pair)}`);
     const name = pair.slice(0, equals);
     return [name, settingFromText(name, pair.slice(equals + 1))] as const;
   });

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { errorText } from 'liftbridge-client/protocol';
 import { TestBroker } from './broker.js';
 import { parseCommandLine, USAGE } from './cli-options.js';
 import { resolveOptions, type TestBrokerOptions } from './options.js';
@@ -19,7 +20,7 @@ function takeWarnings(quiet: boolean): void {
 }
 
 function say(line: string): void {
-  process.stderr.write(`${NAME}: ${line.replace(/\s*\n\s*/g, ' ')}\n`);
+  process.stderr.write(`${NAME}: ${errorText(line.replace(/\s*\n\s*/g, ' '))}\n`);
 }
 
 function version(): string {

@@ -1,4 +1,5 @@
 import { elapsed, elapsedNanoseconds } from './elapsed.js';
+import { wrongValue } from './option-error.js';
 import { clearTimeout, setImmediate, setTimeout } from './timers.js';
 
 /** A timer of a {@link Clock}. */
@@ -26,6 +27,8 @@ interface Due extends ClockTimer {
   cancelled: boolean;
 }
 
+/** Timestamps are nanoseconds in 64 bits, which end in 2262. */
+const LAST_TIME = Date.UTC(2262, 0, 1);
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** The clock of the brokers, as a test sees it. */
@@ -70,8 +73,9 @@ export class MovableClock implements Clock, BrokerClock {
 
   /** Moves the time forward by so many milliseconds; resolves when all that came due has run. */
   async advance(ms: number): Promise<void> {
-    if (!(ms >= 0 && Number.isFinite(ms))) throw new RangeError(`expected ms to be a number of at least 0, got ${ms}`);
-    const target = this.now() + ms;
+    const target = typeof ms === 'number' && ms >= 0 ? this.now() + ms : Number.NaN;
+    if (!(target <= LAST_TIME))
+      throw wrongValue('ms', 'a number of at least 0 that leads to no later year than 2261', ms);
     await settle();
     for (let next = this.#first(); next && next.at <= target; next = this.#first()) {
       this.#offset += Math.max(0, next.at - this.now());

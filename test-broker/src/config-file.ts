@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { parseDocument } from 'yaml';
+import { excerpt, quoted } from 'liftbridge-client/protocol';
+import { type Document, parseDocument } from 'yaml';
 import { BrokerOptionError } from './option-error.js';
 import { dottedSettings } from './settings.js';
 
@@ -13,9 +14,18 @@ export function readConfigFile(path: string): Record<string, unknown> {
   const [error] = document.errors;
   if (error !== undefined)
     throw unusable(path, 'configuration files are YAML or JSON, and this one is neither:', error);
-  const settings: unknown = document.toJS();
+  const settings = content(path, document);
   // A file without a setting, or with nothing but comments, is empty.
   return settings === null ? {} : dottedSettings(settings as Record<string, unknown>);
+}
+
+/** What the document holds. One whose aliases multiply is refused by the parser. */
+function content(path: string, document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw unusable(path, 'cannot read', error);
+  }
 }
 
 function readText(path: string): string {
@@ -27,8 +37,8 @@ function readText(path: string): string {
 }
 
 function unusable(path: string, what: string, error: unknown): BrokerOptionError {
-  const reason = error instanceof Error ? error.message.split('\n')[0]!.replace(/:$/, '') : String(error);
-  return new BrokerOptionError('--config', path, `--config ${JSON.stringify(path)}: ${what} ${reason}`, {
+  const reason = error instanceof Error ? excerpt(error.message.split('\n')[0]!).replace(/:$/, '') : String(error);
+  return new BrokerOptionError('--config', path, `--config ${quoted(path)}: ${what} ${reason}`, {
     cause: error,
   });
 }

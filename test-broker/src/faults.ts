@@ -12,6 +12,7 @@ import { NetworkFaults } from './faults/network-faults.js';
 import { type FaultTarget, Silences } from './faults/silences.js';
 import { RpcError, type StatusName } from './grpc/status.js';
 import { unknownName, wrongValue } from './option-error.js';
+import { readOptions } from './read-options.js';
 
 export type { ResetCode, RpcName } from './faults/names.js';
 export type { FaultTarget } from './faults/silences.js';
@@ -72,6 +73,7 @@ export class Faults {
     times = 1,
     scope: FaultScope = {},
   ): void {
+    if (typeof message !== 'string') throw wrongValue('message', 'a string', message);
     this.#plan(this.#rejections, rpc, new RpcError(statusName(code), message), times, scope);
   }
 
@@ -129,8 +131,8 @@ export class Faults {
    * @param ms how long; without it until the returned function is called
    */
   silence(ms?: number, scope: FaultScope = {}): () => void {
-    if (ms !== undefined && !(ms >= 0)) throw wrongValue('ms', 'a number of at least 0', ms);
-    return this.#silences.begin(this.#aimedAt(scope), ms);
+    const end = ms === undefined || ms === Number.POSITIVE_INFINITY ? undefined : checkMilliseconds(ms);
+    return this.#silences.begin(this.#aimedAt(scope), end);
   }
 
   /**
@@ -283,7 +285,10 @@ export class Faults {
   }
 
   #plan<T>(queue: FaultQueue<T>, rpc: RpcName, what: T, times: number, scope: FaultScope): void {
-    if (!RPC_NAMES.includes(rpc)) throw unknownName('RPC', String(rpc), rpc, RPC_NAMES);
+    if (!RPC_NAMES.includes(rpc)) {
+      if (typeof rpc !== 'string' || rpc === '') throw wrongValue('rpc', `one of ${RPC_NAMES.join(', ')}`, rpc);
+      throw unknownName('RPC', rpc, rpc, RPC_NAMES);
+    }
     queue.plan(rpc, what, this.#brokerOf(scope), checkTimes('times', times, 1));
     this.#rearm();
   }
@@ -294,7 +299,8 @@ export class Faults {
     return what;
   }
 
-  #brokerOf({ broker }: FaultScope): number | null {
+  #brokerOf(scope: FaultScope): number | null {
+    const { broker } = readOptions<FaultScope>('scope', scope, ['broker']);
     return broker === undefined ? null : this.#checkIndex('broker', broker);
   }
 

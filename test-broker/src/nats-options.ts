@@ -1,6 +1,7 @@
 import { natsAddress } from './nats/nats-address.js';
-import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
+import { BrokerOptionError, wrongValue } from './option-error.js';
 import { isPem, readPem } from './pem.js';
+import { readOptions } from './read-options.js';
 import type { Settings } from './setting-rules.js';
 
 /** A NATS server that the brokers attach to. */
@@ -69,16 +70,8 @@ export function resolveNatsServer(nats: string | NatsServerOptions, settings?: S
   return { url: withCredentials(url, client), client };
 }
 
-function checkServer(nats: NatsServerOptions): NatsServerOptions {
-  for (const [name, value] of Object.entries(nats)) {
-    if (!(NAMES as readonly string[]).includes(name))
-      throw unknownName(
-        'option',
-        `nats.${name}`,
-        value,
-        NAMES.map((known) => `nats.${known}`),
-      );
-  }
+function checkServer(given: NatsServerOptions): NatsServerOptions {
+  const nats = readOptions<NatsServerOptions>('nats', given, NAMES, 'nats.');
   for (const name of ['user', 'password', 'token'] as const) {
     const value: unknown = nats[name];
     if (value !== undefined && (typeof value !== 'string' || value === ''))

@@ -1,3 +1,8 @@
+import { errorText, excerpt, quoted } from 'liftbridge-client/protocol';
+
+/** Characters of a name at most for which a similar one is looked for: the search takes the square of them. */
+const LONGEST_SLIP = 100;
+
 /** Why a broker does not start with what it was given: names the option, the value and what is allowed. */
 export class BrokerOptionError extends TypeError {
   /** The name of the class. */
@@ -10,8 +15,8 @@ export class BrokerOptionError extends TypeError {
   readonly value: unknown;
 
   constructor(option: string, value: unknown, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.option = option;
+    super(errorText(message), options);
+    this.option = excerpt(option);
     this.value = value;
   }
 }
@@ -24,11 +29,12 @@ export function wrongValue(option: string, expected: string, value: unknown): Br
 /** The error for a name that means nothing, with the nearest one that does. */
 export function unknownName(what: string, name: string, value: unknown, known: readonly string[]): BrokerOptionError {
   const nearest = nearestName(name, known);
-  const hint = nearest === null ? `known: ${known.join(', ')}` : `did you mean ${JSON.stringify(nearest)}?`;
-  return new BrokerOptionError(name, value, `unknown ${what} ${JSON.stringify(name)}; ${hint}`);
+  const hint = nearest === null ? `known: ${known.join(', ')}` : `did you mean ${quoted(nearest)}?`;
+  return new BrokerOptionError(name, value, `unknown ${what} ${quoted(name)}; ${hint}`);
 }
 
 function nearestName(name: string, known: readonly string[]): string | null {
+  if (name.length > LONGEST_SLIP) return null;
   const wanted = name.toLowerCase();
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
@@ -53,10 +59,19 @@ function editDistance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return `${JSON.stringify(value)} (string)`;
+/** A value as errors show it. It reads no property, so that nothing of the value can throw. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `${quoted(value)} (string)`;
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
-    return `${value} (${typeof value})`;
+    return `${excerpt(String(value))} (${typeof value})`;
   if (value === null || value === undefined) return String(value);
-  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  return isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // a revoked proxy
+  }
 }

@@ -1,6 +1,8 @@
+import { quoted } from 'liftbridge-client/protocol';
 import { type NatsServer, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
 import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
 import { isPem, readPem } from './pem.js';
+import { readOptions } from './read-options.js';
 import type { SettingName, Settings } from './setting-rules.js';
 import { isSettingName, type ResolvedSettings, resolveGiven } from './settings.js';
 
@@ -92,6 +94,8 @@ const OPTION_NAMES = [
 ] as const satisfies readonly (keyof TestBrokerOptions)[];
 
 const MOST_BROKERS = 64;
+/** Characters of a host name at most, as DNS has it. */
+const LONGEST_HOST = 253;
 const CURSORS_PARTITIONS = 1;
 const ANY_HOST = new Set(['', '0.0.0.0', '::']);
 
@@ -99,12 +103,13 @@ const ANY_HOST = new Set(['', '0.0.0.0', '::']);
  * The options with every default filled in. Throws BrokerOptionError for an unknown name, a value that is not allowed,
  * and an option that contradicts a setting of the same meaning.
  */
-export function resolveOptions(options: TestBrokerOptions = {}): ResolvedOptions {
+export function resolveOptions(given: TestBrokerOptions = {}): ResolvedOptions {
+  const options = readOptions<TestBrokerOptions>('options', given);
   checkNames(options);
   const resolved = resolveGiven(withOptions(options));
-  const { settings, given } = resolved;
+  const { settings } = resolved;
   const brokers = integer('brokers', options.brokers ?? 1, 1, MOST_BROKERS);
-  const port = given.has('port') ? settings.port : (settings.listen?.port ?? 0);
+  const port = resolved.given.has('port') ? settings.port : (settings.listen?.port ?? 0);
   if (port > 0 && port + brokers - 1 > 65_535) throw wrongValue('port', `at most ${65_536 - brokers}`, port);
   const natsServer = attachedServer(options, settings);
   const host = options.host ?? (settings.listen?.host || '127.0.0.1');
@@ -130,11 +135,10 @@ export function milliseconds(option: string, value: unknown): number {
 }
 
 function checkNames(options: TestBrokerOptions): void {
-  if (typeof options !== 'object' || options === null) throw wrongValue('options', 'an object', options);
   for (const [name, value] of Object.entries(options)) {
     if ((OPTION_NAMES as readonly string[]).includes(name)) continue;
     if (isSettingName(name))
-      throw new BrokerOptionError(name, value, `unknown option ${JSON.stringify(name)}; it belongs inside settings`);
+      throw new BrokerOptionError(name, value, `unknown option ${quoted(name)}; it belongs inside settings`);
     throw unknownName('option', name, value, OPTION_NAMES);
   }
   const groups: unknown = options.groups ?? {};
@@ -143,8 +147,12 @@ function checkNames(options: TestBrokerOptions): void {
     if (name !== 'consumerTimeout' && name !== 'coordinatorTimeout')
       throw unknownName('option', `groups.${name}`, value, ['groups.consumerTimeout', 'groups.coordinatorTimeout']);
   }
-  if (options.host !== undefined && (typeof options.host !== 'string' || options.host === ''))
-    throw wrongValue('host', 'a non-empty string', options.host);
+  if (options.host !== undefined && !isHost(options.host))
+    throw wrongValue('host', `a name or an address of 1 to ${LONGEST_HOST} characters without spaces`, options.host);
+}
+
+function isHost(host: unknown): boolean {
+  return typeof host === 'string' && host.length <= LONGEST_HOST && /^[!-~]+$/.test(host);
 }
 
 /** The settings, with the options that stand for a setting put among them. */

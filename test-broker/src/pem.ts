@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { quoted } from 'liftbridge-client/protocol';
 import { BrokerOptionError } from './option-error.js';
 
 /** Whether a value is text or bytes that hold a certificate or key in PEM. */
@@ -14,10 +15,10 @@ export function readPem(option: string, path: string): string {
     pem = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BrokerOptionError(option, path, `cannot read ${option} ${JSON.stringify(path)}: ${reason}`, {
+    throw new BrokerOptionError(option, path, `cannot read ${option} ${quoted(path)}: ${reason}`, {
       cause: error,
     });
   }
-  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${JSON.stringify(path)} holds no PEM`);
+  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${quoted(path)} holds no PEM`);
   return pem;
 }

@@ -3,6 +3,10 @@ import { wrongValue } from './option-error.js';
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
+/** The longest duration of Go, in milliseconds: its durations are nanoseconds in 64 bits. */
+const LONGEST_DURATION = 9_223_372_036_854;
+/** All of them are held in memory from the start. */
+const MOST_CURSORS_PARTITIONS = 10_000;
 
 /** `inert`: accepted because a server's configuration may hold it, without effect on this broker. */
 type Common = { readonly inert?: true };
@@ -79,7 +83,7 @@ export const RULES = Object.freeze({
   'activity.stream.enabled': flag(false),
   'activity.stream.publish.timeout': duration(5 * SECOND),
   'activity.stream.publish.ack.policy': { kind: 'choice', default: 'all', of: ['none', 'leader', 'all'] } as const,
-  'cursors.stream.partitions': count(0),
+  'cursors.stream.partitions': count(0, 0, MOST_CURSORS_PARTITIONS),
   'cursors.stream.replication.factor': count(-1, -1),
   'cursors.stream.auto.pause.time': duration(MINUTE),
   'groups.consumer.timeout': duration(15 * SECOND),
@@ -167,7 +171,7 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
 
 function checkDuration(name: string, value: unknown): number {
   const ms = typeof value === 'string' ? parseDuration(value) : value;
-  if (typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)) return ms;
+  if (typeof ms === 'number' && ms >= 0 && ms <= LONGEST_DURATION) return ms;
   throw wrongValue(name, 'milliseconds of at least 0 or a duration such as "15s", "2m" or "1h30m"', value);
 }
 

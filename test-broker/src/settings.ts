@@ -1,4 +1,5 @@
 import { unknownName, wrongValue } from './option-error.js';
+import { readOptions } from './read-options.js';
 import { checkSetting, RULES, type SettingName, type Settings } from './setting-rules.js';
 
 export { BrokerOptionError } from './option-error.js';
@@ -29,7 +30,8 @@ export function resolveSettings(record: Readonly<Record<string, unknown>> = {}):
 }
 
 /** As {@link resolveSettings}, with the names that were given. */
-export function resolveGiven(record: Readonly<Record<string, unknown>> = {}): ResolvedSettings {
+export function resolveGiven(from: Readonly<Record<string, unknown>> = {}): ResolvedSettings {
+  const record = readOptions<Record<string, unknown>>('settings', from);
   const values: Record<string, unknown> = {};
   for (const name of SETTING_NAMES) values[name] = RULES[name].default;
   const given = new Set<SettingName>();
@@ -55,8 +57,8 @@ export function isSettingName(name: string): name is SettingName {
 }
 
 /** The record with nested names made dotted. Throws BrokerOptionError for what is no record. */
-export function dottedSettings(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(flatten(record));
+export function dottedSettings(from: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(flatten(readOptions<Record<string, unknown>>('settings', from)));
 }
 
 /**

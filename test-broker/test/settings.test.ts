@@ -34,7 +34,7 @@ describe('resolveSettings', () => {
     [
       'cursors.stream.partitions',
       -1,
-      'expected cursors.stream.partitions to be an integer of at least 0, got -1 (number)',
+      'expected cursors.stream.partitions to be an integer from 0 to 10000, got -1 (number)',
     ],
     ['streams.compact.enabled', 'yes', 'expected streams.compact.enabled to be true or false, got "yes" (string)'],
     [

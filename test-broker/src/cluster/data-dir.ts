@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { quoted } from 'liftbridge-client/protocol';
 import { BrokerOptionError } from '../option-error.js';
 import type { StreamState } from './contract.js';
 import { PartitionDirectories, sweepBroker } from './partition-directories.js';
@@ -30,7 +31,7 @@ export class DataDir {
     try {
       makeDirectories(resolve(path));
     } catch (error) {
-      throw new BrokerOptionError('dataDir', path, `cannot use dataDir ${JSON.stringify(path)}: ${reason(error)}`, {
+      throw new BrokerOptionError('dataDir', path, `cannot use dataDir ${quoted(path)}: ${reason(error)}`, {
         cause: error,
       });
     }
@@ -51,7 +52,7 @@ export class DataDir {
   brokerIds(given: readonly string[]): readonly string[] {
     const known = this.#readIds();
     if (known.length > given.length) {
-      const text = `dataDir ${JSON.stringify(this.path)} was written by ${known.length} brokers, got brokers: ${given.length}`;
+      const text = `dataDir ${quoted(this.path)} was written by ${known.length} brokers, got brokers: ${given.length}`;
       throw new BrokerOptionError('brokers', given.length, text);
     }
     const ids = [...known, ...given.slice(known.length)];
@@ -86,7 +87,7 @@ export class DataDir {
       return (JSON.parse(readFileSync(path, 'utf8')) as { brokers: string[] }).brokers;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw new BrokerOptionError('dataDir', this.path, `cannot read ${JSON.stringify(path)}: ${reason(error)}`, {
+      throw new BrokerOptionError('dataDir', this.path, `cannot read ${quoted(path)}: ${reason(error)}`, {
         cause: error,
       });
     }
@@ -136,7 +137,7 @@ function isAlive(pid: number): boolean {
 }
 
 function inUse(path: string, pid: number): BrokerOptionError {
-  return new BrokerOptionError('dataDir', path, `dataDir ${JSON.stringify(path)} is in use by process ${pid}`);
+  return new BrokerOptionError('dataDir', path, `dataDir ${quoted(path)} is in use by process ${pid}`);
 }
 
 function reason(error: unknown): string {

@@ -45,13 +45,14 @@ export type ResetCode = keyof typeof RESET_CODES;
 
 /** A whole number of at least `min`. Throws BrokerOptionError for anything else. */
 export function checkTimes(name: string, value: number, min: number): number {
-  if (!Number.isInteger(value) || value < min) throw wrongValue(name, `an integer of at least ${min}`, value);
+  if (!Number.isSafeInteger(value) || value < min) throw wrongValue(name, `an integer of at least ${min}`, value);
   return value;
 }
 
 /** A number of milliseconds. Throws BrokerOptionError for anything else. */
 export function checkMilliseconds(value: number): number {
-  if (!(value >= 0 && Number.isFinite(value))) throw wrongValue('ms', 'a number of at least 0', value);
+  if (!(typeof value === 'number' && value >= 0 && Number.isFinite(value)))
+    throw wrongValue('ms', 'a number of at least 0', value);
   return value;
 }
 
@@ -59,7 +60,7 @@ export function checkMilliseconds(value: number): number {
 export function statusName(code: StatusName | number): StatusName {
   const names = Object.keys(Status) as StatusName[];
   const name = typeof code === 'number' ? names.find((candidate) => Status[candidate] === code) : code;
-  if (name === undefined || !Object.hasOwn(Status, name) || name === 'OK')
+  if (typeof name !== 'string' || !Object.hasOwn(Status, name) || name === 'OK')
     throw wrongValue('code', `a gRPC status but OK (${names.slice(1).join(', ')}) or its number`, code);
   return name;
 }
@@ -68,6 +69,6 @@ export function statusName(code: StatusName | number): StatusName {
 export function resetNumber(code: ResetCode | number): number {
   if (typeof code === 'number') {
     if (Number.isInteger(code) && code >= 0 && code <= 13) return code;
-  } else if (Object.hasOwn(RESET_CODES, code)) return RESET_CODES[code];
+  } else if (typeof code === 'string' && Object.hasOwn(RESET_CODES, code)) return RESET_CODES[code];
   throw wrongValue('errorCode', `one of ${Object.keys(RESET_CODES).join(', ')} or a number from 0 to 13`, code);
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { quoted } from 'liftbridge-client/protocol';
 import { BrokerOptionError } from '../option-error.js';
 import type { PolicyRule } from '../setting-rules.js';
 import type { Settings } from '../settings.js';
@@ -76,7 +77,7 @@ function readPolicy(path: string): PolicyRule[] {
     throw new BrokerOptionError(
       'tls.client.authz.policy',
       path,
-      `cannot read tls.client.authz.policy ${JSON.stringify(path)}: ${reason}`,
+      `cannot read tls.client.authz.policy ${quoted(path)}: ${reason}`,
       { cause: error },
     );
   }
@@ -90,6 +91,6 @@ function parseLine(path: string, line: string, number: number): PolicyRule[] {
   throw new BrokerOptionError(
     'tls.client.authz.policy',
     line,
-    `expected line ${number} of ${JSON.stringify(path)} to be "p, identity, resource, rpc", got ${JSON.stringify(line)}`,
+    `expected line ${number} of ${quoted(path)} to be "p, identity, resource, rpc", got ${quoted(line)}`,
   );
 }

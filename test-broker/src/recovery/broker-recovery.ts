@@ -1,5 +1,6 @@
 import type { Clock, ClockTimer } from '../clock.js';
-import type { HeldPhase, Recovery, RecoveryPhase } from './phase.js';
+import { wrongValue } from '../option-error.js';
+import { HELD_PHASES, type HeldPhase, type Recovery, type RecoveryPhase } from './phase.js';
 import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
 
 /** What the phases of a recovery do to the broker. */
@@ -63,6 +64,8 @@ export class BrokerRecovery implements Recovery {
   }
 
   release(hold?: HeldPhase): Promise<void> {
+    if (hold !== undefined && !HELD_PHASES.includes(hold))
+      return Promise.reject(wrongValue('hold', `one of ${HELD_PHASES.join(', ')}`, hold));
     this.#hold = hold ?? null;
     const reached = this.#reached(hold ?? 'ready');
     this.proceed();

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { BrokerOptionError, wrongValue } from '../option-error.js';
 import { milliseconds, type ResolvedOptions } from '../options.js';
+import { readOptions } from '../read-options.js';
 import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
 import { isQuick, NO_RECOVERY, QUICK_RECOVERY, type RecoveryPlan, realRecovery, scaledRecovery } from './plan.js';
 
@@ -34,6 +35,8 @@ export interface StopBrokerOptions {
    */
   readonly graceful?: boolean;
 }
+
+const START_OPTIONS = ['recoveryTime', 'hold', 'silentPartitions', 'loseRecreatedStreams'] as const;
 
 interface Starting {
   readonly started: Promise<Recovery>;
@@ -77,7 +80,8 @@ export class Restarts {
   }
 
   /** Cuts the connections of a broker and takes it down. */
-  async stop(server: BrokerServer, { graceful = false }: StopBrokerOptions = {}): Promise<void> {
+  async stop(server: BrokerServer, options: StopBrokerOptions = {}): Promise<void> {
+    const { graceful = false } = readOptions<StopBrokerOptions>('options', options, ['graceful']);
     if (typeof graceful !== 'boolean') throw wrongValue('graceful', 'true or false', graceful);
     const starting = this.#starting.get(server);
     starting?.abort.abort();
@@ -92,7 +96,8 @@ export class Restarts {
   }
 
   /** Brings a broker back; resolves once it serves calls, and with `hold` once it is in that phase. */
-  start(server: BrokerServer, options: StartBrokerOptions = {}): Promise<Recovery> {
+  start(server: BrokerServer, given: StartBrokerOptions = {}): Promise<Recovery> {
+    const options = readOptions<StartBrokerOptions>('options', given, START_OPTIONS);
     checkOptions(options);
     const starting = this.#starting.get(server);
     if (starting) return starting.started;

@@ -54,7 +54,7 @@ describe('a follower whose log is cut back below its high watermark', () => {
 
   it('cannot be the leader, or a broker or offset that does not exist', async () => {
     const { broker, leader, follower } = await cutOff();
-    expect(() => broker.truncateReplica('s', 0, leader, 2)).toThrow('a broker that follows partition 0 of s');
+    expect(() => broker.truncateReplica('s', 0, leader, 2)).toThrow('a broker that follows partition 0 of "s"');
     expect(() => broker.truncateReplica('s', 0, follower, -1)).toThrow(
       'expected offset to be an integer of at least 0',
     );
