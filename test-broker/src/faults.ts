@@ -286,8 +286,9 @@ export class Faults {
 
   #plan<T>(queue: FaultQueue<T>, rpc: RpcName, what: T, times: number, scope: FaultScope): void {
     if (!RPC_NAMES.includes(rpc)) {
-      if (typeof rpc !== 'string' || rpc === '') throw wrongValue('rpc', `one of ${RPC_NAMES.join(', ')}`, rpc);
-      throw unknownName('RPC', rpc, rpc, RPC_NAMES);
+      const given: unknown = rpc;
+      if (typeof given !== 'string' || given === '') throw wrongValue('rpc', `one of ${RPC_NAMES.join(', ')}`, rpc);
+      throw unknownName('RPC', given, given, RPC_NAMES);
     }
     queue.plan(rpc, what, this.#brokerOf(scope), checkTimes('times', times, 1));
     this.#rearm();

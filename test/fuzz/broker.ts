@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import { TestBroker } from 'liftbridge-test-broker';
 import { connect } from '../../src/index.js';
@@ -95,29 +96,45 @@ async function visit(port: number, input: Buffer, random: Random): Promise<void>
   await closed;
 }
 
+/** A NATS client that does as it should is answered, so that the lines before did reach the listener. */
+async function soundPublish(port: number): Promise<void> {
+  const socket = connectSocket(port, '127.0.0.1');
+  let said = '';
+  socket.on('data', (chunk) => {
+    said += chunk;
+  });
+  socket.write('CONNECT {}\r\nPUB hostile 5\r\nsound\r\nPING\r\n');
+  while (!said.includes('PONG')) await once(socket, 'data');
+  socket.destroy();
+}
+
 /** Lines of NATS and frames of gRPC at the broker; after each batch a normal client works. */
 export const broker: FuzzTarget = {
   name: 'broker',
   unit: 'connections',
   open: async () => {
-    const target = await TestBroker.start();
+    const target = await TestBroker.start({ nats: true });
     const client = await connect(target.addresses);
     await client.createStream('hostile', 'hostile');
-    const natsPort = Number(new URL(target.natsUrl ?? 'nats://127.0.0.1:0').port || 0);
+    const natsPort = Number(new URL(target.natsUrl!).port);
+    const visits = { nats: 0, grpc: 0 };
     const grpcPort = Number(target.addresses[0]!.split(':')[1]);
     return {
       step: async (seed) => {
         const random = new Random(seed);
         await Promise.all(
           Array.from({ length: CONNECTIONS }, (_, i) => {
-            const isNats = i % 2 === 0 && natsPort > 0;
+            const isNats = i % 2 === 0;
+            visits[isNats ? 'nats' : 'grpc']++;
             const input = isNats ? natsInput(random) : grpcInput(random);
             return visit(isNats ? natsPort : grpcPort, input, new Random(seed + i));
           }),
         );
         await client.publish('hostile', 'sound');
+        await soundPublish(natsPort);
         return CONNECTIONS;
       },
+      detail: () => `${visits.nats} of them NATS and ${visits.grpc} gRPC`,
       close: async () => {
         await client.close();
         await target.close();

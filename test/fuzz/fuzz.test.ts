@@ -3,7 +3,14 @@ import { Random } from './random.js';
 import { TARGETS } from './targets.js';
 
 /** Seeds that each target gets; `npm run fuzz` gives it as many as its time allows. */
-const STEPS: Readonly<Record<string, number>> = { envelopes: 10, frames: 3, codecs: 10, broker: 3 };
+const STEPS: Readonly<Record<string, number>> = {
+  envelopes: 10,
+  frames: 3,
+  codecs: 10,
+  acks: 10,
+  arguments: 5,
+  broker: 3,
+};
 
 describe('a short run of the fuzz suite', () => {
   // The short run of `servers` is hostile-servers.test.ts.
@@ -13,14 +20,17 @@ describe('a short run of the fuzz suite', () => {
     process.on('uncaughtExceptionMonitor', note);
     process.on('unhandledRejection', note);
     const open = await target.open();
+    let detail: string | undefined;
     try {
       for (let seed = 1; seed <= STEPS[target.name]!; seed++) await open.step(seed);
+      detail = open.detail?.();
     } finally {
       await open.close();
       process.off('uncaughtExceptionMonitor', note);
       process.off('unhandledRejection', note);
     }
     expect(stray).toEqual([]);
+    if (target.name === 'broker') expect(detail).toBe('30 of them NATS and 30 gRPC');
   });
 
   it('gives the same inputs for the same seed', () => {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { TARGETS } from './targets.js';
 
 const USAGE =
-  'npm run fuzz -- [--minutes 5] [--seed N] [--only envelopes,frames,codecs,broker,servers] [--inputs N] [--stacks]';
+  'npm run fuzz -- [--minutes 5] [--seed N] [--only envelopes,frames,codecs,acks,arguments,broker,servers] [--inputs N] [--stacks]';
 /** Bytes by which memory may grow between the first tenth of a run and its end. */
 const MOST_GROWTH = 64 * 1024 * 1024;
 
@@ -71,7 +71,7 @@ for (const target of TARGETS.filter(({ name }) => names.includes(name))) {
   const grown = early === null ? 0 : highest - early;
   const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   console.log(
-    `${target.name}: ${inputs.toLocaleString('en')} ${target.unit} in ${seconds.toFixed(0)} s, memory ${megabytes(early ?? memory())}, grown by at most ${megabytes(grown)}`,
+    `${target.name}: ${inputs.toLocaleString('en')} ${target.unit} in ${seconds.toFixed(0)} s, memory ${megabytes(early ?? memory())}, grown by at most ${megabytes(grown)}${open.detail === undefined ? '' : `, ${open.detail()}`}`,
   );
   if (grown > MOST_GROWTH) fail(new Error(`memory grew by ${megabytes(grown)}`));
 }

@@ -10,6 +10,8 @@ export interface FuzzTarget {
 export interface OpenTarget {
   /** Feeds the inputs that the seed stands for; answers how many. Throws when something is wrong. */
   step(seed: number): number | Promise<number>;
+  /** What the inputs were made of, for the report. */
+  detail?(): string;
   close(): Promise<void>;
 }
 

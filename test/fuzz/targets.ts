@@ -1,7 +1,9 @@
+import { acks } from './acks.js';
+import { callArguments } from './arguments.js';
 import { broker } from './broker.js';
 import { codecs, envelopes, frames } from './bytes.js';
 import { servers } from './servers.js';
 import type { FuzzTarget } from './target.js';
 
 /** Everything that `npm run fuzz` feeds. */
-export const TARGETS: readonly FuzzTarget[] = [envelopes, frames, codecs, broker, servers];
+export const TARGETS: readonly FuzzTarget[] = [envelopes, frames, codecs, acks, callArguments, broker, servers];

@@ -1,12 +1,20 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { TestBroker } from 'liftbridge-test-broker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeAck, decodeMessage, encodeAck, encodeMessage, isEnvelope } from '../../src/envelope.js';
+import * as envelope from '../../src/envelope.js';
+import * as index from '../../src/index.js';
 import { type Client, connect, LiftbridgeError } from '../../src/index.js';
+import * as nats from '../../src/nats.js';
 import { type NatsConnection, natsPublisher } from '../../src/nats.js';
 import { HOSTILE } from '../support/hostile.js';
+import { CONNECTION, failureOf, faultOf, type Method, publicMethods, variants } from '../support/hostile-calls.js';
 
+/** The names are known before there is a broker; what they call is not. */
+const NAMES = Object.keys(publicMethods({} as never));
 let broker: TestBroker;
 let client: Client;
+let METHODS: Readonly<Record<string, Method>>;
 const uncaught: unknown[] = [];
 const catchAll = (error: unknown): void => void uncaught.push(error);
 
@@ -16,6 +24,7 @@ beforeAll(async () => {
   broker = await TestBroker.start({ cursorsPartitions: 1, activityStream: true });
   client = await connect(broker.addresses, { requestTimeout: 1_000, ackTimeout: 1_000 });
   await client.createStream('orders', 'orders', { partitions: 2 });
+  METHODS = publicMethods({ client, addresses: broker.addresses, nats: CONNECTION });
 });
 
 afterAll(async () => {
@@ -25,228 +34,126 @@ afterAll(async () => {
   await broker.close();
 });
 
-/** A connection that takes everything and never answers. */
-const CONNECTION = {
-  publish: () => undefined,
-  subscribe: () => ({ unsubscribe: () => undefined }),
-  flush: () => Promise.resolve(),
-  closed: () => new Promise(() => undefined),
-  isClosed: () => false,
-  status: () => ({ async *[Symbol.asyncIterator]() {} }),
-} as unknown as NatsConnection;
-
-/** Stands for the addresses of the broker, which are known once it runs. */
-const BROKER = 'the broker';
-
-type Call = (...given: never[]) => unknown;
-
-/** A call with good arguments, and the names of its options, which follow the arguments. */
-interface Method {
-  readonly call: Call;
-  readonly good: readonly unknown[];
-  readonly options: readonly string[];
+/** Functions of a class, or of a module without its classes, by the names that `publicMethods` has for them. */
+function functionsOf(holder: object, prefix = '', except: readonly string[] = []): string[] {
+  return Object.entries(Object.getOwnPropertyDescriptors(holder))
+    .filter(([name, { value }]) => typeof value === 'function' && !['constructor', ...except].includes(name))
+    .filter(([, { value }]) => !String(value).startsWith('class '))
+    .map(([name]) => prefix + name);
 }
 
-const WAIT = ['signal', 'timeout'];
-const SHORT = { timeout: 100 };
+it('every public method is among those that are called', async () => {
+  const subscription = await client.subscribe('orders');
+  const consumer = client.createConsumer('reflected');
+  const publisher = natsPublisher(CONNECTION);
+  const expected = [
+    ...functionsOf(Object.getPrototypeOf(client), '', ['close']),
+    'client.close',
+    // Called by the client alone, and marked so.
+    ...functionsOf(Object.getPrototypeOf(subscription), 'subscription.', ['open']),
+    ...functionsOf(Object.getPrototypeOf(consumer), 'consumer.'),
+    ...functionsOf(Object.getPrototypeOf(publisher), 'natsPublisher.'),
+    // The parts of a message that a partitioner is given come from the client, which has checked them.
+    ...functionsOf({ ...index }, '', ['partitionByKey', 'partitionByMurmur', 'partitionByRoundRobin', 'toPartition']),
+    ...functionsOf({ ...envelope }),
+    ...functionsOf({ ...nats }),
+  ];
+  expect(Object.keys(METHODS).toSorted()).toEqual([...new Set(expected)].toSorted());
+  expect(Object.keys(HOSTILE).length).toBeGreaterThanOrEqual(40);
+  await Promise.all([subscription.close(), consumer.close(), publisher.close()]);
+});
 
-const METHODS: Readonly<Record<string, Method>> = {
-  createStream: {
-    call: (...given) => client.createStream(...(given as unknown as Parameters<Client['createStream']>)),
-    good: ['hostile', 'orders'],
-    options: [
-      ...['group', 'partitions', 'replicationFactor', 'retentionMaxBytes', 'retentionMaxAge', 'compactEnabled'],
-      ...['minIsr', 'encryption', 'waitForLeaders', ...WAIT],
-    ],
-  },
-  pauseStream: {
-    call: (...given) => client.pauseStream(...(given as unknown as Parameters<Client['pauseStream']>)),
-    good: ['orders'],
-    options: ['partitions', 'resumeAll', ...WAIT],
-  },
-  setStreamReadonly: {
-    call: (...given) => client.setStreamReadonly(...(given as unknown as Parameters<Client['setStreamReadonly']>)),
-    good: ['absent'],
-    options: ['partitions', 'readonly', ...WAIT],
-  },
-  deleteStream: {
-    call: (...given) => client.deleteStream(...(given as unknown as Parameters<Client['deleteStream']>)),
-    good: ['absent'],
-    options: WAIT,
-  },
-  publish: {
-    call: (...given) => client.publish(...(given as unknown as Parameters<Client['publish']>)),
-    good: ['orders', 'v'],
-    options: ['key', 'headers', 'ackPolicy', 'ackInbox', 'correlationId', 'expectedOffset', 'partition', ...WAIT],
-  },
-  publishAsync: {
-    call: (...given) => client.publishAsync(...(given as unknown as Parameters<Client['publishAsync']>)),
-    good: ['orders', 'v', () => undefined],
-    options: ['key', 'headers', 'ackPolicy', 'correlationId', 'partition', 'partitioner', ...WAIT],
-  },
-  publishAll: {
-    call: (...given) => drain(client.publishAll(...(given as unknown as Parameters<Client['publishAll']>))),
-    good: ['orders', ['v']],
-    options: ['key', 'headers', 'ackPolicy', 'correlationId', 'partition', 'partitioner', ...WAIT],
-  },
-  publishToSubject: {
-    call: (...given) => client.publishToSubject(...(given as unknown as Parameters<Client['publishToSubject']>)),
-    good: ['orders', 'v'],
-    options: ['key', 'headers', 'ackPolicy', 'ackInbox', 'correlationId', 'partition', 'partitioner', ...WAIT],
-  },
-  subscribe: {
-    call: async (...given) =>
-      (await client.subscribe(...(given as unknown as Parameters<Client['subscribe']>))).close(),
-    good: ['orders'],
-    options: ['partition', 'startAt', 'stopAt', 'readIsrReplica', 'resume', 'reverse', ...WAIT],
-  },
-  activity: {
-    call: (...given) => client.activity(...(given as unknown as Parameters<Client['activity']>)),
-    good: [],
-    options: ['startAt', 'stopAt', ...WAIT],
-  },
-  fetchMetadata: {
-    call: (...given) => client.fetchMetadata(...(given as unknown as Parameters<Client['fetchMetadata']>)),
-    good: [],
-    options: ['streams', 'groups', ...WAIT],
-  },
-  fetchPartitionMetadata: {
-    call: (...given) =>
-      client.fetchPartitionMetadata(...(given as unknown as Parameters<Client['fetchPartitionMetadata']>)),
-    good: ['orders', 0],
-    options: WAIT,
-  },
-  setCursor: {
-    call: (...given) => client.setCursor(...(given as unknown as Parameters<Client['setCursor']>)),
-    good: ['cursor', 'orders', 0, 1],
-    options: WAIT,
-  },
-  fetchCursor: {
-    call: (...given) => client.fetchCursor(...(given as unknown as Parameters<Client['fetchCursor']>)),
-    good: ['cursor', 'orders', 0],
-    options: WAIT,
-  },
-  ping: { call: (...given) => client.ping(...(given as [])), good: [], options: WAIT },
-  flush: { call: (...given) => client.flush(...(given as [])), good: [], options: WAIT },
-  createConsumer: {
-    call: (...given) => client.createConsumer(...(given as unknown as Parameters<Client['createConsumer']>)).close(),
-    good: ['group'],
-    options: ['consumerId', 'autoCheckpoint', 'autoOffset', 'fetchAssignmentsInterval', 'revokeTimeout', 'onAssigned'],
-  },
-  'consumer.subscribe': {
-    call: (...given) => withConsumer((consumer) => consumer.subscribe(...(given as unknown as [string[]]))),
-    good: [['absent']],
-    options: WAIT,
-  },
-  'consumer.run': {
-    call: (...given) => withConsumer((consumer) => consumer.run(...(given as unknown as [() => void]))),
-    good: [() => undefined],
-    options: ['streams', 'concurrency', 'retries', 'minDelay', 'maxDelay', 'deadLetter', ...WAIT],
-  },
-  'consumer.lag': {
-    call: (...given) => withConsumer((consumer) => consumer.lag(...(given as []))),
-    good: [],
-    options: WAIT,
-  },
-  'consumer.close': {
-    call: (...given) => withConsumer((consumer) => consumer.close(...(given as []))),
-    good: [],
-    options: ['timeout'],
-  },
-  natsPublisher: {
-    call: (...given) => natsPublisher(...(given as unknown as [NatsConnection])).close(),
-    good: [CONNECTION],
-    options: ['timeout', 'maxInFlight', 'inboxPrefix', 'logger'],
-  },
-  'natsPublisher.publish': {
-    call: (...given) => natsPublisher(CONNECTION, SHORT).publish(...(given as unknown as [string, string])),
-    good: ['orders', 'v'],
-    options: ['key', 'headers', 'ackPolicy', 'ackInbox', 'correlationId', 'expectedOffset', 'acks', ...WAIT],
-  },
-  encodeMessage: {
-    call: (...given) => encodeMessage(...(given as unknown as [string])),
-    good: ['v'],
-    options: ['key', 'headers', 'ackInbox', 'correlationId', 'ackPolicy', 'expectedOffset', 'checksum'],
-  },
-  encodeAck: { call: (...given) => encodeAck(...(given as unknown as [never])), good: [{}], options: [] },
-  decodeMessage: { call: (...given) => decodeMessage(...(given as unknown as [never])), good: ['x'], options: [] },
-  decodeAck: { call: (...given) => decodeAck(...(given as unknown as [never])), good: ['x'], options: [] },
-  isEnvelope: { call: (...given) => isEnvelope(...(given as unknown as [never])), good: ['x'], options: [] },
-  connect: {
-    call: async (servers, ...given) => {
-      const to = servers === BROKER ? broker.addresses : (servers as string);
-      return (await connect(to, ...(given as object[]))).close({ timeout: 0 });
-    },
-    good: [BROKER],
-    options: [
-      ...['tls', 'serverSelection', 'connectTimeout', 'requestTimeout', 'ackTimeout', 'resubscribeTimeout'],
-      ...['metadataMaxAge', 'maxInFlight', 'retry', 'logger', 'maxMessageBytes', 'resolveBroker', 'metadata', 'signal'],
-    ],
-  },
-};
-
-async function withConsumer(use: (consumer: ReturnType<Client['createConsumer']>) => Promise<unknown>): Promise<void> {
-  const consumer = client.createConsumer('group');
-  try {
-    await use(consumer);
-  } finally {
-    await consumer.close({ timeout: 0 });
-  }
-}
-
-async function drain(acks: AsyncIterable<unknown>): Promise<void> {
-  for await (const _ of acks);
-}
-
-/** Limits that end calls which work, next to the hostile option. */
-const LIMITS: Readonly<Record<string, object>> = {
-  connect: { connectTimeout: 50, retry: { attempts: 1 } },
-  createConsumer: {},
-  natsPublisher: SHORT,
-  encodeMessage: {},
-  'consumer.close': {},
-};
-
-function* variants(name: string, { good, options }: Method, value: () => unknown): Generator<[string, unknown[]]> {
-  const limits = LIMITS[name] ?? SHORT;
-  for (let position = 0; position <= good.length; position++) {
-    const given = position < good.length ? [...good, limits] : [...good, undefined];
-    given[position] = value();
-    yield [`argument ${position}`, given];
-  }
-  for (const option of options) yield [option, [...good, { ...limits, [option]: value() }]];
-}
-
-/** Null when the call works or fails as it should. */
-async function wrong(call: () => unknown): Promise<string | null> {
-  try {
-    await call();
-    return null;
-  } catch (error) {
-    if (error instanceof LiftbridgeError && typeof error.code === 'string') return null;
-    return `${String((error as Error | undefined)?.stack ?? error).slice(0, 400)}`;
-  }
+/** Every call of a method with a hostile value in it. */
+function* hostileCalls(
+  name: string,
+  method: Method,
+): Generator<{ readonly what: string; readonly call: () => unknown }> {
+  for (const [value, make] of Object.entries(HOSTILE))
+    for (const [where, given] of variants(name, method, make))
+      yield { what: `${where}, ${value}`, call: () => method.call(...(given as never[])) };
 }
 
 describe('every public method', () => {
-  it.each(Object.keys(METHODS))('%s works or fails with a typed error, whatever it is given', async (name) => {
-    const method = METHODS[name]!;
-    const all = Object.entries(HOSTILE).flatMap(([what, make]) =>
-      [...variants(name, method, make)].map(([where, given]) => ({ what, where, given })),
-    );
-    const raw = await Promise.all(
-      all.map(async ({ what, where, given }) => {
-        const text = await wrong(() => method.call(...(given as never[])));
-        return text === null ? null : `${where}, ${what}: ${text}`;
+  it.each(NAMES)('%s works or fails with a typed error, whatever it is given', async (name) => {
+    const faults = await Promise.all(
+      [...hostileCalls(name, METHODS[name]!)].map(async ({ what, call }) => {
+        const fault = await faultOf(call);
+        return fault === null ? null : `${what}: ${fault}`;
       }),
     );
-    expect(raw.filter((text) => text !== null)).toEqual([]);
+    expect(faults.filter((fault) => fault !== null)).toEqual([]);
     expect(await client.publish('orders', 'next', { partition: 1, timeout: 10_000 })).toMatchObject({
       messageSubject: 'orders.1',
     });
     expect(uncaught).toEqual([]);
   });
+
+  it.each(NAMES)('%s sends nothing with an argument that it refuses', async (name) => {
+    const invalid = await invalidCalls(METHODS[name]!, name);
+    let sent = 0;
+    const counts = (): Record<string, string> => {
+      sent++;
+      return {};
+    };
+    await using idle = await connect(broker.addresses, { metadata: counts, metadataMaxAge: 3_600_000 });
+    const sound = (): Promise<unknown> => idle.publish('orders', 'sound', { partition: 1, timeout: 10_000 });
+    await sound();
+    const connections = await countingServer();
+    const watched = { ...CONNECTION, publish: () => void sent++ } as NatsConnection;
+    const methods = publicMethods({
+      client: idle,
+      addresses: broker.addresses,
+      connectTo: connections.addresses,
+      nats: watched,
+    });
+    const [sentBefore, storedBefore] = [sent, stored()];
+    for (const { what, call } of hostileCalls(name, methods[name]!)) {
+      if (!invalid.has(what)) continue;
+      expect([what, codeOf(await failureOf(call))]).toEqual([what, 'INVALID_ARGUMENT']);
+      // The next publish works, is the only one that is stored, and needs no new call.
+      await sound();
+      expect([what, sent - sentBefore, connections.count]).toEqual([what, 0, 0]);
+    }
+    expect(stored() - storedBefore).toBe(invalid.size);
+    await connections.close();
+  });
 });
+
+/** The calls that the method refuses for their arguments. */
+async function invalidCalls(method: Method, name: string): Promise<Set<string>> {
+  const calls = await Promise.all(
+    [...hostileCalls(name, method)].map(async ({ what, call }) => ({ what, code: codeOf(await failureOf(call)) })),
+  );
+  return new Set(calls.filter(({ code }) => code === 'INVALID_ARGUMENT').map(({ what }) => what));
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof LiftbridgeError ? error.code : undefined;
+}
+
+function stored(): number {
+  return broker.messages('orders', 1).length;
+}
+
+/** A server that counts the connections to it. */
+async function countingServer(): Promise<{ addresses: string[]; readonly count: number; close(): Promise<void> }> {
+  let count = 0;
+  const server = createServer((socket) => {
+    count++;
+    socket.destroy();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    addresses: [`127.0.0.1:${(server.address() as AddressInfo).port}`],
+    get count() {
+      return count;
+    },
+    close: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
 
 describe('options', () => {
   /** Options whose getters answer well once, and badly after that. */
