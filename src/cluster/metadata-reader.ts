@@ -26,6 +26,12 @@ export interface AnswerLimits {
 
 const LIMITS: AnswerLimits = { brokers: 10_000, parts: 1_000_000 };
 
+/**
+ * Bytes of one partition at most. Its lists of replicas cost eight bytes for an id of no character, which is two bytes in the
+ * answer, and the decoder makes them at one go; real ones have a few hundred bytes.
+ */
+export const LARGEST_PARTITION = 1024 * 1024;
+
 const BROKER = 0x0a;
 const STREAM = 0x12;
 const GROUP = 0x1a;
@@ -103,6 +109,7 @@ function* readStream(bytes: Buffer, lookUp: LookUp, count: () => void): Generato
     else if (tag === 0x22) {
       const value = entryValue(reader.bytes());
       count();
+      if (value !== undefined && value.length > LARGEST_PARTITION) throw tooLarge(value.length);
       if (value !== undefined) partitions.push(toPartitionInfo(PartitionMetadata.decode(value), lookUp));
       yield;
     } else reader.skip(tag);
@@ -117,6 +124,10 @@ function* readStream(bytes: Buffer, lookUp: LookUp, count: () => void): Generato
     createdAt: dateOf(created),
     partitions: new Map(partitions.map((partition) => [partition.id, partition])),
   });
+}
+
+function tooLarge(size: number): RangeError {
+  return new RangeError(`it has a partition of ${size} bytes, more than ${LARGEST_PARTITION}`);
 }
 
 /** The value of a map entry. */

@@ -21,6 +21,12 @@ export function operationOf(method: UnaryMethod): Operation {
   return (method.charAt(0).toUpperCase() + method.slice(1)) as Operation;
 }
 
+/**
+ * Bytes at most of an answer that is decoded at one go. FetchMetadata, whose answers are larger, is read step by step. The
+ * decoder makes up to twelve bytes of one byte, so this is 192 MiB.
+ */
+const LARGEST_ANSWER = 16 * 1024 * 1024;
+
 const definitions = new Map<UnaryMethod, unknown>();
 
 /** Path and codecs of a method. */
@@ -31,7 +37,7 @@ export function definitionOf<Method extends UnaryMethod>(
   const known = definitions.get(method) as Definition | undefined;
   if (known !== undefined) return known;
   const { fullName, methods } = APIDefinition;
-  const definition = unaryMethod(fullName, methods[method] as never) as Definition;
+  const definition = bounded(unaryMethod(fullName, methods[method] as never) as Definition);
   definitions.set(method, definition);
   return definition;
 }
@@ -41,3 +47,16 @@ export function definitionOf<Method extends UnaryMethod>(
  * also one that keeps no cursors. An empty list would ask for all streams.
  */
 export const BRIEF_REQUEST: readonly string[] = [CURSORS_STREAM];
+
+/** The definition, whose decoder refuses what is too large. */
+function bounded<Request, Response>(
+  definition: UnaryMethodDefinition<Request, Response>,
+): UnaryMethodDefinition<Request, Response> {
+  return {
+    ...definition,
+    decode: (bytes) => {
+      if (bytes.length <= LARGEST_ANSWER) return definition.decode(bytes);
+      throw new RangeError(`the answer has ${bytes.length} bytes, more than ${LARGEST_ANSWER}`);
+    },
+  };
+}

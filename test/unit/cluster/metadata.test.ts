@@ -4,12 +4,13 @@ import { EventHub } from '../../../src/cluster/events.js';
 import { NO_METADATA } from '../../../src/cluster/metadata.js';
 import type { MetadataAnswer } from '../../../src/cluster/metadata-answer.js';
 import { MetadataCache } from '../../../src/cluster/metadata-cache.js';
-import { readMetadata } from '../../../src/cluster/metadata-reader.js';
+import { LARGEST_PARTITION, readMetadata } from '../../../src/cluster/metadata-reader.js';
 import {
   FetchMetadataResponse,
   type PartitionMetadata,
   type StreamMetadata,
 } from '../../../src/protocol/generated/api.js';
+import { usedBytes } from '../../support/memory.js';
 
 const BROKERS = [
   { id: 'b1', host: 'one', port: 9292, partitionCount: 3, leaderCount: 2 },
@@ -65,6 +66,24 @@ describe('readMetadata', () => {
     const bytes = bytesOf([stream('orders', partitions)]);
     const answer = await runInSlices(readMetadata(bytes, null, () => undefined, { brokers: 5, parts: 100 }));
     expect(answer.strangers.size).toBe(5);
+  });
+
+  it('refuses a partition with more replicas than fit into a megabyte', async () => {
+    const replicas = new Array<string>(LARGEST_PARTITION / 2).fill('');
+    await expect(read([stream('orders', [partition(0, 'b1', { replicas })])])).rejects.toThrow(
+      /^it has a partition of 10485\d\d bytes, more than 1048576$/,
+    );
+  });
+
+  it('takes no more than eight times the memory of an answer for its lists of replicas', async () => {
+    const brokers = [{ id: 'b', host: 'one', port: 9292, partitionCount: 0, leaderCount: 0 }];
+    const list = new Array<string>(LARGEST_PARTITION / 3 - 100).fill('b');
+    const partitions = Array.from({ length: 16 }, (_, id) => partition(id, 'b', { replicas: list, isr: [] }));
+    const bytes = bytesOf([stream('orders', partitions)], [], brokers);
+    const before = usedBytes();
+    const answer = await runInSlices(readMetadata(bytes));
+    expect(answer.streams.get('orders')?.partitions.get(15)?.replicas).toHaveLength(list.length);
+    expect(usedBytes() - before).toBeLessThan(8 * bytes.length);
   });
 
   it('gives brokers, streams and partitions with every accessor, brokers looked up', async () => {
