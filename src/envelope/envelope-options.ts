@@ -14,7 +14,7 @@ import {
 import { ACK_POLICIES, type AckPolicy, ackPolicyCode } from '../protocol/ack-policy.js';
 import type { MessageFields } from '../protocol/message.js';
 
-/** What a message carries: text is sent as UTF-8; `null` and empty values read back as `null`. */
+/** What a message carries: text is sent as UTF-8; `null` and empty values read back as `null`. Bytes are copied by the call. */
 export type Value = string | Uint8Array | null;
 
 /** What an envelope says beside the value. go-liftbridge: the `MessageOption`s of `NewMessage`. */

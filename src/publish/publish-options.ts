@@ -23,8 +23,8 @@ import type { HeaderEntries } from '../protocol/headers.js';
 import type { Partitioner } from './partitioners.js';
 
 /**
- * The value of a message: text is sent as UTF-8; null is no value, as is an empty one. Bytes up to 1 KiB are copied by the
- * call, as are those of keys and headers. Larger ones are not: do not change them before the publish has settled.
+ * The value of a message: text is sent as UTF-8; null is no value, as is an empty one. A value, a key and each header of up to
+ * 1 KiB are copied by the call. Larger bytes are not: do not change them before the publish has settled.
  */
 export type Value = string | Uint8Array | null;
 

@@ -22,7 +22,7 @@ async function withStream(use: (broker: TestBroker) => Promise<void>): Promise<v
 }
 
 describe('a process with an open client', () => {
-  it.each(['nothing', 'publish', 'subscription', 'consumer'])(
+  it.each(['nothing', 'metadata', 'publish', 'subscription', 'consumer'])(
     'lives on after "%s", also when the broker has gone',
     async (what) => {
       await withStream(async (broker) => {

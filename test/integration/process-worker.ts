@@ -1,5 +1,6 @@
 // Connects to the address, does one thing, says so, and leaves the client as it is. Asked by SIGUSR2, it says a moment later
 // that it is alive, if anything but that keeps it so.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect } from '../../src/index.js';
 
 process.on('SIGUSR2', () => setTimeout(() => console.log('alive'), 300).unref());
@@ -7,6 +8,7 @@ process.on('SIGUSR2', () => setTimeout(() => console.log('alive'), 300).unref())
 const [address, what] = process.argv.slice(2);
 const client = await connect(address!);
 if (what === 'publish') await client.publish('orders', 'x');
+else if (what === 'metadata') await new AsyncLocalStorage().run('call', () => client.fetchMetadata());
 else if (what === 'subscription') await (await client.subscribe('orders')).close();
 else if (what === 'consumer') {
   const consumer = client.createConsumer('group');
