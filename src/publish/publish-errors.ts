@@ -4,6 +4,7 @@ import {
   AckTimeoutError,
   ClosedError,
   ConnectionError,
+  errorFromStatus,
   HandlerError,
   IncorrectOffsetError,
   type LiftbridgeError,
@@ -71,13 +72,17 @@ export function closing(pending: PendingPublish): ClosedError {
 }
 
 /** The error for a publish, or for a stream without one, whose connection broke with the outcome open. */
-export function lostError(target: BrokerTarget, end: StreamEnd, pending: PendingPublish | null): ConnectionError {
+export function lostError(target: BrokerTarget, end: StreamEnd, pending: PendingPublish | null): LiftbridgeError {
+  const place = pending === null ? {} : { stream: pending.stream, partition: pending.partition };
+  // A proxy says what the server would say: the error is that of a unary call.
+  if (end.httpStatus !== undefined)
+    return errorFromStatus('Publish', { code: end.code, details: end.message }, { ...place, broker: target.id });
   const why = end.code === 0 ? 'the broker ended it' : `${excerpt(end.message) || 'no details'} (${end.codeName})`;
   const what = pending === null ? '' : ` for stream "${pending.stream}", partition ${pending.partition},`;
   return new ConnectionError(
     `The publish stream${what} to broker ${excerpt(target.id)} (${excerpt(target.address)}) broke: ${why}. Whether the message was stored is not known.`,
     {
-      ...(pending !== null && { stream: pending.stream, partition: pending.partition }),
+      ...place,
       broker: target.id,
       operation: 'Publish',
       reason: 'lost',

@@ -27,8 +27,13 @@ export type Place = ErrorContext & { readonly stream: string; readonly partition
 /** The meaning of the end of a call. A connection that broke, or a stream that was reset, says nothing about the partition. */
 export function meaningOfEnd(phase: ReadPhase, end: StreamEnd): StatusMeaning {
   if (end.code === Status.OK) return 'unavailable';
-  if (end.transport && !isTooLarge(end)) return 'unavailable';
+  if (!isStatus(end)) return 'unavailable';
   return statusMeaning(phase, { code: end.code, details: end.message });
+}
+
+/** Whether the end is a status, of the server or of a proxy before it, and not only a connection that broke. */
+function isStatus(end: StreamEnd): boolean {
+  return !end.transport || end.httpStatus !== undefined || isTooLarge(end);
 }
 
 /** A message beyond the limit of the client is beyond it the next time, too. */
@@ -40,7 +45,7 @@ function isTooLarge({ code, message }: StreamEnd): boolean {
 export function errorOfEnd(phase: ReadPhase, end: StreamEnd, place: Place): LiftbridgeError {
   const metadata = metadataFailure(end.cause);
   if (metadata !== undefined) return metadataError(attempt(phase, place), metadata, { ...place, operation: phase });
-  if (isTooLarge(end) || (end.code !== Status.OK && !end.transport))
+  if (end.code !== Status.OK && isStatus(end))
     return errorFromStatus(phase, { code: end.code, details: end.message }, { ...place, ...causeOf(end) });
   const why = end.code === Status.OK ? 'the broker ended it' : `${excerpt(end.message)} (${end.codeName})`;
   const text = `Subscription to stream "${place.stream}", partition ${place.partition} broke: ${why}.`;

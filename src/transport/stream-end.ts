@@ -30,6 +30,8 @@ export interface StreamEnd {
   readonly transport: boolean;
   /** False when the server cannot have acted on the call: it may be repeated without doubt. */
   readonly processed: boolean;
+  /** The HTTP status of a response that is none of gRPC, as a proxy sends it in place of the server. */
+  readonly httpStatus?: number;
   /** Why the connection was not there, when that is what ended the stream. */
   readonly connection?: ConnectionReason;
   /** The error beneath, where there is one. */
@@ -126,5 +128,6 @@ export function refusedResponse(received: Received): StreamEnd | undefined {
   const type = headers['content-type'];
   if (status === 200 && type !== undefined && /^application\/grpc(?:[+;]|$)/.test(type)) return undefined;
   const message = `the server answered HTTP ${status} with content-type ${type === undefined ? '(none)' : excerpt(type)} instead of gRPC`;
-  return transportEnd(status === 200 ? Status.UNKNOWN : statusOfHttp(status), message, true, received);
+  const code = status === 200 ? Status.UNKNOWN : statusOfHttp(status);
+  return { ...transportEnd(code, message, true, received), httpStatus: status };
 }
