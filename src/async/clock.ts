@@ -12,8 +12,7 @@ export function monotonicNow(): number {
   return read();
 }
 
-/** Milliseconds since the epoch by the wall clock. To notice that the machine
- * slept, and for times that others state: the validity of certificates, the age of messages. */
+/** Milliseconds since the epoch by the wall clock. For two purposes only: to notice that the machine slept, and for the validity of certificates. */
 export function wallNow(): number {
   return readWall();
 }

@@ -1,5 +1,4 @@
 import { types } from 'node:util';
-import { wallNow } from '../async/clock.js';
 import { InvalidArgumentError } from '../errors.js';
 import {
   CALL_SHAPE,
@@ -155,7 +154,7 @@ function planStart(startAt: StartAt, reverse: boolean): Start {
       return { at: 'time', time: nanoseconds('startAt.time', value) };
     case 'ago':
       checkValue('subscribe', 'startAt.ago', value, milliseconds(0, Number.MAX_SAFE_INTEGER));
-      return { at: 'time', time: BigInt(Math.round(wallNow() - (value as number))) * NANOSECONDS };
+      return { at: 'time', time: BigInt(Math.round(Date.now() - (value as number))) * NANOSECONDS };
     case 'cursor':
       checkValue('subscribe', 'startAt.cursor', value, identifier);
       return { at: 'cursor', cursor: value as string };
@@ -175,7 +174,7 @@ function planStop(stopAt: StopAt | undefined): Stop {
   if (kind !== 'time') throw wrongPosition('stopAt', stopAt, SUBSCRIBE_SHAPE.stopAt.expected);
   const time = nanoseconds('stopAt.time', value);
   // The server would end such a read at once rather than wait.
-  if (time <= BigInt(wallNow()) * NANOSECONDS) return { at: 'time', time };
+  if (time <= BigInt(Date.now()) * NANOSECONDS) return { at: 'time', time };
   throw new InvalidArgumentError(`subscribe: expected stopAt.time to be in the past, got ${describe(value)}`, {
     operation: 'subscribe',
   });

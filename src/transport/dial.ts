@@ -103,6 +103,12 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
     // The listeners for errors stay: without one, a later error would end the process.
     socket.on('error', onError);
     socket.once('close', onClose);
+    // A peer of TLS 1.2 refuses the certificate before the handshake is complete. Node tells of nothing between its request for
+    // one and the end, but that the keys are known: the request was read by then.
+    if (target.tls !== undefined)
+      socket.once('keylog', () => {
+        refusal = closeMeansRefusal(socket as TLSSocket, target.identity);
+      });
     socket.once(target.tls === undefined ? 'connect' : 'secureConnect', () => {
       secured = target.tls !== undefined;
       if (secured && (socket as TLSSocket).alpnProtocol !== 'h2') {

@@ -74,8 +74,8 @@ function checkServer(given: NatsServerOptions): NatsServerOptions {
   const nats = readOptions<NatsServerOptions>('nats', given, NAMES, 'nats.');
   for (const name of ['user', 'password', 'token'] as const) {
     const value: unknown = nats[name];
-    if (value !== undefined && (typeof value !== 'string' || value === ''))
-      throw wrongValue(`nats.${name}`, 'a non-empty string', value);
+    if (value !== undefined && (typeof value !== 'string' || value === '' || /\p{Surrogate}/u.test(value)))
+      throw wrongValue(`nats.${name}`, 'a non-empty string without half of a surrogate pair', value);
   }
   for (const name of ['ca', 'cert', 'key'] as const) {
     if (nats[name] !== undefined && !isPem(nats[name]))

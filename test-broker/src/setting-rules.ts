@@ -177,7 +177,15 @@ function checkDuration(name: string, value: unknown): number {
 
 function checkCount(name: string, value: unknown, min: number, max: number): number {
   const number = typeof value === 'bigint' ? Number(value) : value;
-  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= min && number <= max) return number;
+  if (
+    typeof number === 'number' &&
+    Number.isSafeInteger(number) &&
+    number >= min &&
+    number <= max &&
+    !(min < 0 && number === 0)
+  )
+    return number;
+  if (min < 0) throw wrongValue(name, 'an integer of at least 1, or -1 for all brokers', value);
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
   throw wrongValue(name, `an integer ${range}`, value);
 }

@@ -60,7 +60,7 @@ describe.each([
   });
 });
 
-describe.each(['TLSv1.3'] as const)('a client certificate that has expired, over %s', (version) => {
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a client certificate that has expired, over %s', (version) => {
   it('is the same error', async () => {
     const authority = await Certificates.create();
     const [server, expired] = await Promise.all([authority.issue(), authority.issue({ expired: true })]);
