@@ -6,7 +6,7 @@ export { BrokerOptionError } from './option-error.js';
 export type { PolicyRule, SettingName, Settings } from './setting-rules.js';
 
 /** The names of all settings, as the server's configuration file has them. */
-const SETTING_NAMES = Object.keys(RULES) as readonly SettingName[];
+export const SETTING_NAMES = Object.keys(RULES) as readonly SettingName[];
 
 const SHORTEST_SEGMENT_AGE = 1_000;
 
