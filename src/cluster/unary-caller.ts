@@ -5,7 +5,8 @@ import {
   ConnectionError,
   type ErrorContext,
   errorFromStatus,
-  type LiftbridgeError,
+  LiftbridgeError,
+  metadataFailure,
   type Operation,
   statusName,
 } from '../errors.js';
@@ -154,6 +155,9 @@ export function outOfTime(
   last: unknown,
   context: ErrorContext = {},
 ): LiftbridgeError {
+  // A function of the application that failed until the time was up is the reason, not the time.
+  if (last instanceof RpcFailure && metadataFailure(last.cause) !== undefined)
+    return LiftbridgeError.from(toError(operation, last, context));
   const cause = last instanceof LookupMiss ? last.error : last === undefined ? undefined : toError(operation, last, {});
   const details = `no answer within ${Math.round(timeout)} ms${whyLast(last)}`;
   return errorFromStatus(operation, { code: Status.DEADLINE_EXCEEDED, details }, { ...context, cause });

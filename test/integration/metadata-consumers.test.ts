@@ -59,8 +59,7 @@ describe('a consumer whose metadata function', () => {
     const refused = client.createConsumer('group', { autoOffset: 'earliest' });
     const error = { code: 'HANDLER_FAILED', cause: REASON };
     // It asks the function until its time is up, which may be in the middle of a call.
-    const codes = expect.stringMatching(/^(HANDLER_FAILED|TIMEOUT)$/);
-    await expect(refused.subscribe(['orders'], { timeout: 3_000 })).rejects.toMatchObject({ code: codes });
+    await expect(refused.subscribe(['orders'], { timeout: 1_000 })).rejects.toMatchObject(error);
     await expect(client.subscribe('orders', { timeout: 5_000 })).rejects.toMatchObject(error);
     make = () => TOKEN;
     await refused.close();

@@ -250,7 +250,7 @@ async function drain(acks: AsyncIterable<unknown>): Promise<void> {
 }
 
 /** Limits that end calls which work, next to the hostile option. */
-export const LIMITS: Readonly<Record<string, object>> = {
+const LIMITS: Readonly<Record<string, object>> = {
   connect: { connectTimeout: 50, retry: { attempts: 1 } },
   createConsumer: {},
   natsPublisher: SHORT,

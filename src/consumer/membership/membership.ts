@@ -113,6 +113,8 @@ export class Membership {
     const deadline = monotonicNow() + timeout!;
     /** The last failure of an attempt that may have been carried out all the same. */
     let doubt: unknown = null;
+    /** The last failure of the application's own function: it is the reason when the time is up. */
+    let handlerFailure: unknown = null;
     for (let attempt = 1; ; attempt++) {
       try {
         this.#joined(await this.#tryJoin(streams, signal!, deadline, timeout!));
@@ -124,10 +126,12 @@ export class Membership {
           return 'member';
         }
         if (isDoubtful(error)) doubt = error;
+        if (LiftbridgeError.is(error, 'HANDLER_FAILED')) handlerFailure = error;
         const delay = backoffDelay(attempt, GROUP_BACKOFF);
         const passes = exists ? doubt !== null : isTemporary(error);
         if (!passes || signal!.aborted || monotonicNow() + delay >= deadline) {
           if (this.#term === 0 && (doubt !== null || signal!.aborted)) this.#abandon();
+          if (handlerFailure !== null && LiftbridgeError.is(error, 'TIMEOUT')) throw handlerFailure;
           throw exists ? (doubt ?? error) : error;
         }
         // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
