@@ -2,7 +2,7 @@ import { monotonicNow } from './clock.js';
 import { nextTurn } from './sleep.js';
 
 /** Milliseconds of work between two turns of the event loop. */
-const SLICE_MS = 5;
+export const SLICE_MS = 5;
 /** Steps of a generator between two readings of the clock. */
 const STEPS_PER_READING = 8;
 

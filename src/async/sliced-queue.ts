@@ -1,8 +1,8 @@
+import { Fifo } from '../collections/fifo.js';
 import { monotonicNow } from './clock.js';
+import { SLICE_MS } from './cooperative.js';
+import { type Deferred, deferred } from './deferred.js';
 import { setImmediate } from './timers.js';
-
-/** Milliseconds of work between two turns of the event loop. */
-const SLICE_MS = 4;
 
 /**
  * Works entries off in order. What fits into a few milliseconds of one turn of the event loop is done at once, the rest in
@@ -10,12 +10,11 @@ const SLICE_MS = 4;
  */
 export class SlicedQueue<T> {
   readonly #work: (entry: T) => void;
-  #entries: T[] = [];
-  #head = 0;
+  readonly #entries = new Fifo<T>();
   /** End of the slice of this turn; null while no turn is under way. */
   #sliceEnd: number | null = null;
   #working = false;
-  #idle: (() => void)[] = [];
+  #idle: Deferred<void> | null = null;
 
   constructor(work: (entry: T) => void) {
     this.#work = work;
@@ -31,8 +30,9 @@ export class SlicedQueue<T> {
 
   /** Resolves when nothing is left. */
   idle(): Promise<void> {
-    if (this.#entries.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    if (this.#entries.empty) return Promise.resolve();
+    this.#idle ??= deferred();
+    return this.#idle.promise;
   }
 
   #beginSlice(): void {
@@ -42,7 +42,7 @@ export class SlicedQueue<T> {
 
   readonly #nextTurn = (): void => {
     this.#sliceEnd = null;
-    if (this.#entries.length === 0) return;
+    if (this.#entries.empty) return;
     this.#beginSlice();
     this.#run();
   };
@@ -50,16 +50,12 @@ export class SlicedQueue<T> {
   #run(): void {
     this.#working = true;
     try {
-      while (this.#head < this.#entries.length && monotonicNow() < this.#sliceEnd!)
-        this.#work(this.#entries[this.#head++]!);
+      while (!this.#entries.empty && monotonicNow() < this.#sliceEnd!) this.#work(this.#entries.shift()!);
     } finally {
       this.#working = false;
     }
-    if (this.#head < this.#entries.length) return;
-    this.#entries = [];
-    this.#head = 0;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
+    if (!this.#entries.empty) return;
+    this.#idle?.resolve();
+    this.#idle = null;
   }
 }
