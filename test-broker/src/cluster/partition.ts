@@ -4,21 +4,39 @@ import {
   type MessageTarget,
   readMessageEnvelope,
 } from 'liftbridge-client/protocol';
+import type { Clock } from '../clock.js';
 import { EncryptionError, IncorrectOffsetError, LogError } from '../log/log-error.js';
 import type { LogEntry } from '../log/log-types.js';
 import type { PartitionLog } from '../log/partition-log.js';
-import { BusError, type BusMessage, type BusSubscription } from '../nats/bus.js';
+import { type Bus, BusError, type BusMessage, type BusSubscription } from '../nats/bus.js';
+import type { Settings } from '../settings.js';
 import { ACK_ERROR, type AckRequest, encodeAck } from './ack-envelope.js';
 import { AutoPauseTimer } from './auto-pause.js';
 import { CommitQueue } from './commit-queue.js';
 import type { EventTimes, PartitionReplica, PartitionState, StreamState } from './contract.js';
 import { divergence } from './divergence.js';
 import { autoPause, minIsr } from './partition-config.js';
-import type { ReplicaHost } from './replica-host.js';
 
 const LEADER = 0;
 const ALL = 1;
 const NO_HEADERS: readonly (readonly [string, Uint8Array])[] = [];
+
+/** The services a replica uses of the broker that hosts it. */
+export interface ReplicaHost {
+  readonly id: string;
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly settings: Settings;
+  /** Publishes an ack, unless a fault holds it back. */
+  sendAck(inbox: string, envelope: Buffer): void;
+  /** Reports that the leader has new messages for its followers. */
+  appended(replica: Replica): void;
+  /** Reports that the high watermark of a leader has moved. */
+  committed(replica: Replica): void;
+  /** Proposes to pause an idle partition. */
+  pauseIdle(replica: Replica): void;
+  warn(message: string): void;
+}
 
 /**
  * The replica of a partition on one broker. The leader takes what is published on the partition's subject, stores it,

@@ -3,9 +3,8 @@ import type { PartitionStorage } from '../log/storage.js';
 import type { Operation, PartitionState, StreamState } from './contract.js';
 import { masterKey } from './master-key.js';
 import type { MetadataState } from './metadata-state.js';
-import { Replica } from './partition.js';
+import { Replica, type ReplicaHost } from './partition.js';
 import { encrypts, logConfig } from './partition-config.js';
-import type { ReplicaHost } from './replica-host.js';
 
 /** What a {@link ReplicaSet} asks of its broker beside what a replica does. */
 export interface ReplicaSetHost extends ReplicaHost {
