@@ -8,6 +8,8 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const LONG = [
   'test/examples/examples',
   'test/packaging/pack',
+  'hostile-arguments',
+  'test/integration/hostile-servers',
   'test/docs/reference',
   'test/integration/subscribe-faults',
   'test/integration/consumer-limits',
