@@ -173,6 +173,7 @@ export class PartitionSender {
     if (queue === null || publishStream === null || queue.responses !== pending.responsesBefore) return;
     this.#suspect(queue);
     publishStream.checkLiveness();
+    publishStream.resetWhenStuck();
   }
 
   /** Ends what waits in a queue with an error. */

@@ -121,6 +121,14 @@ export class PublishStream<T extends SentPublish> {
     );
   }
 
+  /**
+   * To be called when a publish had no response for the whole of its timeout. A response that has begun and does not end takes
+   * every later one for its own bytes, while the connection is alive: the stream is opened again.
+   */
+  resetWhenStuck(): void {
+    if (this.#stream?.isMidMessage) this.#stream.cancel('a response has begun and does not end');
+  }
+
   /** Finds out whether the broker is still there: acks are overdue. A connection that is dead is closed, which ends the stream. */
   checkLiveness(): void {
     const now = monotonicNow();

@@ -119,6 +119,11 @@ export class DuplexStream {
     this.#abandon(Status.CANCELLED, reason);
   }
 
+  /** Whether a message has begun to arrive and is not complete. */
+  get isMidMessage(): boolean {
+    return this.#splitter.buffered > 0;
+  }
+
   /** Lets `deadline` (as of `monotonicNow()`) and `signal` end the stream. @internal */
   limit(deadline: number | undefined, signal: AbortSignal | undefined): void {
     this.#deadline = deadline;

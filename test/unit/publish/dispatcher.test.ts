@@ -195,6 +195,34 @@ describe('a publish stream that ends', () => {
   });
 });
 
+describe('a publish without any response for the whole of its timeout', () => {
+  it('opens the stream again when a response has begun on it and does not end', async () => {
+    await warm();
+    const stuck = cluster.stream('a');
+    stuck.isMidMessage = true;
+    const one = publish('one', { timeout: 500 });
+    await pass(500);
+    expect(one.ended).toBe('ACK_TIMEOUT');
+    expect(stuck.cancelled).toBe(true);
+    const two = publish('two');
+    await pass(500);
+    expect(cluster.stream('a')).not.toBe(stuck);
+    expect(sent()).toEqual(['two']);
+    acknowledge('a', 0, 2n);
+    await pass();
+    expect(two.ended).toBe(2n);
+  });
+
+  it('leaves the stream as it is when no response has begun', async () => {
+    await warm();
+    const slow = cluster.stream('a');
+    const one = publish('one', { timeout: 500 });
+    await pass(500);
+    expect(one.ended).toBe('ACK_TIMEOUT');
+    expect(slow.cancelled).toBe(false);
+  });
+});
+
 describe('the size of a message', () => {
   it('counts keys and headers, and is checked before anything is sent', async () => {
     const outcomes = [

@@ -12,6 +12,8 @@ export class FakeStream {
   writable = true;
   halfClosed = false;
   cancelled = false;
+  /** Whether a response has begun to arrive and is not complete. */
+  isMidMessage = false;
   /** What was written, decoded. */
   readonly requests: PublishRequest[] = [];
   #onFrame: (source: Buffer, start: number, end: number) => void = () => undefined;
