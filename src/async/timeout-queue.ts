@@ -1,4 +1,5 @@
 import { monotonicNow } from './clock.js';
+import { SLICE_MS } from './cooperative.js';
 import { clearImmediate, clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from './timers.js';
 
 /** Something that must be over by a certain time. The links belong to {@link TimeoutQueue}. */
@@ -17,9 +18,6 @@ interface Lane<T> {
   last: T | null;
   timer: NodeJS.Timeout | null;
 }
-
-/** Milliseconds of work between two turns of the event loop. */
-const SLICE = 5;
 
 /**
  * Timeouts of very many entries at once. Nearly all publishes share one timeout, so entries of one length form a linked
@@ -100,7 +98,7 @@ export class TimeoutQueue<T extends TimeoutEntry<T>> {
   #work(): void {
     const began = monotonicNow();
     for (const lane of this.#due) {
-      if (!this.#workOff(lane, began + SLICE)) break;
+      if (!this.#workOff(lane, began + SLICE_MS)) break;
       this.#due.delete(lane);
       // `expired` may have cleared everything, and even begun again.
       if (this.#lanes.get(lane.timeout) !== lane) continue;

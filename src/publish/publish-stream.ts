@@ -1,3 +1,4 @@
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { queueMicrotask } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
@@ -17,7 +18,7 @@ import { decodePublishResponse } from '../protocol/publish-response.js';
 import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { InFlight, type InFlightEntry } from './in-flight.js';
-import { FIRST_BACKOFF_MS, HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, LONGEST_BACKOFF_MS } from './timing.js';
+import { HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, REOPEN_BACKOFF } from './timing.js';
 
 /** The application's metadata function may fail so often in a row before publishes are told. */
 const METADATA_ATTEMPTS = 3;
@@ -259,11 +260,8 @@ export class PublishStream<T extends SentPublish> {
 
   #block(): void {
     const now = monotonicNow();
-    const backoff = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures, 10));
-    this.#failures++;
     this.#failingSince ??= now;
-    // Clients that lost the same broker at the same time should not all come back at the same time.
-    this.blockedUntil = now + backoff * (0.5 + Math.random() / 2);
+    this.blockedUntil = now + backoffDelay(++this.#failures, REOPEN_BACKOFF);
   }
 
   #encodeCurrent(writer: ByteWriter): void {

@@ -1,8 +1,9 @@
 import { CallerContext, inCallerContext } from '../async/caller-context.js';
 import { monotonicNow } from '../async/clock.js';
+import { within } from '../async/deadline.js';
+import { deferred } from '../async/deferred.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
-import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import { ClosedError, errorFromAckError, errorFromAsyncError, HandlerError, type LiftbridgeError } from '../errors.js';
 import { callback, checkValue } from '../options.js';
@@ -123,21 +124,12 @@ export class Publisher {
   async close(deadline: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#flushUntil(deadline);
+    await within(deadline - monotonicNow(), this.flush());
     this.#stopped = true;
     this.#settleAll(this.#deadlines.entries(), closedError);
     this.#deadlines.clear();
     await this.#endings.idle();
     await this.#dispatcher.close(deadline);
-  }
-
-  async #flushUntil(deadline: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadline - monotonicNow()));
-    });
-    await Promise.race([this.flush(), late]);
-    clearTimeout(timer);
   }
 
   #submit(where: string, stream: string, value: Value, given: PublishOptions | undefined, settle: Settle): void {
@@ -333,9 +325,6 @@ function noteOther(pending: PendingPublish, ack: NonNullable<PublishResponse['ac
 }
 
 function newGeneration(): Generation {
-  let resolve!: () => void;
-  const done = new Promise<void>((fulfil) => {
-    resolve = fulfil;
-  });
-  return { open: 0, done, resolve };
+  const { promise, resolve } = deferred();
+  return { open: 0, done: promise, resolve };
 }

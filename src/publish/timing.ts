@@ -58,10 +58,11 @@ export const SHORTEST_PROBE_MS = 250;
 
 // publish-stream
 
-/** Milliseconds until a publish stream that failed is opened again, at first. */
-export const FIRST_BACKOFF_MS = 50;
-/** The connection beneath has a backoff of its own; this one keeps publishes from waiting for it without need. */
-export const LONGEST_BACKOFF_MS = 1_000;
+/**
+ * Milliseconds before a publish stream that failed is opened again. The connection has a backoff of its own; this one keeps
+ * publishes from waiting for it without need.
+ */
+export const REOPEN_BACKOFF = { first: 50, longest: 1_000 } as const;
 /** A stream open this long, in milliseconds, counts as healthy; its failure resets the backoff. */
 export const HEALTHY_AFTER_MS = 1_000;
 /** Least time between two checks of the same broker, in milliseconds. */
