@@ -13,6 +13,7 @@ import { connectOptions, tlsOptions } from './credentials.js';
 import { type Dialled, dial, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
 import type { MetadataEntries } from './metadata.js';
+import { keepForStream } from './native-session.js';
 import type { PeerOptions } from './peer-options.js';
 import { PeerWatch } from './peer-watch.js';
 import { type RpcFailure, resetName, Status } from './status.js';
@@ -244,7 +245,9 @@ export class DataSession {
     const timeout = stream.deadline === undefined ? undefined : stream.deadline - monotonicNow();
     const scheme = tlsOptions(this.#options.tls) === undefined ? 'http' : 'https';
     const headers = requestHeaders({ scheme, authority: this.#address, path, timeout }, metadata);
-    stream.attach(this.#session.request(headers, { endStream: false }));
+    const request = this.#session.request(headers, { endStream: false });
+    keepForStream(this.#session, request);
+    stream.attach(request);
   }
 
   /**
