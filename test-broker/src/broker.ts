@@ -8,15 +8,15 @@ import { checkMasterKey } from './cluster/master-key.js';
 import { OperationFile } from './cluster/operation-file.js';
 import type { LoggedOperation } from './cluster/operation-log.js';
 import { Faults } from './faults.js';
+import { type BusEndpoint, openBus } from './nats/bus-endpoint.js';
 import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
 import { BrokerOptionError, show, wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
 import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './recovery/restarts.js';
-import { openSpine, type Spine } from './spine.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
-const GRACE = 200;
+const CLOSE_GRACE_MS = 200;
 
 /**
  * One or more Liftbridge brokers in this process, on ports of the loopback interface: what a client sees of them is
@@ -31,7 +31,7 @@ export class TestBroker implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #servers: readonly BrokerServer[];
   readonly #restarts: Restarts;
-  readonly #spine: Spine;
+  readonly #endpoint: BusEndpoint;
   readonly #release: () => Promise<void>;
   #closed: Promise<void> | null = null;
 
@@ -58,11 +58,11 @@ export class TestBroker implements AsyncDisposable {
     const dataDir = options.dataDir === null ? null : DataDir.open(options.dataDir);
     if (dataDir) undo.push(() => dataDir.release());
     const ids = dataDir ? dataDir.brokerIds(brokerIds(options)) : brokerIds(options);
-    const spine = await openSpine(options, ids[0]!, warn);
-    undo.push(() => spine.close());
+    const endpoint = await openBus(options, ids[0]!, warn);
+    undo.push(() => endpoint.close());
     const faults = new Faults(options.brokers);
-    faults.attachNats((up) => spine.setReachable(up));
-    const cluster = openCluster(options, ids, { clock, faults, spine, dataDir }, undo);
+    faults.attachNats((up) => endpoint.setReachable(up));
+    const cluster = openCluster(options, ids, { clock, faults, endpoint, dataDir }, undo);
     const nodes = [...cluster.nodes.values()];
     const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
     for (const server of servers) undo.push(() => server.cut());
@@ -74,7 +74,7 @@ export class TestBroker implements AsyncDisposable {
     const release = async () => {
       for (const step of undo.reverse()) await step();
     };
-    return new TestBroker(clock, faults, cluster, servers, restarts, spine, release);
+    return new TestBroker(clock, faults, cluster, servers, restarts, endpoint, release);
   }
 
   private constructor(
@@ -83,7 +83,7 @@ export class TestBroker implements AsyncDisposable {
     cluster: Cluster,
     servers: readonly BrokerServer[],
     restarts: Restarts,
-    spine: Spine,
+    endpoint: BusEndpoint,
     release: () => Promise<void>,
   ) {
     this.#clock = clock;
@@ -91,7 +91,7 @@ export class TestBroker implements AsyncDisposable {
     this.#cluster = cluster;
     this.#servers = servers;
     this.#restarts = restarts;
-    this.#spine = spine;
+    this.#endpoint = endpoint;
     this.addresses = servers.map((server) => server.address);
     this.#release = release;
   }
@@ -101,12 +101,12 @@ export class TestBroker implements AsyncDisposable {
    * `nats`. The clients of Go and Python read credentials in an URL, those of Node do not: see `natsOptions`.
    */
   get natsUrl(): string | null {
-    return this.#spine.url;
+    return this.#endpoint.url;
   }
 
   /** The same for `connect` of the packages `nats` and `@nats-io/transport-node`, certificates included. */
   get natsOptions(): NatsClientOptions | null {
-    return this.#spine.client;
+    return this.#endpoint.client;
   }
 
   /** The time that the brokers go by. */
@@ -207,7 +207,7 @@ export class TestBroker implements AsyncDisposable {
    * there is no connection to be had, and with BrokerOptionError when the brokers were not started with a NATS server.
    */
   async attachNats(nats: string | NatsServerOptions): Promise<void> {
-    const { attach } = this.#spine;
+    const { attach } = this.#endpoint;
     if (attach === null)
       throw new BrokerOptionError(
         'nats',
@@ -239,7 +239,7 @@ export class TestBroker implements AsyncDisposable {
   async #close(): Promise<void> {
     this.faults.clear();
     this.#restarts.close();
-    await Promise.all(this.#servers.map((server) => server.close(GRACE)));
+    await Promise.all(this.#servers.map((server) => server.close(CLOSE_GRACE_MS)));
     await this.#release();
   }
 
@@ -272,7 +272,7 @@ export class TestBroker implements AsyncDisposable {
 interface Parts {
   readonly clock: MovableClock;
   readonly faults: Faults;
-  readonly spine: Spine;
+  readonly endpoint: BusEndpoint;
   readonly dataDir: DataDir | null;
 }
 
@@ -280,14 +280,14 @@ interface Parts {
 function openCluster(
   options: ResolvedOptions,
   brokers: readonly string[],
-  { clock, faults, spine, dataDir }: Parts,
+  { clock, faults, endpoint, dataDir }: Parts,
   undo: (() => Promise<void> | void)[],
 ): Cluster {
   const storage = dataDir ? dataDir.partitions(warn) : null;
   const cluster = new Cluster({
     brokers,
     clock,
-    bus: spine.bus,
+    bus: endpoint.bus,
     settings: options,
     faults,
     storage: (broker, stream, partition) => storage?.open(broker, stream, partition) ?? null,

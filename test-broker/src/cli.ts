@@ -11,7 +11,7 @@ const NAME = 'liftbridge-test-broker';
 const EXIT_NOT_STARTED = 2;
 const EXIT_FORCED = 1;
 /** Seconds within which several requests to end are one. */
-const ONE_SIGNAL = 0.5;
+const DUPLICATE_SIGNAL_SECONDS = 0.5;
 
 /** Node's own listener prints warnings with a process number and a hint; here they are one line each, or none. */
 function takeWarnings(quiet: boolean): void {
@@ -50,7 +50,7 @@ function closing(broker: TestBroker): () => void {
   return () => {
     if (since !== null) {
       // npm passes the signal of a terminal on to a process that has it already, and then ends itself.
-      if (process.uptime() - since > ONE_SIGNAL) process.exit(EXIT_FORCED);
+      if (process.uptime() - since > DUPLICATE_SIGNAL_SECONDS) process.exit(EXIT_FORCED);
       return;
     }
     since = process.uptime();

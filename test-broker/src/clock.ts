@@ -28,8 +28,8 @@ interface Due extends ClockTimer {
 }
 
 /** Timestamps are nanoseconds in 64 bits, which end in 2262. */
-const LAST_TIME = Date.UTC(2262, 0, 1);
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+const MAX_TIME = Date.UTC(2262, 0, 1);
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The clock of the brokers, as a test sees it. */
 export interface BrokerClock {
@@ -74,7 +74,7 @@ export class MovableClock implements Clock, BrokerClock {
   /** Moves the time forward by so many milliseconds; resolves when all that came due has run. */
   async advance(ms: number): Promise<void> {
     const target = typeof ms === 'number' && ms >= 0 ? this.now() + ms : Number.NaN;
-    if (!(target <= LAST_TIME))
+    if (!(target <= MAX_TIME))
       throw wrongValue('ms', 'a number of at least 0 that leads to no later year than 2261', ms);
     await settle();
     for (let next = this.#first(); next && next.at <= target; next = this.#first()) {
@@ -159,7 +159,7 @@ export class MovableClock implements Clock, BrokerClock {
     this.#wakeup = null;
     this.#wakeupAt = first?.at ?? Number.POSITIVE_INFINITY;
     if (!first) return;
-    const delay = Math.min(LONGEST_TIMEOUT, Math.max(0, first.at - this.now()));
+    const delay = Math.min(MAX_TIMEOUT_MS, Math.max(0, first.at - this.now()));
     this.#wakeup = setTimeout(() => void this.#wakeUp(), delay);
     // The listening servers keep the process alive, not the timers.
     this.#wakeup.unref();

@@ -28,7 +28,7 @@ export type DeadlineEnd = 'status' | 'reset' | 'mixed';
 
 const DEADLINE_ENDS: readonly DeadlineEnd[] = ['status', 'reset', 'mixed'];
 /** The server resets about one in ten. */
-const DEADLINES_A_RESET = 10;
+const DEADLINES_PER_RESET = 10;
 
 /**
  * Trouble on demand. What is planned here strikes the calls that follow, in the order it was planned, until it is used
@@ -201,8 +201,9 @@ export class Faults {
   }
 
   /**
-   * Leaves broker `i` out of the lists of brokers that the others answer FetchMetadata with, as the server does for up
-   * to two minutes when a survey has missed it. It works, and what it leads names it. Ends with the returned function.
+   * Leaves broker `i` out of the lists of brokers in the FetchMetadata responses of the others. The server does so for up
+   * to two minutes when a broker has not answered its request for the list. Broker `i` keeps working, and partitions still
+   * name it as their leader. The returned function ends the fault.
    */
   unlist(i: number): () => void {
     return this.network.unlist(this.#checkIndex('i', i));
@@ -248,7 +249,7 @@ export class Faults {
   /** Whether a call whose deadline has passed is reset. @internal */
   takeDeadlineReset(): boolean {
     this.#deadlinesPassed++;
-    if (this.#deadlineEnd === 'mixed') return this.#deadlinesPassed % DEADLINES_A_RESET === 0;
+    if (this.#deadlineEnd === 'mixed') return this.#deadlinesPassed % DEADLINES_PER_RESET === 0;
     return this.#deadlineEnd === 'reset';
   }
 

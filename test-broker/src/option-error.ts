@@ -1,7 +1,7 @@
 import { errorText, excerpt, quoted } from 'liftbridge-client/protocol';
 
 /** Characters of a name at most for which a similar one is looked for: the search takes the square of them. */
-const LONGEST_SLIP = 100;
+const MAX_COMPARED_LENGTH = 100;
 
 /** Why a broker does not start with what it was given: names the option, the value and what is allowed. */
 export class BrokerOptionError extends TypeError {
@@ -34,7 +34,7 @@ export function unknownName(what: string, name: string, value: unknown, known: r
 }
 
 function nearestName(name: string, known: readonly string[]): string | null {
-  if (name.length > LONGEST_SLIP) return null;
+  if (name.length > MAX_COMPARED_LENGTH) return null;
   const wanted = name.toLowerCase();
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;

@@ -93,10 +93,10 @@ const OPTION_NAMES = [
   'recoveryTime',
 ] as const satisfies readonly (keyof TestBrokerOptions)[];
 
-const MOST_BROKERS = 64;
+const MAX_BROKERS = 64;
 /** Characters of a host name at most, as DNS has it. */
-const LONGEST_HOST = 253;
-const CURSORS_PARTITIONS = 1;
+const MAX_HOST_LENGTH = 253;
+const DEFAULT_CURSORS_PARTITIONS = 1;
 const ANY_HOST = new Set(['', '0.0.0.0', '::']);
 
 /**
@@ -108,7 +108,7 @@ export function resolveOptions(given: TestBrokerOptions = {}): ResolvedOptions {
   checkNames(options);
   const resolved = resolveGiven(withOptions(options));
   const { settings } = resolved;
-  const brokers = integer('brokers', options.brokers ?? 1, 1, MOST_BROKERS);
+  const brokers = integer('brokers', options.brokers ?? 1, 1, MAX_BROKERS);
   const port = resolved.given.has('port') ? settings.port : (settings.listen?.port ?? 0);
   if (port > 0 && port + brokers - 1 > 65_535) throw wrongValue('port', `at most ${65_536 - brokers}`, port);
   const natsServer = attachedServer(options, settings);
@@ -148,18 +148,18 @@ function checkNames(options: TestBrokerOptions): void {
       throw unknownName('option', `groups.${name}`, value, ['groups.consumerTimeout', 'groups.coordinatorTimeout']);
   }
   if (options.host !== undefined && !isHost(options.host))
-    throw wrongValue('host', `a name or an address of 1 to ${LONGEST_HOST} characters without spaces`, options.host);
+    throw wrongValue('host', `a name or an address of 1 to ${MAX_HOST_LENGTH} characters without spaces`, options.host);
 }
 
 function isHost(host: unknown): boolean {
-  return typeof host === 'string' && host.length <= LONGEST_HOST && /^[!-~]+$/.test(host);
+  return typeof host === 'string' && host.length <= MAX_HOST_LENGTH && /^[!-~]+$/.test(host);
 }
 
 /** The settings, with the options that stand for a setting put among them. */
 function withOptions(options: TestBrokerOptions): Record<string, unknown> {
   const settings: Record<string, unknown> = { ...options.settings };
   const own = resolveGiven(options.settings);
-  const cursors = own.given.has('cursors.stream.partitions') ? undefined : CURSORS_PARTITIONS;
+  const cursors = own.given.has('cursors.stream.partitions') ? undefined : DEFAULT_CURSORS_PARTITIONS;
   const standFor: readonly (readonly [string, unknown, SettingName])[] = [
     ['port', options.port, 'port'],
     ['dataDir', options.dataDir, 'data.dir'],

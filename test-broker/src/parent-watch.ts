@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { clearInterval, setInterval } from './timers.js';
 
-const INTERVAL = 250;
+const CHECK_INTERVAL_MS = 250;
 const SHELL = /^-?(?:.*\/)?(?:sh|dash|bash|zsh|ash|ksh|fish)$/;
 /** Set by npm, npx, pnpm and yarn for what they start. */
 const STARTERS = ['npm_command', 'npm_lifecycle_event', 'npm_execpath', 'npm_config_user_agent'];
@@ -23,7 +23,7 @@ export function watchParent(gone: () => void): () => void {
     if (process.ppid === parent && isAlive(parent) && (starter === null || parentOf(parent) === starter)) return;
     clearInterval(timer);
     gone();
-  }, INTERVAL);
+  }, CHECK_INTERVAL_MS);
   timer.unref();
   return () => clearInterval(timer);
 }

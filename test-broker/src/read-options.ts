@@ -3,9 +3,9 @@ import { messageOf } from 'liftbridge-client/protocol';
 import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
 
 /** Levels of objects in each other at most. */
-const DEEPEST = 16;
+const MAX_DEPTH = 16;
 /** Entries of all objects and arrays together at most. */
-const MOST_ENTRIES = 100_000;
+const MAX_ENTRIES = 100_000;
 
 const memoryOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer')!.get!;
 const offsetOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteOffset')!.get!;
@@ -40,7 +40,7 @@ function checkNames(record: Record<string, unknown>, names: readonly string[], p
 /** One reading of a value with all that is in it. */
 class Reading {
   readonly #prefix: string;
-  #left = MOST_ENTRIES;
+  #left = MAX_ENTRIES;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
@@ -48,11 +48,11 @@ class Reading {
 
   read(option: string, value: unknown, depth = 0): unknown {
     if (typeof value !== 'object' || value === null) return value;
-    if (depth > DEEPEST) throw wrongValue(option, `nested at most ${DEEPEST} levels deep`, value);
+    if (depth > MAX_DEPTH) throw wrongValue(option, `nested at most ${MAX_DEPTH} levels deep`, value);
     const entries = guarded(option, value, () => entriesOf(value));
     if (!Array.isArray(entries)) return entries;
     this.#left -= entries.length;
-    if (this.#left < 0) throw wrongValue(option, `of at most ${MOST_ENTRIES} entries`, value);
+    if (this.#left < 0) throw wrongValue(option, `of at most ${MAX_ENTRIES} entries`, value);
     const isList = guarded(option, value, () => Array.isArray(value));
     const copy: unknown[] | Record<string, unknown> = isList ? [] : Object.create(null);
     for (const name of entries) {
@@ -73,7 +73,7 @@ function entriesOf(value: object): string[] | Uint8Array {
   }
   if (!Array.isArray(value)) return [...new Set([...Object.keys(value), ...inheritedNames(value)])];
   const { length } = value;
-  if (length > MOST_ENTRIES) throw new RangeError(`it has ${length} entries, more than ${MOST_ENTRIES}`);
+  if (length > MAX_ENTRIES) throw new RangeError(`it has ${length} entries, more than ${MAX_ENTRIES}`);
   return Array.from({ length }, (_, index) => String(index));
 }
 
@@ -82,7 +82,7 @@ function inheritedNames(value: object): string[] {
   const names: string[] = [];
   for (
     let prototype: object | null = Object.getPrototypeOf(value) as object | null, depth = 0;
-    prototype !== null && Object.getPrototypeOf(prototype) !== null && depth < DEEPEST;
+    prototype !== null && Object.getPrototypeOf(prototype) !== null && depth < MAX_DEPTH;
     prototype = Object.getPrototypeOf(prototype) as object | null, depth++
   ) {
     for (const [name, { get, value: own }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))

@@ -1,12 +1,12 @@
 import { wrongValue } from './option-error.js';
 
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const DAY = 24 * 60 * MINUTE;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 /** The longest duration of Go, in milliseconds: its durations are nanoseconds in 64 bits. */
-const LONGEST_DURATION = 9_223_372_036_854;
+const MAX_DURATION_MS = 9_223_372_036_854;
 /** All of them are held in memory from the start. */
-const MOST_CURSORS_PARTITIONS = 10_000;
+const MAX_CURSORS_PARTITIONS = 10_000;
 
 /** `inert`: accepted because a server's configuration may hold it, without effect on this broker. */
 type Common = { readonly inert?: true };
@@ -36,7 +36,7 @@ export const RULES = Object.freeze({
   host: text(),
   port: count(9292, 0, 65_535),
   'data.dir': text(),
-  'metadata.cache.max.age': duration(2 * MINUTE),
+  'metadata.cache.max.age': duration(2 * MINUTE_MS),
   'batch.max.messages': count(1024, 1),
   'batch.max.time': duration(0),
   'tls.cert': text(),
@@ -58,10 +58,10 @@ export const RULES = Object.freeze({
   'clustering.namespace': text('liftbridge-default'),
   'clustering.min.insync.replicas': count(1, 1),
   'clustering.replication.max.bytes': count(1024 * 1024, 1),
-  'clustering.replica.max.lag.time': duration(15 * SECOND),
-  'clustering.replica.max.leader.timeout': duration(15 * SECOND),
-  'clustering.replica.max.idle.wait': duration(10 * SECOND),
-  'clustering.replica.fetch.timeout': duration(3 * SECOND),
+  'clustering.replica.max.lag.time': duration(15 * SECOND_MS),
+  'clustering.replica.max.leader.timeout': duration(15 * SECOND_MS),
+  'clustering.replica.max.idle.wait': duration(10 * SECOND_MS),
+  'clustering.replica.fetch.timeout': duration(3 * SECOND_MS),
   'clustering.raft.snapshot.retain': inert(count(2)),
   'clustering.raft.snapshot.threshold': inert(count(8192)),
   'clustering.raft.cache.size': inert(count(512)),
@@ -70,10 +70,10 @@ export const RULES = Object.freeze({
   'clustering.raft.max.quorum.size': inert(count(0)),
   'streams.retention.max.bytes': count(0),
   'streams.retention.max.messages': count(0),
-  'streams.retention.max.age': duration(7 * DAY),
-  'streams.cleaner.interval': duration(5 * MINUTE),
+  'streams.retention.max.age': duration(7 * DAY_MS),
+  'streams.cleaner.interval': duration(5 * MINUTE_MS),
   'streams.segment.max.bytes': count(256 * 1024 * 1024),
-  'streams.segment.max.age': duration(7 * DAY),
+  'streams.segment.max.age': duration(7 * DAY_MS),
   'streams.compact.enabled': flag(false),
   'streams.compact.max.goroutines': count(0),
   'streams.auto.pause.time': duration(0),
@@ -81,13 +81,13 @@ export const RULES = Object.freeze({
   'streams.concurrency.control': flag(false),
   'streams.encryption': flag(false),
   'activity.stream.enabled': flag(false),
-  'activity.stream.publish.timeout': duration(5 * SECOND),
+  'activity.stream.publish.timeout': duration(5 * SECOND_MS),
   'activity.stream.publish.ack.policy': { kind: 'choice', default: 'all', of: ['none', 'leader', 'all'] } as const,
-  'cursors.stream.partitions': count(0, 0, MOST_CURSORS_PARTITIONS),
+  'cursors.stream.partitions': count(0, 0, MAX_CURSORS_PARTITIONS),
   'cursors.stream.replication.factor': count(-1, -1),
-  'cursors.stream.auto.pause.time': duration(MINUTE),
-  'groups.consumer.timeout': duration(15 * SECOND),
-  'groups.coordinator.timeout': duration(15 * SECOND),
+  'cursors.stream.auto.pause.time': duration(MINUTE_MS),
+  'groups.consumer.timeout': duration(15 * SECOND_MS),
+  'groups.coordinator.timeout': duration(15 * SECOND_MS),
   'logging.level': inert({ kind: 'choice', default: 'info', of: ['debug', 'info', 'warn', 'error'] } as const),
   'logging.recovery': inert(flag(false)),
   'logging.raft': inert(flag(false)),
@@ -125,9 +125,9 @@ const UNITS: Readonly<Record<string, number>> = {
   µs: 1e-3,
   μs: 1e-3,
   ms: 1,
-  s: SECOND,
-  m: MINUTE,
-  h: 60 * MINUTE,
+  s: SECOND_MS,
+  m: MINUTE_MS,
+  h: 60 * MINUTE_MS,
 };
 
 /** Milliseconds of a duration as Go writes it, such as `1h30m` or `250ms`; null when it is not one. */
@@ -171,7 +171,7 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
 
 function checkDuration(name: string, value: unknown): number {
   const ms = typeof value === 'string' ? parseDuration(value) : value;
-  if (typeof ms === 'number' && ms >= 0 && ms <= LONGEST_DURATION) return ms;
+  if (typeof ms === 'number' && ms >= 0 && ms <= MAX_DURATION_MS) return ms;
   throw wrongValue(name, 'milliseconds of at least 0 or a duration such as "15s", "2m" or "1h30m"', value);
 }
 

@@ -8,7 +8,7 @@ export type { PolicyRule, SettingName, Settings } from './setting-rules.js';
 /** The names of all settings, as the server's configuration file has them. */
 export const SETTING_NAMES = Object.keys(RULES) as readonly SettingName[];
 
-const SHORTEST_SEGMENT_AGE = 1_000;
+const MIN_SEGMENT_AGE_MS = 1_000;
 
 /** What a set of given settings comes to. */
 export interface ResolvedSettings {
@@ -78,7 +78,7 @@ export function settingFromText(name: string, text: string): unknown {
 function segmentAge(values: Record<string, unknown>, given: ReadonlySet<SettingName>): number {
   if (!given.has('streams.segment.max.age')) return values['streams.retention.max.age'] as number;
   const age = values['streams.segment.max.age'] as number;
-  return age > 0 ? Math.max(age, SHORTEST_SEGMENT_AGE) : 0;
+  return age > 0 ? Math.max(age, MIN_SEGMENT_AGE_MS) : 0;
 }
 
 /** Telemetry settings belong to the exporter of the real server; this broker exports nothing. */

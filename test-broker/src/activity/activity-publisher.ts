@@ -9,8 +9,8 @@ import { eventOf } from './events.js';
 /** The stream that tells what happens to streams and groups. */
 const ACTIVITY_STREAM = '__activity';
 
-const LONGEST_WAIT = 10_000;
-const FIRST_WAIT = 1_000;
+const MAX_RETRY_DELAY_MS = 10_000;
+const MIN_RETRY_DELAY_MS = 1_000;
 
 const ACK_POLICIES: Readonly<Record<string, wire.AckPolicy>> = {
   none: wire.AckPolicy.NONE,
@@ -80,7 +80,7 @@ export class ActivityPublisher {
     if (this.#node.isMetadataLeader) void this.#publishAll();
     // Another broker publishes; should it be lost, this one may have to go on.
     else
-      this.#nextLook ??= this.#node.clock.after(FIRST_WAIT, () => {
+      this.#nextLook ??= this.#node.clock.after(MIN_RETRY_DELAY_MS, () => {
         this.#nextLook = null;
         this.#start();
       });
@@ -88,13 +88,13 @@ export class ActivityPublisher {
 
   async #publishAll(): Promise<void> {
     this.#publishing = true;
-    let wait = FIRST_WAIT;
+    let wait = MIN_RETRY_DELAY_MS;
     while (this.#pending.length > 0 && this.#node.isMetadataLeader && !this.#stopped) {
       const { signal } = this.#waiting;
-      if ((await this.#publish(this.#pending[0]!, signal)) || signal.aborted) wait = FIRST_WAIT;
+      if ((await this.#publish(this.#pending[0]!, signal)) || signal.aborted) wait = MIN_RETRY_DELAY_MS;
       else {
         await this.#pause(wait, signal);
-        wait = Math.min(2 * wait, LONGEST_WAIT);
+        wait = Math.min(2 * wait, MAX_RETRY_DELAY_MS);
       }
     }
     this.#publishing = false;

@@ -6,7 +6,7 @@ import type { Call, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import { unary } from './unary.js';
 
-const NANOSECONDS = 1_000_000;
+const NANOSECONDS_PER_MS = 1_000_000;
 
 /** The four calls of consumer groups. The server checks no permission on any of them. */
 export function groupMethods(node: BrokerNode, liveness: GroupLiveness): Record<string, Method> {
@@ -44,8 +44,8 @@ async function join(
   return {
     coordinator,
     epoch,
-    consumerTimeout: BigInt(Math.round(node.settings['groups.consumer.timeout'] * NANOSECONDS)),
-    coordinatorTimeout: BigInt(Math.round(node.settings['groups.coordinator.timeout'] * NANOSECONDS)),
+    consumerTimeout: BigInt(Math.round(node.settings['groups.consumer.timeout'] * NANOSECONDS_PER_MS)),
+    coordinatorTimeout: BigInt(Math.round(node.settings['groups.coordinator.timeout'] * NANOSECONDS_PER_MS)),
   };
 }
 

@@ -16,8 +16,8 @@ export interface Reader {
 /** How a subscription ends that has read everything there will ever be. */
 export type EndOfData = readonly [status: StatusName, message: string];
 
-const BYTES_A_WRITE = 256 * 1024;
-const READY = Buffer.alloc(5);
+const MAX_WRITE_BYTES = 256 * 1024;
+const EMPTY_MESSAGE_FRAME = Buffer.alloc(5);
 
 /**
  * A subscription that stands: it sends what is committed, waits for more at the high watermark, and for the client
@@ -65,7 +65,7 @@ export class LiveSubscription {
     if (signal.aborted) end();
     try {
       this.#call.sendHeaders();
-      this.#call.write(READY);
+      this.#call.write(EMPTY_MESSAGE_FRAME);
       this.#pump();
       await this.#done;
     } finally {
@@ -115,7 +115,7 @@ export class LiveSubscription {
 
   /** Sends what one read gives; false when there is nothing to send. */
   #step(): boolean {
-    const { frames, count, stopped } = this.#reader.read(BYTES_A_WRITE);
+    const { frames, count, stopped } = this.#reader.read(MAX_WRITE_BYTES);
     const open = count === 0 || this.#send(frames);
     if (stopped) this.#fail('RESOURCE_EXHAUSTED', 'Stop offset reached');
     else if (this.#reader.ended) this.#fail(...this.#endOfData);

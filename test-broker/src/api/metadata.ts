@@ -15,7 +15,7 @@ export function metadataMethods(node: BrokerNode, authorize: Authorize): Record<
       return {
         streamMetadata: streamParts(node, request.streams),
         groupMetadata: request.groups.map((id) => groupPart(node, id)),
-        brokers: [...(await node.surveyBrokers(call.deadline))],
+        brokers: [...(await node.listBrokers(call.deadline))],
       };
     }),
     FetchPartitionMetadata: unary(

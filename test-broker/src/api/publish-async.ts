@@ -10,7 +10,7 @@ import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalO
 import { encodeAddress, encodeInbox, PublishedMessage } from './published-message.js';
 import { pausedPartitions, resume } from './resume.js';
 
-const LONGEST_DRAIN = 5_000;
+const MAX_DRAIN_MS = 5_000;
 
 const { INTERNAL, PERMISSION_DENIED } = wire.PublishAsyncError_Code;
 
@@ -180,7 +180,7 @@ class PublishSession {
     const { signal } = this.#call;
     if (this.#inFlight === 0 || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.#node.clock.after(LONGEST_DRAIN, () => done());
+      const timer = this.#node.clock.after(MAX_DRAIN_MS, () => done());
       const done = () => {
         timer.cancel();
         signal.removeEventListener('abort', done);

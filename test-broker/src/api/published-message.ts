@@ -32,7 +32,7 @@ const MESSAGE = {
   ackPolicy: 0x60,
 } as const;
 
-const LONGEST_HEADER_NAME = 32_767;
+const MAX_HEADER_NAME_BYTES = 32_767;
 const INVALID_TEXT = 'string field contains invalid UTF-8';
 
 const writer = new ByteWriter();
@@ -182,8 +182,8 @@ export function encodeInbox(inbox: string): Buffer {
 /** Whether a header's name is too long for the log of a real server, which does not survive it. */
 export function isOverlong(name: string): boolean {
   return (
-    name.length > LONGEST_HEADER_NAME ||
-    (name.length > LONGEST_HEADER_NAME / 3 && Buffer.byteLength(name) > LONGEST_HEADER_NAME)
+    name.length > MAX_HEADER_NAME_BYTES ||
+    (name.length > MAX_HEADER_NAME_BYTES / 3 && Buffer.byteLength(name) > MAX_HEADER_NAME_BYTES)
   );
 }
 

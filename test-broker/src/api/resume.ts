@@ -1,11 +1,11 @@
 import type { BrokerNode, StreamState } from '../cluster/contract.js';
 
-const NOTHING: readonly number[] = Object.freeze([]);
+const NO_PARTITIONS: readonly number[] = Object.freeze([]);
 
 /** What has to be resumed before this partition can be used: all that is paused when the stream was paused that way. */
 export function pausedPartitions(stream: StreamState, partition: number): readonly number[] {
   if (stream.resumeAll) return stream.partitions.filter(({ paused }) => paused).map(({ id }) => id);
-  return stream.partitions[partition]?.paused ? [partition] : NOTHING;
+  return stream.partitions[partition]?.paused ? [partition] : NO_PARTITIONS;
 }
 
 /** Resumes partitions of a stream. Rejects with RpcError. */

@@ -8,9 +8,9 @@ import { EncryptionError } from '../log/log-error.js';
 import { unary } from './unary.js';
 
 /** More than any cluster serves; without a bound one request would use up the memory of the process. */
-const MOST_PARTITIONS = 100_000;
+const MAX_PARTITIONS = 100_000;
 
-const RESERVED = new Set(['__activity', '__cursors']);
+const RESERVED_NAMES = new Set(['__activity', '__cursors']);
 
 /** CreateStream, DeleteStream, PauseStream and SetStreamReadonly. */
 export function streamMethods(node: BrokerNode, authorize: Authorize): Record<string, Method> {
@@ -23,7 +23,7 @@ export function streamMethods(node: BrokerNode, authorize: Authorize): Record<st
     }),
     DeleteStream: unary(wire.DeleteStreamRequest, wire.DeleteStreamResponse, async ({ name }, call) => {
       authorize(call, name, call.method);
-      if (RESERVED.has(name)) throw new RpcError('INVALID_ARGUMENT', 'Stream is reserved');
+      if (RESERVED_NAMES.has(name)) throw new RpcError('INVALID_ARGUMENT', 'Stream is reserved');
       return propose(node, call, { kind: 'delete-stream', name }, 'Failed to delete stream');
     }),
     PauseStream: unary(wire.PauseStreamRequest, wire.PauseStreamResponse, async (request, call) => {
@@ -67,12 +67,12 @@ function checkCreate(request: wire.CreateStreamRequest): void {
   const { name, subject, group, partitions } = request;
   if (name === '') refuse('Name cannot be empty');
   if (/[ \t\r\n]/.test(subject) || subject.split('.').includes('')) refuse('Subject is invalid');
-  if (RESERVED.has(name)) refuse('Stream is reserved');
+  if (RESERVED_NAMES.has(name)) refuse('Stream is reserved');
   // A real server takes what follows, and ends over it.
   refuseUnsafe('Name', newStreamNameFault(name));
   refuseUnsafe('Subject', streamSubjectFault(subject, partitions));
   refuseUnsafe('Group', loadBalanceGroupFault(group, subject));
-  if (partitions < 0 || partitions > MOST_PARTITIONS) refuse(`Invalid partitions ${partitions}`);
+  if (partitions < 0 || partitions > MAX_PARTITIONS) refuse(`Invalid partitions ${partitions}`);
   if ((request.cleanerInterval?.value ?? 0n) < 0n) refuse(`Invalid cleanerInterval ${request.cleanerInterval?.value}`);
   if ((request.segmentMaxBytes?.value ?? 0n) < 0n) refuse(`Invalid segmentMaxBytes ${request.segmentMaxBytes?.value}`);
 }

@@ -8,9 +8,9 @@ import { ForwardReader } from '../log/forward-reader.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import { ReverseReader } from '../log/reverse-reader.js';
+import { emptyReplica } from './empty-replica.js';
 import { GroupSlots, type SlotHolder } from './group-slots.js';
 import { type EndOfData, LiveSubscription, type Reader } from './live-subscription.js';
-import { emptyReplica } from './no-replica.js';
 import { pausedPartitions, resume } from './resume.js';
 import { type Positions, resolvePositions } from './subscription-positions.js';
 

@@ -16,7 +16,7 @@ export type PositionRequest = Pick<
   'startPosition' | 'startOffset' | 'startTimestamp' | 'stopPosition' | 'stopOffset' | 'stopTimestamp'
 >;
 
-const BEYOND = BigInt(Number.MAX_SAFE_INTEGER);
+const MAX_OFFSET = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** The offsets that a request means in a log as it is now. Throws RpcError. */
 export function resolvePositions(request: PositionRequest, log: PartitionLog): Positions {
@@ -30,7 +30,7 @@ export function resolvePositions(request: PositionRequest, log: PartitionLog): P
 
 /** No log has enough messages for this to matter. */
 function toNumber(offset: bigint): number {
-  return Number(offset > BEYOND ? BEYOND : offset);
+  return Number(offset > MAX_OFFSET ? MAX_OFFSET : offset);
 }
 
 function startOffset(request: PositionRequest, log: PartitionLog): bigint {

@@ -9,20 +9,20 @@ import type { HeldPhase } from '../recovery/phase.js';
 import type { RecoveryPlan } from '../recovery/plan.js';
 import { Recoveries } from '../recovery/recoveries.js';
 import type { ResolvedSettings } from '../settings.js';
-import { surveyTiming } from './broker-survey.js';
+import { directoryTiming } from './broker-directory.js';
 import { Connectivity } from './connectivity.js';
 import type { BrokerLoad, GroupGeneration, Operation, PartitionState, StreamState } from './contract.js';
 import { Controller, type ProposeOptions } from './controller.js';
 import { Failover } from './failover.js';
 import { createInternalStreams } from './internal-streams.js';
-import { Judgement } from './judgement.js';
 import { Member } from './member.js';
 import { type JoinGroup, Node } from './node.js';
 import { OperationLog } from './operation-log.js';
 import type { Replica } from './partition.js';
-import { ReplicationMesh } from './replication-mesh.js';
+import { ReplicationLinks } from './replication-links.js';
 import { clearMetadata } from './reset.js';
 import { clusterTiming } from './timing.js';
+import { OperationValidator } from './validator.js';
 
 /** How a {@link Cluster} is set up. */
 export interface ClusterOptions {
@@ -44,7 +44,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #connectivity: Connectivity;
   readonly #controller: Controller;
-  readonly #mesh: ReplicationMesh;
+  readonly #links: ReplicationLinks;
   readonly #failover: Failover;
   readonly #reports: CoordinatorReports;
   readonly #members = new Map<string, Member>();
@@ -66,7 +66,7 @@ export class Cluster {
       connectivity,
       log: this.log,
       delayOf: (broker) => faults.network.metadataDelay(this.nodes.get(broker)!.index),
-      judge: new Judgement(this.nodes, clock, this.#reports, faults.network.unawareLeader),
+      validator: new OperationValidator(this.nodes, clock, this.#reports, faults.network.unawareLeader),
       onLeader: () => {
         faults.network.unawareLeader.elected();
         this.#forgetReports();
@@ -81,7 +81,7 @@ export class Cluster {
       log: this.log,
       catchUp: (broker) => this.#controller.catchUp([broker]),
     });
-    this.#mesh = new ReplicationMesh(this.nodes, connectivity, (...isr) => this.#proposeIsr(...isr), clock, timing);
+    this.#links = new ReplicationLinks(this.nodes, connectivity, (...isr) => this.#proposeIsr(...isr), clock, timing);
     this.#failover = new Failover({
       nodes: this.nodes,
       connectivity,
@@ -203,7 +203,7 @@ export class Cluster {
     this.log.restartHistory();
     await createInternalStreams(node, node.settings);
     await this.settled();
-    for (const each of this.nodes.values()) each.forgetSurvey();
+    for (const each of this.nodes.values()) each.forgetBrokers();
   }
 
   /** Makes another replica the leader, after it has fetched everything. Throws RpcError without a quorum. */
@@ -211,7 +211,7 @@ export class Cluster {
     const controller = this.#controller.leader;
     if (controller === null) throw new RpcError('INTERNAL', 'no known metadata leader');
     const { stream, id, leader: former } = partition;
-    this.#mesh.catchUp(former, leader, stream, id);
+    this.#links.catchUp(former, leader, stream, id);
     this.#controller.commitNow(controller, { kind: 'change-leader', stream, partition: id, leader });
     this.#controller.catchUp([former, leader]);
   }
@@ -219,7 +219,7 @@ export class Cluster {
   /** Cuts the log of a follower back, which then fetches again what it lacks, if it reaches its leader. */
   truncateReplica(broker: string, replica: Replica, offset: number): void {
     replica.log.truncate(offset);
-    this.#mesh.following(broker, replica);
+    this.#links.following(broker, replica);
   }
 
   close(): void {
@@ -227,7 +227,7 @@ export class Cluster {
     this.#recoveries.close();
     this.#controller.close();
     this.#failover.close();
-    this.#mesh.close();
+    this.#links.close();
     this.#reports.clear();
     this.#connectivity.close();
     for (const node of this.nodes.values()) node.stop(true);
@@ -241,7 +241,7 @@ export class Cluster {
       clock,
       bus,
       settings: settings.settings,
-      survey: surveyTiming(settings),
+      directory: directoryTiming(settings),
       faults,
       warn,
       storage: (stream, partition) => this.#options.storage(id, stream, partition),
@@ -252,9 +252,9 @@ export class Cluster {
         joinGroup: (broker, operation, options) => this.#joinGroup(broker, operation, options),
         isUnlisted: (broker) => faults.network.isUnlisted(this.nodes.get(broker)!.index),
         askPeers: (broker) => this.#askPeers(broker),
-        appended: (broker, replica) => this.#mesh.appended(broker, replica),
-        committed: (broker, replica) => this.#mesh.committed(broker, replica),
-        following: (broker, replica) => this.#mesh.following(broker, replica),
+        appended: (broker, replica) => this.#links.appended(broker, replica),
+        committed: (broker, replica) => this.#links.committed(broker, replica),
+        following: (broker, replica) => this.#links.following(broker, replica),
       },
     });
   }

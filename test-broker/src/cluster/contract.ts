@@ -199,7 +199,7 @@ export interface BrokerNode {
     options: { deadline: number | null; failurePrefix: string },
   ): Promise<GroupGeneration>;
   /** Brokers and loads for FetchMetadata: cached, and slow while a broker does not answer. This broker comes first. */
-  surveyBrokers(deadline: number | null): Promise<readonly BrokerLoad[]>;
+  listBrokers(deadline: number | null): Promise<readonly BrokerLoad[]>;
   /** Calls back after each operation that this broker has applied, in order. */
   onApplied(listener: (index: bigint, operation: Operation) => void): () => void;
   /** Whether its partitions and groups run: false until a restarted broker has recovered. */

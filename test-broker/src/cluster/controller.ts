@@ -8,7 +8,7 @@ import type { Member } from './member.js';
 import type { OperationLog } from './operation-log.js';
 import type { ClusterTiming } from './timing.js';
 
-const READY = 5_000;
+const LEADER_WAIT_MS = 5_000;
 /** The metadata leader answers these before anybody else, such as the coordinator of the group, knows of them. */
 const ANSWERED_AT_ONCE: ReadonlySet<Operation['kind']> = new Set(['join-group', 'leave-group']);
 
@@ -19,7 +19,7 @@ export interface ProposeOptions {
 }
 
 /** What the metadata leader does with an operation before it is committed. */
-export interface Judge {
+export interface Validator {
   /** Refuses what does not fit the leader's metadata. Throws RpcError. */
   check(leader: string, operation: Operation): void;
   /**
@@ -47,7 +47,7 @@ export interface ControllerOptions {
   readonly timing: ClusterTiming;
   readonly connectivity: Connectivity;
   readonly log: OperationLog;
-  readonly judge: Judge;
+  readonly validator: Validator;
   /** Milliseconds by which a fault delays what a broker applies. */
   delayOf(broker: string): number;
   /** Told of a new metadata leader once it has applied everything. */
@@ -93,7 +93,7 @@ export class Controller {
   async ready(): Promise<string> {
     const running = [...this.#members.keys()].find((broker) => this.#options.connectivity.running(broker));
     if (running === undefined) throw new RpcError('UNAVAILABLE', 'no broker runs');
-    return this.#election.find(running, this.#options.clock.now() + READY);
+    return this.#election.find(running, this.#options.clock.now() + LEADER_WAIT_MS);
   }
 
   /** See `BrokerNode.propose`. */
@@ -137,14 +137,14 @@ export class Controller {
     // A leader that has recovered checks at once. One that has not waits until it knows what it is to check by, but not
     // for a report, which the server checks by what it knows.
     if (this.#options.connectivity.serving(leader) || operation.kind === 'report-coordinator')
-      this.#options.judge.check(leader, operation);
+      this.#options.validator.check(leader, operation);
     return new Promise((resolve, reject) => this.#pending.push({ operation, failurePrefix, resolve, reject }));
   }
 
   #append(leader: string, operation: Operation): Committed {
-    const { judge } = this.#options;
-    judge.check(leader, operation);
-    const completed = judge.complete(leader, operation);
+    const { validator } = this.#options;
+    validator.check(leader, operation);
+    const completed = validator.complete(leader, operation);
     if (completed === null) return { index: 0n, position: 0 };
     const index = this.#store(completed);
     const position = this.#options.log.end;

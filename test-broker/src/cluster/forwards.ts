@@ -3,7 +3,7 @@ import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 
 /** How long a broker waits for the answer to what it forwards, when its caller sets no deadline. Milliseconds. */
-const PROPAGATE_TIMEOUT = 5_000;
+const PROPAGATE_TIMEOUT_MS = 5_000;
 
 interface Forward {
   readonly from: string;
@@ -34,7 +34,7 @@ export class Forwards {
    * `context deadline exceeded` at the deadline, which is after 5 seconds when there is none.
    */
   taken(from: string, leader: string, deadline: number | null): Promise<void> {
-    const left = deadline === null ? PROPAGATE_TIMEOUT : deadline - this.#clock.now();
+    const left = deadline === null ? PROPAGATE_TIMEOUT_MS : deadline - this.#clock.now();
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(Math.max(0, left), () => this.#giveUp(forward));
       const forward: Forward = { from, leader, timer, lost: false, resolve, reject };

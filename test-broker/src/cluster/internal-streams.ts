@@ -3,7 +3,7 @@ import type { StreamConfig } from './contract.js';
 import type { Node } from './node.js';
 import { ACTIVITY_STREAM, CURSORS_STREAM } from './partition-config.js';
 
-const FIRST_EVENT = 200;
+const FIRST_EVENT_DELAY_MS = 200;
 const OPTIONS = Object.freeze({ deadline: null, failurePrefix: 'Failed to replicate partition' });
 
 /** Creates the streams of the server's own that the settings ask for and that are missing, as the metadata leader. */
@@ -47,6 +47,6 @@ function firstEvent(node: Node): Promise<void> {
       resolve();
     };
     const unlisten = node.onApplied((_index, { kind }) => kind === 'activity-published' && done());
-    const timer = node.clock.after(FIRST_EVENT, done);
+    const timer = node.clock.after(FIRST_EVENT_DELAY_MS, done);
   });
 }

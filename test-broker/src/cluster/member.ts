@@ -3,7 +3,7 @@ import { RpcError } from '../grpc/status.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 
 /** An operation is committed when it is waited for, so a broker that is cut off meanwhile is not waited for for long. */
-const LATE = 500;
+const MAX_APPLY_WAIT_MS = 500;
 
 interface Waiter {
   readonly position: number;
@@ -80,7 +80,7 @@ export class Member {
   reached(position: number): Promise<void> {
     if (this.#position >= position) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(LATE, () => this.#settle(waiter, waiter.resolve));
+      const timer = this.#clock.after(MAX_APPLY_WAIT_MS, () => this.#settle(waiter, waiter.resolve));
       const waiter: Waiter = { position, timer, resolve, reject };
       this.#waiters.push(waiter);
     });

@@ -8,7 +8,7 @@ import type { Bus } from '../nats/bus.js';
 import type { MetadataSight } from '../recovery/replayed-metadata.js';
 import type { Settings } from '../settings.js';
 import { BrokerBus } from './broker-bus.js';
-import { BrokerSurvey, type SurveyTiming } from './broker-survey.js';
+import { BrokerDirectory, type DirectoryTiming } from './broker-directory.js';
 import type { BrokerLoad, BrokerNode, GroupGeneration, Operation, PartitionReplica, StreamState } from './contract.js';
 import type { ProposeOptions } from './controller.js';
 import { MetadataState } from './metadata-state.js';
@@ -42,7 +42,7 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly bus: Bus;
   readonly settings: Settings;
-  readonly survey: SurveyTiming;
+  readonly directory: DirectoryTiming;
   readonly faults: Faults;
   readonly surroundings: NodeSurroundings;
   /** Where a partition is kept; null for memory only. */
@@ -73,7 +73,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   readonly #surroundings: NodeSurroundings;
   readonly #applied = new Listeners<Applied>();
   readonly #recovered = new Listeners<void>();
-  readonly #survey: BrokerSurvey;
+  readonly #directory: BrokerDirectory;
   #restored = false;
   #serving = true;
   /** What clients see while the broker recovers; null for what there is. */
@@ -98,7 +98,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
       natsDown: () => this.faults.network.natsDown,
       isUnlisted: (broker: string) => this.#surroundings.isUnlisted(broker),
     };
-    this.#survey = new BrokerSurvey(host, options.survey);
+    this.#directory = new BrokerDirectory(host, options.directory);
   }
 
   get isMetadataLeader(): boolean {
@@ -145,8 +145,8 @@ export class Node implements BrokerNode, ReplicaSetHost {
     return this.#surroundings.joinGroup(this.id, operation, options);
   }
 
-  surveyBrokers(deadline: number | null): Promise<readonly BrokerLoad[]> {
-    return this.#survey.take(deadline);
+  listBrokers(deadline: number | null): Promise<readonly BrokerLoad[]> {
+    return this.#directory.list(deadline);
   }
 
   onApplied(listener: (index: bigint, operation: Operation) => void): () => void {
@@ -185,8 +185,8 @@ export class Node implements BrokerNode, ReplicaSetHost {
   }
 
   /** Asks the other brokers for their loads the next time somebody wants to know. */
-  forgetSurvey(): void {
-    this.#survey.forget();
+  forgetBrokers(): void {
+    this.#directory.forget();
   }
 
   /** Subscriptions that are open on this broker. */
@@ -200,7 +200,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   stop(graceful: boolean): void {
     this.bus.discard();
     this.replicas.stop(graceful);
-    this.#survey.forget();
+    this.#directory.forget();
   }
 
   /** Comes back with what it knew when it went down. */

@@ -12,7 +12,7 @@ export interface OperationStore {
 }
 
 /** The server takes a snapshot of its metadata after this number of operations by default, and replays no more than them. */
-const LONGEST_HISTORY = 8_192;
+const MAX_HISTORY = 8_192;
 
 // What a fresh server has in its log before the first operation that anybody asked for.
 const FIRST_INDEX = 3n;
@@ -51,7 +51,7 @@ export class OperationLog {
     this.#entries.push(entry);
     this.#lastIndex = entry.index;
     this.#history?.push(entry);
-    if (this.#history && this.#history.length > LONGEST_HISTORY) this.#history = null;
+    if (this.#history && this.#history.length > MAX_HISTORY) this.#history = null;
   }
 
   /** Every operation before a position, as a restarted broker replays them; null when they are forgotten. */

@@ -25,33 +25,33 @@ export interface ClusterTiming {
  * A cluster inside one process has no reason to wait as long as the server's defaults do: unless the setting was
  * given, it notices a lost broker in a tenth of a second.
  */
-const SNAPPY = Object.freeze({
+const TEST_TIMEOUTS = Object.freeze({
   'clustering.replica.max.lag.time': 150,
   'clustering.replica.max.leader.timeout': 90,
   'clustering.replica.max.idle.wait': 100,
 }) satisfies Partial<Record<SettingName, number>>;
 
-const ELECTION = 60;
-const SERVER_ELECTION = 1_000;
+const TEST_ELECTION_MS = 60;
+const SERVER_ELECTION_MS = 1_000;
 
 /** The timing of a cluster with these settings: what was given holds, the rest is quick. */
 export function clusterTiming({ settings, given }: Pick<ResolvedSettings, 'settings' | 'given'>): ClusterTiming {
-  const of = (name: keyof typeof SNAPPY) => (given.has(name) ? settings[name] : SNAPPY[name]);
+  const of = (name: keyof typeof TEST_TIMEOUTS) => (given.has(name) ? settings[name] : TEST_TIMEOUTS[name]);
   const leaderTimeout = of('clustering.replica.max.leader.timeout');
   return {
     replicaLag: of('clustering.replica.max.lag.time'),
     lagAnew: given.has('clustering.replica.max.lag.time'),
     leaderTimeout,
     idleWait: of('clustering.replica.max.idle.wait'),
-    electionTimeout: leaderTimeout > SERVER_ELECTION ? SERVER_ELECTION : ELECTION,
+    electionTimeout: leaderTimeout > SERVER_ELECTION_MS ? SERVER_ELECTION_MS : TEST_ELECTION_MS,
     fetchLag: 1,
     applyLag: [1, 5],
   };
 }
 
-const LONGEST_WAIT = 5_000;
+const MAX_WAIT_MS = 5_000;
 
 /** How long to wait after a futile attempt that was waited for this long: a cluster without a majority may stay so. */
 export function nextWait(waited: number): number {
-  return Math.max(waited, Math.min(LONGEST_WAIT, 2 * Math.max(1, waited)));
+  return Math.max(waited, Math.min(MAX_WAIT_MS, 2 * Math.max(1, waited)));
 }

@@ -14,10 +14,10 @@ import { CursorLock } from './cursor-lock.js';
 /** The stream that cursors are messages of. */
 const CURSORS_STREAM = '__cursors';
 
-const CACHED = 512;
-const PATIENCE = 5_000;
+const CACHE_CAPACITY = 512;
+const DEFAULT_TIMEOUT_MS = 5_000;
 /** Of these the server hands on the text alone: they come from below its gRPC library. */
-const BARE: ReadonlySet<StatusName> = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'CANCELLED']);
+const STATUSES_BELOW_GRPC: ReadonlySet<StatusName> = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'CANCELLED']);
 
 /** What a cursor is known by. */
 export interface CursorName {
@@ -30,7 +30,7 @@ export interface CursorName {
 export class CursorStore {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
-  readonly #cache = new CursorCache(CACHED);
+  readonly #cache = new CursorCache(CACHE_CAPACITY);
   /** The server has one lock for all cursors of a broker. */
   readonly #lock = new CursorLock();
   readonly #unlisten: () => void;
@@ -53,7 +53,7 @@ export class CursorStore {
     const { partition } = this.#locate(key);
     const { stream, partition: id, cursorId } = name;
     const value = cursorWire.Cursor.encode({ stream, partition: id, cursorId, offset }).finish();
-    const deadline = caller.deadline ?? this.#node.clock.now() + PATIENCE;
+    const deadline = caller.deadline ?? this.#node.clock.now() + DEFAULT_TIMEOUT_MS;
     const request = cursorMessage(key, value, partition.id);
     const { identity, signal } = caller;
     await this.#lock.run(async () => {
@@ -193,6 +193,6 @@ async function orInternal<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof LogError) throw new RpcError('INTERNAL', error.message);
     if (!(error instanceof RpcError)) throw error;
-    throw new RpcError('INTERNAL', BARE.has(error.status) ? error.message : goErrorText(error));
+    throw new RpcError('INTERNAL', STATUSES_BELOW_GRPC.has(error.status) ? error.message : goErrorText(error));
   }
 }

@@ -8,7 +8,7 @@ export interface FaultTarget {
 }
 
 /** Longest delay that a timer of Node takes, in milliseconds; a longer one fires at once. */
-const LONGEST_DELAY = 0x7fffffff;
+const MAX_DELAY_MS = 0x7fffffff;
 
 /** Silences that go on, each of one or more brokers. Those of a broker that overlap end with the last of them. */
 export class Silences {
@@ -24,7 +24,7 @@ export class Silences {
       for (const target of targets) this.#change(target, -1);
     };
     this.#open.add(end);
-    const timer = ms === undefined ? undefined : setTimeout(end, Math.min(ms, LONGEST_DELAY));
+    const timer = ms === undefined ? undefined : setTimeout(end, Math.min(ms, MAX_DELAY_MS));
     return end;
   }
 

@@ -2,7 +2,7 @@ import type { ClockTimer } from '../clock.js';
 import type { BrokerNode } from '../cluster/contract.js';
 import { RpcError } from '../grpc/status.js';
 
-const RETRY_AFTER = 1_000;
+const RETRY_DELAY_MS = 1_000;
 
 /**
  * The timers of the groups that this broker coordinates, one a member. A member that is not heard of in time is taken
@@ -76,7 +76,7 @@ export class GroupLiveness {
 
   async #expire(timers: Map<string, ClockTimer>, group: string, consumer: string): Promise<void> {
     if (this.#node.faults.network.isFrozen(this.#node.index)) {
-      this.#start(timers, group, consumer, RETRY_AFTER);
+      this.#start(timers, group, consumer, RETRY_DELAY_MS);
       return;
     }
     const options = { deadline: null, failurePrefix: 'Failed to remove expired consumer' };
@@ -85,7 +85,8 @@ export class GroupLiveness {
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       // It has left by itself, or the cluster has no leader for now and it is still to go.
-      if (this.#timers.get(group) === timers && timers.has(consumer)) this.#start(timers, group, consumer, RETRY_AFTER);
+      if (this.#timers.get(group) === timers && timers.has(consumer))
+        this.#start(timers, group, consumer, RETRY_DELAY_MS);
     }
   }
 

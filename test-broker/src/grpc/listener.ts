@@ -4,7 +4,7 @@ import { BrokerOptionError } from '../option-error.js';
 import type { BrokerTlsOptions } from '../options.js';
 
 /** Milliseconds that a client may take for its TLS handshake. */
-const HANDSHAKE_TIMEOUT = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** What is told of the connections that are greeted. */
 export interface Greeted {
@@ -28,7 +28,7 @@ export function createGreeting(tls: BrokerTlsOptions | null, greeted: Greeted): 
       key: pem(key),
       ...(mutual && { ca: pem(clientCa), requestCert: true, rejectUnauthorized: true }),
       ALPNProtocols: ['h2'],
-      handshakeTimeout: HANDSHAKE_TIMEOUT,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     server.on('secureConnection', (socket) => greeted.ready(socket));
     server.on('tlsClientError', (error) => greeted.failed(error));

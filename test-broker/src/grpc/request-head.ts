@@ -24,7 +24,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-const GRPC = 'application/grpc';
+const GRPC_CONTENT_TYPE = 'application/grpc';
 const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   n: 1e-6,
   u: 1e-3,
@@ -34,7 +34,7 @@ const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   H: 3_600_000,
 };
 /** Milliseconds: a shorter timeout is over before the call is looked at. */
-const SHORTEST_TIMEOUT = 1e-3;
+const MIN_TIMEOUT_MS = 1e-3;
 
 /**
  * Reads the headers of a request, in the order of checks of grpc-go and with its texts. `raw` are names and values in
@@ -44,7 +44,7 @@ export function readRequestHead(headers: IncomingHttpHeaders, raw: readonly stri
   const given = headers['content-type'] ?? '';
   const contentType = answeredType(given);
   if (contentType === null)
-    return refuse(GRPC, 415, 'INVALID_ARGUMENT', `invalid gRPC request content-type ${goQuote(given)}`);
+    return refuse(GRPC_CONTENT_TYPE, 415, 'INVALID_ARGUMENT', `invalid gRPC request content-type ${goQuote(given)}`);
   const fault = headerFault(raw);
   if (fault !== null) return refuse(contentType, 400, 'INTERNAL', fault);
   const verb = headers[':method'] ?? '';
@@ -56,7 +56,7 @@ export function readRequestHead(headers: IncomingHttpHeaders, raw: readonly stri
       `Received a HEADERS frame with :method ${goQuote(verb)} which should be POST`,
     );
   const timeout = lastTimeout(raw);
-  if (timeout !== null && timeout < SHORTEST_TIMEOUT)
+  if (timeout !== null && timeout < MIN_TIMEOUT_MS)
     return refuse(contentType, 200, 'DEADLINE_EXCEEDED', 'context deadline exceeded');
   const path = headers[':path'] ?? '';
   const slash = path.lastIndexOf('/');
@@ -72,10 +72,10 @@ function refuse(contentType: string, httpStatus: number, status: StatusName, mes
 
 /** The content type of the answer: what follows `+` or `;` in that of the request comes back behind a `+`. */
 function answeredType(given: string): string | null {
-  if (given === GRPC) return GRPC;
-  if (!given.startsWith(`${GRPC}+`) && !given.startsWith(`${GRPC};`)) return null;
-  const subtype = given.slice(GRPC.length + 1);
-  return subtype === '' ? GRPC : `${GRPC}+${subtype}`;
+  if (given === GRPC_CONTENT_TYPE) return GRPC_CONTENT_TYPE;
+  if (!given.startsWith(`${GRPC_CONTENT_TYPE}+`) && !given.startsWith(`${GRPC_CONTENT_TYPE};`)) return null;
+  const subtype = given.slice(GRPC_CONTENT_TYPE.length + 1);
+  return subtype === '' ? GRPC_CONTENT_TYPE : `${GRPC_CONTENT_TYPE}+${subtype}`;
 }
 
 /** What is wrong with the last malformed header; null when none is. */

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders, ServerStreamResponseOptions } from 'node:http
 import { Status, type StatusName } from './status.js';
 
 /** Longer texts are cut: a header block that the client refuses would cost it the connection. */
-const LONGEST_MESSAGE = 8 * 1024;
+const MAX_STATUS_MESSAGE_BYTES = 8 * 1024;
 
 /** The content type of gRPC, without the name of an encoding. */
 const CONTENT_TYPE = 'application/grpc';
@@ -35,10 +35,10 @@ export function statusTrailers(status: StatusName, message: string): OutgoingHtt
 
 /** Percent-encodes the UTF-8 bytes of everything but printable ASCII. */
 function encodeMessage(message: string): string {
-  if (message.length <= LONGEST_MESSAGE && !/[^ -$&-~]/.test(message)) return message;
+  if (message.length <= MAX_STATUS_MESSAGE_BYTES && !/[^ -$&-~]/.test(message)) return message;
   let encoded = '';
   for (const byte of Buffer.from(message, 'utf8')) {
-    if (encoded.length > LONGEST_MESSAGE) break;
+    if (encoded.length > MAX_STATUS_MESSAGE_BYTES) break;
     const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
     encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }

@@ -7,9 +7,9 @@ import { responseHeaders, STATUS_ONLY, STREAMED, statusOnlyHeaders, statusTraile
 import type { StatusName } from './status.js';
 
 /** Bytes that may wait for the peer's window before a writer is told to pause. */
-const WRITE_LIMIT = 256 * 1024;
+const MAX_WRITE_BYTES = 256 * 1024;
 /** Below this, pieces are copied into one; above, they go to the stream one by one. */
-const PACK_LIMIT = 32 * 1024;
+const MAX_PACKED_BYTES = 32 * 1024;
 
 /** The answering half of a call: packs what is written in one turn, keeps to the peer's window, ends with a status. */
 export class ResponseWriter {
@@ -46,11 +46,11 @@ export class ResponseWriter {
       this.#flushing = true;
       this.#host.flushSoon(this);
     }
-    return this.#waiting < WRITE_LIMIT;
+    return this.#waiting < MAX_WRITE_BYTES;
   }
 
   drained(): Promise<void> {
-    if (this.#gone || this.#waiting < WRITE_LIMIT) return Promise.resolve();
+    if (this.#gone || this.#waiting < MAX_WRITE_BYTES) return Promise.resolve();
     this.#drained ??= new Promise((resolve) => {
       this.#release = resolve;
     });
@@ -124,7 +124,7 @@ export class ResponseWriter {
   #send(parts: Uint8Array[], bytes: number): void {
     const stream = this.#stream;
     if (parts.length === 1) stream.write(parts[0], this.#onWritten);
-    else if (bytes <= PACK_LIMIT) stream.write(Buffer.concat(parts, bytes), this.#onWritten);
+    else if (bytes <= MAX_PACKED_BYTES) stream.write(Buffer.concat(parts, bytes), this.#onWritten);
     else {
       stream.cork();
       for (const part of parts) stream.write(part, this.#onWritten);
@@ -133,7 +133,7 @@ export class ResponseWriter {
   }
 
   readonly #onWritten = (): void => {
-    if (this.#drained && this.#waiting < WRITE_LIMIT / 2) this.release();
+    if (this.#drained && this.#waiting < MAX_WRITE_BYTES / 2) this.release();
   };
 
   #cuts(bytes: number): boolean {

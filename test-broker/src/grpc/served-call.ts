@@ -10,7 +10,7 @@ import { ResponseWriter } from './response-writer.js';
 import type { DuplexCall, Method } from './service.js';
 import { RpcError, type StatusName } from './status.js';
 
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 const SECOND_REQUEST = 'cardinality violation: received multiple request messages for non-client-streaming RPC';
 
@@ -52,7 +52,7 @@ export class ServedCall implements DuplexCall {
     stream.on('error', (error: Error) => this.#settle(error));
     stream.once('aborted', () => this.#settle(CANCELLED));
     stream.once('close', () => this.#closed());
-    if (timeout !== null && timeout <= LONGEST_TIMER)
+    if (timeout !== null && timeout <= MAX_TIMER_MS)
       this.#timer = host.after(timeout, () =>
         this.fail(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
       );

@@ -13,8 +13,8 @@ import type { Services } from './service.js';
 import { RpcError } from './status.js';
 
 /** What grpc-go accepts by default; a larger request fails its call with RESOURCE_EXHAUSTED. */
-const MESSAGE_LIMIT = 4_194_304;
-const GRACE = 1_000;
+const MAX_MESSAGE_BYTES = 4_194_304;
+const CLOSE_GRACE_MS = 1_000;
 
 export interface GrpcServerOptions {
   /** Default `127.0.0.1`. */
@@ -44,7 +44,7 @@ export interface CloseOptions {
 export class GrpcServer implements CallHost, FaultTarget {
   readonly brokerIndex: number;
   readonly faults: Faults | null;
-  readonly messageLimit = MESSAGE_LIMIT;
+  readonly messageLimit = MAX_MESSAGE_BYTES;
   readonly #host: string;
   readonly #services: Services;
   readonly #clock: Clock | null;
@@ -109,7 +109,7 @@ export class GrpcServer implements CallHost, FaultTarget {
   }
 
   /** Closes the server and frees its port; resolves when nothing of it is left. */
-  async close({ graceful = true, grace = GRACE }: CloseOptions = {}): Promise<void> {
+  async close({ graceful = true, grace = CLOSE_GRACE_MS }: CloseOptions = {}): Promise<void> {
     if (graceful && !this.#closing && !this.#silent) await this.#windDown(grace);
     await this.stop();
   }

@@ -1,5 +1,5 @@
-const SMALLEST = 512;
-const LARGEST = 1024 * 1024;
+const MIN_CHUNK_BYTES = 512;
+const MAX_CHUNK_BYTES = 1024 * 1024;
 
 interface Chunk {
   bytes: Buffer;
@@ -75,7 +75,7 @@ export class ByteChunks {
   }
 
   #grow(size: number, last: Chunk | undefined): Chunk {
-    const next = Math.min(LARGEST, Math.max(SMALLEST, 2 * (last?.bytes.length ?? 0)));
+    const next = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 2 * (last?.bytes.length ?? 0)));
     // A message that fills most of a piece gets one of its own size: what follows would not fit behind it anyway.
     const bytes = Buffer.allocUnsafeSlow(size > next / 2 ? size : next);
     const chunk: Chunk = { bytes, start: this.#length, used: 0 };

@@ -1,22 +1,22 @@
 import { framePayload, type LogHeader } from './frame.js';
 
 /** Offset, timestamp, leader epoch, length; checksum; version and attributes; lengths of key and value; header count. */
-const FIXED = 28 + 4 + 1 + 1 + 4 + 4 + 2;
+const FIXED_BYTES = 28 + 4 + 1 + 1 + 4 + 4 + 2;
 /** The lengths of name and value. */
-const HEADER = 2 + 4;
+const HEADER_BYTES = 2 + 4;
 
 /**
  * Bytes that the server would take for a message on disk. Segment sizes and byte retention count these, not what this
  * broker stores.
  */
 export function entrySize(keySize: number, valueSize: number, headers: Iterable<LogHeader>): number {
-  let size = FIXED + keySize + valueSize;
-  for (const [name, value] of headers) size += HEADER + Buffer.byteLength(name) + value.length;
+  let size = FIXED_BYTES + keySize + valueSize;
+  for (const [name, value] of headers) size += HEADER_BYTES + Buffer.byteLength(name) + value.length;
   return size;
 }
 
 /** The entry size of a message that is already encoded. */
 export function frameEntrySize(frame: Buffer): number {
   const { key, value, headers, headerBytes } = framePayload(frame);
-  return FIXED + key + value + headers * HEADER + headerBytes;
+  return FIXED_BYTES + key + value + headers * HEADER_BYTES + headerBytes;
 }

@@ -14,9 +14,9 @@ export interface Delivery {
   readonly stopped: boolean;
 }
 
-const NOTHING: Delivery = Object.freeze({ frames: [], count: 0, last: -1, stopped: false });
+const EMPTY_DELIVERY: Delivery = Object.freeze({ frames: [], count: 0, last: -1, stopped: false });
 
-const CUT_BACK = 'segment not found';
+const SEGMENT_NOT_FOUND = 'segment not found';
 
 /** The error of a reader whose segment retention took away. */
 export function overtaken(): LogError {
@@ -47,7 +47,7 @@ export class ForwardReader {
     this.#waitingAt = log.highWatermark;
     if (start > log.highWatermark || log.oldestOffset === -1) return;
     if (log.state !== 'open') throw new LogError('segment has been closed');
-    if (log.highWatermark > log.newestOffset) throw new LogError(CUT_BACK);
+    if (log.highWatermark > log.newestOffset) throw new LogError(SEGMENT_NOT_FOUND);
     this.#position = start;
     this.#held = log.segments.holding(start);
   }
@@ -67,12 +67,13 @@ export class ForwardReader {
     this.#log.requireOpen();
     const { highWatermark } = this.#log;
     if (this.#position === null) {
-      if (highWatermark === this.#waitingAt) return NOTHING;
+      if (highWatermark === this.#waitingAt) return EMPTY_DELIVERY;
       this.#position = this.#waitingAt + 1;
     }
-    if (this.#position > highWatermark) return NOTHING;
+    if (this.#position > highWatermark) return EMPTY_DELIVERY;
     // The server finds its segment replaced, and cannot begin again in a log that does not hold the high watermark.
-    if (highWatermark > this.#log.newestOffset) throw new LogError(`failed to reinitialize reader: ${CUT_BACK}`);
+    if (highWatermark > this.#log.newestOffset)
+      throw new LogError(`failed to reinitialize reader: ${SEGMENT_NOT_FOUND}`);
     if (this.#held?.state === 'removed') throw overtaken();
     return this.#deliver(this.#position, highWatermark, maxBytes);
   }
@@ -83,7 +84,7 @@ export class ForwardReader {
     // The stop offset itself is gone, so it is never met and nothing ends there.
     if (stopAhead && read.count === 0) read = this.#log.read(read.next, highWatermark, maxBytes);
     this.#position = read.next;
-    if (read.count === 0) return NOTHING;
+    if (read.count === 0) return EMPTY_DELIVERY;
     this.#held = this.#log.segments.holding(read.last);
     return { frames: read.frames, count: read.count, last: read.last, stopped: read.last === this.#stop };
   }

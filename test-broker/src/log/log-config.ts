@@ -1,5 +1,5 @@
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** How a partition log keeps its messages. Times are milliseconds. */
 export interface LogConfig {
@@ -27,16 +27,16 @@ export interface LogConfig {
 const LOG_DEFAULTS = Object.freeze({
   retentionMaxBytes: 0,
   retentionMaxMessages: 0,
-  retentionMaxAge: 7 * DAY,
-  cleanerInterval: 5 * MINUTE,
+  retentionMaxAge: 7 * DAY_MS,
+  cleanerInterval: 5 * MINUTE_MS,
   segmentMaxBytes: 256 * 1024 * 1024,
-  segmentMaxAge: 7 * DAY,
+  segmentMaxAge: 7 * DAY_MS,
   compactEnabled: false,
   concurrencyControl: false,
   encryption: false,
 }) satisfies LogConfig;
 
-const LARGEST_SEGMENT = 1024 * 1024 * 1024;
+const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
 const NUMBERS = [
   'retentionMaxBytes',
@@ -65,6 +65,6 @@ export function resolveLogConfig(given: Partial<LogConfig> = {}): LogConfig {
   return {
     ...config,
     cleanerInterval: config.cleanerInterval || LOG_DEFAULTS.cleanerInterval,
-    segmentMaxBytes: config.segmentMaxBytes || LARGEST_SEGMENT,
+    segmentMaxBytes: config.segmentMaxBytes || MAX_SEGMENT_BYTES,
   };
 }

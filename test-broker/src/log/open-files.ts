@@ -1,6 +1,6 @@
 import { closeSync, openSync, writevSync } from 'node:fs';
 
-const DEFAULT_LIMIT = 256;
+const DEFAULT_MAX_OPEN_FILES = 256;
 
 /**
  * Files that are open for appending. A broker may hold many thousand partitions, more than a process may have files
@@ -11,7 +11,7 @@ export class OpenFiles {
   readonly #descriptors = new Map<string, number>();
 
   /** `limit`: files that are open at the same time, default 256. */
-  constructor(limit: number = DEFAULT_LIMIT) {
+  constructor(limit: number = DEFAULT_MAX_OPEN_FILES) {
     this.#limit = limit;
   }
 

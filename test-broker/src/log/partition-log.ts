@@ -14,7 +14,7 @@ import type { PartitionStorage } from './storage.js';
 import { Ticker } from './ticker.js';
 import { closedLookup, startOffsetAt, stopOffsetAt } from './timestamp-lookup.js';
 
-const CHECKPOINT_INTERVAL = 5_000;
+const CHECKPOINT_INTERVAL_MS = 5_000;
 
 /** The messages of one partition on one broker. Offsets are numbers, times are bigint nanoseconds. */
 export class PartitionLog {
@@ -51,7 +51,7 @@ export class PartitionLog {
     this.#checkpointed = this.#storedHighWatermark();
     this.#highWatermark = options.checkpointed ? this.#checkpointed : this.newestOffset;
     this.#cleaner = new Ticker(this.#clock, this.config.cleanerInterval, () => this.#cleanerTick());
-    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL, () => this.#checkpointTick());
+    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL_MS, () => this.#checkpointTick());
     this.#start();
   }
 

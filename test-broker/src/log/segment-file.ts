@@ -18,7 +18,7 @@ import { crc32 } from 'node:zlib';
 const MAGIC = Buffer.from('LBTSEG01');
 export const HEADER_BYTES = 24;
 export const RECORD_BYTES = 20;
-const CHECKED_FROM = 8;
+const CHECKSUM_START = 8;
 
 export interface StoredRecord {
   readonly frame: Buffer;
@@ -60,7 +60,7 @@ export function encodeRecordHeader(frame: Uint8Array, epoch: number, size: numbe
   header.writeUInt32BE(frame.length, 0);
   header.writeBigUInt64BE(BigInt(epoch), 8);
   header.writeUInt32BE(size, 16);
-  header.writeUInt32BE(crc32(frame, crc32(header.subarray(CHECKED_FROM))), 4);
+  header.writeUInt32BE(crc32(frame, crc32(header.subarray(CHECKSUM_START))), 4);
   return header;
 }
 
@@ -86,7 +86,7 @@ function recordAt(bytes: Buffer, position: number): StoredRecord | null {
   if (start > bytes.length) return null;
   const end = start + bytes.readUInt32BE(position);
   if (end > bytes.length) return null;
-  const checksum = crc32(bytes.subarray(position + CHECKED_FROM, end));
+  const checksum = crc32(bytes.subarray(position + CHECKSUM_START, end));
   if (checksum !== bytes.readUInt32BE(position + 4)) return null;
   return {
     frame: bytes.subarray(start, end),

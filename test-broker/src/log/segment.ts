@@ -1,8 +1,8 @@
 import { ByteChunks } from './byte-chunks.js';
 import { frameTimestamp } from './frame.js';
 
-const FIRST_INDEX = 16;
-const FULL_BYTES = 1024 * 1024 * 1024;
+const INITIAL_INDEX_LENGTH = 16;
+const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
 /** A position in a segment, and how much was read up to there. */
 export interface SegmentRead {
@@ -58,7 +58,7 @@ export class Segment {
 
   /** No more fits, whatever the configuration says: positions are 32 bits wide. */
   get full(): boolean {
-    return this.#frames.length >= FULL_BYTES;
+    return this.#frames.length >= MAX_SEGMENT_BYTES;
   }
 
   /** Time of the first entry, nanoseconds, 0 when there is none. */
@@ -181,7 +181,7 @@ export class Segment {
   }
 
   #identity(): Uint32Array {
-    const offsets = new Uint32Array(Math.max(FIRST_INDEX, this.#ends?.length ?? 0));
+    const offsets = new Uint32Array(Math.max(INITIAL_INDEX_LENGTH, this.#ends?.length ?? 0));
     for (let i = 0; i < this.#count; i++) offsets[i] = i;
     return offsets;
   }
@@ -189,9 +189,9 @@ export class Segment {
 
 /** Writes into the array, or into a larger copy when it is full. */
 function put(array: Uint32Array | null, index: number, value: number): Uint32Array {
-  let target = array ?? new Uint32Array(FIRST_INDEX);
+  let target = array ?? new Uint32Array(INITIAL_INDEX_LENGTH);
   if (index >= target.length) {
-    const larger = new Uint32Array(2 * Math.max(target.length, FIRST_INDEX / 2));
+    const larger = new Uint32Array(2 * Math.max(target.length, INITIAL_INDEX_LENGTH / 2));
     larger.set(target);
     target = larger;
   }

@@ -26,9 +26,9 @@ import {
   segmentFileName,
 } from './segment-file.js';
 
-const CHECKPOINT = 'high-watermark';
-const UNFINISHED = '.tmp';
-const LONGEST_NAME = 200;
+const CHECKPOINT_FILE = 'high-watermark';
+const TEMPORARY_SUFFIX = '.tmp';
+const MAX_NAME_BYTES = 200;
 
 export interface StorageOptions {
   /** Directory of the partition, made when the first message comes. */
@@ -45,7 +45,7 @@ export function partitionDirectory(dataDir: string, stream: string, partition: n
   const escaped = encodeURIComponent(wellFormed).replace(/[.*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
   const digest = () => createHash('sha256').update(stream).digest('hex');
   // No escaped name begins with "%-", so a digest never meets one.
-  return join(dataDir, escaped.length > LONGEST_NAME ? `%-${digest()}` : escaped, String(partition));
+  return join(dataDir, escaped.length > MAX_NAME_BYTES ? `%-${digest()}` : escaped, String(partition));
 }
 
 /**
@@ -70,17 +70,17 @@ export class PartitionStorage {
   /** Reads the segments, oldest first, after cutting off what is torn. */
   load(visit: (baseOffset: number, segment: StoredSegment) => void): void {
     const names = this.#names();
-    for (const name of names.filter((name) => name.endsWith(UNFINISHED))) rmSync(join(this.directory, name));
+    for (const name of names.filter((name) => name.endsWith(TEMPORARY_SUFFIX))) rmSync(join(this.directory, name));
     const bases = names.map(baseOffsetOf).filter((base) => base !== null);
     for (const baseOffset of bases.sort((a, b) => a - b)) visit(baseOffset, this.#loadSegment(baseOffset));
   }
 
   /** The high watermark of the last checkpoint, -1 when there is none. */
   loadHighWatermark(): number {
-    if (!this.#names().includes(CHECKPOINT)) return -1;
-    const text = readFileSync(join(this.directory, CHECKPOINT), 'utf8');
+    if (!this.#names().includes(CHECKPOINT_FILE)) return -1;
+    const text = readFileSync(join(this.directory, CHECKPOINT_FILE), 'utf8');
     if (/^-?\d{1,16}\n$/.test(text)) return Number(text);
-    this.#onWarning(`${join(this.directory, CHECKPOINT)} holds no number; everything counts as not committed`);
+    this.#onWarning(`${join(this.directory, CHECKPOINT_FILE)} holds no number; everything counts as not committed`);
     return -1;
   }
 
@@ -146,7 +146,7 @@ export class PartitionStorage {
   /** Notes the high watermark. */
   checkpoint(highWatermark: number): void {
     mkdirSync(this.directory, { recursive: true });
-    this.#replaceFile(join(this.directory, CHECKPOINT), `${highWatermark}\n`);
+    this.#replaceFile(join(this.directory, CHECKPOINT_FILE), `${highWatermark}\n`);
   }
 
   /** Closes the file that is open; a later append opens it again. */
@@ -212,7 +212,7 @@ export class PartitionStorage {
   }
 
   #replaceFile(path: string, content: Buffer | string): void {
-    writeFileSync(path + UNFINISHED, content);
-    renameSync(path + UNFINISHED, path);
+    writeFileSync(path + TEMPORARY_SUFFIX, content);
+    renameSync(path + TEMPORARY_SUFFIX, path);
   }
 }

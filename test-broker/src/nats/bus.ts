@@ -30,9 +30,9 @@ export class BusError extends Error {
 }
 
 /**
- * The spine of the broker: everything that is published passes through it. Delivery keeps the order of the publishes
- * of one publisher. The in-memory bus delivers before `publish` returns; a bus on a real NATS server does not. What a
- * handler publishes goes out after the message it was called for has reached everybody.
+ * The message bus between brokers and NATS clients: every published message passes through it. Messages of one publisher
+ * arrive in their order. The in-memory bus delivers before `publish` returns; a bus on a real NATS server does not. A
+ * message that a handler publishes is delivered after the handled message has reached all its subscribers.
  */
 export interface Bus {
   /** Largest payload in bytes, headers included. */

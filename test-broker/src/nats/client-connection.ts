@@ -40,7 +40,7 @@ const LINGER_MS = 1_000;
 const STALL_MS = 10;
 const STALL_STEP_MS = 1;
 const NO_RESPONDERS = Buffer.from('NATS/1.0 503\r\n\r\n');
-const NOTHING = Buffer.alloc(0);
+const NO_BYTES = Buffer.alloc(0);
 
 /** One NATS client: its commands work on the bus, its subscriptions stand on the bus. */
 export class ClientConnection implements ClientCommands {
@@ -211,7 +211,7 @@ export class ClientConnection implements ClientCommands {
     for (const { sid, subject, queue } of this.#subscriptions.values()) {
       if (queue !== '' || !subjectMatches(subject, reply)) continue;
       const size = NO_RESPONDERS.length;
-      this.#outbox.message(`HMSG ${reply} ${sid} ${size} ${size}\r\n`, NO_RESPONDERS, NOTHING);
+      this.#outbox.message(`HMSG ${reply} ${sid} ${size} ${size}\r\n`, NO_RESPONDERS, NO_BYTES);
       return;
     }
   }

@@ -26,7 +26,7 @@ interface Publication {
 const MAX_CONTROL_LINE = 4096;
 const MAX_DIGITS = 9;
 const MAX_WORDS = 6;
-const NOTHING = Buffer.alloc(0);
+const NO_BYTES = Buffer.alloc(0);
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -37,13 +37,13 @@ const LF = 0x0a;
 export class ClientParser {
   readonly #commands: ClientCommands;
   /** The beginning of a line whose end has not come. */
-  #line: Buffer = NOTHING;
+  #line: Buffer = NO_BYTES;
   #publication: Publication | null = null;
   /** The payload and line end of `#publication`, when it came in pieces. */
   #payload: Buffer | null = null;
   #filled = 0;
   readonly #words = new Int32Array(2 * MAX_WORDS);
-  #subjectBytes: Buffer = NOTHING;
+  #subjectBytes: Buffer = NO_BYTES;
   #subject = '';
 
   constructor(commands: ClientCommands) {
@@ -69,7 +69,7 @@ export class ClientParser {
       this.#command(chunk, position, end);
     } else {
       const line = Buffer.concat([this.#line, chunk.subarray(position, end)]);
-      this.#line = NOTHING;
+      this.#line = NO_BYTES;
       this.#command(line, 0, line.length);
     }
     return end + 1;

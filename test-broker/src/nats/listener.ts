@@ -31,7 +31,7 @@ export interface NatsListenerOptions {
 /** The NATS version whose protocol the listener speaks. */
 const VERSION = '2.10.22';
 /** How often within the ping interval the clients are looked at: a ping is late by at most the time between two looks. */
-const LOOKS_AN_INTERVAL = 4;
+const CHECKS_PER_PING_INTERVAL = 4;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** A NATS server in front of a {@link MemoryBus}: any NATS client may connect, without credentials. */
@@ -73,7 +73,7 @@ export class NatsListener {
     this.url = `nats://${reachable(this.#host)}:${this.port}`;
     server.on('connection', (socket) => this.#accept(socket));
     const interval = options.pingInterval ?? 120_000;
-    this.#heartbeat = this.#clock.every(interval / LOOKS_AN_INTERVAL, () => {
+    this.#heartbeat = this.#clock.every(interval / CHECKS_PER_PING_INTERVAL, () => {
       for (const connection of this.#connections) connection.checkAlive(interval);
     });
   }

@@ -40,12 +40,12 @@ interface Waiting {
   readonly from: object | undefined;
 }
 
-const DELIVERIES_A_TURN = 10_000;
+const MAX_DELIVERIES_PER_TURN = 10_000;
 /** What may split a subject or break the line it is written in. */
-const UNCLEAR = /[ \t\n]/;
+const AMBIGUOUS_SUBJECT = /[ \t\n]/;
 
 /**
- * The NATS spine inside the process: delivers synchronously and in order, to brokers and NATS clients alike. Only
+ * The NATS bus inside the process: delivers synchronously and in order, to brokers and NATS clients alike. Only
  * where handlers set off more than 10,000 further messages the rest is delivered in later turns of the event loop,
  * and with it, still in order, what is published until then.
  */
@@ -68,7 +68,11 @@ export class MemoryBus implements Bus {
   publish(subject: string, data: Uint8Array, reply = ''): void {
     if (subject === '') throw new BusError('nats: invalid subject');
     const message = { subject, reply, data: asBuffer(data) };
-    if (!UNCLEAR.test(subject) && (reply === '' || !UNCLEAR.test(reply)) && !isTooLong(subject + reply)) {
+    if (
+      !AMBIGUOUS_SUBJECT.test(subject) &&
+      (reply === '' || !AMBIGUOUS_SUBJECT.test(reply)) &&
+      !isTooLong(subject + reply)
+    ) {
       this.publishMessage(message);
       return;
     }
@@ -142,7 +146,7 @@ export class MemoryBus implements Bus {
 
   #deliverWaiting(): void {
     for (let next = 0; next < this.#waiting.length; next++) {
-      if (next === DELIVERIES_A_TURN) {
+      if (next === MAX_DELIVERIES_PER_TURN) {
         // Handlers that keep answering each other must not hold up the process for good.
         this.#waiting = this.#waiting.slice(next);
         setImmediate(() => this.#deliverWaiting());

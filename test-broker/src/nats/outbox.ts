@@ -3,12 +3,12 @@ import { setImmediate } from '../timers.js';
 import type { Congestion, Fillable } from './congestion.js';
 
 /** Blocks grow to this size, so that an idle client costs little and a busy one few allocations. */
-const MAX_BLOCK = 65_536;
-const FIRST_BLOCK = 1_024;
+const MAX_BLOCK_BYTES = 65_536;
+const FIRST_BLOCK_BYTES = 1_024;
 /** A payload from here on is written as it is: cheaper than a copy. */
-const WHOLE = 16_384;
+const MIN_UNCOPIED_BYTES = 16_384;
 /** With so much waiting the socket gets it before the turn is over. */
-const EARLY = 262_144;
+const EARLY_FLUSH_BYTES = 262_144;
 const LINE_END = Buffer.from('\r\n');
 
 /**
@@ -21,7 +21,7 @@ export class Outbox implements Fillable {
   readonly #congestion: Congestion;
   readonly #onOverflow: () => void;
   #block = Buffer.alloc(0);
-  #nextBlock = FIRST_BLOCK;
+  #nextBlock = FIRST_BLOCK_BYTES;
   /** The part of the block that is filled and not yet in `#ready`. */
   #start = 0;
   #end = 0;
@@ -91,7 +91,7 @@ export class Outbox implements Fillable {
     if (this.#block.length - this.#end >= length) return;
     this.#cut();
     this.#block = Buffer.allocUnsafeSlow(Math.max(this.#nextBlock, length));
-    this.#nextBlock = Math.min(MAX_BLOCK, 2 * this.#nextBlock);
+    this.#nextBlock = Math.min(MAX_BLOCK_BYTES, 2 * this.#nextBlock);
     this.#start = 0;
     this.#end = 0;
   }
@@ -104,7 +104,7 @@ export class Outbox implements Fillable {
 
   #bytes(bytes: Buffer): void {
     this.#waiting += bytes.length;
-    if (bytes.length >= WHOLE) {
+    if (bytes.length >= MIN_UNCOPIED_BYTES) {
       this.#cut();
       this.#ready.push(bytes);
       return;
@@ -133,7 +133,7 @@ export class Outbox implements Fillable {
       return;
     }
     if (pending > this.#limit / 2) this.#congestion.note(this);
-    if (this.#waiting >= EARLY) this.flush();
+    if (this.#waiting >= EARLY_FLUSH_BYTES) this.flush();
     if (this.#scheduled || this.#waiting === 0) return;
     this.#scheduled = true;
     setImmediate(() => this.flush());

@@ -39,7 +39,7 @@ interface Standing {
 }
 
 /** How long `close` waits for the server to have everything. */
-const LAST_FLUSH_MS = 2_000;
+const CLOSE_FLUSH_MS = 2_000;
 /** What the `nats` package ends a connection with that the server does not let in any more. */
 const REFUSALS = new Set<unknown>([
   'AUTHORIZATION_VIOLATION',
@@ -54,9 +54,9 @@ export function connectionName(namespace: string, brokerId: string, kind = 'stre
 }
 
 /**
- * The NATS spine on a server of its own. While the connection is lost, what is published waits and subscriptions are
- * made again once it is back. When the server refuses the credentials, or stays away, what is published is refused with
- * BusError `nats: connection closed` until `reconnect` has brought another connection.
+ * The bus on a NATS server outside the process. While the connection is lost, published messages wait; after a reconnect
+ * the bus subscribes again. When the server refuses the credentials or stays unreachable, `publish` throws BusError
+ * `nats: connection closed` until `reconnect` has opened another connection.
  */
 export class RemoteBus implements Bus {
   #connection: NatsConnection;
@@ -184,7 +184,7 @@ export class RemoteBus implements Bus {
   async #lastFlush(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LAST_FLUSH_MS);
+      timer = setTimeout(resolve, CLOSE_FLUSH_MS);
     });
     // The connection going away first is what close is for.
     await Promise.race([this.#connection.flush().catch(asError), this.#closed(), late]);

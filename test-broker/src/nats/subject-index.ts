@@ -13,7 +13,7 @@ export interface Recipients<T> {
   readonly groups: readonly (readonly T[])[];
 }
 
-const MAX_REMEMBERED = 65_536;
+const MAX_CACHED_SUBJECTS = 65_536;
 const NO_RECIPIENTS: Recipients<never> = { singles: [], groups: [] };
 
 /**
@@ -57,7 +57,7 @@ export class SubjectIndex<T extends Indexed> {
     if (known) return known;
     const found = this.#resolve(subject);
     // Subjects that are used once, such as reply inboxes, must not pile up.
-    if (this.#resolved.size >= MAX_REMEMBERED) this.#resolved.clear();
+    if (this.#resolved.size >= MAX_CACHED_SUBJECTS) this.#resolved.clear();
     this.#resolved.set(subject, found);
     return found;
   }

@@ -5,7 +5,7 @@ export interface PublishTarget {
 }
 
 /** The server takes lines of 4,096 bytes; the rest is for the command and the size. */
-const LONGEST_LINE = 4_000;
+const MAX_LINE_BYTES = 4_000;
 
 /** Whether a subject has a token that is a wildcard: `*` for one token, `>` for all that follow. */
 export function hasWildcard(subject: string): boolean {
@@ -45,7 +45,7 @@ export function subjectMatches(pattern: string, subject: string): boolean {
 /** Whether the server would end the connection over the length of a line with this subject, or subject and reply. */
 export function isTooLong(line: string): boolean {
   // No character takes more than three bytes for each of its UTF-16 units.
-  return line.length * 3 > LONGEST_LINE && Buffer.byteLength(line) > LONGEST_LINE;
+  return line.length * 3 > MAX_LINE_BYTES && Buffer.byteLength(line) > MAX_LINE_BYTES;
 }
 
 /**

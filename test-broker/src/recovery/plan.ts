@@ -22,14 +22,14 @@ export interface RestartSize {
 export const NO_RECOVERY: RecoveryPlan = Object.freeze({ refused: 0, empty: 0, replay: 0, notLeading: 0 });
 
 /** Milliseconds that a restart takes where nothing else is given: about a tenth of the real time. */
-export const QUICK_RECOVERY = 200;
+export const QUICK_RECOVERY_MS = 200;
 
-const SERVER_TIMEOUT = 1_000;
+const SERVER_ELECTION_MS = 1_000;
 
 /** Whether a cluster is quick by its settings; one that waits as long as the server does recovers as slowly, too. */
 export function isQuick({ settings, given }: Pick<ResolvedSettings, 'settings' | 'given'>): boolean {
   const name = 'clustering.replica.max.leader.timeout';
-  return !given.has(name) || settings[name] <= SERVER_TIMEOUT;
+  return !given.has(name) || settings[name] <= SERVER_ELECTION_MS;
 }
 
 const SHARES = Object.freeze({ refused: 0.1, empty: 0.5, replay: 0.15, notLeading: 0.25 });
@@ -45,8 +45,8 @@ export function scaledRecovery(total: number): RecoveryPlan {
   };
 }
 
-const SHORT_ABSENCE = 3_000;
-const LONGEST_BACKOFF = 10_000;
+const SHORT_ABSENCE_MS = 3_000;
+const MAX_BACKOFF_MS = 10_000;
 
 /**
  * The lengths of the real server. A single broker elects itself, which takes more than a second. In a cluster the
@@ -57,6 +57,6 @@ export function realRecovery({ survivors, away, streams }: RestartSize): Recover
   const replay = 50 + 0.4 * streams;
   const notLeading = 100 + 1.2 * streams;
   if (!survivors) return { refused: 80, empty: 1_400, replay, notLeading };
-  const empty = away <= SHORT_ABSENCE ? 80 : Math.min(LONGEST_BACKOFF, away / 2.7);
+  const empty = away <= SHORT_ABSENCE_MS ? 80 : Math.min(MAX_BACKOFF_MS, away / 2.7);
   return { refused: 80, empty, replay, notLeading };
 }

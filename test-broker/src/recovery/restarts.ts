@@ -5,7 +5,7 @@ import { BrokerOptionError, wrongValue } from '../option-error.js';
 import { milliseconds, type ResolvedOptions } from '../options.js';
 import { readOptions } from '../read-options.js';
 import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
-import { isQuick, NO_RECOVERY, QUICK_RECOVERY, type RecoveryPlan, realRecovery, scaledRecovery } from './plan.js';
+import { isQuick, NO_RECOVERY, QUICK_RECOVERY_MS, type RecoveryPlan, realRecovery, scaledRecovery } from './plan.js';
 
 /** How a broker is started again. */
 export interface StartBrokerOptions {
@@ -63,7 +63,7 @@ export class Restarts {
     this.#cluster = cluster;
     this.#servers = servers;
     this.#clock = clock;
-    this.#recoveryTime = options.recoveryTime ?? (isQuick(options) ? QUICK_RECOVERY : null);
+    this.#recoveryTime = options.recoveryTime ?? (isQuick(options) ? QUICK_RECOVERY_MS : null);
   }
 
   /**

@@ -124,7 +124,7 @@ describe('ClientParser', () => {
     ],
     [`SUB ${'a'.repeat(4096)}`, []],
     [`SUB ${'a'.repeat(4097)}`, [['end', 'maximum control line exceeded']]],
-  ])('judges an unfinished line by what has come of it: %j', (given, calls) => {
+  ])('checks an unfinished line by the part received so far: %j', (given, calls) => {
     expect(parse([Buffer.from(given)])).toEqual(calls);
     expect(parse(Array.from(Buffer.from(given), (byte) => Buffer.from([byte])))).toEqual(calls);
   });

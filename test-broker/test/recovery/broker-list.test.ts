@@ -19,7 +19,7 @@ describe('the list of brokers in FetchMetadata', () => {
     await clients[0]!.createStream('s');
     expect(broker.leaderOf('s')).toBe(1);
     await broker.stopBroker(1);
-    // The survey waits for the broker until the deadline, and what it has found by then is kept.
+    // The request waits for the broker until the deadline, and the broker keeps the list without it.
     expect(await clients[0]!.expired(broker.clock, 'fetchMetadata')).toMatchObject(EXPIRED);
     await broker.startBroker(1);
     const answer = await clients[0]!.call('fetchMetadata', { streams: ['s'] });

@@ -14,7 +14,7 @@ export type ProposeIsr = (
 ) => void;
 
 /** The replication between all brokers: one link for each leader and follower. */
-export class ReplicationMesh {
+export class ReplicationLinks {
   readonly #nodes: ReadonlyMap<string, Node>;
   readonly #connectivity: Connectivity;
   readonly #proposeIsr: ProposeIsr;

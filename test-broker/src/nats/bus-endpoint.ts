@@ -1,13 +1,13 @@
-import type { Bus } from './nats/bus.js';
-import { NatsListener } from './nats/listener.js';
-import { MemoryBus } from './nats/memory-bus.js';
-import { connectionName, RemoteBus } from './nats/remote-bus.js';
-import { SwitchedListener } from './nats/switched-listener.js';
-import type { NatsClientOptions, NatsServer } from './nats-options.js';
-import type { ResolvedOptions } from './options.js';
+import type { NatsClientOptions, NatsServer } from '../nats-options.js';
+import type { ResolvedOptions } from '../options.js';
+import type { Bus } from './bus.js';
+import { NatsListener } from './listener.js';
+import { MemoryBus } from './memory-bus.js';
+import { connectionName, RemoteBus } from './remote-bus.js';
+import { SwitchedListener } from './switched-listener.js';
 
-/** What everything that is published passes through, and where NATS clients reach it. */
-export interface Spine {
+/** The bus of the brokers, and the address where NATS clients reach it. */
+export interface BusEndpoint {
   readonly bus: Bus;
   /** `nats://host:port`; null when no NATS client can connect. */
   readonly url: string | null;
@@ -20,12 +20,12 @@ export interface Spine {
   close(): Promise<void>;
 }
 
-/** The spine that the options ask for: a NATS server elsewhere, or one in this process, with a listener or without. */
-export async function openSpine(
+/** Opens the bus that the options ask for: on a NATS server elsewhere, or in this process, with a listener or without. */
+export async function openBus(
   options: ResolvedOptions,
   broker: string,
   warn: (message: string) => void,
-): Promise<Spine> {
+): Promise<BusEndpoint> {
   if (options.natsServer !== null) return attach(options.natsServer, options, broker, warn);
   const bus = new MemoryBus({ onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
   if (!options.nats) {
@@ -50,7 +50,7 @@ async function attach(
   options: ResolvedOptions,
   broker: string,
   warn: (message: string) => void,
-): Promise<Spine> {
+): Promise<BusEndpoint> {
   const name = connectionName(options.settings['clustering.namespace'], broker);
   const onError = (error: unknown) => warn(`on the NATS bus: ${String(error)}`);
   let current = server;

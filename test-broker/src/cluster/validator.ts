@@ -5,12 +5,12 @@ import type { CoordinatorReports } from '../groups/reports.js';
 import { RpcError } from '../grpc/status.js';
 import { checkOperation, replicaCount } from './checks.js';
 import type { Operation } from './contract.js';
-import type { Judge } from './controller.js';
+import type { Validator } from './controller.js';
 import type { Node } from './node.js';
 import { placeStream } from './placement.js';
 
-/** What the metadata leader decides about operations, by its own metadata. */
-export class Judgement implements Judge {
+/** Validates and completes operations by the metadata of the metadata leader. */
+export class OperationValidator implements Validator {
   readonly #nodes: ReadonlyMap<string, Node>;
   readonly #clock: Clock;
   readonly #reports: CoordinatorReports;
