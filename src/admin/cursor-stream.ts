@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib';
 import { monotonicNow } from '../async/clock.js';
+import { boundsUntil, type Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
-import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
+import type { BoundedWaiting, BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { LiftbridgeError, TimeoutError } from '../errors.js';
 import { CURSORS_STREAM } from '../options.js';
 import { CURSORS_FIRST_PAUSE_MS, CURSORS_LONGEST_PAUSE_MS, CURSORS_WRITE_TIMEOUT_MS } from './timing.js';
@@ -12,19 +13,6 @@ const LOOKS_BEFORE_WRITE = 4;
 const LOOKS_BETWEEN_WRITES = 10;
 /** More ids than it takes to find one for each partition of the cursors stream. */
 const PROBE_IDS = 10_000;
-
-/** Bounds of a wait that has to end. */
-export interface BoundedWaiting extends Waiting {
-  /** Milliseconds. */
-  readonly timeout: number;
-}
-
-/** The remaining time of a call. */
-export interface Remaining {
-  readonly signal: AbortSignal;
-  /** Milliseconds. */
-  readonly remaining: number;
-}
 
 /**
  * Guards the reading of cursors. A broker that has just started, or has just become the leader, may not know yet which of
@@ -45,7 +33,11 @@ export class CursorLog {
    * Number of the connection over which the broker may be asked for a cursor in that partition of the cursors stream. Null
    * after it was waited for the leader, which has to be looked up again. Rejects with a LiftbridgeError.
    */
-  async admit(partition: number, broker: BrokerTarget, { signal, remaining }: Remaining): Promise<number | null> {
+  async admit(
+    partition: number,
+    broker: BrokerTarget,
+    { signal, remaining }: Pick<Deadline, 'signal' | 'remaining'>,
+  ): Promise<number | null> {
     const checked = this.#checked.get(partition);
     if (checked?.id === broker.id && checked.connection === this.#cluster.callConnection(broker))
       return checked.connection;
@@ -68,7 +60,7 @@ export async function untilReadable(
   { signal, timeout }: BoundedWaiting,
 ): Promise<void> {
   const deadline = monotonicNow() + timeout;
-  const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
+  const left = boundsUntil(deadline, signal);
   let newest: bigint | null = null;
   for (let look = 1; ; look++) {
     const state = await stateOf(cluster, partition, left());

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../async/clock.js';
-import { type AdminCluster, unknownYet, untilCertain } from '../cluster/cluster-api.js';
+import { boundsUntil } from '../async/deadline.js';
+import { type AdminCluster, findStream, unknownYet } from '../cluster/cluster-api.js';
 import { CursorsDisabledError } from '../errors.js';
 import {
   CALL_SHAPE,
@@ -58,6 +59,7 @@ function read(where: string, cursorId: unknown, stream: unknown, partition: unkn
   return readOptions<CallOptions>(where, options, CALL_SHAPE);
 }
 
+/** The partition of the cursors stream that keeps the cursor. Rejects with CURSORS_DISABLED, or with TIMEOUT while it is not certain that there is no such stream. */
 async function locate(
   cluster: AdminCluster,
   operation: string,
@@ -66,23 +68,19 @@ async function locate(
   partition: number,
   options: CallOptions,
 ): Promise<number> {
-  const partitions = await cursorPartitions(cluster, options);
-  if (partitions > 0) return cursorPartition(cursorId, stream, partition, partitions);
+  const found = await findCursors(cluster, options);
+  if (found === 'present') return cursorPartition(cursorId, stream, partition, cluster.partitionCount(CURSORS_STREAM));
   const context = { operation, stream, partition };
-  if (partitions < 0) throw unknownYet(`${operation} of cursor "${cursorId}"`, 'the stream of cursors', context);
+  if (found === 'unsure') throw unknownYet(`${operation} of cursor "${cursorId}"`, 'the stream of cursors', context);
   throw new CursorsDisabledError(
     `${operation} of cursor "${cursorId}" failed: the server keeps no cursors. Set cursors.stream.partitions above 0 on the server, or cursorsPartitions on a test broker.`,
     context,
   );
 }
 
-/** Number of partitions of the cursors stream; 0 when it is certain that there is none, -1 while that is not certain. */
-async function cursorPartitions(cluster: AdminCluster, options: CallOptions): Promise<number> {
-  if (cluster.partitionCount(CURSORS_STREAM) > 0) return cluster.partitionCount(CURSORS_STREAM);
-  const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
-  const left = () => ({ signal: options.signal, timeout: Math.max(1, deadline - monotonicNow()) });
-  await cluster.refresh([CURSORS_STREAM], left());
-  if (cluster.partitionCount(CURSORS_STREAM) > 0) return cluster.partitionCount(CURSORS_STREAM);
-  const existence = await untilCertain(cluster, { stream: CURSORS_STREAM }, left());
-  return existence === 'gone' ? 0 : cluster.partitionCount(CURSORS_STREAM) || -1;
+async function findCursors(cluster: AdminCluster, options: CallOptions): ReturnType<typeof findStream> {
+  if (cluster.partitionCount(CURSORS_STREAM) > 0) return 'present';
+  const bounds = boundsUntil(monotonicNow() + (options.timeout ?? cluster.options.requestTimeout), options.signal);
+  await cluster.refresh([CURSORS_STREAM], bounds());
+  return await findStream(cluster, CURSORS_STREAM, bounds);
 }

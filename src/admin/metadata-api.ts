@@ -1,4 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
+import { boundsUntil } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import {
   type AdminCluster,
@@ -46,7 +47,7 @@ export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataO
   const options = readOptions<FetchMetadataOptions>('fetchMetadata', given, FETCH_SHAPE);
   const { streams: named = [], groups: ids = [], signal } = options;
   const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
-  const left = () => ({ signal, timeout: Math.max(1, deadline - monotonicNow()) });
+  const left = boundsUntil(deadline, signal);
   for (let pause = METADATA_FIRST_PAUSE_MS; ; pause = Math.min(METADATA_LONGEST_PAUSE_MS, pause * 2)) {
     const { updatedAt, brokers, streams, groups } = await cluster.fetch(named, ids, left());
     const answer = Object.freeze({ updatedAt, brokers, streams, groups });

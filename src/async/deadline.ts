@@ -10,6 +10,23 @@ export interface Waiting {
   readonly timeout?: number | undefined;
 }
 
+/** How long a caller waits, where a limit is set. */
+export interface BoundedWaiting extends Waiting {
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** The limits of one step of a call: the time that the call has left, or `atMost` milliseconds when that is less. */
+export type StepBounds = (atMost?: number) => BoundedWaiting;
+
+/** Limits of steps that must be over by `deadline`, as of `monotonicNow()`. */
+export function boundsUntil(deadline: number, signal: AbortSignal | undefined): StepBounds {
+  return (atMost = Number.POSITIVE_INFINITY) => ({
+    signal,
+    timeout: Math.max(1, Math.min(atMost, deadline - monotonicNow())),
+  });
+}
+
 /**
  * The time that one call has: it ends with the caller's signal, its timeout, or the client. `dispose` must be called when
  * the call is over, so that no timer and no listener remains.

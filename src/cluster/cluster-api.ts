@@ -9,13 +9,14 @@ import type { BrokerInfo, Metadata, PartitionInfo } from './metadata.js';
 import type { MetadataAnswer, Sought } from './metadata-answer.js';
 import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
 
-export type { Waiting } from '../async/deadline.js';
+export type { BoundedWaiting, Waiting } from '../async/deadline.js';
 export { type ClusterEvents, EVENT_NAMES } from './events.js';
-export { type Existence, untilCertain } from './existence.js';
+export type { Existence } from './existence.js';
 export { unknownYet } from './leader-lookup.js';
 export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
 export type { Sought } from './metadata-answer.js';
 export { BRIEF_REQUEST } from './unary-calls.js';
+export { findStream, hasEnded, untilCertain } from './until-certain.js';
 
 /** A broker, as higher layers address it. */
 export interface BrokerTarget {
@@ -65,7 +66,7 @@ export interface Cluster {
    * broker that restarts knows no stream for up to 9 s, so an "unknown" counts only where it is certain; see `Existence`.
    * Asks several brokers and brings the cache up to date; takes 0.2 to 1.5 s unless a broker knows it. What is 'gone' is out
    * of the cache. 'unsure' when the time is up; rejects only with the reason of the signal, or that of the closed client.
-   * `untilCertain` in existence.ts asks again, with back-off.
+   * `untilCertain` asks again, with growing pauses.
    */
   existence(sought: Sought, waiting?: Waiting): Promise<Existence>;
   /** Whether a broker has named it to this client, and it was not found to be gone since. */

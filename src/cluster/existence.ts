@@ -6,13 +6,7 @@ import { sleep } from '../async/sleep.js';
 import type { Logger } from '../options.js';
 import type { MetadataAnswer, Sought } from './metadata-answer.js';
 import type { Sightings } from './sightings.js';
-import {
-  POLL_GRACE_MS,
-  POLL_PAUSE_MS,
-  POLL_TIMEOUT_MS,
-  UNKNOWN_FIRST_PAUSE_MS,
-  UNKNOWN_LONGEST_PAUSE_MS,
-} from './timing.js';
+import { POLL_GRACE_MS, POLL_PAUSE_MS, POLL_TIMEOUT_MS } from './timing.js';
 import { BRIEF_REQUEST } from './unary-calls.js';
 
 /**
@@ -163,19 +157,4 @@ export class ExistenceCheck {
 interface PollResult {
   readonly found: 'present' | 'replaced' | null;
   readonly unknown: readonly MetadataAnswer[];
-}
-
-/** Asks again, with growing pauses, until the answer is certain or the time is up. Rejects with the reason of the signal. */
-export async function untilCertain(
-  cluster: { existence(sought: Sought, waiting?: Waiting): Promise<Existence> },
-  sought: Sought,
-  { signal, timeout = Number.POSITIVE_INFINITY }: Waiting = {},
-): Promise<Existence> {
-  const deadline = monotonicNow() + timeout;
-  for (let delay = UNKNOWN_FIRST_PAUSE_MS; ; delay = Math.min(UNKNOWN_LONGEST_PAUSE_MS, delay * 2)) {
-    const left = deadline - monotonicNow();
-    const existence = await cluster.existence(sought, { signal, timeout: Number.isFinite(left) ? left : undefined });
-    if (existence !== 'unsure' || monotonicNow() + delay >= deadline) return existence;
-    await sleep(delay, signal);
-  }
 }

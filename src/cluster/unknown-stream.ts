@@ -2,11 +2,12 @@ import type { Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import { errorFromStatus, type Operation } from '../errors.js';
 import type { Cluster } from './cluster-api.js';
-import { type Existence, untilCertain } from './existence.js';
+import type { Existence } from './existence.js';
 import { aboutRequest } from './failures.js';
 import { LookupMiss, unknownYet } from './leader-lookup.js';
 import { UNKNOWN_FIRST_PAUSE_MS, UNKNOWN_LONGEST_PAUSE_MS } from './timing.js';
 import type { Call } from './unary-caller.js';
+import { untilCertain } from './until-certain.js';
 
 /** Resolves when it is certain whether the stream exists; what is found is in the cache. Throws LookupMiss when the time is up. */
 export async function waitUntilDecided(

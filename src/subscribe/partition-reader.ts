@@ -1,6 +1,6 @@
 import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
-import type { Waiting } from '../async/deadline.js';
+import { boundsUntil, type StepBounds, type Waiting } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
@@ -16,16 +16,15 @@ import { ReaderCall } from './reader-call.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import { type Empty, type Remedy, remedyOfEnd, remedyOfFailure } from './remedy.js';
 import { resolveStartTime } from './resolve-start-time.js';
-import { boundsUntil, type StepBounds } from './step-bounds.js';
 import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
 import {
-  isGone,
   noLeader,
   noReverse,
   noSuchStream,
   notConfirmed,
   type Place,
+  seemsUnknown,
   streamDeleted,
 } from './subscribe-errors.js';
 import { ATTEMPT_TIMEOUT_MS, HEALTHY_AFTER_MS, RESUBSCRIBE_BACKOFF } from './timing.js';
@@ -324,10 +323,10 @@ export class PartitionReader {
         await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));
       }
       const failure = await this.#connect(deadline, bounds);
-      if (failure !== null) throw isGone(failure) ? failure : error;
+      if (failure !== null) throw seemsUnknown(failure) ? failure : error;
       if (isBroken) this.#reportRecovery(error);
     } catch (failure) {
-      this.#fail(isGone(failure) ? streamDeleted(this.#place, failure) : failure);
+      this.#fail(seemsUnknown(failure) ? streamDeleted(this.#place, failure) : failure);
     }
   }
 

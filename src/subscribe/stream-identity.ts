@@ -1,4 +1,4 @@
-import type { Cluster, Waiting } from '../cluster/cluster-api.js';
+import { type Cluster, hasEnded, type Waiting } from '../cluster/cluster-api.js';
 import { noSuchPartition, streamDeleted } from './subscribe-errors.js';
 
 /** Which stream a reader reads: another one of the same name may take its place, and a recovering broker may not know it. */
@@ -49,6 +49,6 @@ export class StreamIdentity {
   async isDeleted(deletedBy: string | undefined, waiting: Waiting): Promise<boolean> {
     const sought = { stream: this.#stream, createdAt: this.#createdAt, deletedBy };
     const existence = await this.#cluster.existence(sought, waiting);
-    return existence === 'gone' || existence === 'replaced';
+    return hasEnded(existence);
   }
 }

@@ -56,8 +56,8 @@ function causeOf({ cause }: StreamEnd): { readonly cause?: unknown } {
   return cause === undefined ? {} : { cause };
 }
 
-/** Whether the cluster no longer knows the stream or the partition. */
-export function isGone(error: unknown): boolean {
+/** Whether a call failed because a broker does not know the stream or the partition. */
+export function seemsUnknown(error: unknown): boolean {
   return LiftbridgeError.is(error, 'NO_SUCH_PARTITION') || LiftbridgeError.is(error, 'NO_SUCH_STREAM');
 }
 

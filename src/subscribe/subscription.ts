@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { monotonicNow } from '../async/clock.js';
 import { onAbort } from '../async/shared-abort-listener.js';
 import { clearInterval, setInterval } from '../async/timers.js';
-import type { Cluster, Waiting } from '../cluster/cluster-api.js';
+import type { BoundedWaiting, Cluster, Waiting } from '../cluster/cluster-api.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
 import { MessageQueue } from './message-queue.js';
@@ -36,11 +36,7 @@ export async function openSubscription(
   return subscription;
 }
 
-async function allPartitions(
-  cluster: Cluster,
-  stream: string,
-  waiting: Waiting & { readonly timeout: number },
-): Promise<number[]> {
+async function allPartitions(cluster: Cluster, stream: string, waiting: BoundedWaiting): Promise<number[]> {
   await lookUpStream(cluster, stream, waiting);
   return Array.from({ length: cluster.partitionCount(stream) }, (_, partition) => partition);
 }

@@ -155,7 +155,7 @@ export class Membership {
       const { groupId, consumerId } = this;
       await this.#cluster.callAny('leaveConsumerGroup', { groupId, consumerId }, waiting);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!isNoMember(error)) throw error;
     }
   }
 
@@ -259,7 +259,8 @@ function isDoubtful(error: unknown): boolean {
   return LiftbridgeError.is(error, 'TIMEOUT') || meaningOf(error) === 'unavailable';
 }
 
-function isGone(error: unknown): boolean {
+/** Whether the cluster does not know the group, or does not know the member in it. */
+function isNoMember(error: unknown): boolean {
   const meaning = meaningOf(error);
   return meaning === 'not-member' || meaning === 'no-group';
 }

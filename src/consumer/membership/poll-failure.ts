@@ -1,4 +1,5 @@
 import { LiftbridgeError, meaningOf } from '../../errors.js';
+import { seemsUnknown } from '../../subscribe/subscribe-errors.js';
 
 /**
  * The meaning of a failed FetchConsumerGroupAssignments:
@@ -10,7 +11,6 @@ import { LiftbridgeError, meaningOf } from '../../errors.js';
  */
 export type PollFailure = 'stale-epoch' | 'not-coordinator' | 'denied' | 'unreachable' | 'fatal';
 
-const GONE = ['STREAM_DELETED', 'NO_SUCH_PARTITION', 'NO_SUCH_STREAM'] as const;
 const FATAL = ['PERMISSION_DENIED', 'INVALID_ARGUMENT', 'CLOSED'] as const;
 
 /** Whether another attempt can never help: the same call fails the same way for good. */
@@ -42,5 +42,5 @@ export function isFenced(error: unknown): boolean {
 
 /** Whether a broker does not know the stream: it was deleted, or the broker is recovering. */
 export function seemsGone(error: unknown): boolean {
-  return GONE.some((code) => LiftbridgeError.is(error, code));
+  return LiftbridgeError.is(error, 'STREAM_DELETED') || seemsUnknown(error);
 }

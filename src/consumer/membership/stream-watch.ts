@@ -1,5 +1,5 @@
 import { clearInterval, setInterval } from '../../async/timers.js';
-import { type Cluster, type Existence, untilCertain } from '../../cluster/cluster-api.js';
+import { type Cluster, type Existence, hasEnded, untilCertain } from '../../cluster/cluster-api.js';
 import { StreamDeletedError } from '../../errors.js';
 import { EXISTENCE_TIMEOUT_MS, LEADER_CHECK_MS } from '../timing.js';
 
@@ -78,7 +78,7 @@ export class StreamWatch {
   #decided(stream: string, existence: Existence): void {
     if (this.#stopped.signal.aborted) return;
     if (existence === 'present') this.#events.refreshed();
-    if (existence === 'gone' || existence === 'replaced') this.#gone(stream);
+    if (hasEnded(existence)) this.#gone(stream);
   }
 
   #gone(stream: string): void {

@@ -1,5 +1,7 @@
 import { cursorPartition, untilReadable } from '../../admin/cursor-stream.js';
-import { type Cluster, untilCertain } from '../../cluster/cluster-api.js';
+import { monotonicNow } from '../../async/clock.js';
+import { boundsUntil } from '../../async/deadline.js';
+import { type Cluster, findStream } from '../../cluster/cluster-api.js';
 import { CursorsDisabledError, TimeoutError } from '../../errors.js';
 import { CURSORS_STREAM } from '../../options.js';
 import { CURSORS_RECOVERY_MS } from '../timing.js';
@@ -7,11 +9,10 @@ import type { HeldPartition } from './held-partition.js';
 
 /** Without cursors a group has no positions. A cluster that has just started may not have created the stream yet. */
 export async function requireCursors(cluster: Cluster, signal: AbortSignal, timeout: number): Promise<void> {
-  if (cluster.partitionCount(CURSORS_STREAM) > 0) return;
-  const existence = await untilCertain(cluster, { stream: CURSORS_STREAM }, { signal, timeout });
-  if (existence !== 'gone' && cluster.partitionCount(CURSORS_STREAM) > 0) return;
+  const found = await findStream(cluster, CURSORS_STREAM, boundsUntil(monotonicNow() + timeout, signal));
+  if (found === 'present') return;
   const context = { operation: 'consumer.subscribe' };
-  if (existence === 'unsure')
+  if (found === 'unsure')
     throw new TimeoutError(
       `consumer.subscribe failed: within ${timeout} ms no broker said whether the server keeps cursors.`,
       context,

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { monotonicNow } from '../../../src/async/clock.js';
-import { ExistenceCheck, untilCertain } from '../../../src/cluster/existence.js';
+import { ExistenceCheck } from '../../../src/cluster/existence.js';
 import type { StreamInfo } from '../../../src/cluster/metadata.js';
 import type { MetadataAnswer, Sought, Testimony } from '../../../src/cluster/metadata-answer.js';
 import { Sightings } from '../../../src/cluster/sightings.js';
+import { untilCertain } from '../../../src/cluster/until-certain.js';
 import { CLIENT_DEFAULTS } from '../../../src/options.js';
 
 const CREATED = 1_700_000_000_000;

@@ -5,9 +5,9 @@ import { remedyOfEnd, remedyOfFailure } from '../../../src/subscribe/remedy.js';
 import { NotConfirmed } from '../../../src/subscribe/subscribe-call.js';
 import {
   errorOfEnd,
-  isGone,
   noSuchStream,
   notConfirmed,
+  seemsUnknown,
   streamDeleted,
 } from '../../../src/subscribe/subscribe-errors.js';
 import { RpcFailure } from '../../../src/transport/status.js';
@@ -93,7 +93,7 @@ describe('the errors of subscriptions', () => {
     const cause = noSuchStream('orders');
     expect(streamDeleted(PLACE, cause).message).toContain('does not know the stream');
     expect(streamDeleted(PLACE, cause)).toMatchObject({ cause, stream: 'orders', partition: 2 });
-    expect([cause, streamDeleted(PLACE), new Error('other')].map(isGone)).toEqual([true, false, false]);
+    expect([cause, streamDeleted(PLACE), new Error('other')].map(seemsUnknown)).toEqual([true, false, false]);
   });
 
   it('show the last failure of a subscription that was not confirmed where that says more', () => {
