@@ -13,7 +13,7 @@ import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } fro
 import { BrokerOptionError, show, wrongValue } from './option-error.js';
 import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
-import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './recovery/restarts.js';
+import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './restarts.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
 const CLOSE_GRACE_MS = 200;

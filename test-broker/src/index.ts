@@ -11,6 +11,6 @@ export type { NatsClientOptions, NatsServerOptions } from './nats-options.js';
 export { BrokerOptionError } from './option-error.js';
 export type { BrokerTlsOptions, TestBrokerOptions } from './options.js';
 export type { HeldPhase, Recovery, RecoveryPhase } from './recovery/phase.js';
-export type { StartBrokerOptions, StopBrokerOptions } from './recovery/restarts.js';
+export type { StartBrokerOptions, StopBrokerOptions } from './restarts.js';
 export type { PolicyRule, SettingName } from './settings.js';
 export type { StoredMessage } from './stored-message.js';

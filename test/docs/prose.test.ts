@@ -18,7 +18,7 @@ const PLACES = [
     'subscribe',
     'transport',
   ].map((folder) => `src/${folder}`),
-  ...['activity', 'api', 'cursors', 'faults', 'groups', 'grpc', 'log', 'nats', 'recovery'].map(
+  ...['activity', 'api', 'cursors', 'faults', 'groups', 'grpc', 'log', 'nats', 'publish', 'recovery'].map(
     (folder) => `test-broker/src/${folder}`,
   ),
 ];

@@ -1,9 +1,9 @@
 import { wire } from 'liftbridge-client/protocol';
-import { publish } from '../api/publish.js';
 import type { ClockTimer } from '../clock.js';
 import type { BrokerNode, Operation } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import { RpcError } from '../grpc/status.js';
+import { publish } from '../publish/publish.js';
 import { eventOf } from './events.js';
 
 /** The stream that tells what happens to streams and groups. */

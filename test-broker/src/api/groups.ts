@@ -1,12 +1,41 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import type { Group } from '../groups/group-table.js';
-import type { GroupLiveness } from '../groups/liveness.js';
+import { GroupLiveness } from '../groups/liveness.js';
 import type { Call, Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
 import { unary } from './unary.js';
 
 const NANOSECONDS_PER_MS = 1_000_000;
+
+/** Starts the timers of the groups that this broker coordinates. */
+export function startLiveness(node: BrokerNode): GroupLiveness {
+  const options = { deadline: null, failurePrefix: 'Failed to remove expired consumer' };
+  return new GroupLiveness({
+    id: node.id,
+    clock: node.clock,
+    consumerTimeout: node.settings['groups.consumer.timeout'],
+    get serving() {
+      return node.serving;
+    },
+    get frozen() {
+      return node.faults.network.isFrozen(node.index);
+    },
+    group: (id) => node.group(id),
+    groups: () => node.groups(),
+    expire: (group, consumer) => node.propose({ kind: 'leave-group', group, consumer, expired: true }, options),
+    onGroupChange: (listener) =>
+      node.onApplied((_index, operation) => {
+        switch (operation.kind) {
+          case 'join-group':
+          case 'leave-group':
+          case 'change-coordinator':
+            listener(operation.group);
+        }
+      }),
+    onServing: (listener) => node.onServing(listener),
+  });
+}
 
 /** The four calls of consumer groups. The server checks no permission on any of them. */
 export function groupMethods(node: BrokerNode, liveness: GroupLiveness): Record<string, Method> {

@@ -1,14 +1,14 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
+import { pausedPartitions, resume } from '../cluster/resume.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
 import { goErrorText, RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
+import { ackInboxOf } from '../publish/ack-wait.js';
+import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalOf } from '../publish/publish-checks.js';
+import { encodeAddress, encodeInbox, PublishedMessage } from '../publish/published-message.js';
 import { AckStream } from './ack-stream.js';
-import { ackInboxOf } from './ack-wait.js';
-import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalOf } from './publish-checks.js';
-import { encodeAddress, encodeInbox, PublishedMessage } from './published-message.js';
-import { pausedPartitions, resume } from './resume.js';
 
 const MAX_DRAIN_MS = 5_000;
 

@@ -3,10 +3,10 @@ import type { BrokerNode } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { Method } from '../grpc/service.js';
 import { RpcError } from '../grpc/status.js';
-import { ackInboxOf } from './ack-wait.js';
-import { publishAndWait } from './publish.js';
-import { hasOverlongHeader, OVERLONG_HEADER } from './publish-checks.js';
-import { publishEnvelope } from './publish-envelope.js';
+import { ackInboxOf } from '../publish/ack-wait.js';
+import { publishAndWait } from '../publish/publish.js';
+import { hasOverlongHeader, OVERLONG_HEADER } from '../publish/publish-checks.js';
+import { publishEnvelope } from '../publish/publish-envelope.js';
 import { unary } from './unary.js';
 
 /** PublishToSubject: a message for whichever streams listen; what they say of it, nacks too, is the answer. */

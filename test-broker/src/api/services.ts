@@ -1,12 +1,11 @@
 import { ActivityPublisher } from '../activity/activity-publisher.js';
 import type { BrokerNode } from '../cluster/contract.js';
 import { CursorStore } from '../cursors/cursor-store.js';
-import { GroupLiveness } from '../groups/liveness.js';
 import { type Authorize, createAuthorize } from '../grpc/authorization.js';
 import { API_SERVICE, HEALTH_SERVICE, Health } from '../grpc/health.js';
 import type { Method, Services } from '../grpc/service.js';
 import { cursorMethods } from './cursors.js';
-import { groupMethods } from './groups.js';
+import { groupMethods, startLiveness } from './groups.js';
 import { metadataMethods } from './metadata.js';
 import { publishMethods } from './publish.js';
 import { publishAsyncMethods } from './publish-async.js';
@@ -30,7 +29,7 @@ export function createServices(
   node: BrokerNode,
   authorize: Authorize = createAuthorize(node.settings),
 ): BrokerServices {
-  const liveness = new GroupLiveness(node);
+  const liveness = startLiveness(node);
   const cursors = new CursorStore(node, authorize);
   const activity = node.settings['activity.stream.enabled'] ? new ActivityPublisher(node, authorize) : null;
   const methods: Record<string, Method> = {

@@ -1,5 +1,6 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode, PartitionReplica, PartitionState } from '../cluster/contract.js';
+import { pausedPartitions, resume } from '../cluster/resume.js';
 import type { Authorize } from '../grpc/authorization.js';
 import { decodeRequest } from '../grpc/decode-request.js';
 import type { Method, StreamCall } from '../grpc/service.js';
@@ -11,7 +12,6 @@ import { ReverseReader } from '../log/reverse-reader.js';
 import { emptyReplica } from './empty-replica.js';
 import { GroupSlots, type SlotHolder } from './group-slots.js';
 import { type EndOfData, LiveSubscription, type Reader } from './live-subscription.js';
-import { pausedPartitions, resume } from './resume.js';
 import { type Positions, resolvePositions } from './subscription-positions.js';
 
 /** What a subscription reads, and what is to be given back when it ends. */

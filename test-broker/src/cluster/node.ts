@@ -5,7 +5,6 @@ import { RpcError } from '../grpc/status.js';
 import { Listeners } from '../log/listeners.js';
 import type { PartitionStorage } from '../log/storage.js';
 import type { Bus } from '../nats/bus.js';
-import type { MetadataSight } from '../recovery/replayed-metadata.js';
 import type { Settings } from '../settings.js';
 import { BrokerBus } from './broker-bus.js';
 import { BrokerDirectory, type DirectoryTiming } from './broker-directory.js';
@@ -14,6 +13,7 @@ import type { ProposeOptions } from './controller.js';
 import { MetadataState } from './metadata-state.js';
 import type { LoggedOperation } from './operation-log.js';
 import type { Replica } from './partition.js';
+import type { MetadataView } from './replayed-metadata.js';
 import { ReplicaSet, type ReplicaSetHost } from './replica-set.js';
 
 /** What a node knows of the cluster that it is in. */
@@ -77,7 +77,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   #restored = false;
   #serving = true;
   /** What clients see while the broker recovers; null for what there is. */
-  #sight: MetadataSight | null = null;
+  #view: MetadataView | null = null;
   #address = { host: '', port: 0 };
 
   constructor(options: NodeOptions) {
@@ -115,24 +115,24 @@ export class Node implements BrokerNode, ReplicaSetHost {
   }
 
   stream(name: string): StreamState | undefined {
-    return (this.#sight ?? this.metadata).stream(name);
+    return (this.#view ?? this.metadata).stream(name);
   }
 
   streams(): Iterable<StreamState> {
-    return (this.#sight ?? this.metadata).streams();
+    return (this.#view ?? this.metadata).streams();
   }
 
   group(id: string): Group | undefined {
-    return (this.#sight ?? this.metadata).group(id);
+    return (this.#view ?? this.metadata).group(id);
   }
 
   groups(): Iterable<Group> {
-    return (this.#sight ?? this.metadata).groups();
+    return (this.#view ?? this.metadata).groups();
   }
 
   replica(stream: string, partition: number): PartitionReplica | undefined {
     const own = this.replicas.get(stream, partition);
-    return this.#sight === null ? own : this.#sight.replica(own, stream, partition);
+    return this.#view === null ? own : this.#view.replica(own, stream, partition);
   }
 
   async propose(operation: Operation, options: ProposeOptions): Promise<bigint> {
@@ -210,8 +210,8 @@ export class Node implements BrokerNode, ReplicaSetHost {
   }
 
   /** Shows something else than its metadata to clients, until it recovers; null shows the metadata itself. */
-  show(sight: MetadataSight | null): void {
-    this.#sight = sight;
+  show(view: MetadataView | null): void {
+    this.#view = view;
     this.#serving = false;
   }
 
@@ -225,7 +225,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
 
   /** Runs its partitions and groups. `silent`: none of those that it had, until each was paused. */
   serve(silent = false): void {
-    this.#sight = null;
+    this.#view = null;
     this.#serving = true;
     this.replicas.begin(silent);
     if (!silent) this.#recovered.tell();

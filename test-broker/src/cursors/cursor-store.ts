@@ -1,13 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { cursorWire, wire } from 'liftbridge-client/protocol';
-import { publish } from '../api/publish.js';
-import type { PublishCaller } from '../api/publish-caller.js';
-import { pausedPartitions, resume } from '../api/resume.js';
 import type { BrokerNode, Operation, PartitionState, StreamState } from '../cluster/contract.js';
+import { pausedPartitions, resume } from '../cluster/resume.js';
 import type { Authorize } from '../grpc/authorization.js';
 import { goErrorText, RpcError, type StatusName } from '../grpc/status.js';
 import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
+import { publish } from '../publish/publish.js';
+import type { PublishCaller } from '../publish/publish-caller.js';
 import { CursorCache } from './cursor-cache.js';
 import { CursorLock } from './cursor-lock.js';
 

@@ -1,29 +1,42 @@
-import type { ClockTimer } from '../clock.js';
-import type { BrokerNode } from '../cluster/contract.js';
+import type { Clock, ClockTimer } from '../clock.js';
 import { RpcError } from '../grpc/status.js';
+import type { Group } from './group-table.js';
 
 const RETRY_DELAY_MS = 1_000;
 
+/** The broker whose groups a {@link GroupLiveness} watches. */
+export interface LivenessHost {
+  /** Id of the broker. */
+  readonly id: string;
+  readonly clock: Clock;
+  /** Milliseconds without a request after which a member expires. */
+  readonly consumerTimeout: number;
+  /** Whether groups run on the broker: false until a restarted broker has recovered. */
+  readonly serving: boolean;
+  /** Whether a fault freezes the broker. */
+  readonly frozen: boolean;
+  group(id: string): Group | undefined;
+  groups(): Iterable<Group>;
+  /** Removes an expired member from its group. Rejects with RpcError. */
+  expire(group: string, consumer: string): Promise<unknown>;
+  /** Calls back with the id of a group after each change of its members or its coordinator. */
+  onGroupChange(listener: (group: string) => void): () => void;
+  /** Calls back each time that the broker has recovered from a restart. */
+  onServing(listener: () => void): () => void;
+}
+
 /**
- * The timers of the groups that this broker coordinates, one a member. A member that is not heard of in time is taken
- * out of its group; a broker that becomes the coordinator gives every member the full time again.
+ * The timers of the groups that this broker coordinates, one for each member. A member that sends no request in time
+ * leaves its group. A broker that becomes the coordinator gives every member the full time again.
  */
 export class GroupLiveness {
-  readonly #node: BrokerNode;
+  readonly #host: LivenessHost;
   readonly #timers = new Map<string, Map<string, ClockTimer>>();
   readonly #unlisten: readonly (() => void)[];
 
-  constructor(node: BrokerNode) {
-    this.#node = node;
-    const applied = node.onApplied((_index, operation) => {
-      switch (operation.kind) {
-        case 'join-group':
-        case 'leave-group':
-        case 'change-coordinator':
-          this.#follow(operation.group);
-      }
-    });
-    this.#unlisten = [applied, node.onServing(() => this.#followAll())];
+  constructor(host: LivenessHost) {
+    this.#host = host;
+    this.#unlisten = [host.onGroupChange((group) => this.#follow(group)), host.onServing(() => this.#followAll())];
     this.#followAll();
   }
 
@@ -31,7 +44,7 @@ export class GroupLiveness {
   touch(group: string, consumer: string): boolean {
     const timers = this.#timers.get(group);
     if (!timers?.has(consumer)) return false;
-    this.#start(timers, group, consumer, this.#node.settings['groups.consumer.timeout']);
+    this.#start(timers, group, consumer, this.#host.consumerTimeout);
     return true;
   }
 
@@ -42,14 +55,14 @@ export class GroupLiveness {
   }
 
   #followAll(): void {
-    for (const { id } of this.#node.groups()) this.#follow(id);
+    for (const { id } of this.#host.groups()) this.#follow(id);
   }
 
   #follow(id: string): void {
-    // A broker that recovers runs no timers: no member expires, and none is told of assignments.
-    if (!this.#node.serving) return;
-    const group = this.#node.group(id);
-    if (!group || group.coordinator !== this.#node.id) {
+    // A broker that recovers runs no timers: no member expires, and none receives assignments.
+    if (!this.#host.serving) return;
+    const group = this.#host.group(id);
+    if (!group || group.coordinator !== this.#host.id) {
       this.#drop(id);
       return;
     }
@@ -60,7 +73,7 @@ export class GroupLiveness {
       timer.cancel();
       timers.delete(consumer);
     }
-    const timeout = this.#node.settings['groups.consumer.timeout'];
+    const timeout = this.#host.consumerTimeout;
     for (const consumer of group.members.keys()) {
       if (!timers.has(consumer)) this.#start(timers, id, consumer, timeout);
     }
@@ -70,21 +83,20 @@ export class GroupLiveness {
     timers.get(consumer)?.cancel();
     timers.set(
       consumer,
-      this.#node.clock.after(ms, () => void this.#expire(timers, group, consumer)),
+      this.#host.clock.after(ms, () => void this.#expire(timers, group, consumer)),
     );
   }
 
   async #expire(timers: Map<string, ClockTimer>, group: string, consumer: string): Promise<void> {
-    if (this.#node.faults.network.isFrozen(this.#node.index)) {
+    if (this.#host.frozen) {
       this.#start(timers, group, consumer, RETRY_DELAY_MS);
       return;
     }
-    const options = { deadline: null, failurePrefix: 'Failed to remove expired consumer' };
     try {
-      await this.#node.propose({ kind: 'leave-group', group, consumer, expired: true }, options);
+      await this.#host.expire(group, consumer);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      // It has left by itself, or the cluster has no leader for now and it is still to go.
+      // The member has left on its own, or the cluster has no leader now and the removal has to wait.
       if (this.#timers.get(group) === timers && timers.has(consumer))
         this.#start(timers, group, consumer, RETRY_DELAY_MS);
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { ByteWriter, encodePublishRequest, wire } from 'liftbridge-client/protocol';
 import { describe, expect, it } from 'vitest';
-import { encodeAddress, encodeInbox, PublishedMessage } from '../../src/api/published-message.js';
+import { encodeAddress, encodeInbox, PublishedMessage } from '../../src/publish/published-message.js';
 
 const INBOX = encodeInbox('inbox');
 const ADDRESS = encodeAddress('s', 'subject');

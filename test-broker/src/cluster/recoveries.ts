@@ -1,12 +1,12 @@
 import type { Clock, ClockTimer } from '../clock.js';
-import type { Connectivity } from '../cluster/connectivity.js';
-import type { Member } from '../cluster/member.js';
-import type { Node } from '../cluster/node.js';
-import type { LoggedOperation, OperationLog } from '../cluster/operation-log.js';
-import { BrokerRecovery } from './broker-recovery.js';
-import type { HeldPhase, RecoveryPhase } from './phase.js';
-import type { RecoveryPlan } from './plan.js';
-import { EMPTY_SIGHT, ReplayedMetadata } from './replayed-metadata.js';
+import { BrokerRecovery } from '../recovery/broker-recovery.js';
+import type { HeldPhase, RecoveryPhase } from '../recovery/phase.js';
+import type { RecoveryPlan } from '../recovery/plan.js';
+import type { Connectivity } from './connectivity.js';
+import type { Member } from './member.js';
+import type { Node } from './node.js';
+import type { LoggedOperation, OperationLog } from './operation-log.js';
+import { EMPTY_VIEW, ReplayedMetadata } from './replayed-metadata.js';
 
 /** What {@link Recoveries} needs of the cluster. */
 export interface RecoveriesHost {
@@ -43,7 +43,7 @@ export class Recoveries {
   /** Hides what a broker knows before it listens. */
   hide(broker: string): void {
     this.#member(broker).replaying = true;
-    this.#node(broker).show(EMPTY_SIGHT);
+    this.#node(broker).show(EMPTY_VIEW);
   }
 
   /**

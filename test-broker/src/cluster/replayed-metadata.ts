@@ -1,10 +1,10 @@
-import type { PartitionReplica, PartitionState, StreamState } from '../cluster/contract.js';
-import { MetadataState } from '../cluster/metadata-state.js';
-import type { LoggedOperation } from '../cluster/operation-log.js';
 import type { Group } from '../groups/group-table.js';
+import type { PartitionReplica, PartitionState, StreamState } from './contract.js';
+import { MetadataState } from './metadata-state.js';
+import type { LoggedOperation } from './operation-log.js';
 
 /** What a broker shows to clients instead of its metadata and replicas while it recovers. */
-export interface MetadataSight {
+export interface MetadataView {
   stream(name: string): StreamState | undefined;
   streams(): Iterable<StreamState>;
   group(id: string): Group | undefined;
@@ -14,7 +14,7 @@ export interface MetadataSight {
 }
 
 /** A broker that has not replayed anything yet. */
-export const EMPTY_SIGHT: MetadataSight = Object.freeze({
+export const EMPTY_VIEW: MetadataView = Object.freeze({
   stream: () => undefined,
   streams: () => [],
   group: () => undefined,
@@ -26,7 +26,7 @@ export const EMPTY_SIGHT: MetadataSight = Object.freeze({
  * The metadata of a broker that replays its operations: it shows the past. A stream that was deleted stays there until
  * the replay ends, and a leader or a coordinator is the one of then.
  */
-export class ReplayedMetadata implements MetadataSight {
+export class ReplayedMetadata implements MetadataView {
   readonly #broker: string;
   readonly #entries: readonly LoggedOperation[];
   readonly #metadata = new MetadataState();

@@ -1,11 +1,18 @@
-import type { BrokerServer } from '../broker-server.js';
-import type { Clock } from '../clock.js';
-import type { Cluster } from '../cluster/cluster.js';
-import { BrokerOptionError, wrongValue } from '../option-error.js';
-import { milliseconds, type ResolvedOptions } from '../options.js';
-import { readOptions } from '../read-options.js';
-import { HELD_PHASES, type HeldPhase, type Recovery } from './phase.js';
-import { isQuick, NO_RECOVERY, QUICK_RECOVERY_MS, type RecoveryPlan, realRecovery, scaledRecovery } from './plan.js';
+import type { BrokerServer } from './broker-server.js';
+import type { Clock } from './clock.js';
+import type { Cluster } from './cluster/cluster.js';
+import { BrokerOptionError, wrongValue } from './option-error.js';
+import { milliseconds, type ResolvedOptions } from './options.js';
+import { readOptions } from './read-options.js';
+import { HELD_PHASES, type HeldPhase, type Recovery } from './recovery/phase.js';
+import {
+  isQuick,
+  NO_RECOVERY,
+  QUICK_RECOVERY_MS,
+  type RecoveryPlan,
+  realRecovery,
+  scaledRecovery,
+} from './recovery/plan.js';
 
 /** How a broker is started again. */
 export interface StartBrokerOptions {

@@ -1,4 +1,4 @@
-import type { BrokerNode, StreamState } from '../cluster/contract.js';
+import type { BrokerNode, StreamState } from './contract.js';
 
 const NO_PARTITIONS: readonly number[] = Object.freeze([]);
 
