@@ -3,7 +3,7 @@ import { deferred } from './deferred.js';
 import { onAbort } from './shared-abort-listener.js';
 import { clearTimeout, LONGEST_DELAY_MS, setTimeout } from './timers.js';
 
-/** How long a caller waits. */
+/** How long a caller waits: the internal shape of every call that waits. `CallOptions` is its public twin, with the texts of the docs. */
 export interface Waiting {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds. */

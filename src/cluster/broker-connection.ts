@@ -1,12 +1,13 @@
 import { Backoff } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
+import type { BoundedWaiting } from '../async/deadline.js';
 import { excerpt } from '../errors/quote.js';
 import { ConnectionError } from '../errors.js';
 import type { ResolvedClientOptions } from '../options.js';
 import type { DataSession } from '../transport/duplex.js';
 import type { PeerOptions } from '../transport/peer-options.js';
 import { RpcFailure, Status } from '../transport/status.js';
-import { UnaryChannel, type UnaryMethodDefinition } from '../transport/unary.js';
+import { type UnaryCallOptions, UnaryChannel, type UnaryMethodDefinition } from '../transport/unary.js';
 import type { Address } from './addresses.js';
 import { formatAddress } from './addresses.js';
 import { DataSessions } from './data-sessions.js';
@@ -107,7 +108,7 @@ export class BrokerConnection implements Candidate, Witness {
   async call<Request, Response>(
     method: UnaryMethodDefinition<Request, Response>,
     request: Request,
-    bounds: { readonly timeout: number; readonly signal: AbortSignal; readonly connection?: number | undefined },
+    bounds: UnaryCallOptions & BoundedWaiting,
   ): Promise<Response> {
     this.inFlight++;
     try {

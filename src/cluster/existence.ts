@@ -1,4 +1,3 @@
-import { monotonicNow } from '../async/clock.js';
 import { orAbort, type Waiting, within } from '../async/deadline.js';
 import { deferred } from '../async/deferred.js';
 import { SingleFlight } from '../async/single-flight.js';

@@ -1,6 +1,6 @@
 import { excerpt } from '../errors/quote.js';
-import type { ConnectionReason } from './connection-reason.js';
-import { RpcFailure, Status } from './status.js';
+
+import { type ConnectionReason, RpcFailure, Status } from './status.js';
 
 const reasons: Readonly<Record<string, ConnectionReason>> = {
   ECONNREFUSED: 'refused',

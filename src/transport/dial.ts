@@ -5,8 +5,8 @@ import { clearTimeout, setTimeout } from '../async/timers.js';
 import { addressFault, authorityOf } from './authority.js';
 import { closeMeansRefusal, noteAccepted } from './client-certificate.js';
 import { connectionFailure, connectionReason } from './connection-failure.js';
-import type { ConnectionReason } from './connection-reason.js';
-import { RpcFailure } from './status.js';
+
+import { type ConnectionReason, RpcFailure } from './status.js';
 
 /** A stream's receive window: what one paused stream may hold in memory. */
 export const STREAM_WINDOW = 1024 * 1024;

@@ -8,7 +8,7 @@ import { excerpt, messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
-import type { ConnectionReason } from './connection-reason.js';
+
 import { connectOptions, tlsOptions } from './credentials.js';
 import { type Dialled, dial, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
@@ -16,10 +16,9 @@ import type { MetadataEntries } from './metadata.js';
 import { keepForStream } from './native-session.js';
 import type { PeerOptions } from './peer-options.js';
 import { PeerWatch } from './peer-watch.js';
-import { type RpcFailure, resetName, Status } from './status.js';
+import { type ConnectionReason, type RpcFailure, resetName, Status } from './status.js';
 import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
 
-export type { ConnectionReason } from './connection-reason.js';
 export type { TlsOptions } from './credentials.js';
 export { DuplexStream } from './duplex-stream.js';
 export type { MetadataEntries } from './metadata.js';

@@ -1,5 +1,5 @@
+import type { ConnectionErrorReason } from '../errors/error-details.js';
 import { errorText, excerpt } from '../errors/quote.js';
-import type { ConnectionReason } from './connection-reason.js';
 
 /** The gRPC status codes by name. */
 export const Status = {
@@ -31,6 +31,9 @@ const names = new Map<number, StatusName>(Object.entries(Status).map(([name, cod
 export function statusName(code: number): StatusName {
   return names.get(code) ?? 'UNKNOWN';
 }
+
+/** Why there is no connection to a peer: the reasons of a ConnectionError, less those that only the layers above know. */
+export type ConnectionReason = Exclude<ConnectionErrorReason, 'unavailable' | 'no-broker' | 'no-leader'>;
 
 /** What the transport throws: one failed call, or a broker that could not be reached. Upper layers turn it into a LiftbridgeError. */
 export class RpcFailure extends Error {

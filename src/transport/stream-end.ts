@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import type { Waiting } from '../async/deadline.js';
 import { excerpt } from '../errors/quote.js';
 import { receivedMetadata } from './call-headers.js';
-import type { ConnectionReason } from './connection-reason.js';
+
 import type { MetadataEntries, ReceivedMetadata } from './metadata.js';
 import {
+  type ConnectionReason,
   decodeStatusMessage,
   type RpcFailure,
   resetName,
@@ -38,16 +40,16 @@ export interface StreamEnd {
   readonly cause?: unknown;
 }
 
-/** Options of one stream. */
-export interface OpenOptions {
-  /** Milliseconds that the whole stream may take; sent as `grpc-timeout` and enforced here. Default: none. */
-  readonly timeout?: number | undefined;
-  /** Point in time, as of `monotonicNow()`, at which the stream must have ended; the earlier of this and `timeout` counts. */
-  readonly deadline?: number | undefined;
-  /** Cancels the stream. */
-  readonly signal?: AbortSignal | undefined;
+/** Options of one call, unary or not. */
+export interface RpcOptions extends Waiting {
   /** Metadata of this call, besides that of the session. */
   readonly metadata?: MetadataEntries | undefined;
+}
+
+/** Options of one stream. `timeout` is sent as `grpc-timeout` and enforced here, `signal` cancels the stream. Default: no limit. */
+export interface OpenOptions extends RpcOptions {
+  /** Point in time, as of `monotonicNow()`, at which the stream must have ended; the earlier of this and `timeout` counts. */
+  readonly deadline?: number | undefined;
   /** Largest message to accept, in bytes; default: the session's `maxReceiveBytes`. */
   readonly maxMessageBytes?: number | undefined;
 }

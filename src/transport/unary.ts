@@ -4,10 +4,9 @@ import { messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
 import { connectionFailure } from './connection-failure.js';
 import { DataSession } from './duplex.js';
-import type { MetadataEntries } from './metadata.js';
 import type { PeerOptions } from './peer-options.js';
 import { RpcFailure, Status } from './status.js';
-import { type StreamEnd, transportEnd } from './stream-end.js';
+import { type RpcOptions, type StreamEnd, transportEnd } from './stream-end.js';
 import type { UnaryMethodDefinition } from './unary-method.js';
 
 export { type UnaryMethodDefinition, unaryMethod } from './unary-method.js';
@@ -23,18 +22,10 @@ export interface UnaryChannelOptions extends PeerOptions {
 /** Counts the connections of all channels, so that a number names one of them. */
 let connectionsMade = 0;
 
-/** Options of one call. */
-export interface UnaryCallOptions {
-  /** Milliseconds for the call, connecting included. */
-  readonly timeout?: number | undefined;
-  /** Point in time, as of `monotonicNow()`; the earlier of this and `timeout` counts. */
-  readonly deadline?: number | undefined;
-  /** Rejects the call with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
+/** Options of one call. `timeout` includes the time to connect; `signal` rejects the call with its reason. */
+export interface UnaryCallOptions extends RpcOptions {
   /** Number of the one connection that may carry the call, see `UnaryChannel.connection`; it fails unsent when that is gone. */
   readonly connection?: number | undefined;
-  /** Metadata of this call, besides that of the channel. */
-  readonly metadata?: MetadataEntries | undefined;
 }
 
 /** The limits of one call under way. */
@@ -109,10 +100,8 @@ export class UnaryChannel {
 
   #limits(options: UnaryCallOptions): Limits {
     const { callTimeout = 10_000 } = this.#options;
-    const now = monotonicNow();
-    const { timeout = options.deadline === undefined ? callTimeout : Number.POSITIVE_INFINITY } = options;
-    const deadline = Math.min(options.deadline ?? Number.POSITIVE_INFINITY, now + timeout);
-    return { ...options, deadline, allowed: Math.max(0, Math.round(deadline - now)) };
+    const { timeout = callTimeout } = options;
+    return { ...options, deadline: monotonicNow() + timeout, allowed: Math.max(0, Math.round(timeout)) };
   }
 
   /** Sends a request and waits for the bytes of its response. */

@@ -2,7 +2,7 @@ import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
 import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
-import type { Cluster } from '../../cluster/cluster-api.js';
+import type { BoundedWaiting, Cluster } from '../../cluster/cluster-api.js';
 import type { FetchConsumerGroupAssignmentsResponse } from '../../protocol/generated/api.js';
 import {
   DENIAL_LIMIT_MS,
@@ -250,7 +250,7 @@ export class Heartbeat {
     this.#wake = () => undefined;
   }
 
-  get #bounds(): { signal: AbortSignal; timeout: number } {
+  get #bounds(): BoundedWaiting {
     return { signal: this.#signal, timeout: Math.max(POLL_MIN_TIMEOUT_MS, Math.min(this.#timeout, this.#interval)) };
   }
 }

@@ -1,7 +1,7 @@
 import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow, wallNow } from '../../async/clock.js';
 import { pause } from '../../async/sleep.js';
-import { BRIEF_REQUEST, type Cluster, type Waiting } from '../../cluster/cluster-api.js';
+import { type BoundedWaiting, BRIEF_REQUEST, type Cluster, type Waiting } from '../../cluster/cluster-api.js';
 import { LiftbridgeError, meaningOf } from '../../errors.js';
 import {
   ConsumerGroupMetadata_Error,
@@ -109,15 +109,18 @@ export class Membership {
    * that this member is in the group still, once it has joined. Rejects with CONSUMER_EXISTS for an id that another
    * member has, NO_SUCH_STREAM, or the last failure when the time is up.
    */
-  async join(streams: readonly string[], { signal, timeout }: Required<Waiting>): Promise<Joined> {
-    const deadline = monotonicNow() + timeout!;
+  async join(
+    streams: readonly string[],
+    { signal, timeout }: BoundedWaiting & { readonly signal: AbortSignal },
+  ): Promise<Joined> {
+    const deadline = monotonicNow() + timeout;
     /** The last failure of an attempt that may have been carried out all the same. */
     let doubt: unknown = null;
     /** The last failure of the application's own function: it is the reason when the time is up. */
     let handlerFailure: unknown = null;
     for (let attempt = 1; ; attempt++) {
       try {
-        this.#joined(await this.#tryJoin(streams, signal!, deadline, timeout!));
+        this.#joined(await this.#tryJoin(streams, signal, deadline, timeout));
         return 'joined';
       } catch (error) {
         const exists = meaningOf(error) === 'already-member';
@@ -129,16 +132,16 @@ export class Membership {
         if (LiftbridgeError.is(error, 'HANDLER_FAILED')) handlerFailure = error;
         const delay = backoffDelay(attempt, GROUP_BACKOFF);
         const passes = exists ? doubt !== null : isTemporary(error);
-        if (!passes || signal!.aborted || monotonicNow() + delay >= deadline) {
-          if (this.#term === 0 && (doubt !== null || signal!.aborted)) this.#abandon();
+        if (!passes || signal.aborted || monotonicNow() + delay >= deadline) {
+          if (this.#term === 0 && (doubt !== null || signal.aborted)) this.#abandon();
           if (handlerFailure !== null && LiftbridgeError.is(error, 'TIMEOUT')) throw handlerFailure;
           throw exists ? (doubt ?? error) : error;
         }
         // An attempt whose answer was lost was carried out after all: leaving makes way for one that is answered.
-        if (exists && (await this.#hasLeft(signal!))) doubt = null;
+        if (exists && (await this.#hasLeft(signal))) doubt = null;
         this.#cluster.emit('retry', { operation: 'JoinConsumerGroup', attempt, delay, error });
-        await pause(delay, signal!);
-        signal!.throwIfAborted();
+        await pause(delay, signal);
+        signal.throwIfAborted();
       }
     }
   }
