@@ -29,6 +29,7 @@ import {
   readOptions,
   resolveConnect,
 } from './options.js';
+import { jsonable } from './protocol/json.js';
 import type { Ack } from './protocol/received-ack.js';
 import { type PublishSource, publishAll } from './publish/publish-all.js';
 import type { PublishOptions, Value } from './publish/publish-options.js';
@@ -319,9 +320,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   #forward<Name extends keyof ClusterEvents>(name: Name): void {
     this.#router.on(name, (...event) => {
       publishDiagnostics(this, name, event);
-      (this as EventEmitter).emit(name, ...event);
+      (this as EventEmitter).emit(name, ...event.map(withJson));
     });
   }
+}
+
+/** What an event carries, with a `toJSON`; metadata and errors have theirs. */
+function withJson(payload: object): object {
+  return 'toJSON' in payload ? payload : jsonable({ ...payload });
 }
 
 function closedError(operation: string): ClosedError {

@@ -17,10 +17,14 @@
  */
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { type ClusterEvents, EVENT_NAMES } from './cluster/cluster-api.js';
+import { jsonableBy } from './protocol/json.js';
 
 const channels = Object.fromEntries(EVENT_NAMES.map((name) => [name, channel(`liftbridge:${name}`)])) as {
   readonly [Name in keyof ClusterEvents]: Channel;
 };
+
+/** A client is no value: it is left out of JSON. */
+const report = jsonableBy<object>((event) => ({ ...event, client: undefined }));
 
 /** Publishes an event of a client on its channel. */
 export function publishDiagnostics<Name extends keyof ClusterEvents>(
@@ -31,7 +35,7 @@ export function publishDiagnostics<Name extends keyof ClusterEvents>(
   const target = channels[name];
   if (!target.hasSubscribers) return;
   const [payload] = event;
-  if (name === 'asyncError') target.publish({ client, error: payload });
-  else if (name === 'metadata') target.publish({ client, metadata: payload });
-  else target.publish({ client, ...(payload as object | undefined) });
+  if (name === 'asyncError') target.publish(report({ client, error: payload }));
+  else if (name === 'metadata') target.publish(report({ client, metadata: payload }));
+  else target.publish(report({ client, ...(payload as object | undefined) }));
 }

@@ -63,6 +63,7 @@ export {
 // Options
 export type { CallOptions, ClientOptions, Logger } from './options.js';
 export type { AckPolicy } from './protocol/ack-policy.js';
+export type { Json } from './protocol/json.js';
 export type { Ack, AckError } from './protocol/received-ack.js';
 export type { Message } from './protocol/received-message.js';
 // Publishing

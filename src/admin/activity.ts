@@ -1,4 +1,5 @@
 import { ActivityStreamEvent, ActivityStreamOp } from '../protocol/generated/api.js';
+import { jsonable } from '../protocol/json.js';
 
 /** What happened to a stream or a group; partitions in no order. @inline */
 export type Activity =
@@ -50,7 +51,7 @@ export function decodeActivity(message: {
   readonly time: Date;
 }): ActivityEvent {
   const event = ActivityStreamEvent.decode(message.value ?? new Uint8Array(0));
-  return { id: event.id, offset: message.offset, time: message.time, ...activityOf(event) };
+  return jsonable({ id: event.id, offset: message.offset, time: message.time, ...activityOf(event) });
 }
 
 function activityOf(event: ActivityStreamEvent): Activity {

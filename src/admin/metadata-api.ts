@@ -5,6 +5,7 @@ import {
   type AdminCluster,
   BRIEF_REQUEST,
   type Metadata,
+  metadataOf,
   type PartitionInfo,
   type Sought,
   unknownYet,
@@ -49,8 +50,7 @@ export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataO
   const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
   const left = boundsUntil(deadline, signal);
   for (let pause = METADATA_FIRST_PAUSE_MS; ; pause = Math.min(METADATA_LONGEST_PAUSE_MS, pause * 2)) {
-    const { updatedAt, brokers, streams, groups } = await cluster.fetch(named, ids, left());
-    const answer = Object.freeze({ updatedAt, brokers, streams, groups });
+    const answer = metadataOf(await cluster.fetch(named, ids, left()));
     const isCertain = await Promise.all(
       missingFrom(cluster, answer, named, ids).map((sought) => isGone(cluster, sought, left())),
     );

@@ -13,7 +13,15 @@ export type { BoundedWaiting, Waiting } from '../async/deadline.js';
 export { type ClusterEvents, EVENT_NAMES } from './events.js';
 export type { Existence } from './existence.js';
 export { unknownYet } from './leader-lookup.js';
-export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './metadata.js';
+export {
+  type BrokerInfo,
+  type EventTimes,
+  type GroupInfo,
+  type Metadata,
+  metadataOf,
+  type PartitionInfo,
+  type StreamInfo,
+} from './metadata.js';
 export type { Sought } from './metadata-answer.js';
 export { BRIEF_REQUEST } from './unary-calls.js';
 export { findStream, hasEnded, untilCertain } from './until-certain.js';

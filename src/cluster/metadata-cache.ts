@@ -1,6 +1,6 @@
 import { SingleFlight } from '../async/single-flight.js';
 import type { EventHub } from './events.js';
-import { type BrokerInfo, type Metadata, NO_METADATA, type StreamInfo } from './metadata.js';
+import { type BrokerInfo, type Metadata, metadataOf, NO_METADATA, type StreamInfo } from './metadata.js';
 import type { MetadataAnswer } from './metadata-answer.js';
 
 /** Fetches metadata from some broker; no streams means all of them. Rejects with a LiftbridgeError. */
@@ -92,7 +92,7 @@ export class MetadataCache {
   }
 
   #replace(snapshot: Metadata): void {
-    this.#snapshot = Object.freeze(snapshot);
+    this.#snapshot = metadataOf(snapshot);
     this.#version++;
     this.#bySubject = null;
     this.#hub.emit('metadata', this.#snapshot);

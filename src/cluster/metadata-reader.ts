@@ -6,9 +6,18 @@ import {
   PartitionMetadata,
   StreamMetadata_Error,
 } from '../protocol/generated/api.js';
+import { jsonable } from '../protocol/json.js';
 import { WireReader } from '../protocol/wire-reader.js';
 import { formatAddress } from './addresses.js';
-import type { BrokerInfo, EventTimes, GroupInfo, PartitionInfo, StreamInfo } from './metadata.js';
+import {
+  type BrokerInfo,
+  type EventTimes,
+  type GroupInfo,
+  jsonableGroup,
+  jsonablePartition,
+  type PartitionInfo,
+  type StreamInfo,
+} from './metadata.js';
 import type { MetadataAnswer, Testimony } from './metadata-answer.js';
 
 /** Looks a broker up by its id. */
@@ -118,12 +127,14 @@ function* readStream(bytes: Buffer, lookUp: LookUp, count: () => void): Generato
   if (error !== StreamMetadata_Error.OK) return null;
   // The server sends a map, in no order.
   partitions.sort((a, b) => a.id - b.id);
-  return Object.freeze({
-    name,
-    subject,
-    createdAt: dateOf(created),
-    partitions: new Map(partitions.map((partition) => [partition.id, partition])),
-  });
+  return Object.freeze(
+    jsonable({
+      name,
+      subject,
+      createdAt: dateOf(created),
+      partitions: jsonable(new Map(partitions.map((partition) => [partition.id, partition]))),
+    }),
+  );
 }
 
 function tooLarge(size: number): RangeError {
@@ -138,24 +149,27 @@ function entryValue(entry: Buffer): Buffer | undefined {
 }
 
 function toBrokerInfo({ id, host, port, leaderCount, partitionCount }: Broker): BrokerInfo {
-  return Object.freeze({ id, host, port, address: formatAddress({ host, port }), leaderCount, partitionCount });
+  const address = formatAddress({ host, port });
+  return Object.freeze(jsonable({ id, host, port, address, leaderCount, partitionCount }));
 }
 
 /** A partition with its broker ids looked up; ids of unknown brokers are left out. */
 export function toPartitionInfo(wire: PartitionMetadata, lookUp: LookUp): PartitionInfo {
-  return Object.freeze({
-    id: wire.id,
-    leader: lookUp(wire.leader, true) ?? null,
-    replicas: known(wire.replicas, lookUp),
-    isr: known(wire.isr, lookUp),
-    highWatermark: wire.highWatermark,
-    newestOffset: wire.newestOffset,
-    paused: wire.paused,
-    readonly: wire.readonly,
-    messagesReceived: toEventTimes(wire.messagesReceivedTimestamps),
-    pauses: toEventTimes(wire.pauseTimestamps),
-    readonlyChanges: toEventTimes(wire.readonlyTimestamps),
-  });
+  return Object.freeze(
+    jsonablePartition({
+      id: wire.id,
+      leader: lookUp(wire.leader, true) ?? null,
+      replicas: known(wire.replicas, lookUp),
+      isr: known(wire.isr, lookUp),
+      highWatermark: wire.highWatermark,
+      newestOffset: wire.newestOffset,
+      paused: wire.paused,
+      readonly: wire.readonly,
+      messagesReceived: toEventTimes(wire.messagesReceivedTimestamps),
+      pauses: toEventTimes(wire.pauseTimestamps),
+      readonlyChanges: toEventTimes(wire.readonlyTimestamps),
+    }),
+  );
 }
 
 function known(ids: readonly string[], lookUp: LookUp): readonly BrokerInfo[] {
@@ -168,11 +182,13 @@ function known(ids: readonly string[], lookUp: LookUp): readonly BrokerInfo[] {
 }
 
 function toGroupInfo(group: ConsumerGroupMetadata, lookUp: LookUp): GroupInfo {
-  return Object.freeze({
-    id: group.groupId,
-    coordinator: lookUp(group.coordinator, true) ?? null,
-    epoch: group.epoch,
-  });
+  return Object.freeze(
+    jsonableGroup({
+      id: group.groupId,
+      coordinator: lookUp(group.coordinator, true) ?? null,
+      epoch: group.epoch,
+    }),
+  );
 }
 
 function toEventTimes(times: PartitionEventTimestamps | undefined): EventTimes {

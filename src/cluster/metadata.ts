@@ -1,3 +1,5 @@
+import { jsonable, jsonableBy } from '../protocol/json.js';
+
 /** A broker of the cluster. go-liftbridge: `BrokerInfo`. */
 export interface BrokerInfo {
   /** Its `clustering.server.id`. */
@@ -85,10 +87,31 @@ export interface Metadata {
   readonly groups: ReadonlyMap<string, GroupInfo>;
 }
 
+/** A snapshot of these parts, which are its own. */
+export function metadataOf({ updatedAt, brokers, streams, groups }: Metadata): Metadata {
+  return Object.freeze(
+    jsonable({ updatedAt, brokers: jsonable(brokers), streams: jsonable(streams), groups: jsonable(groups) }),
+  );
+}
+
 /** The snapshot before the first answer. */
-export const NO_METADATA: Metadata = Object.freeze({
+export const NO_METADATA: Metadata = metadataOf({
   updatedAt: new Date(0),
   brokers: new Map<string, BrokerInfo>(),
   streams: new Map<string, StreamInfo>(),
   groups: new Map<string, GroupInfo>(),
 });
+
+/** Gives a partition its `toJSON`. */
+export const jsonablePartition = jsonableBy((partition: PartitionInfo) => ({
+  ...partition,
+  leader: partition.leader?.id ?? null,
+  replicas: partition.replicas.map(({ id }) => id),
+  isr: partition.isr.map(({ id }) => id),
+}));
+
+/** Gives a group its `toJSON`. */
+export const jsonableGroup = jsonableBy((group: GroupInfo) => ({
+  ...group,
+  coordinator: group.coordinator?.id ?? null,
+}));

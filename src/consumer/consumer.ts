@@ -1,5 +1,6 @@
 import { ClosedError, ConsumerExistsError, InvalidArgumentError, LiftbridgeError } from '../errors.js';
 import { CALL_SHAPE, type CallOptions, callback, checkValue, milliseconds, readOptions } from '../options.js';
+import { jsonable } from '../protocol/json.js';
 import type { Message } from '../protocol/received-message.js';
 import {
   type ConsumeOptions,
@@ -16,8 +17,6 @@ import { lagOf, type PartitionLag } from './partitions/lag.js';
 import { type MessageHandler, type RunOptions, resolveRunOptions } from './run-options.js';
 import { Session } from './session.js';
 import { LOOP_GRACE_MS } from './timing.js';
-
-const NO_PARTITIONS: ReadonlyMap<string, number[]> = new Map();
 
 /**
  * A member of a consumer group, made by `client.createConsumer`: the partitions of its streams are shared out among the
@@ -114,7 +113,7 @@ export class Consumer implements AsyncDisposable {
 
   /** Stream to the partitions that this consumer holds now. */
   get assignments(): ReadonlyMap<string, number[]> {
-    return this.#closed === null ? (this.#session?.map ?? NO_PARTITIONS) : NO_PARTITIONS;
+    return jsonable(new Map(this.#closed === null ? this.#session?.map : null));
   }
 
   /**

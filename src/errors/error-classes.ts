@@ -1,3 +1,4 @@
+import { jsonFields } from '../protocol/json.js';
 import type { ConnectionErrorReason, EnvelopeErrorReason, ErrorCode, ErrorDetails } from './error-details.js';
 import { errorText, messageOf } from './quote.js';
 
@@ -43,6 +44,14 @@ export abstract class LiftbridgeError extends Error {
     if (details.operation !== undefined) this.operation = details.operation;
     if (details.otherAcks !== undefined) this.otherAcks = details.otherAcks;
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Name, code, message and context as `Json` describes them, the cause as its text, and no stack. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, cause } = this;
+    const text = cause === undefined ? {} : { cause: messageOf(cause) };
+    const fields = Object.assign({ name, code, message }, this, text);
+    return jsonFields(Object.entries(fields));
   }
 
   /** Whether `value` is an error of this package, also one that another loaded copy of it made. */

@@ -1,5 +1,6 @@
-import { ackPolicyCode, ackPolicyOf } from './ack-policy.js';
+import { type AckPolicy, ackPolicyCode, ackPolicyOf } from './ack-policy.js';
 import type * as wire from './generated/api.js';
+import { jsonFields, readsAsPlain } from './json.js';
 import type { Ack, AckError, AckFields } from './public.js';
 
 export type { Ack, AckError, AckFields } from './public.js';
@@ -9,19 +10,40 @@ export const ACK_ERRORS: readonly AckError[] = ['ok', 'unknown', 'incorrect-offs
 
 /** The public view of a decoded ack. */
 export function toAck(ack: wire.Ack): Ack {
-  return {
-    stream: ack.stream,
-    partitionSubject: ack.partitionSubject,
-    messageSubject: ack.msgSubject,
-    offset: ack.offset,
-    ackInbox: ack.ackInbox,
-    correlationId: ack.correlationId,
-    ackPolicy: ackPolicyOf(ack.ackPolicy),
-    receptionTimestamp: ack.receptionTimestamp,
-    commitTimestamp: ack.commitTimestamp,
-    error: ACK_ERRORS[ack.ackError] ?? 'unknown',
-  };
+  return new ReceivedAck(ack);
 }
+
+/** A class, because it makes an object with a prototype at the cost of a literal. */
+class ReceivedAck implements Ack {
+  readonly stream: string;
+  readonly partitionSubject: string;
+  readonly messageSubject: string;
+  readonly offset: bigint;
+  readonly ackInbox: string;
+  readonly correlationId: string;
+  readonly ackPolicy: AckPolicy;
+  readonly receptionTimestamp: bigint;
+  readonly commitTimestamp: bigint;
+  readonly error: AckError;
+
+  constructor(ack: wire.Ack) {
+    this.stream = ack.stream;
+    this.partitionSubject = ack.partitionSubject;
+    this.messageSubject = ack.msgSubject;
+    this.offset = ack.offset;
+    this.ackInbox = ack.ackInbox;
+    this.correlationId = ack.correlationId;
+    this.ackPolicy = ackPolicyOf(ack.ackPolicy);
+    this.receptionTimestamp = ack.receptionTimestamp;
+    this.commitTimestamp = ack.commitTimestamp;
+    this.error = ACK_ERRORS[ack.ackError] ?? 'unknown';
+  }
+
+  toJSON(): Record<string, unknown> {
+    return jsonFields(Object.entries(this));
+  }
+}
+readsAsPlain(ReceivedAck);
 
 /** The wire's view of a public ack, parts that are missing at their defaults. */
 export function fromAck(ack: AckFields): wire.Ack {

@@ -53,7 +53,7 @@ export class ReceivedMessage implements Message, MessageTarget {
     }
   }
 
-  /** As protobuf maps to JSON: 64-bit numbers as decimal text, bytes as base64. */
+  /** As `Json` describes it. */
   toJSON(): Record<string, unknown> {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(this.headers)) define(headers, name, value.toString('base64'));
@@ -70,6 +70,7 @@ export class ReceivedMessage implements Message, MessageTarget {
       ackInbox: this.ackInbox,
       correlationId: this.correlationId,
       ackPolicy: this.ackPolicy,
+      time: this.time.toISOString(),
     };
   }
 

@@ -4,6 +4,7 @@ import { onAbort } from '../async/shared-abort-listener.js';
 import { clearInterval, setInterval } from '../async/timers.js';
 import type { BoundedWaiting, Cluster, Waiting } from '../cluster/cluster-api.js';
 import { InvalidArgumentError } from '../errors.js';
+import { jsonable } from '../protocol/json.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
 import { MessageQueue } from './message-queue.js';
 import { PartitionReader } from './partition-reader.js';
@@ -110,7 +111,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   /** The same for each partition that is read. */
   get positions(): ReadonlyMap<number, bigint> {
-    const positions = new Map(this.#readers.map((reader) => [reader.partition, reader.position ?? -1n]));
+    const positions = jsonable(new Map(this.#readers.map((reader) => [reader.partition, reader.position ?? -1n])));
     if (this.partition === 'all') for (const [id, position] of this.#positions) positions.set(id, position);
     else positions.set(this.partition, this.position);
     return positions;

@@ -33,6 +33,28 @@ const listen = (name: string) => {
 };
 
 describe('events', () => {
+  it('can be written as JSON, on the client and on the diagnostics channels', async () => {
+    const heard = listen('liftbridge:metadata');
+    const client = await open();
+    await client.createStream('foo', 'foo');
+    const replaced = once(client, 'metadata');
+    await client.fetchMetadata({ streams: ['foo'] });
+    const [metadata] = await replaced;
+    heard.stop();
+    const streams = { foo: { name: 'foo', partitions: { 0: { newestOffset: '-1' } } } };
+    expect(JSON.parse(JSON.stringify(metadata))).toMatchObject({ streams });
+    expect(JSON.parse(JSON.stringify(client.metadata))).toMatchObject({ streams });
+    expect(Object.keys(JSON.parse(JSON.stringify(heard.messages.at(-1))))).toEqual(['metadata']);
+    const rebalanced = once(client, 'rebalance');
+    const consumer = client.createConsumer('billing', { consumerId: 'c1' });
+    await consumer.subscribe(['foo']);
+    const [rebalance] = await rebalanced;
+    expect(JSON.parse(JSON.stringify(rebalance))).toMatchObject({
+      ...{ groupId: 'billing', consumerId: 'c1', epoch: expect.stringMatching(/^\d+$/), assignments: { foo: [0] } },
+    });
+    expect(JSON.stringify(consumer.assignments)).toBe('{"foo":[0]}');
+  });
+
   it('tells connect of every broker on the diagnostics channel, with the client', async () => {
     const heard = listen('liftbridge:connect');
     const client = await open();

@@ -1,4 +1,5 @@
 import type { Cluster, Waiting } from '../../cluster/cluster-api.js';
+import { jsonable } from '../../protocol/json.js';
 import type { HeldPartition } from './held-partition.js';
 
 /** How far a consumer is behind in one of its partitions. */
@@ -41,5 +42,5 @@ async function lagOfOne(cluster: Cluster, held: HeldPartition, waiting: Waiting)
   const { position } = held;
   const highWatermark = metadata?.highWatermark ?? -1n;
   const lag = highWatermark + 1n - position;
-  return { stream, partition, position, highWatermark, lag: lag > 0n ? lag : 0n };
+  return jsonable({ stream, partition, position, highWatermark, lag: lag > 0n ? lag : 0n });
 }

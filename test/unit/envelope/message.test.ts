@@ -46,7 +46,7 @@ describe('Message', () => {
     expect(message.headers).toBe(message.headers);
   });
 
-  it('becomes JSON as protobuf does: 64-bit numbers as text, bytes as base64', () => {
+  it('becomes JSON: 64-bit numbers as text, bytes as base64, its time as ISO 8601', () => {
     const message = received({
       offset: 2n ** 60n,
       key: Buffer.from([255]),
@@ -62,6 +62,7 @@ describe('Message', () => {
         ackInbox: '',
         correlationId: '',
         ackPolicy: 'leader',
+        time: '1970-01-01T00:00:00.000Z',
       },
     });
   });
