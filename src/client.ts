@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { ActivityEvent } from './admin/activity.js';
-import { CursorLog } from './admin/cursor-stream.js';
-import { fetchCursor, setCursor } from './admin/cursors.js';
+import { Cursors } from './admin/cursors.js';
 import {
   type FetchMetadataOptions,
   fetchMetadata,
@@ -12,15 +11,14 @@ import {
 import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions } from './admin/stream-options.js';
 import { createStream, deleteStream, pauseStream, setStreamReadonly } from './admin/streams.js';
 import { monotonicNow } from './async/clock.js';
-import { within } from './async/deadline.js';
+import { ClientReaders, closedError } from './client-readers.js';
 import { parseSeeds } from './cluster/addresses.js';
 import { type ClusterEvents, EVENT_NAMES, type Metadata, type PartitionInfo } from './cluster/cluster-api.js';
 import { Router } from './cluster/router.js';
-import { Consumer } from './consumer/consumer.js';
+import type { Consumer } from './consumer/consumer.js';
 import type { ConsumerOptions } from './consumer/consumer-options.js';
-import type { Closable } from './consumer/context.js';
 import { publishDiagnostics } from './diagnostics.js';
-import { ClosedError, type LiftbridgeError } from './errors.js';
+import type { LiftbridgeError } from './errors.js';
 import {
   CALL_SHAPE,
   type CallOptions,
@@ -37,7 +35,7 @@ import { publishToSubject } from './publish/publish-to-subject.js';
 import { Publisher } from './publish/publisher.js';
 import { type ActivityOptions, openActivity } from './subscribe/activity-feed.js';
 import type { SubscribeOptions } from './subscribe/positions.js';
-import { openSubscription, type Subscription, type SubscriptionContext } from './subscribe/subscription.js';
+import type { Subscription } from './subscribe/subscription.js';
 
 /** Options of `client.close`. @inline */
 export interface CloseOptions {
@@ -83,9 +81,8 @@ export async function connect(servers: string | readonly string[], options?: Cli
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
   readonly #router: Router;
   readonly #publisher: Publisher;
-  readonly #cursorLog: CursorLog;
-  readonly #subscriptions = new Set<Subscription>();
-  readonly #consumers = new Set<Closable>();
+  readonly #cursors: Cursors;
+  readonly #readers: ClientReaders;
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -97,7 +94,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     super();
     this.#router = router;
     this.#publisher = new Publisher(router, router.options);
-    this.#cursorLog = new CursorLog(router);
+    this.#cursors = new Cursors(router);
+    this.#readers = new ClientReaders(router, this.#publisher, this.#cursors);
     for (const name of EVENT_NAMES) this.#forward(name);
   }
 
@@ -172,7 +170,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /** Subscribes to a partition or to all of them; resolves when the broker confirmed it. go-liftbridge: `Subscribe`. */
   async subscribe(stream: string, options: SubscribeOptions = {}): Promise<Subscription> {
     this.#assertOpen('subscribe');
-    return await this.#track((context) => openSubscription(context, stream, options));
+    return await this.#readers.subscribe(stream, options);
   }
 
   /** Asks for metadata: of the named streams, or of all of them, and of the named groups. The answer also updates the cached view. go-liftbridge: `FetchMetadata`. */
@@ -201,7 +199,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     options: CallOptions = {},
   ): Promise<void> {
     this.#assertOpen('setCursor');
-    await setCursor(this.#router, cursorId, stream, partition, offset, options);
+    await this.#cursors.set(cursorId, stream, partition, offset, options);
   }
 
   /**
@@ -212,24 +210,13 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    */
   async fetchCursor(cursorId: string, stream: string, partition: number, options: CallOptions = {}): Promise<bigint> {
     this.#assertOpen('fetchCursor');
-    return await fetchCursor(this.#router, this.#cursorLog, cursorId, stream, partition, options);
+    return await this.#cursors.fetch(cursorId, stream, partition, options);
   }
 
   /** Makes a member of a consumer group, which joins when it subscribes. Throws INVALID_ARGUMENT. go-liftbridge: `CreateConsumer`. */
   createConsumer(groupId: string, options?: ConsumerOptions): Consumer {
     this.#assertOpen('createConsumer');
-    const { requestTimeout, resubscribeTimeout } = this.#router.options;
-    const context = {
-      cluster: this.#router,
-      publisher: this.#publisher,
-      requestTimeout,
-      resubscribeTimeout,
-      fetchCursor: fetchCursor.bind(null, this.#router, this.#cursorLog),
-      setCursor: setCursor.bind(null, this.#router),
-      started: (consumer: Closable) => this.#consumers.add(consumer),
-      ended: (consumer: Closable) => this.#consumers.delete(consumer),
-    };
-    return Consumer.create(context, groupId, options);
+    return this.#readers.createConsumer(groupId, options);
   }
 
   /**
@@ -238,10 +225,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    */
   async activity(options: ActivityOptions = {}): Promise<AsyncIterable<ActivityEvent>> {
     this.#assertOpen('activity');
-    return await openActivity(
-      (stream, given) => this.#track((context) => openSubscription(context, stream, given)),
-      options,
-    );
+    return await openActivity((stream, given) => this.#readers.subscribe(stream, given), options);
   }
 
   /** Milliseconds that a real call to some broker and back takes. */
@@ -276,41 +260,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   async #close(options: CloseOptions): Promise<void> {
     const deadline = monotonicNow() + (options.timeout ?? this.#router.options.ackTimeout);
     try {
-      await this.#closeConsumers(deadline);
-      await Promise.all([
-        this.#publisher.close(deadline),
-        ...[...this.#subscriptions].map((subscription) => subscription.close()),
-      ]);
+      await this.#readers.closeConsumers(deadline);
+      await Promise.all([this.#publisher.close(deadline), this.#readers.closeSubscriptions()]);
     } finally {
       await this.#router.close();
     }
-  }
-
-  /** Closes consumers first: their handlers may still publish, and their positions have to be stored. */
-  async #closeConsumers(deadline: number): Promise<void> {
-    if (this.#consumers.size === 0) return;
-    const timeout = Math.max(0, deadline - monotonicNow());
-    await within(timeout, Promise.all([...this.#consumers].map((consumer) => consumer.close({ timeout }))));
-  }
-
-  /** Opens a subscription and keeps it until it ends, so that closing the client can end it. */
-  async #track(open: (context: SubscriptionContext) => Promise<Subscription>): Promise<Subscription> {
-    const { requestTimeout, resubscribeTimeout } = this.#router.options;
-    let ended = false;
-    const subscription = await open({
-      cluster: this.#router,
-      requestTimeout,
-      resubscribeTimeout,
-      fetchCursor: fetchCursor.bind(null, this.#router, this.#cursorLog),
-      ended: (which) => {
-        ended = true;
-        this.#subscriptions.delete(which);
-      },
-    });
-    if (!ended) this.#subscriptions.add(subscription);
-    if (this.#closing === null) return subscription;
-    await subscription.close();
-    throw closedError('subscribe');
   }
 
   #assertOpen(operation: string): void {
@@ -328,8 +282,4 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 /** What an event carries, with a `toJSON`; metadata and errors have theirs. */
 function withJson(payload: object): object {
   return 'toJSON' in payload ? payload : jsonable({ ...payload });
-}
-
-function closedError(operation: string): ClosedError {
-  return new ClosedError(`${operation} failed: the client is closed. Connect a new one.`, { operation });
 }

@@ -13,43 +13,46 @@ import {
   readOptions,
   streamName,
 } from '../options.js';
-import { type CursorLog, cursorPartition } from './cursor-stream.js';
+import { CursorLog, cursorPartition } from './cursor-stream.js';
 
-/** Stores the position of a reader. */
-export async function setCursor(
-  cluster: AdminCluster,
-  cursorId: string,
-  stream: string,
-  partition: number,
-  offset: bigint | number,
-  given: CallOptions = {},
-): Promise<void> {
-  const options = read('setCursor', cursorId, stream, partition, given);
-  checkValue('setCursor', 'offset', offset, int64());
-  const home = await locate(cluster, 'SetCursor', cursorId, stream, partition, options);
-  const request = { cursorId, stream, partition, offset: BigInt(offset) };
-  await cluster.callLeader('setCursor', CURSORS_STREAM, home, request, options);
-}
+/** The cursors that the cluster keeps: positions of readers, each under an id. */
+export class Cursors {
+  readonly #cluster: AdminCluster;
+  readonly #log: CursorLog;
 
-/** Reads a stored position, -1n when there is none; never an older one than was stored, see `CursorLog`. */
-export async function fetchCursor(
-  cluster: AdminCluster,
-  log: CursorLog,
-  cursorId: string,
-  stream: string,
-  partition: number,
-  given: CallOptions = {},
-): Promise<bigint> {
-  const options = read('fetchCursor', cursorId, stream, partition, given);
-  const home = await locate(cluster, 'FetchCursor', cursorId, stream, partition, options);
-  const { offset } = await cluster.callLeader(
-    'fetchCursor',
-    CURSORS_STREAM,
-    home,
-    { cursorId, stream, partition },
-    { ...options, admit: (broker, deadline) => log.admit(home, broker, deadline) },
-  );
-  return offset;
+  constructor(cluster: AdminCluster) {
+    this.#cluster = cluster;
+    this.#log = new CursorLog(cluster);
+  }
+
+  /** Stores the position of a reader. */
+  async set(
+    cursorId: string,
+    stream: string,
+    partition: number,
+    offset: bigint | number,
+    given: CallOptions = {},
+  ): Promise<void> {
+    const options = read('setCursor', cursorId, stream, partition, given);
+    checkValue('setCursor', 'offset', offset, int64());
+    const home = await locate(this.#cluster, 'SetCursor', cursorId, stream, partition, options);
+    const request = { cursorId, stream, partition, offset: BigInt(offset) };
+    await this.#cluster.callLeader('setCursor', CURSORS_STREAM, home, request, options);
+  }
+
+  /** Reads a stored position, -1n when there is none; never an older one than was stored, see `CursorLog`. */
+  async fetch(cursorId: string, stream: string, partition: number, given: CallOptions = {}): Promise<bigint> {
+    const options = read('fetchCursor', cursorId, stream, partition, given);
+    const home = await locate(this.#cluster, 'FetchCursor', cursorId, stream, partition, options);
+    const { offset } = await this.#cluster.callLeader(
+      'fetchCursor',
+      CURSORS_STREAM,
+      home,
+      { cursorId, stream, partition },
+      { ...options, admit: (broker, deadline) => this.#log.admit(home, broker, deadline) },
+    );
+    return offset;
+  }
 }
 
 function read(where: string, cursorId: unknown, stream: unknown, partition: unknown, options: unknown): CallOptions {

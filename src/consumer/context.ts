@@ -1,4 +1,5 @@
-import type { Cluster, Waiting } from '../cluster/cluster-api.js';
+import type { Cursors } from '../admin/cursors.js';
+import type { Cluster } from '../cluster/cluster-api.js';
 import type { Publisher } from '../publish/publisher.js';
 import type { ReaderOptions } from '../subscribe/reader-contract.js';
 import type { ConsumerCloseOptions } from './consumer-options.js';
@@ -13,14 +14,7 @@ export interface ConsumerContext extends ReaderOptions {
   readonly cluster: Cluster;
   /** Publishes dead letters. */
   readonly publisher: Pick<Publisher, 'publish'>;
-  /** Stores a cursor. */
-  readonly setCursor: (
-    cursorId: string,
-    stream: string,
-    partition: number,
-    offset: bigint,
-    waiting: Waiting,
-  ) => Promise<void>;
+  readonly cursors: Pick<Cursors, 'fetch' | 'set'>;
   /** Told when the consumer has joined, so that the client can close it. */
   readonly started: (consumer: Closable) => void;
   /** Told when it has ended, so that the client can forget it. */

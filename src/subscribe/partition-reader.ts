@@ -141,7 +141,7 @@ export class PartitionReader {
   async #resolveCursor(waiting: Waiting): Promise<void> {
     const { start } = this.#plan;
     if (start.at !== 'cursor') return;
-    const offset = await this.#options.fetchCursor(start.cursor, this.stream, this.partition, waiting);
+    const offset = await this.#options.cursors.fetch(start.cursor, this.stream, this.partition, waiting);
     this.#range.startAt(offset < 0n ? { at: 'earliest' } : { at: 'offset', offset: offset + 1n });
   }
 

@@ -1,4 +1,4 @@
-import type { Waiting } from '../async/deadline.js';
+import type { Cursors } from '../admin/cursors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 
 /** Receives the messages of a reader, and its end. */
@@ -9,10 +9,9 @@ export interface ReaderEvents {
   failed(error: unknown): void;
 }
 
-/** Settings of the client that a reader needs; milliseconds. */
+/** What a reader needs of the client, beside the cluster; milliseconds. */
 export interface ReaderOptions {
   readonly requestTimeout: number;
   readonly resubscribeTimeout: number;
-  /** Reads a stored cursor; -1n when there is none. */
-  readonly fetchCursor: (cursorId: string, stream: string, partition: number, waiting: Waiting) => Promise<bigint>;
+  readonly cursors: Pick<Cursors, 'fetch'>;
 }

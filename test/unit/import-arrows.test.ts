@@ -25,7 +25,7 @@ const ARROWS: Record<string, readonly string[]> = {
 };
 const LEAVES = ['async', 'collections', 'errors', 'options'];
 /** The entry points of the package, which put the folders together. */
-const SURFACES = ['index', 'client', 'client-calls', 'diagnostics', 'envelope', 'nats', 'protocol'];
+const SURFACES = ['index', 'client', 'client-readers', 'diagnostics', 'envelope', 'nats', 'protocol'];
 
 /** All that other folders may import from cluster/. */
 const CLUSTER_API = 'src/cluster/cluster-api.ts';

@@ -38,7 +38,7 @@ export class Identity {
         const before = await this.#read({ signal });
         // Values grow: servers before 1.10 return the highest value that a cursor ever had.
         const claim = (((before < 0n ? 0n : before >> OWNER_BITS) + 1n) << OWNER_BITS) | this.#self;
-        await this.#context.setCursor(this.#cursorId, CURSORS_STREAM, 0, claim, { signal });
+        await this.#context.cursors.set(this.#cursorId, CURSORS_STREAM, 0, claim, { signal });
         this.#claim = claim;
         return;
       } catch {
@@ -53,7 +53,7 @@ export class Identity {
   }
 
   #read(waiting: Waiting): Promise<bigint> {
-    return this.#context.fetchCursor(this.#cursorId, CURSORS_STREAM, 0, waiting);
+    return this.#context.cursors.fetch(this.#cursorId, CURSORS_STREAM, 0, waiting);
   }
 }
 

@@ -35,13 +35,13 @@ export class Checkpoints {
   /** The offset of the last message that the group has processed; -1n when it has none. */
   fetch(held: HeldPartition): Promise<bigint> {
     const waiting = { signal: held.signal };
-    return this.#context.fetchCursor(this.cursorId, held.stream, held.partition, waiting);
+    return this.#context.cursors.fetch(this.cursorId, held.stream, held.partition, waiting);
   }
 
   /** Sets where the group begins in a partition that it has no position in. */
   async begin(held: HeldPartition, position: bigint): Promise<void> {
     const waiting = { signal: held.signal };
-    await this.#context.setCursor(this.cursorId, held.stream, held.partition, position - 1n, waiting);
+    await this.#context.cursors.set(this.cursorId, held.stream, held.partition, position - 1n, waiting);
   }
 
   /** Stores what was processed of a partition. Rejects with a LiftbridgeError. */
@@ -124,7 +124,7 @@ export class Checkpoints {
     try {
       if (await this.#wasTaken(held, offset, timeout)) return;
       if (held.unstored === null && !(await this.#wasSetBack(held, offset, timeout))) return;
-      await this.#context.setCursor(this.cursorId, stream, partition, offset, { timeout });
+      await this.#context.cursors.set(this.cursorId, stream, partition, offset, { timeout });
       held.markStored(offset);
     } catch (error) {
       throw LiftbridgeError.from(error, { operation: 'checkpoint', stream, partition });
@@ -137,7 +137,7 @@ export class Checkpoints {
     offset: bigint,
     timeout: number | undefined,
   ): Promise<boolean> {
-    return (await this.#context.fetchCursor(this.cursorId, stream, partition, { timeout })) < offset;
+    return (await this.#context.cursors.fetch(this.cursorId, stream, partition, { timeout })) < offset;
   }
 
   /**
@@ -149,6 +149,6 @@ export class Checkpoints {
     if (this.#membership.isCurrent && held.term === this.#membership.term) return false;
     const mark = await this.#ownership.read(held.stream, held.partition, { timeout });
     if (this.#ownership.isOvertaken(mark, held.generation)) return true;
-    return (await this.#context.fetchCursor(this.cursorId, held.stream, held.partition, { timeout })) > offset;
+    return (await this.#context.cursors.fetch(this.cursorId, held.stream, held.partition, { timeout })) > offset;
   }
 }

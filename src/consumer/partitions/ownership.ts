@@ -50,11 +50,11 @@ export class Ownership {
 
   /** The mark of a partition; null when the group has never had it, or only through clients that keep no marks. */
   async read(stream: string, partition: number, waiting: Waiting): Promise<Mark | null> {
-    return decodeMark(await this.#context.fetchCursor(this.cursorId, stream, partition, waiting));
+    return decodeMark(await this.#context.cursors.fetch(this.cursorId, stream, partition, waiting));
   }
 
   async write(stream: string, partition: number, mark: Mark, waiting: Waiting): Promise<void> {
-    await this.#context.setCursor(this.cursorId, stream, partition, encodeMark(mark), waiting);
+    await this.#context.cursors.set(this.cursorId, stream, partition, encodeMark(mark), waiting);
   }
 
   /** Whether a later owner has taken over what was held under that generation. */

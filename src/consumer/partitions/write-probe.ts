@@ -41,7 +41,7 @@ export class WriteProbe {
   #write(home: number, cursorId: string, timeout: number): Promise<boolean> {
     const underWay = this.#writing.get(home);
     if (underWay !== undefined) return underWay;
-    const writing = this.#context.setCursor(cursorId, CURSORS_STREAM, 0, 0n, { timeout }).then(
+    const writing = this.#context.cursors.set(cursorId, CURSORS_STREAM, 0, 0n, { timeout }).then(
       () => true,
       () => false,
     );

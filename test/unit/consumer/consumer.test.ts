@@ -70,10 +70,12 @@ function consumerOf(options: ConsumerOptions = {}): Consumer {
     requestTimeout: 1_000,
     resubscribeTimeout: 2_000,
     publisher: { publish: async () => null },
-    fetchCursor: async (id: string, stream: string, partition: number) =>
-      cursors.get(`${id} ${stream}/${partition}`) ?? -1n,
-    setCursor: async (id: string, stream: string, partition: number, offset: bigint) =>
-      void cursors.set(`${id} ${stream}/${partition}`, offset),
+    cursors: {
+      fetch: async (id: string, stream: string, partition: number) =>
+        cursors.get(`${id} ${stream}/${partition}`) ?? -1n,
+      set: async (id: string, stream: string, partition: number, offset: bigint) =>
+        void cursors.set(`${id} ${stream}/${partition}`, offset),
+    },
     started: (one: unknown) => members.add(one),
     ended: (one: unknown) => members.delete(one),
   } as unknown as ConsumerContext;

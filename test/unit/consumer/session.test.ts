@@ -54,8 +54,7 @@ async function member() {
     cluster: cluster.asCluster,
     requestTimeout: 10_000,
     resubscribeTimeout: 60_000,
-    fetchCursor: unreachable,
-    setCursor: unreachable,
+    cursors: { fetch: unreachable, set: unreachable },
   } as unknown as ConsumerContext;
   const options = resolveConsumerOptions('group', { fetchAssignmentsInterval: () => 10, revokeTimeout: 0 });
   const plan = { context, groupId: 'group', options, streams: STREAMS, failed: () => undefined };

@@ -34,13 +34,13 @@ function reading(
   const plan = planRead(readSubscribe('orders', { startAt: 'earliest', ...options }));
   const consumer = more.isMember ? { groupId: 'g', consumerId: 'c', groupEpoch: 1n } : plan.consumer;
   const { resubscribeTimeout = 10_000 } = more;
-  const fetchCursor = async () => more.cursor ?? 4n;
+  const cursors = { fetch: async () => more.cursor ?? 4n };
   return new PartitionReader(
     cluster as never,
     'orders',
     0,
     { ...plan, consumer } as never,
-    { requestTimeout: 1_000, resubscribeTimeout, fetchCursor },
+    { requestTimeout: 1_000, resubscribeTimeout, cursors },
     {
       messages: (messages) => void log.push(...messages.map(({ offset }) => String(offset))),
       done: (why) => void log.push(why === 'complete' ? 'done' : why),

@@ -7,11 +7,13 @@ function server(highest = false) {
   const cursors = new Map<string, bigint>();
   let failures = 0;
   const context = {
-    fetchCursor: async (id: string) => cursors.get(id) ?? -1n,
-    setCursor: async (id: string, _stream: string, _partition: number, value: bigint) => {
-      if (failures-- > 0) throw new Error('no leader');
-      const before = cursors.get(id) ?? -1n;
-      cursors.set(id, highest && before > value ? before : value);
+    cursors: {
+      fetch: async (id: string) => cursors.get(id) ?? -1n,
+      set: async (id: string, _stream: string, _partition: number, value: bigint) => {
+        if (failures-- > 0) throw new Error('no leader');
+        const before = cursors.get(id) ?? -1n;
+        cursors.set(id, highest && before > value ? before : value);
+      },
     },
   } as unknown as ConsumerContext;
   const identity = (self: bigint, consumerId = 'me') => new Identity(context, { groupId: 'group', consumerId }, self);

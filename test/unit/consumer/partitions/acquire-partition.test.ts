@@ -123,7 +123,7 @@ describe('a probe of writing', () => {
   const ids = ['__owner:group', '__group:group'];
   const homeOf = (id: string) => cursorPartition(id, held.stream, held.partition, PARTITIONS);
 
-  function probing(setCursor: ConsumerContext['setCursor']) {
+  function probing(set: ConsumerContext['cursors']['set']) {
     let lost = (): void => undefined;
     const unlistened = vi.fn();
     const on = (name: string, listener: () => void) => {
@@ -131,7 +131,10 @@ describe('a probe of writing', () => {
       lost = listener;
       return unlistened;
     };
-    const context = { cluster: { partitionCount: () => PARTITIONS, on }, setCursor } as unknown as ConsumerContext;
+    const context = {
+      cluster: { partitionCount: () => PARTITIONS, on },
+      cursors: { set },
+    } as unknown as ConsumerContext;
     return { probe: new WriteProbe(context, ids), lost: () => lost(), unlistened };
   }
 

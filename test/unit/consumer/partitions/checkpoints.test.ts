@@ -19,9 +19,11 @@ function member(standing: Partial<Standing>) {
   };
   const context = {
     cluster: { partitionCount: () => 3, callLeader },
-    fetchCursor: async (cursorId: string) => cursors.get(cursorId) ?? -1n,
-    setCursor: async (cursorId: string, _stream: string, _partition: number, offset: bigint) => {
-      cursors.set(cursorId, offset);
+    cursors: {
+      fetch: async (cursorId: string) => cursors.get(cursorId) ?? -1n,
+      set: async (cursorId: string, _stream: string, _partition: number, offset: bigint) => {
+        cursors.set(cursorId, offset);
+      },
     },
   } as unknown as ConsumerContext;
   const ownership = new Ownership(context, GROUP);
