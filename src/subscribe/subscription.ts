@@ -6,6 +6,7 @@ import type { BoundedWaiting, Cluster, Waiting } from '../cluster/cluster-api.js
 import { InvalidArgumentError } from '../errors.js';
 import { jsonable } from '../protocol/json.js';
 import type { Message, ReceivedMessage } from '../protocol/received-message.js';
+import { iteratorOf } from './iterator-of.js';
 import { MessageQueue } from './message-queue.js';
 import { PartitionReader } from './partition-reader.js';
 import { planRead, type ReadPlan, readSubscribe, type SubscribeOptions } from './positions.js';
@@ -179,40 +180,15 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     return this.#iterator(ready, whole);
   }
 
-  /** Hands out what `ready` has at once, and waits for more otherwise. Calls of `next` before that wait behind each other. */
   #iterator<T>(ready: () => T | null, arrived: (messages: ReceivedMessage[]) => T): AsyncIterator<T, undefined> {
     this.#startLoop();
-    let waiting: Promise<unknown> | null = null;
-    const wait = async (): Promise<IteratorResult<T, undefined>> => {
-      try {
-        const messages = await this.#queue.next();
-        return messages === null ? this.#loopEnded() : { done: false, value: arrived(messages) };
-      } catch (error) {
-        this.#forgetSignal();
-        throw error;
-      }
-    };
-    const next = (): Promise<IteratorResult<T, undefined>> => {
-      const value = ready();
-      return value === null ? wait() : Promise.resolve({ done: false, value });
-    };
-    const inTurn = (before: Promise<unknown> | null): Promise<IteratorResult<T, undefined>> => {
-      const answer = before === null ? wait() : before.then(next, next);
-      const forget = (): void => {
-        if (waiting === answer) waiting = null;
-      };
-      waiting = answer;
-      answer.then(forget, forget);
-      return answer;
-    };
-    return {
-      next: () => {
-        const value = waiting === null ? ready() : null;
-        return value === null ? inTurn(waiting) : Promise.resolve({ done: false, value });
-      },
-      return: () => this.#leave(),
-      throw: (error) => this.#leave().then(() => Promise.reject(error)),
-    };
+    return iteratorOf({
+      ready,
+      arrives: () => this.#queue.next(),
+      arrived,
+      ended: () => this.#forgetSignal(),
+      close: () => this.close(),
+    });
   }
 
   #startLoop(): void {
@@ -225,16 +201,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
         },
       );
     this.#looping = true;
-  }
-
-  async #leave(): Promise<{ done: true; value: undefined }> {
-    await this.close();
-    return this.#loopEnded();
-  }
-
-  #loopEnded(): { done: true; value: undefined } {
-    this.#forgetSignal();
-    return { done: true, value: undefined };
   }
 
   #given(message: Message): Message {
