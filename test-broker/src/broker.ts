@@ -1,19 +1,16 @@
-import { errorText, quoted } from 'liftbridge-client/protocol';
-import { BrokerServer } from './broker-server.js';
-import { type BrokerClock, MovableClock } from './clock.js';
-import { Cluster } from './cluster/cluster.js';
+import { quoted } from 'liftbridge-client/protocol';
+import type { BrokerServer } from './broker-server.js';
+import type { BrokerClock, MovableClock } from './clock.js';
+import type { Cluster } from './cluster/cluster.js';
 import type { PartitionState } from './cluster/contract.js';
-import { DataDir } from './cluster/data-dir.js';
-import { checkMasterKey } from './cluster/master-key.js';
-import { OperationFile } from './cluster/operation-file.js';
-import type { LoggedOperation } from './cluster/operation-log.js';
-import { Faults } from './faults.js';
-import { type BusEndpoint, openBus } from './nats/bus-endpoint.js';
+import type { Faults } from './faults.js';
+import type { BusEndpoint } from './nats/bus-endpoint.js';
 import { type NatsClientOptions, type NatsServerOptions, resolveNatsServer } from './nats-options.js';
+import { type BrokerParts, openBroker } from './open-broker.js';
 import { BrokerOptionError, show, wrongValue } from './option-error.js';
-import { type ResolvedOptions, resolveOptions, type TestBrokerOptions } from './options.js';
+import { resolveOptions, type TestBrokerOptions } from './options.js';
 import type { Recovery } from './recovery/phase.js';
-import { Restarts, type StartBrokerOptions, type StopBrokerOptions } from './restarts.js';
+import type { Restarts, StartBrokerOptions, StopBrokerOptions } from './restarts.js';
 import { type StoredMessage, storedMessage } from './stored-message.js';
 
 const CLOSE_GRACE_MS = 200;
@@ -41,51 +38,10 @@ export class TestBroker implements AsyncDisposable {
    * taken (`EADDRINUSE`).
    */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
-    const resolved = resolveOptions(options);
-    checkMasterKey(resolved.settings);
-    const undo: (() => Promise<void> | void)[] = [];
-    try {
-      return await TestBroker.#open(resolved, undo);
-    } catch (error) {
-      for (const step of undo.reverse()) await step();
-      throw error;
-    }
+    return new TestBroker(await openBroker(resolveOptions(options)));
   }
 
-  static async #open(options: ResolvedOptions, undo: (() => Promise<void> | void)[]): Promise<TestBroker> {
-    const clock = new MovableClock();
-    undo.push(() => clock.stop());
-    const dataDir = options.dataDir === null ? null : DataDir.open(options.dataDir);
-    if (dataDir) undo.push(() => dataDir.release());
-    const ids = dataDir ? dataDir.brokerIds(brokerIds(options)) : brokerIds(options);
-    const endpoint = await openBus(options, ids[0]!, warn);
-    undo.push(() => endpoint.close());
-    const faults = new Faults(options.brokers);
-    faults.attachNats((up) => endpoint.setReachable(up));
-    const cluster = openCluster(options, ids, { clock, faults, endpoint, dataDir }, undo);
-    const nodes = [...cluster.nodes.values()];
-    const servers = nodes.map((node, i) => new BrokerServer(node, options.port && options.port + i, options, warn));
-    for (const server of servers) undo.push(() => server.cut());
-    const restarts = new Restarts(cluster, servers, clock, options);
-    undo.push(() => restarts.close());
-    await restarts.open();
-    // By what the brokers have stored: one that recovers does not show it yet.
-    dataDir?.sweep(nodes.map(({ id, metadata }) => ({ id, streams: () => metadata.streams() })));
-    const release = async () => {
-      for (const step of undo.reverse()) await step();
-    };
-    return new TestBroker(clock, faults, cluster, servers, restarts, endpoint, release);
-  }
-
-  private constructor(
-    clock: MovableClock,
-    faults: Faults,
-    cluster: Cluster,
-    servers: readonly BrokerServer[],
-    restarts: Restarts,
-    endpoint: BusEndpoint,
-    release: () => Promise<void>,
-  ) {
+  private constructor({ clock, faults, cluster, servers, restarts, endpoint, release }: BrokerParts) {
     this.#clock = clock;
     this.faults = faults;
     this.#cluster = cluster;
@@ -255,7 +211,7 @@ export class TestBroker implements AsyncDisposable {
 
   #stream(name: string) {
     if (typeof name !== 'string') throw wrongValue('stream', 'the name of a stream', name);
-    const stream = this.#cluster.best.metadata.stream(name);
+    const stream = this.#cluster.newest.metadata.stream(name);
     if (!stream) throw new BrokerOptionError('stream', name, `stream ${quoted(name)} does not exist`);
     return stream;
   }
@@ -267,54 +223,4 @@ export class TestBroker implements AsyncDisposable {
       throw new BrokerOptionError('partition', id, `stream ${quoted(stream)} has no partition ${show(id)}`);
     return partition;
   }
-}
-
-interface Parts {
-  readonly clock: MovableClock;
-  readonly faults: Faults;
-  readonly endpoint: BusEndpoint;
-  readonly dataDir: DataDir | null;
-}
-
-/** The cluster, with what its data directory holds. */
-function openCluster(
-  options: ResolvedOptions,
-  brokers: readonly string[],
-  { clock, faults, endpoint, dataDir }: Parts,
-  undo: (() => Promise<void> | void)[],
-): Cluster {
-  const storage = dataDir ? dataDir.partitions(warn) : null;
-  const cluster = new Cluster({
-    brokers,
-    clock,
-    bus: endpoint.bus,
-    settings: options,
-    faults,
-    storage: (broker, stream, partition) => storage?.open(broker, stream, partition) ?? null,
-    warn,
-  });
-  undo.push(() => storage?.close());
-  if (dataDir) {
-    const file = new OperationFile(dataDir.operations, (entry) => cluster.log.restore(rebuilt(entry, clock)), warn);
-    cluster.log.store = file;
-    undo.push(() => file.close());
-  }
-  undo.push(() => cluster.close());
-  return cluster;
-}
-
-/** The times of pauses and of readonly are not kept: they are those of the restart. */
-function rebuilt(entry: LoggedOperation, clock: MovableClock): LoggedOperation {
-  const { index, operation } = entry;
-  return 'at' in operation ? { index, operation: { ...operation, at: clock.nanos() } } : entry;
-}
-
-function brokerIds({ brokers, settings }: ResolvedOptions): readonly string[] {
-  const given = settings['clustering.server.id'];
-  if (brokers === 1 && given !== null) return [given];
-  return Array.from({ length: brokers }, (_, index) => `${given ?? 'broker'}-${index}`);
-}
-
-function warn(message: string): void {
-  process.emitWarning(errorText(message), 'TestBrokerWarning');
 }

@@ -1,9 +1,11 @@
-import { FaultQueue } from './faults/fault-queue.js';
+import { CallFaults } from './faults/call-faults.js';
+import { type DeadlineEnd, DeadlineEnds } from './faults/deadline-ends.js';
+import { BrokerIndexes, type FaultScope } from './faults/fault-scope.js';
 import {
   checkMilliseconds,
+  checkRpc,
   checkTimes,
   type ResetCode,
-  RPC_NAMES,
   type RpcName,
   resetNumber,
   statusName,
@@ -11,36 +13,23 @@ import {
 import { NetworkFaults } from './faults/network-faults.js';
 import { type FaultTarget, Silences } from './faults/silences.js';
 import { RpcError, type StatusName } from './grpc/status.js';
-import { unknownName, wrongValue } from './option-error.js';
-import { readOptions } from './read-options.js';
+import { wrongValue } from './option-error.js';
 
+export type { DeadlineEnd } from './faults/deadline-ends.js';
+export type { FaultScope } from './faults/fault-scope.js';
 export type { ResetCode, RpcName } from './faults/names.js';
 export type { FaultTarget } from './faults/silences.js';
 
-/** Where a fault strikes; without a broker it is the next one that comes along. */
-export interface FaultScope {
-  /** Index of the broker, as in `stopBroker`. Default: any. */
-  readonly broker?: number;
-}
-
-/** How a call ends whose deadline has passed. */
-export type DeadlineEnd = 'status' | 'reset' | 'mixed';
-
-const DEADLINE_ENDS: readonly DeadlineEnd[] = ['status', 'reset', 'mixed'];
-/** The server resets about one in ten. */
-const DEADLINES_PER_RESET = 10;
-
 /**
- * Trouble on demand. What is planned here strikes the calls that follow, in the order it was planned, until it is used
- * up or `clear` is called; how much of it is still waiting tells `pending`.
+ * Injected faults. Planned faults strike the calls that follow, in the order of their plans, until they are used up or
+ * `clear` is called. `pending` counts those that have not struck yet.
  */
 export class Faults {
-  readonly #brokers: number;
-  /** Whether a call has to ask at all: false keeps the hot path free of lookups. @internal */
-  armed = false;
-  readonly #rejections = new FaultQueue<RpcError>();
-  readonly #resets = new FaultQueue<number>();
-  readonly #cuts = new FaultQueue<true>();
+  readonly #brokers: BrokerIndexes;
+  /** Faults of calls. @internal */
+  readonly calls = new CallFaults();
+  /** How calls end whose deadline has passed. @internal */
+  readonly deadlines = new DeadlineEnds();
   readonly #targets = new Set<FaultTarget>();
   readonly #listeners = new Set<() => void>();
   readonly #silences = new Silences();
@@ -48,14 +37,12 @@ export class Faults {
   readonly network = new NetworkFaults(() => this.#changed());
   /** Closes and opens the NATS listener. */
   #switchNats: (up: boolean) => Promise<void> = () => Promise.resolve();
-  #deadlineEnd: DeadlineEnd = 'mixed';
-  #deadlinesPassed = 0;
   #ackDelay = 0;
   #acksToDrop = 0;
 
   /** `brokers`: how many there are, so that an index beyond them is refused. Default: any index is accepted. */
   constructor(brokers = Number.POSITIVE_INFINITY) {
-    this.#brokers = brokers;
+    this.#brokers = new BrokerIndexes(brokers);
   }
 
   /**
@@ -74,7 +61,9 @@ export class Faults {
     scope: FaultScope = {},
   ): void {
     if (typeof message !== 'string') throw wrongValue('message', 'a string', message);
-    this.#plan(this.#rejections, rpc, new RpcError(statusName(code), message), times, scope);
+    const error = new RpcError(statusName(code), message);
+    checkRpc(rpc);
+    this.calls.reject(rpc, error, this.#brokers.of(scope), checkTimes('times', times, 1));
   }
 
   /**
@@ -84,12 +73,15 @@ export class Faults {
    * @param errorCode name or number of the HTTP/2 error; default `INTERNAL_ERROR`
    */
   resetNext(rpc: RpcName, errorCode: ResetCode | number = 'INTERNAL_ERROR', times = 1, scope: FaultScope = {}): void {
-    this.#plan(this.#resets, rpc, resetNumber(errorCode), times, scope);
+    const code = resetNumber(errorCode);
+    checkRpc(rpc);
+    this.calls.reset(rpc, code, this.#brokers.of(scope), checkTimes('times', times, 1));
   }
 
   /** Sends the next answer of an RPC that holds a message up to the middle of its last message, then cuts the connection. */
   cutMidFrame(rpc: RpcName, scope: FaultScope = {}): void {
-    this.#plan(this.#cuts, rpc, true, 1, scope);
+    checkRpc(rpc);
+    this.calls.cut(rpc, this.#brokers.of(scope));
   }
 
   /** Delays every ack by `ms` milliseconds of the broker's clock; 0 ends it. */
@@ -110,8 +102,7 @@ export class Faults {
    * a reset. Default `'mixed'`. The client goes by the real time, so `broker.clock.advance` lets the broker be first.
    */
   endDeadlines(how: DeadlineEnd): void {
-    if (!DEADLINE_ENDS.includes(how)) throw wrongValue('how', `one of ${DEADLINE_ENDS.join(', ')}`, how);
-    this.#deadlineEnd = how;
+    this.deadlines.set(how);
   }
 
   /** Cuts every connection of a broker, or of all, without a word; new ones are accepted. */
@@ -140,8 +131,8 @@ export class Faults {
    * function or with `heal`. Cutting the same pair twice needs both to end.
    */
   partition(i: number, j: number): () => void {
-    this.#checkIndex('i', i);
-    this.#checkIndex('j', j);
+    this.#brokers.check('i', i);
+    this.#brokers.check('j', j);
     if (i === j) throw wrongValue('j', `another broker than ${i}`, j);
     return this.network.partition(i, j);
   }
@@ -158,14 +149,14 @@ export class Faults {
    * whose log replaces its own.
    */
   freeze(i: number): () => void {
-    const broker = this.#checkIndex('i', i);
+    const broker = this.#brokers.check('i', i);
     this.network.freeze(broker, () => this.#silences.begin(this.#aimedAt({ broker })));
     return () => this.thaw(broker);
   }
 
   /** Lets a frozen broker go on; does nothing to another one. */
   thaw(i: number): void {
-    this.network.thaw(this.#checkIndex('i', i));
+    this.network.thaw(this.#brokers.check('i', i));
   }
 
   /**
@@ -186,7 +177,7 @@ export class Faults {
    * coordinator does not know: `consumer group does not exist`, or an epoch that differs.
    */
   delayMetadata(ms: number, scope: FaultScope = {}): void {
-    this.network.delayMetadata(this.#brokerOf(scope), checkMilliseconds(ms));
+    this.network.delayMetadata(this.#brokers.of(scope), checkMilliseconds(ms));
   }
 
   /**
@@ -206,16 +197,15 @@ export class Faults {
    * name it as their leader. The returned function ends the fault.
    */
   unlist(i: number): () => void {
-    return this.network.unlist(this.#checkIndex('i', i));
+    return this.network.unlist(this.#brokers.check('i', i));
   }
 
   /** Forgets everything that is planned, and ends everything that goes on. */
   clear(): void {
-    for (const queue of [this.#rejections, this.#resets, this.#cuts]) queue.clear();
+    this.calls.clear();
+    this.deadlines.clear();
     this.#ackDelay = 0;
     this.#acksToDrop = 0;
-    this.#deadlineEnd = 'mixed';
-    this.#deadlinesPassed = 0;
     const { natsDown } = this.network;
     this.network.clear();
     if (natsDown) void this.#switchNats(true);
@@ -225,8 +215,7 @@ export class Faults {
 
   /** Faults that are planned and have not struck yet. */
   get pending(): number {
-    const calls = this.#rejections.pending + this.#resets.pending + this.#cuts.pending;
-    return this.#acksToDrop + calls + this.network.unawareLeader.pending;
+    return this.#acksToDrop + this.calls.pending + this.network.unawareLeader.pending;
   }
 
   /** Milliseconds that acks are held back. */
@@ -246,28 +235,6 @@ export class Faults {
     this.#switchNats = switchNats;
   }
 
-  /** Whether a call whose deadline has passed is reset. @internal */
-  takeDeadlineReset(): boolean {
-    this.#deadlinesPassed++;
-    if (this.#deadlineEnd === 'mixed') return this.#deadlinesPassed % DEADLINES_PER_RESET === 0;
-    return this.#deadlineEnd === 'reset';
-  }
-
-  /** What this call fails with, if it does; uses one of `rejectNext` up. @internal */
-  takeRejection(broker: number, rpc: string): RpcError | null {
-    return this.#take(this.#rejections, broker, rpc);
-  }
-
-  /** The HTTP/2 error that this call is reset with, if it is; uses one of `resetNext` up. @internal */
-  takeReset(broker: number, rpc: string): number | null {
-    return this.#take(this.#resets, broker, rpc);
-  }
-
-  /** Whether this answer is cut in the middle; uses one of `cutMidFrame` up. @internal */
-  takeCut(broker: number, rpc: string): boolean {
-    return this.#take(this.#cuts, broker, rpc) ?? false;
-  }
-
   /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the answer ends that. @internal */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -281,43 +248,11 @@ export class Faults {
   }
 
   #aimedAt(scope: FaultScope): FaultTarget[] {
-    const broker = this.#brokerOf(scope);
+    const broker = this.#brokers.of(scope);
     return [...this.#targets].filter((target) => broker === null || target.brokerIndex === broker);
   }
 
-  #plan<T>(queue: FaultQueue<T>, rpc: RpcName, what: T, times: number, scope: FaultScope): void {
-    if (!RPC_NAMES.includes(rpc)) {
-      const given: unknown = rpc;
-      if (typeof given !== 'string' || given === '') throw wrongValue('rpc', `one of ${RPC_NAMES.join(', ')}`, rpc);
-      throw unknownName('RPC', given, given, RPC_NAMES);
-    }
-    queue.plan(rpc, what, this.#brokerOf(scope), checkTimes('times', times, 1));
-    this.#rearm();
-  }
-
-  #take<T>(queue: FaultQueue<T>, broker: number, rpc: string): T | null {
-    const what = queue.take(rpc, broker);
-    this.#rearm();
-    return what;
-  }
-
-  #brokerOf(scope: FaultScope): number | null {
-    const { broker } = readOptions<FaultScope>('scope', scope, ['broker']);
-    return broker === undefined ? null : this.#checkIndex('broker', broker);
-  }
-
-  #checkIndex(name: string, index: number): number {
-    if (Number.isInteger(index) && index >= 0 && index < this.#brokers) return index;
-    const most = this.#brokers === Number.POSITIVE_INFINITY ? 'of at least 0' : `from 0 to ${this.#brokers - 1}`;
-    throw wrongValue(name, `the index of a broker, an integer ${most}`, index);
-  }
-
-  #rearm(): void {
-    this.armed = !(this.#rejections.empty && this.#resets.empty && this.#cuts.empty);
-  }
-
   #changed(): void {
-    this.#rearm();
     for (const listener of this.#listeners) listener();
   }
 }

@@ -10,14 +10,15 @@ import type { RecoveryPlan } from '../recovery/plan.js';
 import type { ResolvedSettings } from '../settings.js';
 import { directoryTiming } from './broker-directory.js';
 import { Connectivity } from './connectivity.js';
-import type { BrokerLoad, GroupGeneration, Operation, PartitionState, StreamState } from './contract.js';
-import { Controller, type ProposeOptions } from './controller.js';
+import type { BrokerLoad, PartitionState, StreamState } from './contract.js';
+import { Controller } from './controller.js';
 import { Failover } from './failover.js';
 import { createInternalStreams } from './internal-streams.js';
 import { Member } from './member.js';
-import { type JoinGroup, Node } from './node.js';
+import { Node } from './node.js';
 import { OperationLog } from './operation-log.js';
 import type { Replica } from './partition.js';
+import { Proposals } from './proposals.js';
 import { Recoveries } from './recoveries.js';
 import { ReplicationLinks } from './replication-links.js';
 import { clearMetadata } from './reset.js';
@@ -44,6 +45,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #connectivity: Connectivity;
   readonly #controller: Controller;
+  readonly #proposals: Proposals;
   readonly #links: ReplicationLinks;
   readonly #failover: Failover;
   readonly #reports: CoordinatorReports;
@@ -73,6 +75,13 @@ export class Cluster {
       },
     });
     for (const node of this.nodes.values()) this.#join(node);
+    this.#proposals = new Proposals({
+      bus: options.bus,
+      controller: this.#controller,
+      connectivity,
+      members: this.#members,
+      newest: () => this.newest,
+    });
     this.#recoveries = new Recoveries({
       nodes: this.nodes,
       members: this.#members,
@@ -81,14 +90,20 @@ export class Cluster {
       log: this.log,
       catchUp: (broker) => this.#controller.catchUp([broker]),
     });
-    this.#links = new ReplicationLinks(this.nodes, connectivity, (...isr) => this.#proposeIsr(...isr), clock, timing);
+    this.#links = new ReplicationLinks(
+      this.nodes,
+      connectivity,
+      (...isr) => this.#proposals.changeIsr(...isr),
+      clock,
+      timing,
+    );
     this.#failover = new Failover({
       nodes: this.nodes,
       connectivity,
       clock,
       timing,
-      controllerOf: (broker) => this.#controllerOf(broker),
-      changeLeader: (controller, partition, leader) => this.#changeLeader(controller, partition, leader),
+      controllerOf: (broker) => this.#proposals.leaderOf(broker),
+      changeLeader: (controller, partition, leader) => this.#proposals.changeLeader(controller, partition, leader),
     });
   }
 
@@ -173,18 +188,18 @@ export class Cluster {
     return [...this.nodes.keys()].some((other) => other !== broker && this.#connectivity.serving(other));
   }
 
-  /** A broker that knows as much as any: the metadata leader, or who was last to be one. */
-  get best(): Node {
+  /** The broker with the newest metadata: the metadata leader, or without one the broker that has applied most. */
+  get newest(): Node {
     const { leader } = this.#controller;
     if (leader !== null) return this.nodes.get(leader)!;
     const [first, ...others] = this.#members.values();
-    const best = others.reduce((known, other) => (other.position > known.position ? other : known), first!);
-    return this.nodes.get(best.id)!;
+    const newest = others.reduce((known, other) => (other.position > known.position ? other : known), first!);
+    return this.nodes.get(newest.id)!;
   }
 
   /** How many streams there are. */
   get streamCount(): number {
-    return [...this.best.metadata.streams()].length;
+    return [...this.newest.metadata.streams()].length;
   }
 
   /** Resolves when every broker that runs has applied what is committed now, and NATS knows who listens. */
@@ -248,8 +263,8 @@ export class Cluster {
       surroundings: {
         clusterSize: this.#options.brokers.length,
         isMetadataLeader: (broker) => this.#members.get(broker)!.leader === broker,
-        propose: (broker, operation, options) => this.#propose(broker, operation, options),
-        joinGroup: (broker, operation, options) => this.#joinGroup(broker, operation, options),
+        propose: (broker, operation, options) => this.#proposals.propose(broker, operation, options),
+        joinGroup: (broker, operation, options) => this.#proposals.joinGroup(broker, operation, options),
         isUnlisted: (broker) => faults.network.isUnlisted(this.nodes.get(broker)!.index),
         askPeers: (broker) => this.#askPeers(broker),
         appended: (broker, replica) => this.#links.appended(broker, replica),
@@ -265,24 +280,6 @@ export class Cluster {
     this.#controller.add(member);
   }
 
-  async #propose(broker: string, operation: Operation, options: ProposeOptions): Promise<bigint> {
-    const index = await this.#controller.propose(broker, operation, options);
-    if (operation.kind === 'create-stream' || operation.kind === 'resume-stream') {
-      await this.#confirm(broker, operation.name);
-      // A NATS server outside the process must know the subscriptions before anything is published.
-      await this.#options.bus.flush();
-    }
-    return index;
-  }
-
-  async #joinGroup(broker: string, operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration> {
-    await this.#controller.propose(broker, operation, options);
-    const group = this.best.metadata.group(operation.group);
-    // Its only member may have left in the meantime.
-    if (!group) throw new RpcError('NOT_FOUND', 'consumer group does not exist');
-    return { coordinator: group.coordinator, epoch: group.epoch };
-  }
-
   #restore(checkpointed: boolean): void {
     for (const member of this.#members.values()) member.catchUp();
     for (const node of this.nodes.values()) node.restored(checkpointed);
@@ -293,51 +290,15 @@ export class Cluster {
     await createInternalStreams(this.nodes.get(leader)!, this.#options.settings.settings);
   }
 
-  /** Waits until the leaders of a stream run it; one that is down is not waited for for long. */
-  async #confirm(broker: string, stream: string): Promise<void> {
-    const partitions = this.best.metadata.stream(stream)?.partitions ?? [];
-    const leaders = new Set(partitions.map(({ leader }) => leader));
-    leaders.delete(broker);
-    // It is created all the same when a leader is stopped meanwhile.
-    await Promise.allSettled(Array.from(leaders, (leader) => this.#controller.applied(leader)));
-  }
-
   *#askPeers(broker: string): Generator<BrokerLoad | null> {
     for (const peer of this.nodes.values()) {
       if (peer.id !== broker) yield this.#connectivity.connected(broker, peer.id) ? peer.load() : null;
     }
   }
 
-  #controllerOf(broker: string): string | null {
-    const { leader } = this.#members.get(broker)!;
-    return leader !== null && this.#connectivity.connected(broker, leader) ? leader : null;
-  }
-
   /** Reports are counted by the metadata leader alone: a new one has heard none. */
   #forgetReports(): void {
     this.#failover.forget();
     this.#reports.clear();
-  }
-
-  #changeLeader(controller: string, { stream, id, leader: former }: PartitionState, leader: string): void {
-    this.#commitOwn(controller, { kind: 'change-leader', stream, partition: id, leader });
-    // Between the old leader's going and the new one's coming no broker would take what is published.
-    this.#controller.catchUp([former, leader]);
-  }
-
-  #proposeIsr(leader: string, kind: 'shrink-isr' | 'expand-isr', replica: { stream: string; id: number }, of: string) {
-    const controller = this.#controllerOf(leader);
-    if (controller === null) return;
-    this.#commitOwn(controller, { kind, stream: replica.stream, partition: replica.id, replica: of });
-    this.#controller.catchUp([leader]);
-  }
-
-  /** What brokers propose by themselves they propose again when it is lost. */
-  #commitOwn(controller: string, operation: Operation): void {
-    try {
-      this.#controller.commitNow(controller, operation);
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-    }
   }
 }

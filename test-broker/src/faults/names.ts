@@ -1,6 +1,6 @@
 import { constants } from 'node:http2';
 import { Status, type StatusName } from '../grpc/status.js';
-import { wrongValue } from '../option-error.js';
+import { unknownName, wrongValue } from '../option-error.js';
 
 /** Every RPC that a fault can be aimed at: those of `proto.API`, and those of the health service. */
 export const RPC_NAMES = [
@@ -42,6 +42,14 @@ export const RESET_CODES = Object.freeze({
 
 /** An HTTP/2 error code that a stream can be reset with. */
 export type ResetCode = keyof typeof RESET_CODES;
+
+/** Throws BrokerOptionError for a name that no RPC has. */
+export function checkRpc(rpc: RpcName): void {
+  if (RPC_NAMES.includes(rpc)) return;
+  const given: unknown = rpc;
+  if (typeof given !== 'string' || given === '') throw wrongValue('rpc', `one of ${RPC_NAMES.join(', ')}`, rpc);
+  throw unknownName('RPC', given, given, RPC_NAMES);
+}
 
 /** A whole number of at least `min`. Throws BrokerOptionError for anything else. */
 export function checkTimes(name: string, value: number, min: number): number {

@@ -26,7 +26,7 @@ export function openCall(
 
 /** Hands a call to its method, or to the fault that is planned for it. */
 export function serve(host: CallHost, call: ServedCall, service: string, services: Services): void {
-  if (host.faults?.armed && call.strike(host.faults)) return;
+  if (host.faults?.calls.armed && call.strike(host.faults)) return;
   const methods = services.get(service);
   const method = methods?.get(call.method);
   if (!methods) call.fail(new RpcError('UNIMPLEMENTED', `unknown service ${service}`));

@@ -138,7 +138,7 @@ export class ResponseWriter {
 
   #cuts(bytes: number): boolean {
     const { faults, brokerIndex } = this.#host;
-    return faults?.armed === true && bytes > FRAME_PREFIX && faults.takeCut(brokerIndex, this.#method);
+    return faults?.calls.armed === true && bytes > FRAME_PREFIX && faults.calls.takeCut(brokerIndex, this.#method);
   }
 
   #cutWithin(frames: Buffer): void {

@@ -166,14 +166,14 @@ export class ServedCall implements DuplexCall {
   fail(error: unknown): void {
     if (this.#over) return;
     const reason = this.#statusOf(error);
-    if (reason.status === 'DEADLINE_EXCEEDED' && this.#host.faults?.takeDeadlineReset()) this.#reset(reason);
+    if (reason.status === 'DEADLINE_EXCEEDED' && this.#host.faults?.deadlines.takeReset()) this.#reset(reason);
     else this.#finish(reason.status, reason.message, reason);
   }
 
   /** Ends the call by the fault that is planned for its RPC; false when there is none. */
-  strike(faults: Faults): boolean {
-    const code = faults.takeReset(this.#host.brokerIndex, this.method);
-    const rejection = code === null ? faults.takeRejection(this.#host.brokerIndex, this.method) : null;
+  strike({ calls }: Faults): boolean {
+    const code = calls.takeReset(this.#host.brokerIndex, this.method);
+    const rejection = code === null ? calls.takeRejection(this.#host.brokerIndex, this.method) : null;
     if (code !== null) this.#writer.reset(code);
     else if (rejection !== null) this.#finish(rejection.status, rejection.message, rejection);
     return code !== null || rejection !== null;
@@ -182,7 +182,7 @@ export class ServedCall implements DuplexCall {
   /** Whether a planned fault ends this call instead of what came. */
   #struck(): boolean {
     const { faults } = this.#host;
-    return faults?.armed === true && this.strike(faults);
+    return faults?.calls.armed === true && this.strike(faults);
   }
 
   #end(): void {

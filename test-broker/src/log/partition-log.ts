@@ -1,20 +1,20 @@
 import type { Clock } from '../clock.js';
+import { decryptFrame, decryptFrames } from './decrypt-frames.js';
 import type { ValueEncryption } from './encryption.js';
 import { encodeEntry } from './entry-frame.js';
 import { frameEntrySize } from './entry-size.js';
-import { decodeFrame, eachFrame, frameOffset, frameTimestamp, type LogRecord, replaceValue } from './frame.js';
+import { decodeFrame, eachFrame, frameOffset, frameTimestamp, type LogRecord } from './frame.js';
+import { HighWatermark } from './high-watermark.js';
 import { LeaderEpochs } from './leader-epochs.js';
 import { Listeners } from './listeners.js';
+import { LogCleaner } from './log-cleaner.js';
 import { type LogConfig, resolveLogConfig } from './log-config.js';
 import { EncryptionError, IncorrectOffsetError, LogError, ReadonlyLogError } from './log-error.js';
 import { LogStore } from './log-store.js';
 import type { LogChange, LogEntry, LogSlice, LogState, PartitionLogOptions } from './log-types.js';
 import type { LogRead, SegmentList } from './segment-list.js';
 import type { PartitionStorage } from './storage.js';
-import { Ticker } from './ticker.js';
 import { closedLookup, startOffsetAt, stopOffsetAt } from './timestamp-lookup.js';
-
-const CHECKPOINT_INTERVAL_MS = 5_000;
 
 /** The messages of one partition on one broker. Offsets are numbers, times are bigint nanoseconds. */
 export class PartitionLog {
@@ -29,11 +29,8 @@ export class PartitionLog {
   readonly #store: LogStore;
   readonly #changes = new Listeners<LogChange>();
   readonly #appends = new Listeners<number>();
-  readonly #cleaner: Ticker;
-  readonly #checkpoints: Ticker;
-  #highWatermark: number;
-  /** The high watermark that a kill leaves. */
-  #checkpointed: number;
+  readonly #cleaner: LogCleaner;
+  readonly #highWatermark: HighWatermark;
   #readonly = false;
   #state: LogState = 'open';
 
@@ -48,10 +45,16 @@ export class PartitionLog {
     this.#onWarning = options.onWarning ?? (() => {});
     this.#timestampOddity = options.quirks?.timestampLookup ?? true;
     this.#store = new LogStore(this.config, this.#storage);
-    this.#checkpointed = this.#storedHighWatermark();
-    this.#highWatermark = options.checkpointed ? this.#checkpointed : this.newestOffset;
-    this.#cleaner = new Ticker(this.#clock, this.config.cleanerInterval, () => this.#cleanerTick());
-    this.#checkpoints = new Ticker(this.#clock, CHECKPOINT_INTERVAL_MS, () => this.#checkpointTick());
+    this.#highWatermark = new HighWatermark({
+      clock: this.#clock,
+      storage: this.#storage,
+      newestOffset: this.newestOffset,
+      checkpointed: options.checkpointed ?? false,
+      onDue: () => this.#attempt('checkpoint', () => this.#checkpoint()),
+    });
+    this.#cleaner = new LogCleaner(this.#clock, this.config, this.#store, () =>
+      this.#attempt('clean', () => this.clean()),
+    );
     this.#start();
   }
 
@@ -86,7 +89,7 @@ export class PartitionLog {
 
   /** The last offset that is committed, -1 when none is. It may lie beyond the newest one after a truncation. */
   get highWatermark(): number {
-    return this.#highWatermark;
+    return this.#highWatermark.offset;
   }
 
   /** Nothing is retained. */
@@ -138,10 +141,7 @@ export class PartitionLog {
 
   /** Moves the high watermark forward, but not beyond the newest offset. Answers whether it moved. */
   setHighWatermark(offset: number): boolean {
-    const highWatermark = Math.min(offset, this.newestOffset);
-    if (highWatermark <= this.#highWatermark) return false;
-    this.#highWatermark = highWatermark;
-    this.#checkpoints.want();
+    if (!this.#highWatermark.advance(Math.min(offset, this.newestOffset))) return false;
     this.#changes.tell('high-watermark');
     return true;
   }
@@ -153,13 +153,13 @@ export class PartitionLog {
   read(from: number, to: number, maxBytes: number): LogRead {
     if (this.#state !== 'open') throw new LogError('segment has been closed');
     const read = this.segments.read(from, to, maxBytes);
-    return this.#encryption === null ? read : { ...read, frames: read.frames.map((run) => this.#readableRun(run)) };
+    const encryption = this.#encryption;
+    return encryption === null ? read : { ...read, frames: read.frames.map((run) => decryptFrames(run, encryption)) };
   }
 
   /** The frame as a subscriber may see it: with the value decrypted. */
   readable(frame: Buffer): Buffer {
-    const encryption = this.#encryption;
-    return encryption === null ? frame : replaceValue(frame, (value) => encryption.open(value));
+    return decryptFrame(frame, this.#encryption);
   }
 
   /** The stored message with this offset, null when there is none. */
@@ -219,16 +219,13 @@ export class PartitionLog {
     this.requireOpen();
     if (offset >= this.nextOffset) return;
     this.#store.truncate(offset);
-    this.#checkpointed = Math.min(this.#checkpointed, this.newestOffset);
+    this.#highWatermark.truncated(this.newestOffset);
   }
 
   /** What the cleaner does every `cleanerInterval`: roll the active segment, or else retention and compaction. */
   clean(): void {
     this.requireOpen();
-    const now = this.#clock.nanos();
-    if (this.#store.rollIfDue(now)) return;
-    this.#store.expire(now);
-    if (this.config.compactEnabled) this.#store.compact(this.#highWatermark);
+    this.#cleaner.clean(this.highWatermark);
   }
 
   /** Stops everything, as a pause does. What waits is told; readers fail from now on. */
@@ -249,7 +246,7 @@ export class PartitionLog {
 
   /** What was committed after the last checkpoint is stored, but not known to be committed. */
   fallBackToCheckpoint(): void {
-    this.#highWatermark = Math.min(this.#checkpointed, this.newestOffset);
+    this.#highWatermark.fallBack(this.newestOffset);
   }
 
   /** Goes on after `close`, with the same offsets. The log is writable then, even if it was readonly before. */
@@ -278,18 +275,12 @@ export class PartitionLog {
 
   #start(): void {
     this.#cleaner.start();
-    this.#checkpoints.start();
-    if (this.#cleanable) this.#cleaner.want();
+    this.#highWatermark.start();
   }
 
   #stop(): void {
     this.#cleaner.stop();
-    this.#checkpoints.stop();
-  }
-
-  /** A run of the cleaner could change something, now or when messages have grown older. */
-  get #cleanable(): boolean {
-    return this.segments.all.length > 1 || this.segments.active.count > 0;
+    this.#highWatermark.stop();
   }
 
   #checkExpected(expected: bigint, next: number): void {
@@ -311,29 +302,8 @@ export class PartitionLog {
     this.#add(frame, offset, frameTimestamp(frame), frameEntrySize(frame), epochs.epochOf(offset));
   }
 
-  #readableRun(run: Buffer): Buffer {
-    const frames: Buffer[] = [];
-    eachFrame(run, (frame) => frames.push(this.readable(frame)));
-    return Buffer.concat(frames);
-  }
-
-  #storedHighWatermark(): number {
-    return this.#storage === null ? -1 : Math.min(this.#storage.loadHighWatermark(), this.newestOffset);
-  }
-
-  #cleanerTick(): boolean {
-    this.#attempt('clean', () => this.clean());
-    return this.#cleanable;
-  }
-
-  #checkpointTick(): boolean {
-    this.#attempt('checkpoint', () => this.#checkpoint());
-    return false;
-  }
-
   #checkpoint(): void {
-    if (this.nextOffset > 0) this.#storage?.checkpoint(this.#highWatermark);
-    this.#checkpointed = this.#highWatermark;
+    this.#highWatermark.checkpoint(this.nextOffset > 0);
   }
 
   /** For what no caller waits for, or what must complete: a disk that fails is reported. */

@@ -3,7 +3,8 @@ import type { ResolvedOptions } from '../options.js';
 import type { Bus } from './bus.js';
 import { NatsListener } from './listener.js';
 import { MemoryBus } from './memory-bus.js';
-import { connectionName, RemoteBus } from './remote-bus.js';
+import { RemoteBus } from './remote-bus.js';
+import { connectionName } from './remote-connection.js';
 import { SwitchedListener } from './switched-listener.js';
 
 /** The bus of the brokers, and the address where NATS clients reach it. */

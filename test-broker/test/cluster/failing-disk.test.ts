@@ -35,12 +35,12 @@ describe('a disk that fails', () => {
         if (full) throw new Error('no space left on device');
       },
     };
-    const create = () => made.best.propose({ ...STREAM, replicationFactor: 1 }, OPTIONS);
+    const create = () => made.newest.propose({ ...STREAM, replicationFactor: 1 }, OPTIONS);
     await expect(create()).rejects.toMatchObject({
       status: 'INTERNAL',
       message: 'failed to store the operation: Error: no space left on device',
     });
-    expect(made.best.stream('s')).toBeUndefined();
+    expect(made.newest.stream('s')).toBeUndefined();
     full = false;
     expect(await create()).toBe(5n);
   });
@@ -51,7 +51,7 @@ describe('a disk that fails', () => {
       return null;
     };
     const { cluster: made, warnings } = await cluster({ storage });
-    await made.best.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
+    await made.newest.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
     await made.settled();
     expect(warnings).toEqual(['broker b could not carry out create-stream: Error: permission denied']);
     expect(made.nodes.get('a')!.replica('s', 0)!.leading).toBe(true);
@@ -59,7 +59,7 @@ describe('a disk that fails', () => {
 
   it('holds a follower up, and says so', async () => {
     const { cluster: made, clock, bus, warnings } = await cluster();
-    await made.best.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
+    await made.newest.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
     await made.settled();
     const { log } = made.nodes.get('b')!.replica('s', 0)!;
     const { appendSlice } = log;

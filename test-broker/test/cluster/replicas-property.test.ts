@@ -51,7 +51,7 @@ class Bench {
     await this.cluster.start();
     this.bus.subscribe('acks', ({ data }) => this.#noteAck(data));
     const stream = { name: 's', subject: 's', group: '', replicationFactor: 3, partitionCount: 1, config: {} };
-    await this.cluster.best.propose({ kind: 'create-stream', ...stream }, { deadline: null, failurePrefix: '' });
+    await this.cluster.newest.propose({ kind: 'create-stream', ...stream }, { deadline: null, failurePrefix: '' });
     await this.cluster.settled();
   }
 

@@ -285,7 +285,7 @@ describe('ack faults', () => {
     faults.dropAcks(1);
     faults.rejectNext('Publish', 'INTERNAL');
     faults.clear();
-    expect([faults.ackDelay, faults.takeAckDrop(), faults.pending, faults.armed]).toEqual([0, false, 0, false]);
+    expect([faults.ackDelay, faults.takeAckDrop(), faults.pending, faults.calls.armed]).toEqual([0, false, 0, false]);
     expect(() => faults.delayAcks(-1)).toThrow('expected ms to be a number of at least 0, got -1 (number)');
   });
 });

@@ -6,7 +6,8 @@ import { BusError, type BusMessage } from '../../src/nats/bus.js';
 import { NatsListener } from '../../src/nats/listener.js';
 import { MemoryBus } from '../../src/nats/memory-bus.js';
 import { natsAddress } from '../../src/nats/nats-address.js';
-import { connectionName, RemoteBus, type RemoteBusOptions } from '../../src/nats/remote-bus.js';
+import { RemoteBus, type RemoteBusOptions } from '../../src/nats/remote-bus.js';
+import { connectionName } from '../../src/nats/remote-connection.js';
 import { NATS_SERVER, RealNatsServer } from './nats-server.js';
 import { RawClient } from './raw-client.js';
 
