@@ -36,22 +36,78 @@ function encodeError(writer: ByteWriter, error: PublishAsyncError): void {
 
 const reader = new WireReader();
 
-/** Reads a PublishResponse; `ids` may know its correlation ids. Throws WireError on bytes that are none. */
-export function decodePublishResponse(
-  source: Buffer,
-  start = 0,
-  end = source.length,
-  ids?: TextSource,
-): PublishResponse {
+/** Reads a PublishResponse. Throws WireError on bytes that are none. */
+export function decodePublishResponse(source: Buffer, start = 0, end = source.length): PublishResponse {
   reader.open(source, start, end);
   const response: PublishResponse = { ack: undefined, asyncError: undefined, correlationId: '' };
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 0x0a) response.ack = decodeAck(ids);
+    if (tag === 0x0a) response.ack = decodeAck(undefined);
     else if (tag === 0x12) response.asyncError = decodeError();
-    else if (tag === 0x1a) response.correlationId = reader.string(false, ids);
+    else if (tag === 0x1a) response.correlationId = reader.string();
     else reader.skip(tag);
   }
   return response;
+}
+
+/** Finds entries by the bytes of their correlation ids, which need not be decoded then. */
+export interface EntrySource<Entry extends { readonly correlationId: string }> extends TextSource {
+  /** The entry whose correlation id these bytes are; null when there is none. */
+  find(source: Buffer, start: number, size: number): Entry | null;
+}
+
+/** A PublishResponse together with the entry that its correlation id stands for. */
+export interface CorrelatedResponse<Entry> extends PublishResponse {
+  /** The name of this event among those of a publish stream. */
+  readonly kind: 'response';
+  /** Null when no entry has the correlation id. */
+  pending: Entry | null;
+}
+
+/** Reads a PublishResponse and finds its entry. Throws WireError on bytes that are no PublishResponse. */
+export function decodeCorrelatedResponse<Entry extends { readonly correlationId: string }>(
+  source: Buffer,
+  start: number,
+  end: number,
+  entries: EntrySource<Entry>,
+): CorrelatedResponse<Entry> {
+  reader.open(source, start, end);
+  const response: CorrelatedResponse<Entry> = {
+    kind: 'response',
+    pending: null,
+    ack: undefined,
+    asyncError: undefined,
+    correlationId: '',
+  };
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 0x0a) response.ack = decodeAck(entries);
+    else if (tag === 0x12) response.asyncError = decodeError();
+    else if (tag === 0x1a) decodeCorrelationId(response, entries);
+    else reader.skip(tag);
+  }
+  if (response.correlationId === '' && response.ack !== undefined)
+    response.pending = entryOfText(entries, response.ack.correlationId);
+  return response;
+}
+
+function decodeCorrelationId<Entry extends { readonly correlationId: string }>(
+  response: CorrelatedResponse<Entry>,
+  entries: EntrySource<Entry>,
+): void {
+  const size = reader.length();
+  const { source, position } = reader;
+  const pending = size === 0 ? null : entries.find(source, position, size);
+  response.pending = pending;
+  response.correlationId = pending?.correlationId ?? source.toString('utf8', position, position + size);
+  reader.position = position + size;
+}
+
+/** For a response that has its correlation id in its ack alone. */
+function entryOfText<Entry extends { readonly correlationId: string }>(
+  entries: EntrySource<Entry>,
+  correlationId: string,
+): Entry | null {
+  const bytes = Buffer.from(correlationId);
+  return entries.find(bytes, 0, bytes.length);
 }
 
 function decodeAck(ids: TextSource | undefined): Ack {

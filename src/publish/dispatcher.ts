@@ -2,16 +2,18 @@ import { setMaxListeners } from 'node:events';
 import { nextTurn } from '../async/sleep.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import { LiftbridgeError } from '../errors.js';
-import type { PublishResponse } from '../protocol/generated/api.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { BrokerChoice } from './broker-choice.js';
+import { BrokerResponses } from './broker-responses.js';
 import { choosePartition } from './choose-partition.js';
+import type { CorrelationIds } from './correlation-ids.js';
 import { LeaderSearch } from './leader-search.js';
-import type { PendingPublish } from './partition-queue.js';
-import { type PartitionQueue, StreamQueue } from './partition-queue.js';
+import { MetadataRefresh } from './metadata-refresh.js';
+import { type PartitionQueue, type PendingPublish, StreamQueue } from './partition-queue.js';
 import { PartitionSender } from './partition-sender.js';
 import { closing, isUnknownPlace, lostError, refusedError, unknownStream } from './publish-errors.js';
-import type { PublishStream, PublishStreamSettings } from './publish-stream.js';
+import type { ReportResult } from './publish-result.js';
+import type { PublishStream, PublishStreamEvent } from './publish-stream.js';
 import { PublishStreams } from './publish-streams.js';
 import { lookUpStream, streamIsGone } from './stream-lookup.js';
 import { LEADER_GRACE_MS } from './timing.js';
@@ -19,26 +21,18 @@ import { LEADER_GRACE_MS } from './timing.js';
 /** Publishes that are placed in one turn of the event loop once their stream is known. */
 const PLACED_A_TURN = 1_024;
 
-/** What the dispatcher asks of the publisher. */
-export interface Settling {
-  readonly publishStreams: PublishStreamSettings;
-  /** Ends a publish with an error, or without one where no ack is to come. */
-  settle(pending: PendingPublish, error: unknown): void;
-  /** Ends any number of publishes without blocking the event loop; nothing is done with them from now on. */
-  settleAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void;
-  response(
-    publishStream: PublishStream<PendingPublish>,
-    response: PublishResponse,
-    pending: PendingPublish | null,
-  ): void;
-  /** Whether sending it again cannot store it twice. */
-  mayRepeat(pending: PendingPublish): boolean;
+/** What the dispatcher takes from the publisher. */
+export interface DispatcherOptions {
+  readonly maxMessageBytes: number;
+  readonly ids: CorrelationIds;
+  /** Takes the results of publishes. */
+  readonly report: ReportResult;
 }
 
 /** Brings publishes to brokers: looks up streams, chooses partitions, and hands each publish to the queue of its partition. */
 export class Dispatcher {
   readonly #cluster: Cluster;
-  readonly #publisher: Settling;
+  readonly #report: ReportResult;
   readonly #streams = new Map<string, StreamQueue>();
   readonly #publishStreams: PublishStreams;
   readonly #choice: BrokerChoice;
@@ -46,26 +40,38 @@ export class Dispatcher {
   readonly #closing = new AbortController();
   readonly #search: LeaderSearch;
   readonly #forgetLeaders: () => void;
+  readonly #responses: BrokerResponses;
+  readonly #refresh: MetadataRefresh;
+  /** Streams that are known to check expected offsets. */
+  readonly #concurrencyControlled = new Set<string>();
 
-  constructor(cluster: Cluster, publisher: Settling) {
+  constructor(cluster: Cluster, { maxMessageBytes, ids, report }: DispatcherOptions) {
     this.#cluster = cluster;
-    this.#publisher = publisher;
+    this.#report = report;
+    this.#refresh = new MetadataRefresh(cluster);
     setMaxListeners(0, this.#closing.signal); // a few a stream
-    this.#publishStreams = new PublishStreams(cluster, publisher.publishStreams, {
-      settled: (publishStream) => this.#publishStreamSettled(publishStream),
-      response: publisher.response,
-      written: (pendings) => {
-        for (const pending of pendings) publisher.settle(pending, null);
-      },
-      ended: (publishStream, end, lost) => this.#publishStreamEnded(publishStream, end, lost),
-    });
+    this.#publishStreams = new PublishStreams(
+      cluster,
+      { maxMessageBytes, idPrefix: ids.prefix },
+      (publishStream, event) => this.#streamEvent(publishStream, event),
+    );
     const owner = {
-      settle: publisher.settle,
-      settleAll: publisher.settleAll,
-      mayRepeat: publisher.mayRepeat,
+      report,
+      mayRepeat: (pending: PendingPublish) =>
+        pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
       searchLeader: (queue: PartitionQueue) => this.#search.start([queue]),
       doubt: (queue: PartitionQueue) => void this.#doubt(this.#stream(queue.stream)),
     };
+    this.#responses = new BrokerResponses(
+      {
+        report,
+        recordResponse: (pending, stored) => this.#sender.recordResponse(pending, stored),
+        takeBack: (pending, refusal) => this.#takeBack(pending, refusal),
+        noteConcurrencyControl: (stream) => this.noteConcurrencyControl(stream, true),
+        refresh: (stream) => this.#refresh.start(stream),
+      },
+      ids,
+    );
     this.#choice = new BrokerChoice(cluster, this.#publishStreams);
     this.#sender = new PartitionSender(cluster, owner, this.#publishStreams, this.#choice, () => this.#queues());
     this.#search = new LeaderSearch(cluster, LEADER_GRACE_MS, this.#closing.signal, (queue) =>
@@ -88,32 +94,29 @@ export class Dispatcher {
   }
 
   /** Removes a settled publish from its publish stream, and sends what waited for it. */
-  finished(pending: PendingPublish): void {
-    this.#sender.finished(pending);
+  remove(pending: PendingPublish): void {
+    this.#sender.remove(pending);
   }
 
-  /** Notes that a broker has acknowledged a publish (`stored`), or has refused it for good. */
-  answered(pending: PendingPublish, stored: boolean): void {
-    this.#sender.answered(pending, stored);
+  /** Records that a publish had no response within its timeout. */
+  recordTimeout(pending: PendingPublish): void {
+    this.#sender.recordTimeout(pending);
   }
 
-  /** Notes that a publish was not answered within its timeout. */
-  expired(pending: PendingPublish): void {
-    this.#sender.expired(pending);
+  /** Refreshes the metadata of a stream to which a publish failed. */
+  refresh(stream: string): void {
+    this.#refresh.start(stream);
   }
 
-  /**
-   * Takes a publish back that a broker refused although it may be stored later: the broker is recovering, or has lost NATS.
-   * False for a refusal that is final.
-   */
-  takeBack(pending: PendingPublish, refusal: LiftbridgeError): boolean {
-    if (this.#closed) return false;
-    const stream = this.#stream(pending.stream);
-    if (!this.#mayBeStoredLater(stream, pending, refusal)) return false;
-    this.#sender.takeBack(pending, refusal);
-    if (isUnknownPlace(refusal)) void this.#doubt(stream);
-    this.#search.start([pending.queue!]);
-    return true;
+  /** Records whether the stream checks expected offsets: a repeated publish that has one cannot be stored twice then. */
+  noteConcurrencyControl(stream: string, controlled: boolean): void {
+    if (controlled) this.#concurrencyControlled.add(stream);
+    else this.#concurrencyControlled.delete(stream);
+  }
+
+  /** Starts nothing that only later publishes would need. */
+  beginClose(): void {
+    this.#refresh.stop();
   }
 
   /** Ends all publish streams: acks may still come until `deadline`. Resolves when every stream has ended. */
@@ -166,7 +169,7 @@ export class Dispatcher {
     let placed = 0;
     for (let next = stream.waiting.peek(); next !== null; next = stream.waiting.peek()) {
       stream.waiting.shift();
-      if (!known && this.#closed) this.#publisher.settle(next, closing(next));
+      if (!known && this.#closed) this.#fail(next, closing(next));
       else this.#place(stream, next);
       if (++placed % PLACED_A_TURN === 0) await nextTurn();
     }
@@ -177,25 +180,33 @@ export class Dispatcher {
   /** Where a function of the application fails, waiting does not help: the call was tried again already. */
   #lookUpFailed(stream: StreamQueue, error: unknown): void {
     if (LiftbridgeError.is(error, 'HANDLER_FAILED'))
-      this.#publisher.settleAll(stream.waiting.clear(), (pending) => refusedError(pending, error));
+      this.#report({
+        kind: 'all-failed',
+        pendings: stream.waiting.clear(),
+        errorOf: (pending) => refusedError(pending, error),
+      });
     else noteFailure(stream.waiting.peek(), error);
   }
 
   /** A stream that metadata does not show is left to the brokers to refuse, unless its partitions have to be counted. */
   #place(stream: StreamQueue, pending: PendingPublish): void {
     if (stream.count === 0 && pending.fixedPartition === null && pending.partitioner !== null) {
-      this.#publisher.settle(pending, unknownStream(stream.name));
+      this.#fail(pending, unknownStream(stream.name));
       return;
     }
     try {
       pending.partition = pending.fixedPartition ?? choosePartition(pending, stream.count);
     } catch (error) {
-      this.#publisher.settle(pending, error);
+      this.#fail(pending, error);
       return;
     }
     const queue = stream.queue(pending.partition);
     pending.queue = queue;
     this.#sender.submit(queue, pending);
+  }
+
+  #fail(pending: PendingPublish, error: unknown): void {
+    this.#report({ kind: 'failed', pending, error });
   }
 
   /** Finds out whether a stream that a broker called unknown is gone; its publishes end then. */
@@ -207,6 +218,36 @@ export class Dispatcher {
     if (!gone || this.#closed) return;
     stream.version = -1;
     for (const queue of stream.partitions.values()) this.#sender.refuse(queue, () => unknownStream(stream.name));
+  }
+
+  #streamEvent(publishStream: PublishStream<PendingPublish>, event: PublishStreamEvent<PendingPublish>): void {
+    switch (event.kind) {
+      case 'response':
+        this.#responses.handle(publishStream, event);
+        return;
+      case 'written':
+        this.#report(event);
+        return;
+      case 'settled':
+        this.#publishStreamSettled(publishStream);
+        return;
+      case 'ended':
+        this.#publishStreamEnded(publishStream, event.end, event.lost);
+    }
+  }
+
+  /**
+   * Takes a publish back that a broker refused although it may be stored later: the broker is recovering, or has lost NATS.
+   * False for a refusal that is final.
+   */
+  #takeBack(pending: PendingPublish, refusal: LiftbridgeError): boolean {
+    if (this.#closed) return false;
+    const stream = this.#stream(pending.stream);
+    if (!this.#mayBeStoredLater(stream, pending, refusal)) return false;
+    this.#sender.takeBack(pending, refusal);
+    if (isUnknownPlace(refusal)) void this.#doubt(stream);
+    this.#search.start([pending.queue!]);
+    return true;
   }
 
   #publishStreamSettled(publishStream: PublishStream<PendingPublish>): void {

@@ -2,14 +2,13 @@ import { AckPolicy } from '../protocol/generated/api.js';
 import type { AckWatch } from './ack-watch.js';
 import type { PartitionQueue, PendingPublish } from './partition-queue.js';
 import { deposedError } from './publish-errors.js';
+import type { ReportResult } from './publish-result.js';
 import type { PublishStream } from './publish-stream.js';
 
-/** What is told of publishes that end in flight. */
+/** The owner of publishes in flight. */
 export interface FlightOwner {
-  /** Ends a publish with an error. */
-  settle(pending: PendingPublish, error: unknown): void;
-  /** Ends any number of publishes without blocking the event loop; nothing is done with them from now on. */
-  settleAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void;
+  /** Takes the results of publishes that fail. */
+  readonly report: ReportResult;
   /** Whether sending it again cannot store it twice. */
   mayRepeat(pending: PendingPublish): boolean;
 }
@@ -35,7 +34,7 @@ export class FlightControl {
       }
       publishStream.write(pending);
     } catch (error) {
-      this.#owner.settle(pending, error);
+      this.#owner.report({ kind: 'failed', pending, error });
       return;
     }
     pending.sent = true;
@@ -73,14 +72,14 @@ export class FlightControl {
     processed: boolean,
     errorOf: (pending: PendingPublish) => unknown,
   ): void {
-    const over: PendingPublish[] = [];
+    const failed: PendingPublish[] = [];
     for (const pending of pendings) {
       this.leave(pending);
       if (!processed) pending.attempts--;
-      if (this.#stopped || (processed && !this.#owner.mayRepeat(pending))) over.push(pending);
+      if (this.#stopped || (processed && !this.#owner.mayRepeat(pending))) failed.push(pending);
       else if (!pending.settled) pending.queue!.giveBack(pending);
     }
-    this.#owner.settleAll(over, errorOf);
+    this.#owner.report({ kind: 'all-failed', pendings: failed, errorOf });
   }
 
   /** Sends nothing again from now on. */

@@ -1,4 +1,4 @@
-import type { TextSource } from '../protocol/wire-reader.js';
+import type { EntrySource } from '../protocol/publish-response.js';
 
 const LONGEST_NUMBER = 11;
 const RADIX = 36;
@@ -14,13 +14,12 @@ export interface InFlightEntry {
 }
 
 /**
- * The publishes in flight on one publish stream, found by their correlation ids. Generated ids are a prefix and a number: they are
- * read off the bytes of a response without making text of them, which every single ack would pay for. By number they stand
- * in a ring: acks come nearly in the order of the publishes, and a Map whose entries come and go makes garbage all the time.
+ * The publishes in flight on one publish stream, found by their correlation ids. Generated ids are a prefix and a number. The
+ * number is read from the bytes of a response without decoding them to text, which would cost time for every ack. A ring
+ * holds the publishes by number: acks come nearly in the order of the publishes, and a Map whose entries change all the
+ * time makes garbage.
  */
-export class InFlight<T extends InFlightEntry> implements TextSource {
-  /** The publish that the last id stood for; null when it stood for none. */
-  found: T | null = null;
+export class InFlight<T extends InFlightEntry> implements EntrySource<T> {
   readonly #prefix: Buffer;
   #slots: (T | null)[] = new Array(FEWEST_SLOTS).fill(null);
   #count = 0;
@@ -100,9 +99,12 @@ export class InFlight<T extends InFlightEntry> implements TextSource {
     return this.#overtaken.size === 0 ? undefined : this.#overtaken.get(number);
   }
 
+  find(source: Buffer, start: number, size: number): T | null {
+    return this.#byNumber(source, start, size) ?? this.#byName(source, start, size);
+  }
+
   match(source: Buffer, start: number, size: number): string | undefined {
-    this.found = this.#byNumber(source, start, size) ?? this.#byName(source, start, size);
-    return this.found?.correlationId;
+    return this.find(source, start, size)?.correlationId;
   }
 
   #byNumber(source: Buffer, start: number, size: number): T | undefined {

@@ -1,7 +1,5 @@
 import type { TimeoutEntry } from '../async/timeout-queue.js';
 import { Fifo } from '../collections/fifo.js';
-import type { AckPolicy } from '../protocol/generated/api.js';
-import type { HeaderEntries } from '../protocol/headers.js';
 import type { PublishFields } from '../protocol/publish-request.js';
 import type { Ack } from '../protocol/received-ack.js';
 import type { Entry } from './admission-queue.js';
@@ -18,52 +16,40 @@ export interface Generation {
   readonly resolve: () => void;
 }
 
-/** A publish from the call until it is settled: the request on the wire and all that has to be known of it here. */
-export class PendingPublish implements PublishFields, Entry, TimeoutEntry<PendingPublish> {
-  settled = false;
-  /** True once it was written to the publish stream of a broker: only the broker knows the outcome then. */
-  sent = false;
-  /** How often it was sent and may have been stored. */
-  attempts = 0;
-  /** Responses that its partition had had when it was sent. */
-  responsesBefore = 0;
-  /** The highest offset that its partition had acknowledged when it was sent. */
-  offsetBefore = -1n;
-  /** Whether the room in the window is taken. */
-  admitted = false;
-  partition = 0;
-  queue: PartitionQueue | null = null;
-  publishStream: PublishStream<PendingPublish> | null = null;
-  deadline = 0;
-  earlier: PendingPublish | null = null;
-  later: PendingPublish | null = null;
-  otherAcks: Ack[] | null = null;
-  /** What went wrong at the last attempt. */
-  lastError: unknown = null;
+/** A publish from the call until it is settled: the request on the wire and its state. `PublishRecords` makes it. */
+export interface PendingPublish extends PublishFields, Entry, TimeoutEntry<PendingPublish> {
+  /** Its place in the order of the publisher; part of the correlation id unless the caller chose that. */
+  readonly number: number;
+  /** Whether the caller chose the correlation id. */
+  readonly chosenId: boolean;
+  /** The partition that the caller chose; null for none. */
+  readonly fixedPartition: number | null;
+  readonly partitioner: Partitioner | null;
+  readonly timeout: number;
+  readonly generation: Generation;
+  readonly settle: Settle;
   /** The signal that ends it, if any. */
-  signal: AbortSignal | null = null;
-  /** Makes the error that its caller is told, once it has ended with one. */
-  errorOf: ((pending: PendingPublish) => unknown) | null = null;
-
-  constructor(
-    readonly stream: string,
-    readonly key: Uint8Array | null,
-    readonly value: Uint8Array | null,
-    readonly headers: HeaderEntries | null,
-    readonly ackInbox: string,
-    readonly correlationId: string,
-    /** Its place in the order of the publisher; part of the correlation id unless the caller chose that. */
-    readonly number: number,
-    readonly chosenId: boolean,
-    readonly ackPolicy: AckPolicy,
-    readonly expectedOffset: bigint,
-    readonly fixedPartition: number | null,
-    readonly partitioner: Partitioner | null,
-    readonly bytes: number,
-    readonly timeout: number,
-    readonly generation: Generation,
-    readonly settle: Settle,
-  ) {}
+  readonly signal: AbortSignal | null;
+  settled: boolean;
+  /** Whether it takes room in the admission queue. */
+  admitted: boolean;
+  /** True once it was written to the publish stream of a broker: only the broker knows the outcome then. */
+  sent: boolean;
+  /** How often it was sent and may have been stored. */
+  attempts: number;
+  /** Responses that its partition had had when it was sent. */
+  responsesBefore: number;
+  /** The highest offset that its partition had acknowledged when it was sent. */
+  offsetBefore: bigint;
+  partition: number;
+  queue: PartitionQueue | null;
+  publishStream: PublishStream<PendingPublish> | null;
+  /** Acks of other streams on its subject. */
+  otherAcks: Ack[] | null;
+  /** The error of the last attempt. */
+  lastError: unknown;
+  /** Makes the error for its caller, once it has failed together with others. */
+  errorOf: ((pending: PendingPublish) => unknown) | null;
 }
 
 /** Publishes that wait, first in, first out. Those that settle while they wait are skipped. */

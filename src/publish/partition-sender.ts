@@ -128,7 +128,7 @@ export class PartitionSender {
   }
 
   /** Removes a settled publish from its publish stream, and sends what waited for it. */
-  finished(pending: PendingPublish): void {
+  remove(pending: PendingPublish): void {
     pending.publishStream?.inFlight.delete(pending);
     this.#flights.leave(pending);
     const { queue } = pending;
@@ -138,8 +138,8 @@ export class PartitionSender {
     if (!queue.waiting.empty || queue.trouble !== null) this.pump(queue);
   }
 
-  /** Notes that a broker has acknowledged a publish (`stored`), or has refused it for good. */
-  answered(pending: PendingPublish, stored: boolean): void {
+  /** Records that a broker has acknowledged a publish (`stored`), or has refused it for good. */
+  recordResponse(pending: PendingPublish, stored: boolean): void {
     const queue = pending.queue!;
     queue.responses++;
     if (stored && pending.number > queue.newestAcked) queue.newestAcked = pending.number;
@@ -167,8 +167,8 @@ export class PartitionSender {
     queue.giveBack(pending);
   }
 
-  /** Notes that a publish was not answered within its timeout. Were there no answers at all, publishes become probes. */
-  expired(pending: PendingPublish): void {
+  /** Records that a publish had no response within its timeout. When its queue had none either, publishes become probes. */
+  recordTimeout(pending: PendingPublish): void {
     const { queue, publishStream } = pending;
     if (queue === null || publishStream === null || queue.responses !== pending.responsesBefore) return;
     this.#suspect(queue);
@@ -180,7 +180,7 @@ export class PartitionSender {
   refuse(queue: PartitionQueue, errorOf: (pending: PendingPublish) => unknown): void {
     const pendings = queue.trouble?.returned ?? [];
     if (queue.trouble !== null) queue.trouble.returned = [];
-    this.#owner.settleAll([...pendings, ...queue.waiting.clear()], errorOf);
+    this.#owner.report({ kind: 'all-failed', pendings: [...pendings, ...queue.waiting.clear()], errorOf });
   }
 
   /**
@@ -282,7 +282,7 @@ export class PartitionSender {
     trouble.returned = [];
     const overtaken = returned.findLastIndex(({ number }) => number < queue.newestAcked) + 1;
     queue.waiting.unshift(returned.slice(overtaken));
-    this.#owner.settleAll(returned.slice(0, overtaken), overtakenError);
+    this.#owner.report({ kind: 'all-failed', pendings: returned.slice(0, overtaken), errorOf: overtakenError });
     return true;
   }
 

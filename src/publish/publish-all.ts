@@ -34,7 +34,7 @@ export async function* publishAll(
   let failed = false;
   const feed = feedOf(source, stream, options.signal);
   const acks: Promise<Ack | null>[] = [];
-  const mayPull = (): boolean => acks.length === 0 || (acks.length < limit && publisher.window.hasRoom);
+  const mayPull = (): boolean => acks.length === 0 || (acks.length < limit && publisher.admission.hasRoom);
   try {
     for (;;) {
       while (mayPull() && feed.ready()) acks.push(submit(publisher, stream, feed.take(), options));

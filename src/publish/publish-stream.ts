@@ -12,9 +12,8 @@ import {
 } from '../errors.js';
 import { isDetached } from '../options.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
-import type { PublishResponse } from '../protocol/generated/api.js';
 import { encodePublishRequest, type PublishFields } from '../protocol/publish-request.js';
-import { decodePublishResponse } from '../protocol/publish-response.js';
+import { type CorrelatedResponse, decodeCorrelatedResponse } from '../protocol/publish-response.js';
 import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { InFlight, type InFlightEntry } from './in-flight.js';
@@ -26,17 +25,27 @@ const METADATA_ATTEMPTS = 3;
 /** A publish, as a publish stream sends it. */
 export interface SentPublish extends PublishFields, InFlightEntry {}
 
-/** Events of a publish stream. */
-export interface PublishStreamEvents<T extends SentPublish> {
-  /** The stream is open, or failed to open: the queues that wait for it have to go on. */
-  settled(publishStream: PublishStream<T>): void;
-  /** `pending` is the publish that the response is about; null when there is none of its correlation id. */
-  response(publishStream: PublishStream<T>, response: PublishResponse, pending: T | null): void;
-  /** The connection has taken publishes that ask for no ack. */
-  written(pendings: readonly T[]): void;
-  /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
-  ended(publishStream: PublishStream<T>, end: StreamEnd, lost: readonly T[]): void;
+/** Publishes that ask for no ack and that the connection has taken. */
+export interface WrittenPublishes<T> {
+  readonly kind: 'written';
+  readonly pendings: readonly T[];
 }
+
+/** What happens on a publish stream. */
+export type PublishStreamEvent<T extends SentPublish> =
+  /** The stream is open, or an attempt to open it failed: the queues that wait for it continue. */
+  | { readonly kind: 'settled' }
+  /** The broker responded. One allocation for each response: the decoded response is the event. */
+  | CorrelatedResponse<T>
+  | WrittenPublishes<T>
+  /** The stream ended; `lost` are the publishes in flight, in the order in which they were sent. */
+  | { readonly kind: 'ended'; readonly end: StreamEnd; readonly lost: readonly T[] };
+
+/** Takes the events of publish streams. */
+export type PublishStreamListener<T extends SentPublish> = (
+  publishStream: PublishStream<T>,
+  event: PublishStreamEvent<T>,
+) => void;
 
 /** What all publish streams of a publisher share. */
 export interface PublishStreamSettings {
@@ -79,7 +88,7 @@ export class PublishStream<T extends SentPublish> {
     readonly target: BrokerTarget,
     private readonly cluster: Cluster,
     private readonly settings: PublishStreamSettings,
-    private readonly events: PublishStreamEvents<T>,
+    private readonly listener: PublishStreamListener<T>,
   ) {
     this.inFlight = new InFlight(settings.idPrefix);
   }
@@ -106,7 +115,7 @@ export class PublishStream<T extends SentPublish> {
 
   /**
    * Starts to open the stream, or checks whether the broker is still there when the stream is open but not usable;
-   * `events.settled` tells the outcome.
+   * the event `settled` tells the outcome.
    */
   open(): void {
     if (this.#retired || this.#opening) return;
@@ -143,7 +152,7 @@ export class PublishStream<T extends SentPublish> {
     this.#hearing = true;
     void this.#session.checkLiveness().then(() => {
       this.#hearing = false;
-      this.events.settled(this);
+      this.listener(this, { kind: 'settled' });
     });
   }
 
@@ -157,7 +166,7 @@ export class PublishStream<T extends SentPublish> {
     }
   }
 
-  /** Adds a publish that asks for no ack; `events.written` tells when the connection has taken it. */
+  /** Adds a publish that asks for no ack; the event `written` tells when the connection has taken it. */
   writeUnacknowledged(pending: T): void {
     this.write(pending);
     this.#unwritten.push(pending);
@@ -193,9 +202,7 @@ export class PublishStream<T extends SentPublish> {
     stream.onFrames((source, start, end) => {
       this.#answered = true;
       this.#markHealthy();
-      this.inFlight.found = null;
-      const response = decodePublishResponse(source, start, end, this.inFlight);
-      this.events.response(this, response, this.inFlight.found);
+      this.listener(this, decodeCorrelatedResponse(source, start, end, this.inFlight));
     });
     void stream.ended.then((end) => {
       forget();
@@ -206,7 +213,7 @@ export class PublishStream<T extends SentPublish> {
   #opened(): void {
     this.#opening = false;
     this.refusal = null;
-    this.events.settled(this);
+    this.listener(this, { kind: 'settled' });
   }
 
   #failed(error: unknown): void {
@@ -214,7 +221,7 @@ export class PublishStream<T extends SentPublish> {
     this.lastError = error;
     this.refusal = isFinal(error) ? error : null;
     this.#block();
-    this.events.settled(this);
+    this.listener(this, { kind: 'settled' });
   }
 
   #watchDrain(): void {
@@ -232,7 +239,7 @@ export class PublishStream<T extends SentPublish> {
     const written = this.#unwritten;
     this.#unwritten = written.splice(count);
     if (this.#unwritten.length > 0) this.#watchDrain();
-    this.events.written(written);
+    this.listener(this, { kind: 'written', pendings: written });
   }
 
   #ended(end: StreamEnd): void {
@@ -246,10 +253,11 @@ export class PublishStream<T extends SentPublish> {
     const unwritten = this.#unwritten;
     this.#unwritten = [];
     const inFlight = this.inFlight.clear();
-    if (end.code === 0) this.events.written(unwritten);
+    if (end.code === 0) this.listener(this, { kind: 'written', pendings: unwritten });
     // A stream that was answered on was handled, whatever is said at its end.
     const believed = this.#answered ? { ...end, processed: true } : end;
-    this.events.ended(this, believed, end.code === 0 ? inFlight : [...inFlight, ...unwritten]);
+    const lost = end.code === 0 ? inFlight : [...inFlight, ...unwritten];
+    this.listener(this, { kind: 'ended', end: believed, lost });
   }
 
   #markHealthy(): void {

@@ -2,22 +2,22 @@ import { monotonicNow } from '../async/clock.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import type { PendingPublish } from './partition-queue.js';
-import { PublishStream, type PublishStreamEvents, type PublishStreamSettings } from './publish-stream.js';
+import { PublishStream, type PublishStreamListener, type PublishStreamSettings } from './publish-stream.js';
 import { CLOSE_GRACE_MS } from './timing.js';
 
 /** The publish streams of a publisher, one a broker at a time. */
 export class PublishStreams {
   readonly #cluster: Cluster;
   readonly #settings: PublishStreamSettings;
-  readonly #events: PublishStreamEvents<PendingPublish>;
+  readonly #listener: PublishStreamListener<PendingPublish>;
   readonly #current = new Map<string, PublishStream<PendingPublish>>();
   /** Publish streams that take nothing new but still wait for acks. */
   readonly #retiring = new Set<PublishStream<PendingPublish>>();
 
-  constructor(cluster: Cluster, settings: PublishStreamSettings, events: PublishStreamEvents<PendingPublish>) {
+  constructor(cluster: Cluster, settings: PublishStreamSettings, listener: PublishStreamListener<PendingPublish>) {
     this.#cluster = cluster;
     this.#settings = settings;
-    this.#events = events;
+    this.#listener = listener;
   }
 
   /** The publish stream to a broker, in whatever state. */
@@ -25,7 +25,7 @@ export class PublishStreams {
     const known = this.#current.get(target.address);
     if (known !== undefined && !known.retired) return known;
     if (known !== undefined && !known.closed) this.#retiring.add(known);
-    const publishStream = new PublishStream<PendingPublish>(target, this.#cluster, this.#settings, this.#events);
+    const publishStream = new PublishStream<PendingPublish>(target, this.#cluster, this.#settings, this.#listener);
     this.#current.set(target.address, publishStream);
     return publishStream;
   }

@@ -1,23 +1,22 @@
-import { CallerContext, inCallerContext } from '../async/caller-context.js';
+import { CallerContext } from '../async/caller-context.js';
 import { monotonicNow } from '../async/clock.js';
 import { within } from '../async/deadline.js';
 import { deferred } from '../async/deferred.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
 import type { Cluster } from '../cluster/cluster-api.js';
-import { ClosedError, errorFromAckError, errorFromAsyncError, HandlerError, type LiftbridgeError } from '../errors.js';
+import { ClosedError, HandlerError, type LiftbridgeError } from '../errors.js';
 import { callback, checkValue } from '../options.js';
-import { ackPolicyCode } from '../protocol/ack-policy.js';
-import type { PublishResponse } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { CorrelationIds } from './correlation-ids.js';
 import { Dispatcher } from './dispatcher.js';
-import { type Generation, PendingPublish, type Settle } from './partition-queue.js';
+import type { Generation, PendingPublish, Settle } from './partition-queue.js';
 import { hasTime } from './partition-sender.js';
-import { closedError, contextOf, isUnknownPlace, repeatedOffset, timeoutError } from './publish-errors.js';
-import { type PublishOptions, readPublish, toBytes, toHeaders, type Value } from './publish-options.js';
-import { type PublishStream, tooLarge } from './publish-stream.js';
+import { closedError, timeoutError } from './publish-errors.js';
+import { type PublishOptions, readPublish, type Value } from './publish-options.js';
+import { PublishRecords } from './publish-records.js';
+import type { PublishResult } from './publish-result.js';
 import { SignalGroups } from './signal-groups.js';
 
 /** What the publisher takes from the client's options; milliseconds and bytes. */
@@ -27,32 +26,22 @@ export interface PublisherOptions {
   readonly maxMessageBytes: number;
 }
 
-/** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
-const OVERHEAD = 64;
-const NO_EXPECTATION = -1n;
-/** Acks of other streams that a publish keeps at most. */
-const MOST_OTHER_ACKS = 100;
-
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
-  readonly window: AdmissionQueue<PendingPublish>;
+  /** The publishes in flight, and those that wait for room. */
+  readonly admission: AdmissionQueue<PendingPublish>;
   readonly #cluster: Cluster;
-  readonly #options: PublisherOptions;
   readonly #dispatcher: Dispatcher;
   /** Publishes that have ended and whose callers are to be told. */
   readonly #endings = new SlicedQueue<PendingPublish>((pending) =>
     this.#conclude(pending, pending.errorOf!(pending), null),
   );
-  readonly #signals = new SignalGroups<PendingPublish>((pendings, reason) => this.#settleAll(pendings, () => reason));
+  readonly #signals = new SignalGroups<PendingPublish>((pendings, reason) => this.#failAll(pendings, () => reason));
   readonly #deadlines = new TimeoutQueue<PendingPublish>((pending) => this.#expire(pending));
   readonly #ids = new CorrelationIds();
-  #count = 0;
-  /** Streams that are known to check expected offsets: there, a repeated publish cannot be stored twice. */
-  readonly #concurrencyControlled = new Set<string>();
+  readonly #records: PublishRecords;
   /** Generations that a flush waits for. */
   readonly #sealed = new Set<Generation>();
-  /** Streams whose metadata is being refreshed because a publish to them failed. */
-  readonly #refreshing = new Set<string>();
   #generation: Generation = newGeneration();
   #closed = false;
   /** True once nothing new may go out. */
@@ -60,15 +49,13 @@ export class Publisher {
 
   constructor(cluster: Cluster, options: PublisherOptions) {
     this.#cluster = cluster;
-    this.#options = options;
+    this.#records = new PublishRecords(this.#ids, options);
     this.#dispatcher = new Dispatcher(cluster, {
-      publishStreams: { maxMessageBytes: options.maxMessageBytes, idPrefix: this.#ids.prefix },
-      settle: (pending, error) => this.#settle(pending, error, null),
-      settleAll: (pendings, errorOf) => this.#settleAll(pendings, errorOf),
-      response: (publishStream, response, pending) => this.#response(publishStream, response, pending),
-      mayRepeat: (pending) => pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
+      maxMessageBytes: options.maxMessageBytes,
+      ids: this.#ids,
+      report: (result) => this.#handleResult(result),
     });
-    this.window = new AdmissionQueue(
+    this.admission = new AdmissionQueue(
       options.maxInFlight,
       (pending) => this.#admit(pending),
       // What cannot be acknowledged in time any more is not sent: it expires where it waits.
@@ -105,10 +92,9 @@ export class Publisher {
     });
   }
 
-  /** Notes whether the stream checks expected offsets: publishes that have one may be repeated safely then. */
+  /** Records whether the stream checks expected offsets: publishes that have one may be repeated safely then. */
   noteConcurrencyControl(stream: string, controlled = true): void {
-    if (controlled) this.#concurrencyControlled.add(stream);
-    else this.#concurrencyControlled.delete(stream);
+    this.#dispatcher.noteConcurrencyControl(stream, controlled);
   }
 
   /** Resolves when every publish so far is settled. */
@@ -124,9 +110,10 @@ export class Publisher {
   async close(deadline: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#dispatcher.beginClose();
     await within(deadline - monotonicNow(), this.flush());
     this.#stopped = true;
-    this.#settleAll(this.#deadlines.entries(), closedError);
+    this.#failAll(this.#deadlines.entries(), closedError);
     this.#deadlines.clear();
     await this.#endings.idle();
     await this.#dispatcher.close(deadline);
@@ -146,55 +133,12 @@ export class Publisher {
       settle(signal.reason, null);
       return;
     }
-    const pending = this.#newPending(where, stream, value, options, settle);
+    const pending = this.#records.create(where, stream, value, options, this.#generation, settle);
     if (pending === null) return;
     this.#generation.open++;
     this.#deadlines.add(pending);
-    if (signal) {
-      pending.signal = signal;
-      this.#signals.add(signal, pending);
-    }
-    this.window.enter(pending);
-  }
-
-  #newPending(
-    where: string,
-    stream: string,
-    value: Value,
-    options: PublishOptions,
-    settle: Settle,
-  ): PendingPublish | null {
-    const body = toBytes(value);
-    const key = toBytes(options.key);
-    const headers = toHeaders(options.headers);
-    let size = OVERHEAD + (body?.length ?? 0) + (key?.length ?? 0);
-    if (headers !== null) for (const [header, content] of headers) size += header.length + content.length + 8;
-    if (size - OVERHEAD > this.#options.maxMessageBytes) {
-      settle(tooLarge(stream, size - OVERHEAD, this.#options.maxMessageBytes), null);
-      return null;
-    }
-    const policy = ackPolicyCode(options.ackPolicy ?? 'leader');
-    const expected = options.expectedOffset;
-    const number = this.#count++;
-    const chosen = options.correlationId;
-    return new PendingPublish(
-      stream,
-      key,
-      body,
-      headers,
-      options.ackInbox ?? '',
-      chosen ? this.#ids.choose(where, chosen) : this.#ids.generate(number, policy, stream),
-      number,
-      Boolean(chosen),
-      policy,
-      expected === undefined ? NO_EXPECTATION : BigInt(expected),
-      options.partition ?? null,
-      options.partitioner === undefined ? null : inCallerContext(options.partitioner),
-      size,
-      options.timeout ?? this.#options.ackTimeout,
-      this.#generation,
-      settle,
-    );
+    if (signal) this.#signals.add(signal, pending);
+    this.admission.enter(pending);
   }
 
   #admit(pending: PendingPublish): void {
@@ -202,85 +146,31 @@ export class Publisher {
     if (!this.#stopped) this.#dispatcher.dispatch(pending);
   }
 
-  #response(
-    publishStream: PublishStream<PendingPublish>,
-    response: PublishResponse,
-    pending: PendingPublish | null,
-  ): void {
-    const { ack, asyncError } = response;
-    if (pending === null) {
-      if (asyncError) this.#refusedUnawaited(publishStream, asyncError, response.correlationId);
-    } else if (pending.settled) return;
-    else if (asyncError) this.#refusedAtOnce(pending, errorFromAsyncError(asyncError, contextOf(pending)));
-    else if (ack?.stream === pending.stream) this.#acknowledged(pending, ack);
-    else if (ack !== undefined) noteOther(pending, ack);
-  }
-
-  #acknowledged(pending: PendingPublish, ack: NonNullable<PublishResponse['ack']>): void {
-    const error = errorFromAckError(ack.ackError, contextOf(pending));
-    if (error !== null) {
-      this.#refused(pending, error);
-      return;
+  #handleResult(result: PublishResult): void {
+    switch (result.kind) {
+      case 'response':
+        this.#settle(result.pending, null, toAck(result.ack));
+        return;
+      case 'written':
+        for (const pending of result.pendings) this.#settle(pending, null, null);
+        return;
+      case 'failed':
+        this.#settle(result.pending, result.error, null);
+        return;
+      case 'all-failed':
+        this.#failAll(result.pendings, result.errorOf);
+        return;
+      case 'refused-unawaited':
+        this.#report(result.error);
     }
-    this.#dispatcher.answered(pending, true);
-    this.#noteOffset(pending, ack.offset);
-    this.#settle(pending, null, toAck(ack));
-  }
-
-  /** Offsets that begin again are those of another stream of that name, which may have other partitions. */
-  #noteOffset({ queue, offsetBefore, stream }: PendingPublish, offset: bigint): void {
-    if (offset > queue!.newestOffset) queue!.newestOffset = offset;
-    if (offset > offsetBefore) return;
-    queue!.newestOffset = offset;
-    this.#refresh(stream);
-  }
-
-  /** The broker refused it before it reached NATS: it is certainly not stored. */
-  #refusedAtOnce(pending: PendingPublish, error: LiftbridgeError): void {
-    if (!this.#dispatcher.takeBack(pending, error)) this.#refused(pending, error);
-  }
-
-  #refused(pending: PendingPublish, error: LiftbridgeError): void {
-    this.#dispatcher.answered(pending, false);
-    if (isUnknownPlace(error)) this.#refresh(pending.stream);
-    if (error.code !== 'INCORRECT_OFFSET') {
-      this.#settle(pending, error, null);
-      return;
-    }
-    this.#concurrencyControlled.add(pending.stream);
-    this.#settle(pending, pending.attempts > 1 ? repeatedOffset(pending, error) : error, null);
-  }
-
-  /** A publish that asked for no ack was refused, or one that was given up. */
-  #refusedUnawaited(
-    publishStream: PublishStream<PendingPublish>,
-    refusal: NonNullable<PublishResponse['asyncError']>,
-    id: string,
-  ): void {
-    const stream = this.#ids.streamOf(id);
-    const error = errorFromAsyncError(refusal, { stream, broker: publishStream.target.id });
-    if (stream !== undefined && isUnknownPlace(error)) this.#refresh(stream);
-    this.#report(error);
   }
 
   #expire(pending: PendingPublish): void {
     if (pending.settled) return;
-    this.#dispatcher.expired(pending);
+    this.#dispatcher.recordTimeout(pending);
     this.#settle(pending, timeoutError(pending), null);
     // The leader may have moved: publishes are only stored where it is.
-    this.#refresh(pending.stream);
-  }
-
-  /** Refreshes the metadata of a stream, once for all publishes that fail at the same time. */
-  #refresh(stream: string): void {
-    if (this.#closed || this.#refreshing.has(stream)) return;
-    this.#refreshing.add(stream);
-    this.#cluster
-      .refresh([stream])
-      .catch((error: unknown) => {
-        this.#cluster.logger.debug({ error, stream }, 'metadata refresh after a failed publish failed');
-      })
-      .finally(() => this.#refreshing.delete(stream));
+    this.#dispatcher.refresh(pending.stream);
   }
 
   #settle(pending: PendingPublish, error: unknown, ack: Ack | null): void {
@@ -290,7 +180,7 @@ export class Publisher {
   }
 
   /** Ends publishes at once, and tells their callers as fast as that does not block the event loop. */
-  #settleAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void {
+  #failAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void {
     const open = pendings.filter(({ settled }) => !settled);
     for (const pending of open) {
       pending.settled = true;
@@ -303,9 +193,9 @@ export class Publisher {
     this.#deadlines.remove(pending);
     if (pending.signal !== null) this.#signals.delete(pending.signal, pending);
     if (pending.chosenId) this.#ids.release(pending.correlationId);
-    if (pending.sent) this.#dispatcher.finished(pending);
+    if (pending.sent) this.#dispatcher.remove(pending);
     pending.settle(error, ack);
-    if (pending.admitted) this.window.leave(pending);
+    if (pending.admitted) this.admission.leave(pending);
     const { generation } = pending;
     if (--generation.open === 0 && this.#sealed.delete(generation)) generation.resolve();
   }
@@ -314,14 +204,6 @@ export class Publisher {
     this.#cluster.logger.error({ error }, error.message);
     this.#cluster.emit('asyncError', error);
   }
-}
-
-/** Keeps the ack of another stream on the subject, one a stream. */
-function noteOther(pending: PendingPublish, ack: NonNullable<PublishResponse['ack']>): void {
-  pending.otherAcks ??= [];
-  const { otherAcks } = pending;
-  if (otherAcks.length < MOST_OTHER_ACKS && !otherAcks.some(({ stream }) => stream === ack.stream))
-    otherAcks.push(toAck(ack));
 }
 
 function newGeneration(): Generation {

@@ -6,7 +6,7 @@ import { PartitionQueue } from '../../../src/publish/partition-queue.js';
 import { PublishStream } from '../../../src/publish/publish-stream.js';
 import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { LEADER_GRACE_MS } from '../../../src/publish/timing.js';
-import { FakeCluster, noting, publish, target } from './fakes.js';
+import { FakeCluster, publish, recorder, target } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
@@ -20,7 +20,11 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.advanceTimersByTime(10_000);
   cluster = new FakeCluster();
-  publishStreams = new PublishStreams(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
+  publishStreams = new PublishStreams(
+    cluster.asCluster,
+    { maxMessageBytes: 1_000_000, idPrefix: 'p' },
+    recorder().listener,
+  );
   choice = new BrokerChoice(cluster.asCluster, publishStreams);
   queue = new PartitionQueue('orders', 0);
 });

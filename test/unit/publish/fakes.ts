@@ -2,7 +2,7 @@ import type { BrokerTarget, Cluster } from '../../../src/cluster/cluster-api.js'
 import { ByteWriter } from '../../../src/protocol/byte-writer.js';
 import { PublishRequest, PublishResponse } from '../../../src/protocol/generated/api.js';
 import type { PartitionQueue, PendingPublish } from '../../../src/publish/partition-queue.js';
-import type { PublishStreamEvents } from '../../../src/publish/publish-stream.js';
+import type { PublishStreamListener } from '../../../src/publish/publish-stream.js';
 import type { StreamEnd } from '../../../src/transport/stream-end.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
 import { deferred } from '../../support/deferred.js';
@@ -168,27 +168,21 @@ export class FakeCluster {
   }
 }
 
-/** Notes what publish streams tell their owner. */
-export function noting(): PublishStreamEvents<PendingPublish> & {
-  readonly told: string[];
-  readonly lost: PendingPublish[][];
-  readonly written_: PendingPublish[][];
-} {
+/** A listener of publish streams that records their events. */
+export function recorder() {
   const told: string[] = [];
   const lost: PendingPublish[][] = [];
   const written: PendingPublish[][] = [];
-  return {
-    told,
-    lost,
-    written_: written,
-    settled: ({ target: { id } }) => void told.push(`settled ${id}`),
-    response: ({ target: { id } }) => void told.push(`response ${id}`),
-    written: (pendings) => void written.push([...pendings]),
-    ended: ({ target: { id } }, end, pendings) => {
-      told.push(`ended ${id}${end.processed ? '' : ' unprocessed'}`);
-      lost.push([...pendings]);
-    },
+  const listener: PublishStreamListener<PendingPublish> = ({ target: { id } }, event) => {
+    if (event.kind === 'written') {
+      written.push([...event.pendings]);
+      return;
+    }
+    const isUnprocessed = event.kind === 'ended' && !event.end.processed;
+    told.push(`${event.kind} ${id}${isUnprocessed ? ' unprocessed' : ''}`);
+    if (event.kind === 'ended') lost.push([...event.lost]);
   };
+  return { listener, told, lost, written };
 }
 
 let numbers = 0;

@@ -15,9 +15,9 @@ function chosen(number: number, correlationId: string): PendingPublish {
 
 function find(inFlight: InFlight<PendingPublish>, id: string): PendingPublish | null {
   const bytes = Buffer.from(`..${id}..`);
-  const text = inFlight.match(bytes, 2, bytes.length - 4);
-  if (text !== inFlight.found?.correlationId) expect.unreachable();
-  return inFlight.found;
+  const found = inFlight.find(bytes, 2, bytes.length - 4);
+  if (inFlight.match(bytes, 2, bytes.length - 4) !== found?.correlationId) expect.unreachable();
+  return found;
 }
 
 describe('InFlight', () => {

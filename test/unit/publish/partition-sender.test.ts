@@ -5,10 +5,11 @@ import { BrokerChoice } from '../../../src/publish/broker-choice.js';
 import type { PendingPublish } from '../../../src/publish/partition-queue.js';
 import { PartitionQueue } from '../../../src/publish/partition-queue.js';
 import { hasTime, PartitionSender } from '../../../src/publish/partition-sender.js';
+import type { PublishResult } from '../../../src/publish/publish-result.js';
 import type { PublishStream } from '../../../src/publish/publish-stream.js';
 import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
-import { FakeCluster, noting, publish, target } from './fakes.js';
+import { FakeCluster, publish, recorder, target } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
@@ -39,16 +40,22 @@ beforeEach(() => {
   searches = 0;
   doubts = 0;
   repeatable = new Set();
-  publishStreams = new PublishStreams(cluster.asCluster, { maxMessageBytes: 1_000_000, idPrefix: 'p' }, noting());
+  publishStreams = new PublishStreams(
+    cluster.asCluster,
+    { maxMessageBytes: 1_000_000, idPrefix: 'p' },
+    recorder().listener,
+  );
   queue = new PartitionQueue('orders', 0);
   const end = (pending: PendingPublish, error: unknown) => {
     pending.settled = true;
     ended.push([pending, (error as { code?: string }).code ?? error]);
   };
   const owner = {
-    settle: end,
-    settleAll: (pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown) => {
-      for (const pending of pendings) end(pending, errorOf(pending));
+    report: (result: PublishResult) => {
+      if (result.kind === 'failed') end(result.pending, result.error);
+      else if (result.kind === 'all-failed')
+        for (const pending of result.pendings) end(pending, result.errorOf(pending));
+      else expect.unreachable();
     },
     mayRepeat: (pending: PendingPublish) => repeatable.has(pending),
     searchLeader: () => void searches++,
@@ -95,8 +102,8 @@ function submit(count: number, more: Partial<PendingPublish> = {}): PendingPubli
 /** The broker acknowledges a publish. */
 function acknowledge(pending: PendingPublish): void {
   pending.settled = true;
-  sender.answered(pending, true);
-  sender.finished(pending);
+  sender.recordResponse(pending, true);
+  sender.remove(pending);
 }
 
 /** The broker refuses a publish that may be stored later; the leader is looked for then. */
@@ -573,11 +580,11 @@ describe('probes', () => {
     const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     const [one, two] = submit(2);
     acknowledge(two!);
-    sender.expired(one!);
+    sender.recordTimeout(one!);
     expect(check).not.toHaveBeenCalled();
     expect(queue.trouble).toBeNull();
     const [three] = submit(1);
-    sender.expired(three!);
+    sender.recordTimeout(three!);
     expect(check).toHaveBeenCalledTimes(1);
     expect(queue.trouble).not.toBeNull();
   });
@@ -587,8 +594,8 @@ describe('probes', () => {
     const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     cluster.stream('a').writable = false;
     const [waiting] = submit(1);
-    sender.expired(waiting!);
-    sender.expired(publish());
+    sender.recordTimeout(waiting!);
+    sender.recordTimeout(publish());
     expect([check.mock.calls.length, queue.trouble]).toEqual([0, null]);
   });
 

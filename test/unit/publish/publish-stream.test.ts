@@ -4,7 +4,7 @@ import type { PendingPublish } from '../../../src/publish/partition-queue.js';
 import { PublishStream } from '../../../src/publish/publish-stream.js';
 import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { serverEnd, transportEnd } from '../../../src/transport/stream-end.js';
-import { FakeCluster, noting, publish, target } from './fakes.js';
+import { FakeCluster, publish, recorder, target } from './fakes.js';
 
 vi.mock('../../../src/async/timers.js', () => import('../../support/global-timers.js'));
 vi.mock('../../../src/async/clock.js', () => import('../../support/global-timers.js'));
@@ -14,7 +14,7 @@ const SETTINGS = { maxMessageBytes: 1_000_000, idPrefix: 'p' };
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
 let cluster: FakeCluster;
-let events: ReturnType<typeof noting>;
+let events: ReturnType<typeof recorder>;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -23,7 +23,7 @@ beforeEach(() => {
   // A backoff without jitter.
   vi.spyOn(Math, 'random').mockReturnValue(1);
   cluster = new FakeCluster();
-  events = noting();
+  events = recorder();
 });
 
 afterEach(() => {
@@ -32,7 +32,7 @@ afterEach(() => {
 });
 
 async function opened(): Promise<PublishStream<PendingPublish>> {
-  const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+  const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
   publishStream.open();
   await settle();
   return publishStream;
@@ -40,7 +40,7 @@ async function opened(): Promise<PublishStream<PendingPublish>> {
 
 describe('a publish stream', () => {
   it('is usable once its stream is open, and tells so', async () => {
-    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
     expect([publishStream.usable, publishStream.closed, publishStream.failingSince]).toEqual([false, true, null]);
     await vi.advanceTimersByTimeAsync(5);
     const now = performance.now();
@@ -96,7 +96,7 @@ describe('a publish stream', () => {
 
   it('is blocked for longer after each failure, a second at most', async () => {
     cluster.away.set('a', new Error('away'));
-    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
     const pauses: number[] = [];
     for (let attempt = 0; attempt < 7; attempt++) {
       publishStream.open();
@@ -180,7 +180,7 @@ describe('a publish stream', () => {
     await settle();
     publishStream.writeUnacknowledged(second);
     await settle();
-    expect(events.written_).toEqual([[first], [second]]);
+    expect(events.written).toEqual([[first], [second]]);
   });
 
   it('counts publishes without acks as lost with a stream that breaks, and as taken by one that ends well', async () => {
@@ -192,7 +192,7 @@ describe('a publish stream', () => {
     cluster.stream('a').end();
     await settle();
     expect(events.lost).toEqual([[first, second]]);
-    expect(events.written_).toEqual([]);
+    expect(events.written).toEqual([]);
     publishStream.open();
     await settle();
     vi.spyOn(cluster.stream('a'), 'drained').mockReturnValue(new Promise(() => undefined));
@@ -200,7 +200,7 @@ describe('a publish stream', () => {
     cluster.stream('a').end(serverEnd({ trailers: { 'grpc-status': '0' } }));
     await settle();
     expect(events.lost).toEqual([[first, second], []]);
-    expect(events.written_).toEqual([[second]]);
+    expect(events.written).toEqual([[second]]);
   });
 
   it('takes nothing new once it is retired, and does not block the next publish stream', async () => {
@@ -216,7 +216,7 @@ describe('a publish stream', () => {
   });
 
   it('opens no stream when it is retired while it connects', async () => {
-    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events);
+    const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
     publishStream.open();
     publishStream.retire();
     await settle();
@@ -235,7 +235,7 @@ describe('a publish stream', () => {
 });
 
 describe('the publish streams of a publisher', () => {
-  const publishStreamsOf = () => new PublishStreams(cluster.asCluster, SETTINGS, events);
+  const publishStreamsOf = () => new PublishStreams(cluster.asCluster, SETTINGS, events.listener);
 
   async function openTo(publishStreams: PublishStreams, id: string): Promise<PublishStream<PendingPublish>> {
     const publishStream = publishStreams.to(target(id));
