@@ -8,6 +8,72 @@ const MAX_DURATION_MS = 9_223_372_036_854;
 /** All of them are held in memory from the start. */
 const MAX_CURSORS_PARTITIONS = 10_000;
 
+/**
+ * A setting of the server, by its name in the server's configuration file. Written out, so that the published types hold
+ * the names and not the table of rules.
+ */
+export type SettingName =
+  | 'listen'
+  | 'host'
+  | 'port'
+  | 'data.dir'
+  | 'metadata.cache.max.age'
+  | 'batch.max.messages'
+  | 'batch.max.time'
+  | 'tls.cert'
+  | 'tls.key'
+  | 'tls.client.auth.enabled'
+  | 'tls.client.auth.ca'
+  | 'tls.client.authz.enabled'
+  | 'tls.client.authz.model'
+  | 'tls.client.authz.policy'
+  | 'nats.servers'
+  | 'nats.user'
+  | 'nats.password'
+  | 'nats.tls.cert'
+  | 'nats.tls.key'
+  | 'nats.tls.ca'
+  | 'nats.embedded'
+  | 'nats.embedded.config'
+  | 'clustering.server.id'
+  | 'clustering.namespace'
+  | 'clustering.min.insync.replicas'
+  | 'clustering.replication.max.bytes'
+  | 'clustering.replica.max.lag.time'
+  | 'clustering.replica.max.leader.timeout'
+  | 'clustering.replica.max.idle.wait'
+  | 'clustering.replica.fetch.timeout'
+  | 'clustering.raft.snapshot.retain'
+  | 'clustering.raft.snapshot.threshold'
+  | 'clustering.raft.cache.size'
+  | 'clustering.raft.bootstrap.seed'
+  | 'clustering.raft.bootstrap.peers'
+  | 'clustering.raft.max.quorum.size'
+  | 'streams.retention.max.bytes'
+  | 'streams.retention.max.messages'
+  | 'streams.retention.max.age'
+  | 'streams.cleaner.interval'
+  | 'streams.segment.max.bytes'
+  | 'streams.segment.max.age'
+  | 'streams.compact.enabled'
+  | 'streams.compact.max.goroutines'
+  | 'streams.auto.pause.time'
+  | 'streams.auto.pause.disable.if.subscribers'
+  | 'streams.concurrency.control'
+  | 'streams.encryption'
+  | 'activity.stream.enabled'
+  | 'activity.stream.publish.timeout'
+  | 'activity.stream.publish.ack.policy'
+  | 'cursors.stream.partitions'
+  | 'cursors.stream.replication.factor'
+  | 'cursors.stream.auto.pause.time'
+  | 'groups.consumer.timeout'
+  | 'groups.coordinator.timeout'
+  | 'logging.level'
+  | 'logging.recovery'
+  | 'logging.raft'
+  | 'logging.nats';
+
 /** `inert`: accepted because a server's configuration may hold it, without effect on this broker. */
 type Common = { readonly inert?: true };
 type Rule = Common &
@@ -92,10 +158,7 @@ export const RULES = Object.freeze({
   'logging.recovery': inert(flag(false)),
   'logging.raft': inert(flag(false)),
   'logging.nats': inert(flag(false)),
-}) satisfies Readonly<Record<string, Rule>>;
-
-/** A setting of the server, by its name in the server's configuration file. */
-export type SettingName = keyof typeof RULES;
+}) satisfies Readonly<Record<SettingName, Rule>>;
 
 /** One rule of an access policy: who may call which RPC on which resource. */
 export type PolicyRule = readonly [identity: string, resource: string, rpc: string];

@@ -2,33 +2,62 @@ import { constants } from 'node:http2';
 import { Status, type StatusName } from '../grpc/status.js';
 import { unknownName, wrongValue } from '../option-error.js';
 
-/** Every RPC that a fault can be aimed at: those of `proto.API`, and those of the health service. */
-export const RPC_NAMES = [
-  'CreateStream',
-  'DeleteStream',
-  'PauseStream',
-  'SetStreamReadonly',
-  'Subscribe',
-  'FetchMetadata',
-  'FetchPartitionMetadata',
-  'Publish',
-  'PublishAsync',
-  'PublishToSubject',
-  'SetCursor',
-  'FetchCursor',
-  'JoinConsumerGroup',
-  'LeaveConsumerGroup',
-  'FetchConsumerGroupAssignments',
-  'ReportConsumerGroupCoordinator',
-  'Check',
-  'Watch',
-] as const;
+/** An RPC that a fault can strike. Written out, like all names here, so that the published types hold no tables. */
+export type RpcName =
+  | 'CreateStream'
+  | 'DeleteStream'
+  | 'PauseStream'
+  | 'SetStreamReadonly'
+  | 'Subscribe'
+  | 'FetchMetadata'
+  | 'FetchPartitionMetadata'
+  | 'Publish'
+  | 'PublishAsync'
+  | 'PublishToSubject'
+  | 'SetCursor'
+  | 'FetchCursor'
+  | 'JoinConsumerGroup'
+  | 'LeaveConsumerGroup'
+  | 'FetchConsumerGroupAssignments'
+  | 'ReportConsumerGroupCoordinator'
+  | 'Check'
+  | 'Watch';
 
-/** An RPC that a fault can be aimed at. */
-export type RpcName = (typeof RPC_NAMES)[number];
+/** Every RPC of `proto.API` and of the health service. */
+const RPC_NAMES = Object.keys({
+  CreateStream: true,
+  DeleteStream: true,
+  PauseStream: true,
+  SetStreamReadonly: true,
+  Subscribe: true,
+  FetchMetadata: true,
+  FetchPartitionMetadata: true,
+  Publish: true,
+  PublishAsync: true,
+  PublishToSubject: true,
+  SetCursor: true,
+  FetchCursor: true,
+  JoinConsumerGroup: true,
+  LeaveConsumerGroup: true,
+  FetchConsumerGroupAssignments: true,
+  ReportConsumerGroupCoordinator: true,
+  Check: true,
+  Watch: true,
+} satisfies Record<RpcName, true>) as RpcName[];
 
-/** Names of the error codes of HTTP/2 that a stream can be reset with. */
-export const RESET_CODES = Object.freeze({
+/** An HTTP/2 error code that a stream can be reset with. */
+export type ResetCode =
+  | 'NO_ERROR'
+  | 'PROTOCOL_ERROR'
+  | 'INTERNAL_ERROR'
+  | 'FLOW_CONTROL_ERROR'
+  | 'STREAM_CLOSED'
+  | 'REFUSED_STREAM'
+  | 'CANCEL'
+  | 'ENHANCE_YOUR_CALM'
+  | 'INADEQUATE_SECURITY';
+
+const RESET_CODES: Readonly<Record<ResetCode, number>> = Object.freeze({
   NO_ERROR: constants.NGHTTP2_NO_ERROR,
   PROTOCOL_ERROR: constants.NGHTTP2_PROTOCOL_ERROR,
   INTERNAL_ERROR: constants.NGHTTP2_INTERNAL_ERROR,
@@ -39,9 +68,6 @@ export const RESET_CODES = Object.freeze({
   ENHANCE_YOUR_CALM: constants.NGHTTP2_ENHANCE_YOUR_CALM,
   INADEQUATE_SECURITY: constants.NGHTTP2_INADEQUATE_SECURITY,
 });
-
-/** An HTTP/2 error code that a stream can be reset with. */
-export type ResetCode = keyof typeof RESET_CODES;
 
 /** Throws BrokerOptionError for a name that no RPC has. */
 export function checkRpc(rpc: RpcName): void {
