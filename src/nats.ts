@@ -18,5 +18,5 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { NatsConnection, NatsMessage, NatsStatus, NatsSubscription } from './nats/connection.js';
-export { type NatsPublisher, natsPublisher } from './nats/publisher.js';
+export { type NatsPublisher, natsPublisher } from './nats/nats-publisher.js';
 export type { NatsPublisherOptions, NatsPublishOptions } from './nats/publisher-options.js';

@@ -1,138 +1,147 @@
 import { monotonicNow } from '../async/clock.js';
-import type { PendingPublish } from './pending-publish.js';
-import { PublishQueue } from './publish-queue.js';
+import { PublishQueue, type QueuedPublish } from './publish-queue.js';
 
-/** Destinations that are remembered while nothing waits for them. */
-const REMEMBERED = 4_096;
+/** Destinations that are kept although no publish is on its way to them. */
+const MOST_UNUSED = 4_096;
 /** Milliseconds between two publishes to a silent destination. */
 const PROBE_PAUSE_MS = 100;
-/** Milliseconds that such a publish needs to be answered. */
-const PROBE_TIME_MS = 250;
-/** Part of its timeout that is enough for a publish to be answered, whatever others need. */
-const ENOUGH = 0.5;
-/** Weight of a new measurement in the mean. */
-const WEIGHT = 1 / 8;
+/** Milliseconds that such a publish has at least for its ack. */
+const SHORTEST_PROBE_MS = 250;
+/** A publish with this part of its timeout left is sent, however long acks take. */
+const SUFFICIENT_PART = 0.5;
+/** Weight of a new measurement in the moving mean. */
+const SMOOTHING = 1 / 8;
 
-/** Where publishes are answered from: a subject, or the NATS server for those that want no ack. */
-export class Destination {
+/** A publish, as a destination needs it. */
+export interface AddressedPublish<T extends QueuedPublish<T>> extends QueuedPublish<T> {
+  readonly subject: string;
+  /** Acks to wait for; 0 when only the NATS server confirms it. */
+  readonly wanted: number;
+  /** Milliseconds as of `monotonicNow()`. */
+  readonly deadline: number;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** Where the responses to publishes come from: a subject, or the NATS server for publishes that want no ack. */
+export class Destination<T extends AddressedPublish<T>> {
   /** Publishes that were sent there and have not settled. */
-  underWay = 0;
-  /** What waits for the silence to end. */
-  readonly held = new PublishQueue();
-  /** The one of them that is sent all the same, to find out whether there is an answer again. */
-  probe: PendingPublish | null = null;
+  inFlight = 0;
+  /** Publishes that are held back until the silence ends. */
+  readonly held = new PublishQueue<T>();
+  /** The held publish that is sent in spite of the silence, to find out whether responses come again. */
+  probe: T | null = null;
   #silent = false;
-  /** When something was sent there last, in milliseconds of `monotonicNow()`, as are the next two. */
-  #askedAt = Number.NEGATIVE_INFINITY;
-  /** When an answer came last. */
-  #answeredAt = Number.NEGATIVE_INFINITY;
-  /** When answers came again after a gap. What was sent before took as long as the gap, which tells nothing of now. */
+  /** Time of the last publish that was sent there, as of `monotonicNow()`; so are the next two. */
+  #sentAt = Number.NEGATIVE_INFINITY;
+  /** Time of the last response. */
+  #respondedAt = Number.NEGATIVE_INFINITY;
+  /** Time of the first response after a gap. The latency of what was sent before includes the gap, so it is not measured. */
   #resumedAt = Number.NEGATIVE_INFINITY;
-  /** Milliseconds that an answer takes, a moving mean; 0 before the first. */
-  #answerTime = 0;
+  /** Moving mean of the latency in milliseconds; 0 before the first response. */
+  #latency = 0;
 
   constructor(readonly name: string) {}
 
-  /** True from a publish that expired without any answer since it was sent, until an answer comes. */
+  /** True from a publish that timed out without any response since it was sent, until a response comes. */
   get silent(): boolean {
     return this.#silent;
   }
 
   /**
-   * Whether a publish whose turn has come has to be held back. A broker that does not answer may still store all that is
-   * sent to it, much later. So it gets one publish now and then, which has time to be answered, to find out whether it
-   * answers again.
+   * Whether a publish whose turn has come is held back. A broker that does not respond may still store everything that is sent
+   * to it, much later. So a silent destination gets one publish now and then, with enough time for its ack, as a probe.
    */
-  holds(publish: PendingPublish, now: number): boolean {
+  holds(publish: T, now: number): boolean {
     if (!this.#silent || this.probe === publish) return false;
     return this.probe !== null || this.held.first() !== undefined || this.pauseUntilProbe(now) > 0;
   }
 
-  /** Milliseconds until the next publish may be sent in spite of the silence. */
+  /** Milliseconds until the next probe may be sent. */
   pauseUntilProbe(now: number): number {
-    return this.underWay === 0 ? 0 : Math.max(0, this.#askedAt + PROBE_PAUSE_MS - now);
+    return this.inFlight === 0 ? 0 : Math.max(0, this.#sentAt + PROBE_PAUSE_MS - now);
   }
 
-  /** Whether an answer can still come in time. */
-  hasTime(publish: PendingPublish, now: number): boolean {
-    const needed = this.#silent ? PROBE_TIME_MS : this.#answerTime;
-    return publish.deadline - now >= Math.min(needed, publish.timeout * ENOUGH);
+  /** Whether the ack of a publish that is sent now can still come in time. */
+  hasTime(publish: T, now: number): boolean {
+    const needed = this.#silent ? SHORTEST_PROBE_MS : this.#latency;
+    return publish.deadline - now >= Math.min(needed, publish.timeout * SUFFICIENT_PART);
   }
 
-  /** Notes that a publish goes there. */
-  asked(publish: PendingPublish, now: number): void {
-    this.underWay++;
-    this.#askedAt = now;
+  /** Records that a publish is sent there. */
+  recordSend(publish: T, now: number): void {
+    this.inFlight++;
+    this.#sentAt = now;
     if (this.probe === publish) this.probe = null;
   }
 
-  /** Notes that a publish expired which was sent at that time. */
-  unanswered(sentAt: number): void {
-    if (this.#answeredAt < sentAt) this.#silent = true;
+  /** Records that a publish timed out which was sent at that time. */
+  recordTimeout(sentAt: number): void {
+    if (this.#respondedAt < sentAt) this.#silent = true;
   }
 
-  /** Notes an answer to what was sent at that time. */
-  answered(sentAt: number): void {
+  /** Records a response to a publish that was sent at that time. */
+  recordResponse(sentAt: number): void {
     const now = monotonicNow();
     this.#measure(sentAt, now);
-    this.#answeredAt = now;
+    this.#respondedAt = now;
   }
 
   #measure(sentAt: number, now: number): void {
-    const gap = now - Math.max(sentAt, this.#answeredAt);
-    const resumed = gap > this.#answerTime;
+    const gap = now - Math.max(sentAt, this.#respondedAt);
+    const resumed = gap > this.#latency;
     if (!resumed && sentAt < this.#resumedAt) return;
     if (resumed) this.#resumedAt = now;
-    const took = now - sentAt;
-    this.#answerTime = this.#answerTime === 0 ? took : this.#answerTime + (took - this.#answerTime) * WEIGHT;
+    const latency = now - sentAt;
+    this.#latency = this.#latency === 0 ? latency : this.#latency + (latency - this.#latency) * SMOOTHING;
   }
 
-  /** Notes an answer that no publish waits for any more. */
-  answeredLate(): void {
-    this.#answeredAt = monotonicNow();
+  /** Records a response to a publish that has settled before. */
+  recordLateResponse(): void {
+    this.#respondedAt = monotonicNow();
   }
 
-  /** Ends the silence; answers what was held back. */
-  wake(): PendingPublish[] {
+  /** Ends the silence. Removes and returns the publishes that were held back. */
+  endSilence(): T[] {
     this.#silent = false;
     this.probe = null;
     return this.held.clear();
   }
 }
 
-/** The destinations of late. */
-export class Destinations {
-  readonly #byName = new Map<string, Destination>();
+/** The destinations that publishes were sent to lately. */
+export class Destinations<T extends AddressedPublish<T>> {
+  readonly #byName = new Map<string, Destination<T>>();
 
   /** The destination of a publish. */
-  of({ subject, wanted }: PendingPublish): Destination {
+  of({ subject, wanted }: T): Destination<T> {
     const name = wanted === 0 ? '' : subject;
     let destination = this.#byName.get(name);
     if (destination === undefined) {
-      destination = new Destination(name);
+      destination = new Destination<T>(name);
       this.#byName.set(name, destination);
     }
     return destination;
   }
 
-  /** The one of a subject that was published to lately. */
-  known(subject: string): Destination | undefined {
+  /** The destination of a subject; undefined when nothing was published there lately. */
+  known(subject: string): Destination<T> | undefined {
     return this.#byName.get(subject);
   }
 
-  /** Those that hold publishes back. */
-  holding(): Destination[] {
+  /** The destinations that hold publishes back. */
+  holding(): Destination<T>[] {
     return [...this.#byName.values()].filter(({ held }) => held.first() !== undefined);
   }
 
-  /** Ends all silences; answers what was held back. */
-  wake(): PendingPublish[] {
-    return [...this.#byName.values()].flatMap((destination) => destination.wake());
+  /** Ends all silences. Removes and returns the publishes that were held back. */
+  endSilences(): T[] {
+    return [...this.#byName.values()].flatMap((destination) => destination.endSilence());
   }
 
-  /** Forgets a destination that nothing waits for, when there are too many. */
-  leave(destination: Destination): void {
-    if (this.#byName.size <= REMEMBERED || destination.underWay > 0) return;
+  /** Removes a destination that no publish is on its way to, when there are too many. */
+  prune(destination: Destination<T>): void {
+    if (this.#byName.size <= MOST_UNUSED || destination.inFlight > 0) return;
     if (destination.probe === null && destination.held.first() === undefined) this.#byName.delete(destination.name);
   }
 }

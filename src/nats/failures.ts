@@ -14,34 +14,34 @@ const context = { operation: 'publish' } as const;
 
 /** Why a publish was not sent in time. */
 const WAITED: Readonly<Record<Wait, string>> = {
-  window: 'what was published before it filled maxInFlight',
+  full: 'earlier publishes filled maxInFlight',
   connection: 'there was no connection to the NATS server',
-  silence: 'what was sent to its subject before it was not acknowledged either',
-  late: 'when its turn came, too little of its timeout was left for an ack to come',
+  silence: 'earlier publishes to its subject were not acknowledged either',
+  late: 'too little of its timeout was left for an ack when its turn came',
 };
 
-/** What keeps a broker from answering. */
+/** Why a broker may send no ack. */
 const ADVICE =
   'Is there a stream on the subject, and a leader of its partition? A paused or readonly partition acknowledges nothing, ' +
   'and a publish over NATS does not resume a paused one.';
 
-/** The error of a publish that did not end in time, by how far it came. */
-export function expired(publish: PendingPublish): LiftbridgeError {
+/** The error of a publish that timed out, by the state that it had reached. */
+export function timeoutError(publish: PendingPublish): LiftbridgeError {
   const { timeout, wanted, acks } = publish;
-  if (publish.refusal !== null) return refused(publish);
+  if (publish.refusal !== null) return refusalError(publish);
   const attempted = `publish to ${quoted(publish)} did not end within ${timeout} ms`;
   if (!publish.sent) {
     const advice = publish.wait === 'silence' ? ` ${ADVICE}` : '';
     return new TimeoutError(`${attempted}: it was not sent, ${WAITED[publish.wait]}.${advice}`, context);
   }
-  if (wanted === 0) return new TimeoutError(`${attempted}: the NATS server has not confirmed that it took it`, context);
+  if (wanted === 0) return new TimeoutError(`${attempted}: the NATS server has not confirmed it`, context);
   const came = acks.length === 0 ? 'no ack came' : `${acks.length} of ${wanted} acks came`;
   const text = `${attempted}: ${came}. Whether it was stored is not known. ${ADVICE}`;
   return new AckTimeoutError(text, { ...context, otherAcks: acks });
 }
 
 /** The error of a publish that a stream refused; the acks of the others are on it. */
-export function refused({ refusal, acks }: PendingPublish): LiftbridgeError {
+export function refusalError({ refusal, acks }: PendingPublish): LiftbridgeError {
   return ackFailure(refusal!, 'publish', acks)!;
 }
 
@@ -60,7 +60,7 @@ function quoted({ subject }: PendingPublish): string {
 }
 
 function connectionLost(publish: PendingPublish, how: string, retryable: boolean, cause: unknown): LiftbridgeError {
-  if (publish.refusal !== null) return refused(publish);
+  if (publish.refusal !== null) return refusalError(publish);
   const told = publish.sent ? 'whether it was stored is not known' : 'it was not sent';
   return new ConnectionError(`publish to ${quoted(publish)} failed: the NATS connection ${how}; ${told}`, {
     ...context,
@@ -72,8 +72,8 @@ function connectionLost(publish: PendingPublish, how: string, retryable: boolean
   });
 }
 
-/** The error of a publish that the connection did not take; `final` when it will take no other one either. */
-export function notTaken(publish: PendingPublish, cause: unknown, final: boolean): ConnectionError {
+/** The error of a publish that the connection refused; `final` when it will refuse every other one too. */
+export function sendError(publish: PendingPublish, cause: unknown, final: boolean): ConnectionError {
   return new ConnectionError(
     `publish to ${quoted(publish)} failed: the NATS connection refused it: ${messageOf(cause)}`,
     { ...context, reason: 'lost', outcome: 'not-sent', retryable: !final, cause },
@@ -99,7 +99,7 @@ export function inboxClosed(inbox: string, cause: Error): PermissionDeniedError 
   });
 }
 
-/** The error for an envelope that the NATS server would not take: it would close the connection. */
+/** The error for an envelope above the limit of the NATS server, which would close the connection. */
 export function tooLarge(subject: string, size: number, limit: number): MessageTooLargeError {
   return new MessageTooLargeError(
     `publish to ${quote(subject)} failed: its envelope has ${size} bytes, the max_payload of the NATS server is ${limit}. ` +

@@ -1,6 +1,7 @@
+import { deferred } from '../async/deferred.js';
 import type { TimeoutEntry } from '../async/timeout-queue.js';
 import type { Ack } from '../envelope.js';
-import type { Destination } from './destinations.js';
+import type { AddressedPublish, Destination } from './destinations.js';
 import type { PublishQueue } from './publish-queue.js';
 
 /** The parts of a publish. */
@@ -8,9 +9,9 @@ export interface PublishParts {
   readonly subject: string;
   /** The envelope. */
   readonly data: Buffer;
-  /** Answers to wait for; 0 when it is done once written. */
+  /** Acks to wait for; 0 when it is complete once the NATS server has taken it. */
   readonly wanted: number;
-  /** Under which its acks come back; unused when none is wanted. */
+  /** The correlation id of its acks; unused when none is wanted. */
   readonly correlationId: string;
   /** Milliseconds. */
   readonly timeout: number;
@@ -19,48 +20,47 @@ export interface PublishParts {
 
 /** Why a publish that has not been sent waits. */
 export type Wait =
-  /** What was published before it fills the window. */
-  | 'window'
+  /** Earlier publishes fill `maxInFlight`. */
+  | 'full'
   /** There is no connection. */
   | 'connection'
-  /** Its subject does not answer. */
+  /** Its subject does not respond. */
   | 'silence'
-  /** It waited for its turn until an ack could not come in time any more. */
+  /** When its turn came, an ack could no longer come in time. */
   | 'late';
 
-/** One publish from the call to its end, which comes exactly once. */
-export class PendingPublish implements TimeoutEntry<PendingPublish> {
+/** One publish from the call until it settles, which happens exactly once. */
+export class PendingPublish implements TimeoutEntry<PendingPublish>, AddressedPublish<PendingPublish> {
   readonly subject: string;
   readonly wanted: number;
   readonly correlationId: string;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   readonly size: number;
-  /** Those that say that it was stored, one a stream, in the order of their arrival. */
+  /** The acks that confirm that it was stored, one for each stream, in the order of their arrival. */
   readonly acks: Ack[] = [];
-  /** The answer of the first stream that refused it. */
+  /** The ack of the first stream that refused it. */
   refusal: Ack | null = null;
   data: Buffer | null;
   sent = false;
-  /** When it was sent, in milliseconds of `monotonicNow()`. */
+  /** Time of sending, as of `monotonicNow()`. */
   sentAt = 0;
-  /** Why it was not sent at the last look. */
-  wait: Wait = 'window';
-  waitsIn: PublishQueue | null = null;
-  destination: Destination | null = null;
+  /** Why it had not been sent when this was last checked. */
+  wait: Wait = 'full';
+  waitsIn: PublishQueue<PendingPublish> | null = null;
+  destination: Destination<PendingPublish> | null = null;
   settled = false;
   deadline = 0;
   earlier: PendingPublish | null = null;
   later: PendingPublish | null = null;
-  readonly promise: Promise<Ack[]>;
-  #resolve!: (acks: Ack[]) => void;
-  #reject!: (reason: unknown) => void;
+  readonly #outcome = deferred<Ack[]>();
   readonly #onSettled: (publish: PendingPublish) => void;
-  #answers = 0;
-  /** Streams that answered, where several are waited for. */
-  #answered: Set<string> | null = null;
+  /** Acks that came, refusals included. */
+  #ackCount = 0;
+  /** Streams that sent an ack, when acks of several streams are wanted. */
+  #streams: Set<string> | null = null;
 
-  /** `onSettled` is called once, before its promise tells anybody. */
+  /** `onSettled` is called once, before the promise settles. */
   constructor(parts: PublishParts, onSettled: (publish: PendingPublish) => void) {
     this.subject = parts.subject;
     this.data = parts.data;
@@ -70,41 +70,42 @@ export class PendingPublish implements TimeoutEntry<PendingPublish> {
     this.timeout = parts.timeout;
     this.signal = parts.signal;
     this.#onSettled = onSettled;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
   }
 
-  /** Takes the answer of a stream in. False for a further one of the same stream, which is left out. */
-  take(ack: Ack): boolean {
+  /** Settles with the acks, or with the error. */
+  get promise(): Promise<Ack[]> {
+    return this.#outcome.promise;
+  }
+
+  /** Records the ack of a stream. False for a further ack of the same stream, which does not count. */
+  recordAck(ack: Ack): boolean {
     if (this.wanted > 1 && !this.#isFirst(ack)) return false;
-    this.#answers++;
+    this.#ackCount++;
     if (ack.error === 'ok') this.acks.push(ack);
     else this.refusal ??= ack;
     return true;
   }
 
   #isFirst({ stream, partitionSubject }: Ack): boolean {
-    // No subject has a blank in it.
+    // A blank separates the two: no subject contains one.
     const name = `${partitionSubject} ${stream}`;
-    this.#answered ??= new Set();
-    if (this.#answered.has(name)) return false;
-    this.#answered.add(name);
+    this.#streams ??= new Set();
+    if (this.#streams.has(name)) return false;
+    this.#streams.add(name);
     return true;
   }
 
-  /** Whether all answers that it waits for are there. */
+  /** Whether all acks that it waits for have come. */
   get complete(): boolean {
-    return this.#answers >= this.wanted;
+    return this.#ackCount >= this.wanted;
   }
 
   resolve(): void {
-    if (this.#settle()) this.#resolve(this.acks);
+    if (this.#settle()) this.#outcome.resolve(this.acks);
   }
 
   reject(reason: unknown): void {
-    if (this.#settle()) this.#reject(reason);
+    if (this.#settle()) this.#outcome.reject(reason);
   }
 
   #settle(): boolean {

@@ -5,29 +5,29 @@ import { type Destination, Destinations } from './destinations.js';
 import type { PendingPublish } from './pending-publish.js';
 import { PublishQueue } from './publish-queue.js';
 
-/** Publishes that are passed over, held back or too late, before the event loop gets a turn. */
-const PASSED_OVER = 256;
+/** Publishes that are skipped, held back or too late, before the event loop gets a turn. */
+const MOST_SKIPPED = 256;
 
 /**
- * Keeps what is under way within bounds, and what comes beyond in order. A publish that has waited for its turn is sent
- * only when there is time for its answer: sent in its last milliseconds it would be stored and reported as unknown.
+ * Bounds the publishes in flight and keeps the others in order. A publish that has waited is sent only when there is time for
+ * its ack. Sent in its last milliseconds it would be stored, and reported as a timeout with an unknown outcome.
  */
 export class SendQueue {
   readonly #window: InFlightWindow;
   readonly #send: (publish: PendingPublish) => void;
   readonly #inFlight = new Set<PendingPublish>();
-  readonly #queue = new PublishQueue();
-  readonly #destinations = new Destinations();
-  /** Those that are not sent any more and wait for their deadline. */
+  readonly #queue = new PublishQueue<PendingPublish>();
+  readonly #destinations = new Destinations<PendingPublish>();
+  /** Publishes that are no longer sent and wait for their deadline. */
   readonly #late = new Set<PendingPublish>();
-  /** The one that is just being added: it has not waited, so that all of its time is left. */
+  /** The publish that is being added: it has not waited, so all of its time is left. */
   #newest: PendingPublish | null = null;
   #unsent = 0;
   #pumping = false;
   #pumpsLater = false;
   #paused = false;
-  #nextLook: NodeJS.Timeout | null = null;
-  #nextLookAt = 0;
+  #probeTimer: NodeJS.Timeout | null = null;
+  #nextProbeAt = 0;
 
   constructor(limits: WindowLimits, send: (publish: PendingPublish) => void) {
     this.#window = new InFlightWindow(limits);
@@ -39,18 +39,18 @@ export class SendQueue {
     return this.#inFlight.size + this.#unsent;
   }
 
-  /** What has been sent and not settled, in order. */
+  /** Publishes that were sent and have not settled, in order. */
   sent(): PendingPublish[] {
     return [...this.#inFlight];
   }
 
-  /** What has not been sent, in order for each subject. */
+  /** Publishes that were not sent, in order for each subject. */
   waiting(): PendingPublish[] {
     const held = this.#destinations.holding().flatMap((destination) => destination.held.pending());
     return [...this.#late, ...held, ...this.#queue.pending()];
   }
 
-  /** Sends it as soon as everything before it was sent and there is room. */
+  /** Sends a publish as soon as all before it were sent and there is room. */
   add(publish: PendingPublish): void {
     publish.destination = this.#destinations.of(publish);
     this.#unsent++;
@@ -63,7 +63,7 @@ export class SendQueue {
   /** Sends nothing until `resume`. */
   pause(): void {
     this.#paused = true;
-    this.#requeue(this.#destinations.wake());
+    this.#requeue(this.#destinations.endSilences());
   }
 
   resume(): void {
@@ -71,61 +71,61 @@ export class SendQueue {
     this.#pump();
   }
 
-  /** To be called for every answer to a publish, before it settles. */
-  answered({ destination, sentAt }: PendingPublish): void {
-    destination!.answered(sentAt);
-    this.#wake(destination!);
+  /** Records a response to a publish, before it settles. */
+  recordResponse({ destination, sentAt }: PendingPublish): void {
+    destination!.recordResponse(sentAt);
+    this.#endSilence(destination!);
   }
 
-  /** To be called for an answer that no publish waits for any more. */
-  answeredLate(subject: string): void {
+  /** Records a response to a publish that has settled before. */
+  recordLateResponse(subject: string): void {
     const destination = this.#destinations.known(subject);
     if (destination === undefined) return;
-    destination.answeredLate();
-    this.#wake(destination);
+    destination.recordLateResponse();
+    this.#endSilence(destination);
   }
 
-  /** To be called for a publish that expires, before it settles. */
-  expired(publish: PendingPublish): void {
-    if (publish.sent) publish.destination!.unanswered(publish.sentAt);
+  /** Records that a publish timed out, before it settles. */
+  recordTimeout(publish: PendingPublish): void {
+    if (publish.sent) publish.destination!.recordTimeout(publish.sentAt);
     else if (this.#paused) publish.wait = 'connection';
   }
 
-  /** To be called when a publish settles. */
-  release(publish: PendingPublish): void {
+  /** Removes a publish that has settled. */
+  remove(publish: PendingPublish): void {
     const destination = publish.destination!;
     if (this.#inFlight.delete(publish)) {
       this.#window.remove(publish.size);
-      destination.underWay--;
+      destination.inFlight--;
     } else {
       this.#unsent--;
-      publish.waitsIn?.forget();
+      publish.waitsIn?.recordSettled();
       this.#late.delete(publish);
     }
     if (destination.probe === publish) destination.probe = null;
-    this.#look(destination);
-    this.#destinations.leave(destination);
-    if (this.size === 0) this.#stopLooking();
+    this.#probe(destination);
+    this.#destinations.prune(destination);
+    if (this.size === 0) this.#cancelProbe();
     this.#pump();
   }
 
   #pump(): void {
-    // A send that fails settles its publish at once, which comes back here.
+    // A send that fails settles its publish at once, which calls this again.
     if (this.#pumping || this.#pumpsLater || this.#paused) return;
     this.#pumping = true;
     try {
-      let passedOver = 0;
+      let skipped = 0;
       for (
         let next = this.#queue.first();
         next !== undefined && this.#window.fits(next.size);
         next = this.#queue.first()
       ) {
-        if (passedOver === PASSED_OVER) {
+        if (skipped === MOST_SKIPPED) {
           this.#pumpLater();
           return;
         }
         this.#queue.shift();
-        if (!this.#start(next)) passedOver++;
+        if (!this.#start(next)) skipped++;
       }
     } finally {
       this.#pumping = false;
@@ -140,14 +140,14 @@ export class SendQueue {
     });
   }
 
-  /** Sends a publish whose turn has come; false when it has to wait on, or is too late. */
+  /** Sends a publish whose turn has come. False when it is held back or is too late. */
   #start(publish: PendingPublish): boolean {
     const destination = publish.destination!;
     const now = monotonicNow();
     if (destination.holds(publish, now)) {
       publish.wait = 'silence';
       destination.held.push(publish);
-      this.#look(destination);
+      this.#probe(destination);
       return false;
     }
     const hasTime = publish === this.#newest || destination.hasTime(publish, now);
@@ -160,32 +160,32 @@ export class SendQueue {
     this.#inFlight.add(publish);
     this.#window.add(publish.size);
     publish.sentAt = now;
-    destination.asked(publish, now);
+    destination.recordSend(publish, now);
     this.#send(publish);
     return true;
   }
 
   #requeue(publishes: readonly PendingPublish[]): void {
     if (publishes.length === 0) return;
-    for (const publish of publishes) publish.wait = 'window';
+    for (const publish of publishes) publish.wait = 'full';
     this.#queue.unshift(publishes);
   }
 
-  #wake(destination: Destination): void {
+  #endSilence(destination: Destination<PendingPublish>): void {
     if (!destination.silent) return;
-    this.#requeue(destination.wake());
+    this.#requeue(destination.endSilence());
     this.#pump();
   }
 
-  /** Lets the first that a silent destination holds back, and that has time, go now or when its turn has come. */
-  #look(destination: Destination): void {
+  /** Sends the first publish that a silent destination holds back and that has time, now or when the next probe is due. */
+  #probe(destination: Destination<PendingPublish>): void {
     if (!destination.silent || destination.probe !== null) return;
     const now = monotonicNow();
     const pause = destination.pauseUntilProbe(now);
     const first = pause > 0 ? destination.held.first() : this.#firstInTime(destination, now);
     if (first === undefined) return;
     if (pause > 0) {
-      this.#lookAt(now, pause);
+      this.#probeAfter(now, pause);
       return;
     }
     destination.held.shift();
@@ -194,7 +194,7 @@ export class SendQueue {
     this.#pump();
   }
 
-  #firstInTime(destination: Destination, now: number): PendingPublish | undefined {
+  #firstInTime(destination: Destination<PendingPublish>, now: number): PendingPublish | undefined {
     const { held } = destination;
     for (let first = held.first(); first !== undefined; first = held.first()) {
       if (destination.hasTime(first, now)) return first;
@@ -204,18 +204,18 @@ export class SendQueue {
     return undefined;
   }
 
-  #lookAt(now: number, pause: number): void {
-    if (this.#nextLook !== null && this.#nextLookAt <= now + pause) return;
-    this.#stopLooking();
-    this.#nextLookAt = now + pause;
-    this.#nextLook = setTimeout(() => {
-      this.#nextLook = null;
-      for (const destination of this.#destinations.holding()) this.#look(destination);
+  #probeAfter(now: number, pause: number): void {
+    if (this.#probeTimer !== null && this.#nextProbeAt <= now + pause) return;
+    this.#cancelProbe();
+    this.#nextProbeAt = now + pause;
+    this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = null;
+      for (const destination of this.#destinations.holding()) this.#probe(destination);
     }, pause);
   }
 
-  #stopLooking(): void {
-    if (this.#nextLook !== null) clearTimeout(this.#nextLook);
-    this.#nextLook = null;
+  #cancelProbe(): void {
+    if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
+    this.#probeTimer = null;
   }
 }

@@ -2,6 +2,7 @@ import { CallerContext } from '../async/caller-context.js';
 import { monotonicNow } from '../async/clock.js';
 import { within } from '../async/deadline.js';
 import { deferred } from '../async/deferred.js';
+import { SignalGroups } from '../async/signal-groups.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
 import type { Cluster } from '../cluster/cluster-api.js';
@@ -17,7 +18,6 @@ import { closedError, timeoutError } from './publish-errors.js';
 import { type PublishOptions, readPublish, type Value } from './publish-options.js';
 import { PublishRecords } from './publish-records.js';
 import type { PublishResult } from './publish-result.js';
-import { SignalGroups } from './signal-groups.js';
 
 /** What the publisher takes from the client's options; milliseconds and bytes. */
 export interface PublisherOptions {

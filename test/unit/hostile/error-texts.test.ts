@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toConnectionError, toError } from '../../../src/cluster/failures.js';
 import { ConnectionError, errorFromAsyncError, errorFromStatus, UnexpectedError } from '../../../src/errors.js';
-import { notTaken } from '../../../src/nats/failures.js';
+import { sendError } from '../../../src/nats/failures.js';
 import { PendingPublish } from '../../../src/nats/pending-publish.js';
 import { lostError } from '../../../src/publish/publish-errors.js';
 import { connectionFailure } from '../../../src/transport/connection-failure.js';
@@ -38,7 +38,7 @@ const WAYS: Readonly<Record<string, () => Error>> = {
     }) as Error,
   'a publish stream that broke': () =>
     lostError(target, serverEnd({ headers: { 'grpc-status': '13', 'grpc-message': HOSTILE_TEXT } }), null),
-  'the error of a NATS connection': () => notTaken(publish, new Error(HOSTILE_TEXT), true),
+  'the error of a NATS connection': () => sendError(publish, new Error(HOSTILE_TEXT), true),
   'a text that nobody has cut': () => new UnexpectedError(HOSTILE_TEXT),
   'a text that nobody has cut, with a reason': () => new ConnectionError(HOSTILE_TEXT, { reason: 'lost' }),
 };

@@ -5,12 +5,12 @@ import { SendQueue } from '../../../src/nats/send-queue.js';
 describe('SendQueue', () => {
   it('passes over thousands that are not to be sent any more without blocking the event loop', async () => {
     const sent: PendingPublish[] = [];
-    const window = new SendQueue({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
+    const queue = new SendQueue({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
     const publish = (signal?: AbortSignal): PendingPublish => {
       const parts = { subject: 's', data: Buffer.alloc(1), wanted: 1, correlationId: '', timeout: 60_000, signal };
-      const pending = new PendingPublish(parts, (settled) => window.release(settled));
+      const pending = new PendingPublish(parts, (settled) => queue.remove(settled));
       pending.deadline = Number.POSITIVE_INFINITY;
-      window.add(pending);
+      queue.add(pending);
       return pending;
     };
     const first = publish();
@@ -20,6 +20,6 @@ describe('SendQueue', () => {
     first.resolve();
     expect(sent).toEqual([first]);
     await expect.poll(() => sent).toEqual([first, last]);
-    expect(window.size).toBe(2_001);
+    expect(queue.size).toBe(2_001);
   });
 });

@@ -43,7 +43,7 @@ describe('a broker that does not answer', () => {
     expect(sent()).toHaveLength(10);
     expect(await outcomes[49]).toMatchObject({
       retryable: true,
-      message: expect.stringContaining('it was not sent, what was sent to its subject before it was not acknowledged'),
+      message: expect.stringContaining('it was not sent, earlier publishes to its subject were not acknowledged'),
     });
   });
 

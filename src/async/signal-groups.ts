@@ -1,11 +1,11 @@
-import { onAbort } from '../async/shared-abort-listener.js';
+import { onAbort } from './shared-abort-listener.js';
 
 interface Group<T> {
   readonly entries: Set<T>;
   readonly release: () => void;
 }
 
-/** Entries by the signal that ends them. However many share a signal, its abort is one call. */
+/** Entries by the signal that ends them. All that share a signal share one listener, and its abort is one call. */
 export class SignalGroups<T> {
   readonly #groups = new Map<AbortSignal, Group<T>>();
   readonly #aborted: (entries: readonly T[], reason: unknown) => void;
@@ -20,7 +20,7 @@ export class SignalGroups<T> {
     group.entries.add(entry);
   }
 
-  /** Takes an entry off its signal; one whose signal has aborted is off already. */
+  /** Removes an entry from its signal. Does nothing once the signal has aborted. */
   delete(signal: AbortSignal, entry: T): void {
     const group = this.#groups.get(signal);
     if (group === undefined || !group.entries.delete(entry) || group.entries.size > 0) return;

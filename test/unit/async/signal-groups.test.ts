@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { SignalGroups } from '../../../src/publish/signal-groups.js';
+import { SignalGroups } from '../../../src/async/signal-groups.js';
 
 describe('SignalGroups', () => {
   it('ends all that share a signal in one call, without those that were taken off', () => {

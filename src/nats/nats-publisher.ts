@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { forEachInSlices } from '../async/cooperative.js';
+import { type Deferred, deferred } from '../async/deferred.js';
+import { SignalGroups } from '../async/signal-groups.js';
 import { nextTurn } from '../async/sleep.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
-import { decodeAck } from '../envelope/ack-envelope.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
 import { messageOf } from '../errors/quote.js';
@@ -14,21 +15,15 @@ import {
   MessageTooLargeError,
 } from '../errors.js';
 import { checkValue, type Logger, payload, publishSubject } from '../options.js';
-import {
-  type ConnectionEvent,
-  type NatsConnection,
-  type NatsMessage,
-  type NatsSubscription,
-  watchConnection,
-} from './connection.js';
+import { AckInbox } from './ack-inbox.js';
+import { type ConnectionEvent, type NatsConnection, watchConnection } from './connection.js';
 import {
   connectionBroke,
   connectionClosed,
-  expired,
-  inboxClosed,
-  notTaken,
   publishDenied,
-  refused,
+  refusalError,
+  sendError,
+  timeoutError,
   tooLarge,
 } from './failures.js';
 import { Flusher } from './flusher.js';
@@ -42,28 +37,26 @@ import {
   resolvePublisherOptions,
 } from './publisher-options.js';
 import { SendQueue } from './send-queue.js';
-import { Signals } from './signals.js';
 
 /** Publishes enveloped messages over a NATS connection and matches the acks that come back; see `natsPublisher`. */
 export class NatsPublisher {
   readonly #connection: NatsConnection;
   readonly #timeout: number;
   readonly #logger: Logger;
-  readonly #inbox: string;
   readonly #idPrefix = `${randomUUID().slice(0, 8)}-`;
   #lastId = 0;
-  readonly #awaited = new Map<string, PendingPublish>();
-  readonly #signals = new Signals();
+  readonly #signals = new SignalGroups<PendingPublish>((publishes, reason) => {
+    void forEachInSlices(publishes, (publish) => publish.reject(reason));
+  });
   readonly #deadlines = new TimeoutQueue<PendingPublish>((publish) => this.#expire(publish));
-  readonly #window: SendQueue;
+  readonly #sendQueue: SendQueue;
   readonly #flusher: Flusher;
-  readonly #subscription: NatsSubscription;
+  readonly #inbox: AckInbox;
   readonly #stopWatching: () => void;
   /** The subject that was accepted last; a comparison costs less than the check. */
   #acceptedSubject = '';
-  #inboxError: LiftbridgeError | null = null;
   #closing: Promise<void> | null = null;
-  #onDrained: (() => void) | null = null;
+  #drained: Deferred<void> | null = null;
 
   /** @internal */
   static create(connection: NatsConnection, options: ResolvedPublisherOptions): NatsPublisher {
@@ -74,22 +67,23 @@ export class NatsPublisher {
     this.#connection = connection;
     this.#timeout = options.timeout;
     this.#logger = options.logger;
-    this.#inbox = `${options.inboxPrefix}.${randomUUID().replaceAll('-', '')}`;
-    this.#window = new SendQueue(options.maxInFlight, (publish) => this.#send(publish));
+    this.#sendQueue = new SendQueue(options.maxInFlight, (publish) => this.#send(publish));
     this.#flusher = new Flusher(connection, {
       taken: (publish) => {
-        this.#window.answered(publish);
+        this.#sendQueue.recordResponse(publish);
         publish.resolve();
       },
       failed: (publish, cause) => publish.reject(this.#connectionLost(publish, cause)),
     });
-    this.#subscription = connection.subscribe(this.#inbox, {
-      callback: (error, message) => (error === null ? this.#receive(message) : this.#inboxEnded(error)),
+    this.#inbox = new AckInbox(connection, options.inboxPrefix, options.logger, {
+      acknowledged: (publish, ack) => this.#acknowledged(publish, ack),
+      acknowledgedLate: (ack) => this.#acknowledgedLate(ack),
+      ended: (publishes, error) => this.#rejectAll(publishes, () => error),
     });
     this.#stopWatching = watchConnection(
       connection,
-      (event) => this.#react(event),
-      (err) => this.#logger.warn({ err }, 'the NATS connection no longer tells what happens to it'),
+      (event) => this.#connectionEvent(event),
+      (err) => this.#logger.warn({ err }, 'the NATS connection no longer reports its status'),
     );
   }
 
@@ -117,13 +111,13 @@ export class NatsPublisher {
     if (given.signal?.aborted) throw given.signal.reason;
     this.#checkOpen();
     const publish = this.#prepare(subject, value, given);
-    this.#window.add(publish);
+    this.#sendQueue.add(publish);
     return publish.promise;
   }
 
   /**
-   * Takes no more publishes, waits until those under way have settled - each does within its timeout - and ends the
-   * inbox subscription. The connection stays open. May be called again.
+   * Refuses further publishes, waits until those in flight have settled, each within its timeout, and ends the inbox
+   * subscription. The connection stays open. May be called again.
    */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
@@ -149,18 +143,18 @@ export class NatsPublisher {
 
   #prepare(subject: string, value: Value, options: NatsPublishOptions): PendingPublish {
     const wanted = options.ackPolicy === 'none' || options.ackInbox ? 0 : (options.acks ?? 1);
-    if (wanted > 0 && this.#inboxError !== null) throw this.#inboxError;
+    if (wanted > 0 && this.#inbox.error !== null) throw this.#inbox.error;
     const correlationId = options.correlationId || (wanted > 0 ? this.#nextId() : '');
-    if (wanted > 0 && this.#awaited.has(correlationId)) throw duplicate(correlationId);
-    const data = writeMessage(value, options, wanted > 0 ? { ackInbox: this.#inbox, correlationId } : options);
+    if (wanted > 0 && this.#inbox.awaits(correlationId)) throw duplicate(correlationId);
+    const data = writeMessage(value, options, wanted > 0 ? { ackInbox: this.#inbox.subject, correlationId } : options);
     this.#checkSize(subject, data);
     const timeout = options.timeout ?? this.#timeout;
     const parts = { subject, data, wanted, correlationId, timeout, signal: options.signal };
-    const publish = new PendingPublish(parts, (settled) => this.#settled(settled));
-    // First: it runs code of the caller, which may throw.
+    const publish = new PendingPublish(parts, (settled) => this.#remove(settled));
+    // First: adding the listener runs code of the caller, which may throw.
     if (options.signal) this.#signals.add(options.signal, publish);
     this.#deadlines.add(publish);
-    if (wanted > 0) this.#awaited.set(correlationId, publish);
+    if (wanted > 0) this.#inbox.add(publish);
     return publish;
   }
 
@@ -177,12 +171,12 @@ export class NatsPublisher {
     const { subject, data } = publish;
     if (data === null) return;
     try {
-      // Once more: it may have waited for another connection, to a server that takes less.
+      // Checked again: it may have waited for another connection, to a server with a lower limit.
       this.#checkSize(subject, data);
       this.#connection.publish(subject, data);
     } catch (cause) {
       const final = this.#connection.isClosed() || this.#connection.isDraining?.() === true;
-      publish.reject(cause instanceof MessageTooLargeError ? cause : notTaken(publish, cause, final));
+      publish.reject(cause instanceof MessageTooLargeError ? cause : sendError(publish, cause, final));
       return;
     }
     publish.sent = true;
@@ -190,56 +184,38 @@ export class NatsPublisher {
     if (publish.wanted === 0) this.#flusher.add(publish);
   }
 
-  #receive(message: NatsMessage): void {
-    const ack = this.#read(message.data);
-    if (ack === null) return;
-    const publish = this.#awaited.get(ack.correlationId);
-    if (publish === undefined) {
-      this.#logger.debug({ ack }, 'an ack that no publish waits for any more');
-      this.#window.answeredLate(ack.messageSubject);
-      return;
-    }
-    this.#window.answered(publish);
-    // It is about to be rejected, though in its turn: thousands may share one signal.
+  #acknowledged(publish: PendingPublish, ack: Ack): void {
+    this.#sendQueue.recordResponse(publish);
+    // A publish whose signal has aborted is about to be rejected, in its turn: thousands may share one signal.
     if (publish.signal?.aborted) return;
-    if (!publish.take(ack)) this.#logger.debug({ ack }, 'a further ack of a stream that has answered already');
+    if (!publish.recordAck(ack)) this.#logger.debug({ ack }, 'a further ack of a stream that has sent one already');
     else if (publish.complete && publish.refusal === null) publish.resolve();
-    else if (publish.complete) publish.reject(refused(publish));
+    else if (publish.complete) publish.reject(refusalError(publish));
   }
 
-  #read(data: Uint8Array): Ack | null {
-    try {
-      return decodeAck(data);
-    } catch (error) {
-      this.#logger.warn({ err: error, inbox: this.#inbox }, 'a message in the ack inbox that is no ack');
-      return null;
-    }
+  #acknowledgedLate(ack: Ack): void {
+    this.#logger.debug({ ack }, 'an ack that no publish waits for any more');
+    this.#sendQueue.recordLateResponse(ack.messageSubject);
   }
 
-  #inboxEnded(cause: Error): void {
-    const error = inboxClosed(this.#inbox, cause);
-    this.#inboxError = error;
-    this.#rejectAll([...this.#awaited.values()], () => error);
-  }
-
-  #react(event: ConnectionEvent): void {
+  #connectionEvent(event: ConnectionEvent): void {
     switch (event.kind) {
       case 'publish-denied': {
-        const denied = this.#window.sent().filter(({ subject }) => subject === event.subject);
+        const denied = this.#sendQueue.sent().filter(({ subject }) => subject === event.subject);
         this.#rejectAll(denied, () => publishDenied(event.subject, event.cause));
         return;
       }
       case 'disconnect':
-        // The NATS packages throw away what they are given while they dial: it waits here instead, unsent.
-        this.#window.pause();
-        void this.#disconnected(this.#window.sent());
+        // The NATS packages discard messages that they are given while they connect: publishes wait here instead.
+        this.#sendQueue.pause();
+        void this.#disconnected(this.#sendQueue.sent());
         return;
       case 'reconnect':
-        this.#window.resume();
+        this.#sendQueue.resume();
         return;
       case 'closed':
-        this.#window.pause();
-        this.#rejectAll([...this.#window.sent(), ...this.#window.waiting()], (publish) =>
+        this.#sendQueue.pause();
+        this.#rejectAll([...this.#sendQueue.sent(), ...this.#sendQueue.waiting()], (publish) =>
           connectionClosed(publish, event.cause),
         );
         this.#stopWatching();
@@ -247,7 +223,7 @@ export class NatsPublisher {
   }
 
   async #disconnected(sent: readonly PendingPublish[]): Promise<void> {
-    // A connection that is closed at once, because it must not connect again, is known to be so by then.
+    // By then a connection that must not connect again is known to be closed.
     await nextTurn();
     this.#rejectAll(sent, (publish) => this.#connectionLost(publish));
   }
@@ -263,33 +239,32 @@ export class NatsPublisher {
   }
 
   #expire(publish: PendingPublish): void {
-    this.#window.expired(publish);
-    publish.reject(expired(publish));
+    this.#sendQueue.recordTimeout(publish);
+    publish.reject(timeoutError(publish));
   }
 
-  #settled(publish: PendingPublish): void {
+  #remove(publish: PendingPublish): void {
     this.#deadlines.remove(publish);
-    if (publish.wanted > 0) this.#awaited.delete(publish.correlationId);
-    if (publish.signal) this.#signals.remove(publish.signal, publish);
-    this.#window.release(publish);
-    if (this.#window.size === 0) this.#onDrained?.();
+    if (publish.wanted > 0) this.#inbox.remove(publish);
+    if (publish.signal) this.#signals.delete(publish.signal, publish);
+    this.#sendQueue.remove(publish);
+    if (this.#sendQueue.size === 0) this.#drained?.resolve();
   }
 
   async #drain(): Promise<void> {
-    if (this.#window.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onDrained = resolve;
-      });
+    if (this.#sendQueue.size > 0) {
+      this.#drained = deferred();
+      await this.#drained.promise;
     }
     this.#deadlines.clear();
     this.#stopWatching();
-    this.#subscription.unsubscribe();
+    this.#inbox.close();
   }
 }
 
 function duplicate(correlationId: string): InvalidArgumentError {
   return new InvalidArgumentError(
-    `publish: correlationId ${JSON.stringify(correlationId)} is that of a publish under way; its acks could not be told apart`,
+    `publish: correlationId ${JSON.stringify(correlationId)} is that of a publish in flight; their acks could not be distinguished`,
     { operation: 'publish' },
   );
 }
