@@ -1,11 +1,12 @@
 import { crc32 } from 'node:zlib';
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { boundsUntil, type Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import type { BoundedWaiting, BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { LiftbridgeError, TimeoutError } from '../errors.js';
 import { CURSORS_STREAM } from '../options.js';
-import { CURSORS_FIRST_PAUSE_MS, CURSORS_LONGEST_PAUSE_MS, CURSORS_WRITE_TIMEOUT_MS } from './timing.js';
+import { CURSORS_BACKOFF, CURSORS_WRITE_TIMEOUT_MS } from './timing.js';
 
 /** Looks before a write is tried: replicas that fetch show what is committed within that time. */
 const LOOKS_BEFORE_WRITE = 4;
@@ -73,8 +74,7 @@ export async function untilReadable(
       !(await written(cluster, partition, left()))
     )
       return;
-    const pause = Math.min(CURSORS_LONGEST_PAUSE_MS, CURSORS_FIRST_PAUSE_MS * 2 ** Math.min(look - 1, 10));
-    await sleep(Math.min(pause, left().timeout), signal);
+    await sleep(left(backoffDelay(look, CURSORS_BACKOFF)).timeout, signal);
   }
 }
 

@@ -1,3 +1,4 @@
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { boundsUntil } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
@@ -24,7 +25,7 @@ import {
   type Shape,
   streamName,
 } from '../options.js';
-import { METADATA_FIRST_PAUSE_MS, METADATA_LONGEST_PAUSE_MS } from './timing.js';
+import { METADATA_BACKOFF } from './timing.js';
 
 /** Options of `fetchMetadata`. */
 export interface FetchMetadataOptions extends CallOptions {
@@ -49,13 +50,13 @@ export async function fetchMetadata(cluster: AdminCluster, given: FetchMetadataO
   const { streams: named = [], groups: ids = [], signal } = options;
   const deadline = monotonicNow() + (options.timeout ?? cluster.options.requestTimeout);
   const left = boundsUntil(deadline, signal);
-  for (let pause = METADATA_FIRST_PAUSE_MS; ; pause = Math.min(METADATA_LONGEST_PAUSE_MS, pause * 2)) {
+  for (let round = 1; ; round++) {
     const answer = metadataOf(await cluster.fetch(named, ids, left()));
     const isCertain = await Promise.all(
       missingFrom(cluster, answer, named, ids).map((sought) => isGone(cluster, sought, left())),
     );
     if (isCertain.every(Boolean)) return answer;
-    await sleep(Math.min(pause, left().timeout), signal);
+    await sleep(left(backoffDelay(round, METADATA_BACKOFF)).timeout, signal);
   }
 }
 

@@ -1,9 +1,10 @@
+import { backoffDelay } from '../async/backoff.js';
 import type { Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import type { AdminCluster, Waiting } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import { LiftbridgeError, ServerError, TimeoutError } from '../errors.js';
-import { LEADERS_FIRST_PAUSE_MS, LEADERS_LONGEST_PAUSE_MS } from './timing.js';
+import { LEADERS_BACKOFF } from './timing.js';
 
 /** Leaders asked at the same time. */
 const MAX_CONCURRENT = 16;
@@ -18,11 +19,11 @@ export function waitForLeaders(
   const missing = new Map<number, unknown>(Array.from({ length: partitions }, (_, id) => [id, undefined]));
   const late = (timeout: number): Error => notReady(stream, missing, timeout);
   return cluster.bounded(waiting, late, async (deadline) => {
-    for (let round = 0; ; round++) {
+    for (let round = 1; ; round++) {
       await cluster.refresh([stream], { signal: deadline.signal, timeout: deadline.remaining });
       await askLeaders(cluster, stream, missing, deadline);
       if (missing.size === 0) return;
-      await sleep(Math.min(LEADERS_LONGEST_PAUSE_MS, LEADERS_FIRST_PAUSE_MS * 2 ** round), deadline.signal);
+      await sleep(backoffDelay(round, LEADERS_BACKOFF), deadline.signal);
     }
   });
 }

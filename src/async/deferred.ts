@@ -1,5 +1,5 @@
 /** A promise together with the functions that settle it. */
-export interface Deferred<Value> {
+export interface Deferred<Value = void> {
   readonly promise: Promise<Value>;
   resolve(value: Value | PromiseLike<Value>): void;
   reject(reason: unknown): void;

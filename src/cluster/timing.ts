@@ -30,8 +30,7 @@ export const BROKER_SEARCH_MS = 1_000;
 /** Delays between two searches of that kind without a result. */
 export const BROKER_SEARCH_BACKOFF: BackoffBounds = { first: BROKER_SEARCH_MS, longest: 10_000 };
 /** Pauses between attempts while a broker does not know yet what other brokers know. */
-export const UNKNOWN_FIRST_PAUSE_MS = 50;
-export const UNKNOWN_LONGEST_PAUSE_MS = 1_000;
+export const UNKNOWN_BACKOFF: BackoffBounds = { first: 50, longest: 1_000 };
 
 // What exists: see docs/decisions/006-what-counts-as-gone.md
 

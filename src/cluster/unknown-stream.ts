@@ -1,3 +1,4 @@
+import { backoffDelay } from '../async/backoff.js';
 import type { Deadline } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import { errorFromStatus, type Operation } from '../errors.js';
@@ -5,7 +6,7 @@ import type { Cluster } from './cluster-api.js';
 import type { Existence } from './existence.js';
 import { aboutRequest } from './failures.js';
 import { LookupMiss, unknownYet } from './leader-lookup.js';
-import { UNKNOWN_FIRST_PAUSE_MS, UNKNOWN_LONGEST_PAUSE_MS } from './timing.js';
+import { UNKNOWN_BACKOFF } from './timing.js';
 import type { Call } from './unary-caller.js';
 import { untilCertain } from './until-certain.js';
 
@@ -28,7 +29,7 @@ export function whenUnknown(
   stream: string,
   request: unknown,
 ): NonNullable<Call<unknown, unknown>['unknown']> {
-  let delay = UNKNOWN_FIRST_PAUSE_MS;
+  let attempt = 0;
   return async (failure, deadline) => {
     const existence = await waitUntilDecided(cluster, operation, stream, deadline);
     const count = cluster.partitionCount(stream);
@@ -36,8 +37,7 @@ export function whenUnknown(
     if (existence === 'gone' || isBeyond)
       throw new LookupMiss(errorFromStatus(operation, failure, aboutRequest(request)));
     // Another broker knows it: this one will, too.
-    await sleep(delay, deadline.signal);
-    delay = Math.min(UNKNOWN_LONGEST_PAUSE_MS, delay * 2);
+    await sleep(backoffDelay(++attempt, UNKNOWN_BACKOFF), deadline.signal);
   };
 }
 

@@ -1,9 +1,10 @@
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import type { StepBounds, Waiting } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
 import type { Existence } from './existence.js';
 import type { Sought } from './metadata-answer.js';
-import { UNKNOWN_FIRST_PAUSE_MS, UNKNOWN_LONGEST_PAUSE_MS } from './timing.js';
+import { UNKNOWN_BACKOFF } from './timing.js';
 
 /** The part of a cluster that decides what exists. */
 interface Decider {
@@ -23,7 +24,8 @@ export async function untilCertain(
   { signal, timeout = Number.POSITIVE_INFINITY }: Waiting = {},
 ): Promise<Existence> {
   const deadline = monotonicNow() + timeout;
-  for (let delay = UNKNOWN_FIRST_PAUSE_MS; ; delay = Math.min(UNKNOWN_LONGEST_PAUSE_MS, delay * 2)) {
+  for (let attempt = 1; ; attempt++) {
+    const delay = backoffDelay(attempt, UNKNOWN_BACKOFF);
     const left = deadline - monotonicNow();
     const existence = await cluster.existence(sought, { signal, timeout: Number.isFinite(left) ? left : undefined });
     if (existence !== 'unsure' || monotonicNow() + delay >= deadline) return existence;

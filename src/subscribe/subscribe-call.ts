@@ -1,4 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
+import { deferred } from '../async/deferred.js';
 import { clearTimeout, setTimeout } from '../async/timers.js';
 import type { BrokerTarget, Cluster, Waiting } from '../cluster/cluster-api.js';
 import type { ErrorContext } from '../errors.js';
@@ -37,10 +38,11 @@ export async function openSubscribeCall(
   const ends = monotonicNow() + (waiting.timeout ?? Number.POSITIVE_INFINITY);
   const session = await cluster.session(target, waiting, { operation: 'Subscribe', ...waiting.place });
   const stream = session.open('/proto.API/Subscribe', { maxMessageBytes: LARGEST_MESSAGE });
-  const confirmed = new Promise<void>((resolve) => receive(stream, onMessages, resolve));
+  const confirmed = deferred();
+  receive(stream, onMessages, confirmed.resolve);
   stream.send(request);
   stream.halfClose();
-  await confirmation(stream, confirmed, ends, waiting.signal);
+  await confirmation(stream, confirmed.promise, ends, waiting.signal);
   return stream;
 }
 

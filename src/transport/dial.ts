@@ -54,7 +54,7 @@ export async function dial(target: DialTarget, signal?: AbortSignal): Promise<Di
 /** Resolves when a socket that was destroyed, or ends, is closed. */
 export function socketClosed(socket: Socket): Promise<void> {
   if (socket.closed) return Promise.resolve();
-  return new Promise((resolve) => socket.once('close', () => resolve()));
+  return new Promise((resolve) => socket.once('close', () => resolve())); // one event settles it
 }
 
 function openSocket(target: DialTarget): Socket {
@@ -75,6 +75,7 @@ function failure(target: DialTarget, reason: ConnectionReason, cause?: unknown, 
 
 /** Follows one connection through its steps; whichever of success, error, close, timeout and abort comes first decides. */
 function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | undefined): Promise<Dialled> {
+  // The steps are closures over one state, and `settle` alone settles the promise.
   return new Promise((resolve, reject) => {
     let session: ClientHttp2Session | undefined;
     let secured = false;
@@ -155,6 +156,7 @@ async function mayNeedTls(target: DialTarget, error: RpcFailure): Promise<boolea
 }
 
 function speaksTls({ host, port, timeout }: DialTarget): Promise<boolean> {
+  // The events of one socket settle it, and nothing else can.
   return new Promise((resolve) => {
     const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     const answer = (spoken: boolean) => {

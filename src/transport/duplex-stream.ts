@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { monotonicNow } from '../async/clock.js';
+import { deferred } from '../async/deferred.js';
 import { clearTimeout, LONGEST_DELAY_MS, setImmediate, setTimeout } from '../async/timers.js';
 import { messageOf } from '../errors/quote.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
@@ -30,10 +31,10 @@ export interface StreamOwner {
 export class DuplexStream {
   /** Settles exactly once, and never rejects. After it no message is handed out. */
   readonly ended: Promise<StreamEnd>;
+  readonly #end = deferred<StreamEnd>();
   readonly #owner: StreamOwner;
   readonly #outbox = new Outbox();
   readonly #splitter: FrameSplitter;
-  #settle!: (end: StreamEnd) => void;
   #stream: ClientHttp2Stream | undefined;
   #onFrame: OnFrame | undefined;
   #onBatch: (() => void) | undefined;
@@ -49,9 +50,7 @@ export class DuplexStream {
   constructor(owner: StreamOwner, maxMessageBytes: number) {
     this.#owner = owner;
     this.#splitter = new FrameSplitter(maxMessageBytes);
-    this.ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
+    this.ended = this.#end.promise;
   }
 
   /** Bytes written but not yet taken by the peer's flow control. */
@@ -162,7 +161,7 @@ export class DuplexStream {
       if (this.#readToEnd) this.#finish();
     });
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
-    stream.on('end', () => this.#end());
+    stream.on('end', () => this.#endOfData());
     // The close that follows carries the code; without a listener the process would end.
     stream.on('error', () => {});
     stream.on('close', () => this.#closed());
@@ -212,7 +211,7 @@ export class DuplexStream {
     if (!this.#settled) this.#onFrame?.(source, start, end);
   };
 
-  #end(): void {
+  #endOfData(): void {
     this.#readToEnd = true;
     // Trailers may be announced just after the end of the data.
     if (this.#hasStatus) this.#finish();
@@ -276,7 +275,7 @@ export class DuplexStream {
     this.#outbox.close();
     // What is left in the pipe is let go, or the stream would never close.
     this.#stream?.resume();
-    this.#settle(end);
+    this.#end.resolve(end);
     this.#owner.release(this);
   }
 }

@@ -262,6 +262,7 @@ export class DataSession {
       inUse: () => keepaliveWithoutStreams || this.#streams.size > 0,
       call: (timeout) => this.#checkHealth(timeout),
       ping: () =>
+        // Settled by one callback, or at once.
         new Promise((resolve) => {
           if (session.destroyed || !session.ping(() => resolve())) resolve();
         }),

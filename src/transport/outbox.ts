@@ -90,6 +90,7 @@ export class Outbox {
 
   drained(below: number): Promise<void> {
     if (this.#closed || this.pending <= below) return Promise.resolve();
+    // A promise of its own: a publish that waits for the peer makes one, with the fewest objects.
     return new Promise((wake) => this.#waiters.push({ below, wake }));
   }
 

@@ -1,4 +1,5 @@
 import { backoffDelay } from '../../async/backoff.js';
+import { type Deferred, deferred } from '../../async/deferred.js';
 import { pause } from '../../async/sleep.js';
 import type { Cluster } from '../../cluster/cluster-api.js';
 import { HandlerError } from '../../errors.js';
@@ -29,7 +30,8 @@ export class MessageRunner {
   /** Handlers that run. */
   #busy = 0;
   #wake: () => void = () => undefined;
-  readonly #whenIdle: (() => void)[] = [];
+  /** Resolved when no handler runs any more; null while that is not awaited. */
+  #whenIdle: Deferred | null = null;
 
   constructor(context: RunnerContext, handler: MessageHandler, options: ResolvedRunOptions) {
     this.#context = context;
@@ -54,11 +56,14 @@ export class MessageRunner {
       this.#busy++;
       void this.#work(held).finally(() => this.#isDone());
     }
-    if (this.#busy > 0) await Promise.race([new Promise<void>((resolve) => this.#whenIdle.push(resolve)), stopped]);
+    if (this.#busy === 0) return;
+    this.#whenIdle = deferred();
+    await Promise.race([this.#whenIdle.promise, stopped]);
   }
 
   /** Resolves when a handler is done, the consumer has ended, or, where one more handler may run, there may be a message. */
   #change(isFree: boolean): Promise<void> {
+    // A promise of its own: one for each message, with the fewest objects.
     return new Promise((resolve) => {
       this.#wake = resolve;
       if (isFree) void this.#context.readyQueue.wait().then(resolve);
@@ -68,7 +73,7 @@ export class MessageRunner {
   #isDone(): void {
     this.#busy--;
     this.#wake();
-    if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    if (this.#busy === 0) this.#whenIdle?.resolve();
   }
 
   /** One message of the partition; then it is the turn of the others. */

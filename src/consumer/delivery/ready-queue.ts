@@ -1,3 +1,4 @@
+import { type Deferred, deferred } from '../../async/deferred.js';
 import type { HeldPartition } from '../partitions/held-partition.js';
 
 /** Whether the member still is one, as far as that can be known without asking. */
@@ -14,14 +15,13 @@ export interface Lease {
 export class ReadyQueue {
   readonly #lease: Lease;
   readonly #ready = new Set<HeldPartition>();
-  #waiting: (() => void)[] = [];
-  #end!: () => void;
+  /** Resolved when there may be something to take; null while that is not awaited. */
+  #waiting: Deferred | null = null;
+  readonly #ended = deferred();
   #over: { readonly error: unknown } | 'clean' | null = null;
 
   /** Resolves when it is over. */
-  readonly ended = new Promise<void>((resolve) => {
-    this.#end = resolve;
-  });
+  readonly ended = this.#ended.promise;
 
   constructor(lease: Lease) {
     this.#lease = lease;
@@ -60,7 +60,8 @@ export class ReadyQueue {
   /** Resolves when there may be something to take, or it is over. */
   wait(): Promise<void> {
     if (this.#over !== null || (this.#ready.size > 0 && this.#lease.isCurrent)) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#waiting ??= deferred();
+    return this.#waiting.promise;
   }
 
   /** The member is one still: what is ready can be taken again. */
@@ -74,10 +75,11 @@ export class ReadyQueue {
     this.#over = over;
     this.#ready.clear();
     this.#wake();
-    this.#end();
+    this.#ended.resolve();
   }
 
   #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    this.#waiting?.resolve();
+    this.#waiting = null;
   }
 }

@@ -1,5 +1,6 @@
 import { backoffDelay } from '../../async/backoff.js';
 import { monotonicNow } from '../../async/clock.js';
+import { type Deferred, deferred } from '../../async/deferred.js';
 import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import type { BoundedWaiting, Cluster } from '../../cluster/cluster-api.js';
@@ -52,7 +53,7 @@ export class Heartbeat {
   #interval: number;
   #wake: () => void = () => undefined;
   #hurry = false;
-  #confirmations: (() => void)[] = [];
+  #confirmations: Deferred[] = [];
   #reported = 0;
   #failures = 0;
   /** Delay that follows the last failure. */
@@ -89,9 +90,10 @@ export class Heartbeat {
 
   /** Resolves when a poll that began later than this call was answered, and heeded. */
   waitUntilConfirmed(): Promise<void> {
-    const confirmed = new Promise<void>((resolve) => this.#confirmations.push(resolve));
+    const confirmed = deferred();
+    this.#confirmations.push(confirmed);
     this.hurry();
-    return confirmed;
+    return confirmed.promise;
   }
 
   /** Changes the pause between polls. */
@@ -126,7 +128,7 @@ export class Heartbeat {
         this.#deniedSince = null;
         this.#away = false;
         if (this.#events.assigned(answer, recovered)) {
-          for (const confirm of waiting.splice(0)) confirm();
+          for (const confirmed of waiting.splice(0)) confirmed.resolve();
           await this.#rest();
           continue;
         }
@@ -240,14 +242,11 @@ export class Heartbeat {
   }
 
   async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = () => undefined;
+    const woken = deferred();
+    const timer = setTimeout(woken.resolve, ms);
+    this.#wake = woken.resolve;
+    await woken.promise;
+    clearTimeout(timer);
   }
 
   get #bounds(): BoundedWaiting {

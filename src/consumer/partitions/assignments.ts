@@ -1,4 +1,5 @@
 import { backoffDelay } from '../../async/backoff.js';
+import { deferred } from '../../async/deferred.js';
 import { pause } from '../../async/sleep.js';
 import { clearTimeout, setTimeout } from '../../async/timers.js';
 import { LiftbridgeError } from '../../errors.js';
@@ -176,7 +177,9 @@ export class Assignments {
     const held = new HeldPartition(this.#context, stream, partition, member, term, share, this.#events);
     this.#held.set(key, held);
     this.#coming.add(held);
-    this.#ownWork.push(new Promise<void>((resolve) => void this.#persist(held, key, resolve).finally(resolve)));
+    const ownWork = deferred();
+    this.#ownWork.push(ownWork.promise);
+    void this.#persist(held, key, ownWork.resolve).finally(ownWork.resolve);
   }
 
   async #persist(held: HeldPartition, key: string, ownWorkDone: () => void): Promise<void> {

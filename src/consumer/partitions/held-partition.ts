@@ -1,4 +1,5 @@
 import { backoffDelay } from '../../async/backoff.js';
+import { type Deferred, deferred } from '../../async/deferred.js';
 import { pause } from '../../async/sleep.js';
 import { LiftbridgeError } from '../../errors.js';
 import type { Consumer as GroupMember } from '../../protocol/generated/api.js';
@@ -55,7 +56,8 @@ export class HeldPartition {
   #position: bigint | null = null;
   #stored = -1n;
   #current: Message | null = null;
-  #whenIdle: (() => void)[] = [];
+  /** Resolved when no message is being processed; null while that is not awaited. */
+  #whenIdle: Deferred | null = null;
 
   constructor(
     context: ConsumerContext,
@@ -174,7 +176,8 @@ export class HeldPartition {
   /** Resolves when no message is being processed. */
   idle(): Promise<void> {
     if (this.#current === null) return Promise.resolve();
-    return new Promise((resolve) => this.#whenIdle.push(resolve));
+    this.#whenIdle ??= deferred();
+    return this.#whenIdle.promise;
   }
 
   /** Ends reading; what has arrived but was not begun is dropped. */
@@ -197,7 +200,8 @@ export class HeldPartition {
 
   #idle(): void {
     this.#current = null;
-    for (const resolve of this.#whenIdle.splice(0)) resolve();
+    this.#whenIdle?.resolve();
+    this.#whenIdle = null;
   }
 
   async #open(start: Start, resume: boolean): Promise<void> {
