@@ -2,35 +2,25 @@ import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { boundsUntil, type StepBounds, type Waiting } from '../async/deadline.js';
 import { sleep } from '../async/sleep.js';
-import type { Cluster } from '../cluster/cluster-api.js';
+import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { BrokerChoice } from './broker-choice.js';
+import { CallOpener } from './call-opener.js';
 import { IdleProbe } from './idle-probe.js';
 import { PartitionView } from './partition-view.js';
-import { encodeSubscribe, type ReadPlan } from './positions.js';
+import type { ReadPlan } from './positions.js';
 import { RangeOutlook } from './range-outlook.js';
 import { ReadRange } from './read-range.js';
 import { ReaderCall } from './reader-call.js';
 import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
-import { type Empty, type Remedy, remedyOfEnd, remedyOfFailure } from './remedy.js';
-import { resolveStartTime } from './resolve-start-time.js';
+import { remedyOfEnd } from './remedy.js';
 import { StreamIdentity } from './stream-identity.js';
 import { lookUpPartition } from './stream-lookup.js';
-import {
-  noLeader,
-  noReverse,
-  noSuchStream,
-  notConfirmed,
-  type Place,
-  seemsUnknown,
-  streamDeleted,
-} from './subscribe-errors.js';
+import { noLeader, noReverse, notConfirmed, type Place, seemsUnknown, streamDeleted } from './subscribe-errors.js';
 import { ATTEMPT_TIMEOUT_MS, HEALTHY_AFTER_MS, RESUBSCRIBE_BACKOFF } from './timing.js';
 
-/** A leader returns the ends of a partition that it has resumed; one that still does not will not do so later either. */
-const MOST_BLIND_CALLS = 3;
 const CLOSED = 'the subscription was closed';
 
 /** Reads one partition over successive Subscribe calls, without gap and without duplicate. */
@@ -38,7 +28,7 @@ export class PartitionReader {
   readonly #plan: ReadPlan;
   readonly #range: ReadRange;
   readonly #identity: StreamIdentity;
-  readonly #view: PartitionView;
+  readonly #opener: CallOpener;
   readonly #outlook: RangeOutlook;
   readonly #brokers: BrokerChoice;
   readonly #events: ReaderEvents;
@@ -48,13 +38,9 @@ export class PartitionReader {
   readonly #idleProbe = new IdleProbe(() => this.#probeIdle());
   /** The confirmed call; null while there is none. */
   #call: ReaderCall | null = null;
-  /** Broker of the last confirmed call. */
-  #brokerId: string | null = null;
-  #knowsEnds = false;
   /** Start of the present trouble, as of `monotonicNow()`; null while messages come. */
   #brokenSince: number | null = null;
   #failures = 0;
-  #blindCalls = 0;
   #paused = false;
   #over = false;
 
@@ -72,9 +58,11 @@ export class PartitionReader {
     this.#events = events;
     this.#range = new ReadRange(plan);
     this.#identity = new StreamIdentity(cluster, stream, partition);
-    this.#view = new PartitionView(cluster, stream, partition, plan.resume);
-    this.#outlook = new RangeOutlook(this.#view, plan);
     this.#brokers = new BrokerChoice(cluster, stream, partition, plan.readIsrReplica);
+    const view = new PartitionView(cluster, stream, partition, plan.resume);
+    this.#outlook = new RangeOutlook(view, plan);
+    const [range, identity, brokers] = [this.#range, this.#identity, this.#brokers];
+    this.#opener = new CallOpener({ cluster, stream, partition, plan, range, identity, brokers, view });
   }
 
   /** The next offset that it expects to receive; null while only the broker can tell. */
@@ -145,11 +133,38 @@ export class PartitionReader {
     this.#range.startAt(offset < 0n ? { at: 'earliest' } : { at: 'offset', offset: offset + 1n });
   }
 
+  #newCall(target: BrokerTarget): ReaderCall {
+    const call: ReaderCall = new ReaderCall(target, this.#range, {
+      activity: () => this.#idleProbe.noteActivity(),
+      messages: (messages, bytes) => {
+        if (!this.#over) this.#events.messages(messages, bytes);
+      },
+      complete: (why) => {
+        if (why === 'ascending') this.#fail(noReverse(this.#place));
+        else this.#finish();
+      },
+      ended: (end) => this.#ended(call, end),
+    });
+    return call;
+  }
+
+  #use(call: ReaderCall): void {
+    if (this.#over) {
+      call.cancel(CLOSED);
+      return;
+    }
+    this.#call = call;
+    if (this.#paused) call.pause();
+    if (this.#plan.reverse || this.#range.last !== null) this.#idleProbe.start();
+    call.watch();
+  }
+
   /** Tries until a call is open, or there is nothing to read. Returns the last failure when the time is up, else null. */
   async #connect(deadline: number, bounds: StepBounds): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
-      const remedy = await this.#attempt(bounds);
-      if (remedy === null || this.#over) return null;
+      const remedy = await this.#opener.open((target) => this.#newCall(target), bounds);
+      if (remedy instanceof ReaderCall) this.#use(remedy);
+      if (remedy instanceof ReaderCall || this.#over) return null;
       if (remedy.kind === 'done') {
         this.#finish();
         return null;
@@ -163,79 +178,6 @@ export class PartitionReader {
       await sleep(delay, bounds().signal);
       await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));
     }
-  }
-
-  /** Opens a call. Returns null when it is open, else what to do. */
-  async #attempt(bounds: StepBounds): Promise<Remedy | null> {
-    try {
-      this.#identity.adopt();
-      if (this.#identity.isReplaced) return { kind: 'fail', error: streamDeleted(this.#place) };
-      if (this.#cluster.partitionCount(this.stream) === 0)
-        return { kind: 'check-existence', error: noSuchStream(this.stream) };
-      if (!this.#knowsEnds && this.#range.needsNewest) await this.#learnEnds(bounds);
-      if (this.#range.exhausted) return { kind: 'done' };
-      await this.#subscribe(bounds(ATTEMPT_TIMEOUT_MS));
-      if (!this.#resumedBlindly()) return null;
-      return { kind: 'retry', error: noLeader(this.stream, this.partition, 'it was resumed just now') };
-    } catch (error) {
-      bounds().signal?.throwIfAborted();
-      const remedy = remedyOfFailure(error, this.#place);
-      return remedy.kind === 'empty' ? this.#remedyOfEmpty(remedy) : remedy;
-    }
-  }
-
-  /** The followers and readers of a log that was cut back catch up soon, and so does a replica that lags. */
-  #remedyOfEmpty({ error, isCutBack }: Empty): Remedy {
-    if (isCutBack && !this.#plan.reverse) return { kind: 'retry', error };
-    const newest = this.#range.newest ?? -1n;
-    return newest >= 0n && this.#brokers.requireLeader() ? { kind: 'retry', error } : { kind: 'done' };
-  }
-
-  /** Asks before the call, so that nothing after it can be missed. Where the leader returns no ends, the broker decides. */
-  async #learnEnds(bounds: StepBounds): Promise<void> {
-    const ends = await this.#view.ends(bounds());
-    if (ends === null) return;
-    this.#knowsEnds = true;
-    this.#range.knowNewest(ends.newest);
-    const time = this.#range.unresolvedTime;
-    if (time === null) return;
-    const readFirst = (start: Parameters<PartitionView['first']>[0]) => this.#view.first(start, bounds());
-    this.#range.resolveTime(await resolveStartTime(readFirst, time, ends.committed));
-  }
-
-  async #subscribe(waiting: Waiting): Promise<void> {
-    const target = this.#brokers.choose();
-    const call: ReaderCall = new ReaderCall(target, this.#range, {
-      activity: () => this.#idleProbe.noteActivity(),
-      messages: (messages, bytes) => {
-        if (!this.#over) this.#events.messages(messages, bytes);
-      },
-      complete: (why) => {
-        if (why === 'ascending') this.#fail(noReverse(this.#place));
-        else this.#finish();
-      },
-      ended: (end) => this.#ended(call, end),
-    });
-    const request = encodeSubscribe(this.stream, this.partition, this.#plan, this.#range.remaining());
-    await call.open(this.#cluster, request, { ...waiting, place: this.#place });
-    if (this.#over) {
-      call.cancel(CLOSED);
-      return;
-    }
-    this.#call = call;
-    this.#brokerId = target.id;
-    this.#identity.settle();
-    if (this.#paused) call.pause();
-    if (this.#plan.reverse || this.#range.last !== null) this.#idleProbe.start();
-    call.watch();
-  }
-
-  /** A paused partition returns its ends only once a call has resumed it: that call cannot keep the promise of the range. */
-  #resumedBlindly(): boolean {
-    if (!this.#plan.resume || this.#knowsEnds || !this.#range.needsNewest || this.#range.delivered) return false;
-    if (this.#blindCalls++ >= MOST_BLIND_CALLS) return false;
-    this.#drop('the partition is resumed');
-    return true;
   }
 
   #drop(reason: string): void {
@@ -319,7 +261,7 @@ export class PartitionReader {
     try {
       if (isBroken) {
         if (now >= deadline) throw error;
-        this.#knowsEnds = false;
+        this.#opener.forgetEnds();
         await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));
       }
       const failure = await this.#connect(deadline, bounds);
@@ -353,7 +295,6 @@ export class PartitionReader {
   }
 
   get #place(): Place {
-    const { stream, partition } = this;
-    return this.#brokerId === null ? { stream, partition } : { stream, partition, broker: this.#brokerId };
+    return this.#opener.place;
   }
 }
