@@ -1,3 +1,4 @@
+import { deferred } from './deferred.js';
 import { elapsed, elapsedNanoseconds } from './elapsed.js';
 import { wrongValue } from './option-error.js';
 import { clearTimeout, setImmediate, setTimeout } from './timers.js';
@@ -168,5 +169,11 @@ export class MovableClock implements Clock, BrokerClock {
 
 /** Lets what the timers set off run: promises, and two turns of the event loop for what goes through I/O. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 2; turn++) await turnOfEventLoop();
+}
+
+function turnOfEventLoop(): Promise<void> {
+  const { promise, resolve } = deferred();
+  setImmediate(resolve);
+  return promise;
 }

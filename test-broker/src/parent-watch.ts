@@ -19,6 +19,7 @@ export function startedByPackageManager(env: NodeJS.ProcessEnv): boolean {
 export function watchParent(gone: () => void): () => void {
   const parent = process.ppid;
   const starter = isShell(parent) ? parentOf(parent) : null;
+  // Real time: the processes that it watches do not go by the broker's clock.
   const timer = setInterval(() => {
     if (process.ppid === parent && isAlive(parent) && (starter === null || parentOf(parent) === starter)) return;
     clearInterval(timer);

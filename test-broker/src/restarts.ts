@@ -3,6 +3,7 @@ import type { Clock } from './clock.js';
 import type { Cluster } from './cluster/cluster.js';
 import { BrokerOptionError, wrongValue } from './option-error.js';
 import { milliseconds, type ResolvedOptions } from './options.js';
+import { pause } from './pause.js';
 import { readOptions } from './read-options.js';
 import { HELD_PHASES, type HeldPhase, type Recovery } from './recovery/phase.js';
 import {
@@ -144,7 +145,8 @@ export class Restarts {
       else this.#cluster.startBroker(id);
       return READY;
     }
-    await this.#pass(plan.refused, signal);
+    await pause(this.#clock, plan.refused, signal);
+    if (signal.aborted) throw stoppedEarly();
     this.#cluster.prepareBroker(id);
     await this.#open(server, signal);
     const recovery = this.#cluster.recoverBroker(id, plan, options.hold ?? null);
@@ -165,20 +167,6 @@ export class Restarts {
     if (total === null) return realRecovery({ survivors, away, streams: this.#cluster.streamCount });
     if (total > 0) return scaledRecovery(total);
     return hold === undefined ? null : NO_RECOVERY;
-  }
-
-  #pass(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(ms, () => {
-        signal.removeEventListener('abort', aborted);
-        resolve();
-      });
-      const aborted = () => {
-        timer.cancel();
-        reject(stoppedEarly());
-      };
-      signal.addEventListener('abort', aborted, { once: true });
-    });
   }
 
   *#recoveries() {

@@ -3,6 +3,7 @@ import type { ClockTimer } from '../clock.js';
 import type { BrokerNode, Operation } from '../cluster/contract.js';
 import type { Authorize } from '../grpc/authorization.js';
 import { RpcError } from '../grpc/status.js';
+import { pause } from '../pause.js';
 import { publish } from '../publish/publish.js';
 import { eventOf } from './events.js';
 
@@ -93,7 +94,7 @@ export class ActivityPublisher {
       const { signal } = this.#waiting;
       if ((await this.#publish(this.#pending[0]!, signal)) || signal.aborted) wait = MIN_RETRY_DELAY_MS;
       else {
-        await this.#pause(wait, signal);
+        await pause(this.#node.clock, wait, signal);
         wait = Math.min(2 * wait, MAX_RETRY_DELAY_MS);
       }
     }
@@ -130,17 +131,5 @@ export class ActivityPublisher {
       ackPolicy: ACK_POLICIES[this.#node.settings['activity.stream.publish.ack.policy']] ?? wire.AckPolicy.ALL,
       expectedOffset: 0n,
     };
-  }
-
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#node.clock.after(ms, () => done());
-      const done = () => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      signal.addEventListener('abort', done);
-    });
   }
 }

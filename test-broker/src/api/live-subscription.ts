@@ -1,4 +1,5 @@
 import type { PartitionReplica } from '../cluster/contract.js';
+import { deferred } from '../deferred.js';
 import type { StreamCall } from '../grpc/service.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
 import type { Delivery } from '../log/forward-reader.js';
@@ -32,9 +33,7 @@ export class LiveSubscription {
   readonly #unlisten: () => void;
   #waiting: 'client' | 'turn' | null = null;
   #over = false;
-  #resolve: () => void = () => {};
-  #reject: (error: unknown) => void = () => {};
-  readonly #done: Promise<void>;
+  readonly #done = deferred();
 
   constructor(
     call: StreamCall,
@@ -47,10 +46,6 @@ export class LiveSubscription {
     this.#closedBy = source.closedBy;
     this.#reader = reader;
     this.#endOfData = endOfData;
-    this.#done = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
     this.#unlisten = this.#log.onChange((change) => {
       if (change === 'closed' || change === 'deleted') this.#closed();
       else this.#schedule();
@@ -67,7 +62,7 @@ export class LiveSubscription {
       this.#call.sendHeaders();
       this.#call.write(EMPTY_MESSAGE_FRAME);
       this.#pump();
-      await this.#done;
+      await this.#done.promise;
     } finally {
       signal.removeEventListener('abort', end);
       this.end();
@@ -77,12 +72,12 @@ export class LiveSubscription {
   /** Ends it without an error. */
   end(): void {
     this.#finish();
-    this.#resolve();
+    this.#done.resolve();
   }
 
   #fail(status: StatusName, message: string): void {
     this.#finish();
-    this.#reject(new RpcError(status, message));
+    this.#done.reject(new RpcError(status, message));
   }
 
   #finish(): void {
@@ -107,7 +102,7 @@ export class LiveSubscription {
     } catch (error) {
       if (!(error instanceof LogError)) {
         this.#finish();
-        this.#reject(error);
+        this.#done.reject(error);
       } else if (this.#log.state !== 'open') this.#closed();
       else this.#fail('UNKNOWN', error.message);
     }

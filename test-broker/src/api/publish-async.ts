@@ -1,10 +1,12 @@
 import { wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import { pausedPartitions, resume } from '../cluster/resume.js';
+import { deferred } from '../deferred.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
 import { goErrorText, RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
+import { pause } from '../pause.js';
 import { ackInboxOf } from '../publish/ack-wait.js';
 import { findTarget, OVERLONG_HEADER, type PublishTarget, type Refusal, refusalOf } from '../publish/publish-checks.js';
 import { encodeAddress, encodeInbox, PublishedMessage } from '../publish/published-message.js';
@@ -70,21 +72,21 @@ class PublishSession {
 
   /** Rejects when a message cannot be read, which ends the call. */
   #receive(): Promise<never> {
-    return new Promise((_, fail) => {
-      let failed = false;
-      this.#call.onMessages((payloads) => {
-        if (failed) return;
-        const stop = (error: unknown) => {
-          failed = true;
-          fail(error);
-        };
-        try {
-          return this.#handleAll(payloads)?.catch(stop);
-        } catch (error) {
-          stop(error);
-        }
-      });
+    const failure = deferred<never>();
+    let failed = false;
+    const stop = (error: unknown) => {
+      failed = true;
+      failure.reject(error);
+    };
+    this.#call.onMessages((payloads) => {
+      if (failed) return;
+      try {
+        return this.#handleAll(payloads)?.catch(stop);
+      } catch (error) {
+        stop(error);
+      }
     });
+    return failure.promise;
   }
 
   #handleAll(payloads: readonly Buffer[], from = 0): Promise<void> | undefined {
@@ -179,15 +181,8 @@ class PublishSession {
   #drain(): Promise<void> {
     const { signal } = this.#call;
     if (this.#inFlight === 0 || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = this.#node.clock.after(MAX_DRAIN_MS, () => done());
-      const done = () => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#drained = done;
-      signal.addEventListener('abort', done);
-    });
+    const drained = new AbortController();
+    this.#drained = () => drained.abort();
+    return pause(this.#node.clock, MAX_DRAIN_MS, AbortSignal.any([signal, drained.signal]));
   }
 }

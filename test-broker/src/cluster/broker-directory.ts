@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { RpcError } from '../grpc/status.js';
+import { pause } from '../pause.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { BrokerLoad } from './contract.js';
 
@@ -80,6 +81,6 @@ export class BrokerDirectory {
 
   #wait(missing: number, left: number): Promise<void> {
     const ms = this.#timing.quick && missing <= this.#missed ? Math.min(QUICK_PEER_TIMEOUT_MS, left) : left;
-    return new Promise((resolve) => this.#host.clock.after(Math.max(0, ms), resolve));
+    return pause(this.#host.clock, ms);
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 import type { Operation } from './contract.js';
@@ -138,7 +139,9 @@ export class Controller {
     // for a report, which the server checks by what it knows.
     if (this.#options.connectivity.serving(leader) || operation.kind === 'report-coordinator')
       this.#options.validator.check(leader, operation);
-    return new Promise((resolve, reject) => this.#pending.push({ operation, failurePrefix, resolve, reject }));
+    const { promise, resolve, reject } = deferred<Committed>();
+    this.#pending.push({ operation, failurePrefix, resolve, reject });
+    return promise;
   }
 
   #append(leader: string, operation: Operation): Committed {

@@ -1,4 +1,5 @@
 import type { Clock, ClockTimer } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 
@@ -35,11 +36,11 @@ export class Forwards {
    */
   taken(from: string, leader: string, deadline: number | null): Promise<void> {
     const left = deadline === null ? PROPAGATE_TIMEOUT_MS : deadline - this.#clock.now();
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(Math.max(0, left), () => this.#giveUp(forward));
-      const forward: Forward = { from, leader, timer, lost: false, resolve, reject };
-      this.#waiting.add(forward);
-    });
+    const { promise, resolve, reject } = deferred();
+    const timer = this.#clock.after(Math.max(0, left), () => this.#giveUp(forward));
+    const forward: Forward = { from, leader, timer, lost: false, resolve, reject };
+    this.#waiting.add(forward);
+    return promise;
   }
 
   /** Leaders that are not frozen any more take what waits for them. */

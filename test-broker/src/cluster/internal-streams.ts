@@ -1,3 +1,4 @@
+import { pause } from '../pause.js';
 import type { Settings } from '../settings.js';
 import type { StreamConfig } from './contract.js';
 import type { Node } from './node.js';
@@ -40,13 +41,7 @@ async function create(
 
 /** Resolves when the activity stream has recorded its own creation, which the next stream waits for, but not for long. */
 function firstEvent(node: Node): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      unlisten();
-      timer.cancel();
-      resolve();
-    };
-    const unlisten = node.onApplied((_index, { kind }) => kind === 'activity-published' && done());
-    const timer = node.clock.after(FIRST_EVENT_DELAY_MS, done);
-  });
+  const recorded = new AbortController();
+  const unlisten = node.onApplied((_index, { kind }) => kind === 'activity-published' && recorded.abort());
+  return pause(node.clock, FIRST_EVENT_DELAY_MS, recorded.signal).finally(unlisten);
 }

@@ -1,4 +1,5 @@
 import type { Clock, ClockTimer } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 import type { Member } from './member.js';
@@ -66,11 +67,11 @@ export class LeaderElection {
     if (known !== null) return known;
     const left = deadline === null ? 0 : deadline - this.#clock.now();
     if (left <= 0) throw unknownLeader();
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(left, () => this.#giveUp(seeker));
-      const seeker: Seeker = { broker: from, timer, resolve, reject };
-      this.#seekers.push(seeker);
-    });
+    const { promise, resolve, reject } = deferred<string>();
+    const timer = this.#clock.after(left, () => this.#giveUp(seeker));
+    const seeker: Seeker = { broker: from, timer, resolve, reject };
+    this.#seekers.push(seeker);
+    return promise;
   }
 
   /** Looks at the network as it is now: who is in doubt about the leader, and whether an election is due. */

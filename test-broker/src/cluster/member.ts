@@ -1,4 +1,5 @@
 import type { Clock, ClockTimer } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 
@@ -79,11 +80,11 @@ export class Member {
    */
   reached(position: number): Promise<void> {
     if (this.#position >= position) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(MAX_APPLY_WAIT_MS, () => this.#settle(waiter, waiter.resolve));
-      const waiter: Waiter = { position, timer, resolve, reject };
-      this.#waiters.push(waiter);
-    });
+    const { promise, resolve, reject } = deferred();
+    const timer = this.#clock.after(MAX_APPLY_WAIT_MS, () => this.#settle(waiter, waiter.resolve));
+    const waiter: Waiter = { position, timer, resolve, reject };
+    this.#waiters.push(waiter);
+    return promise;
   }
 
   /** It is cut off from the leader: nothing is applied until it catches up again. */

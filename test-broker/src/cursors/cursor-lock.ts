@@ -1,3 +1,5 @@
+import { deferred } from '../deferred.js';
+
 /** Lets one thing happen at a time, in the order in which they come. */
 export class CursorLock {
   #last: Promise<void> = Promise.resolve();
@@ -6,10 +8,8 @@ export class CursorLock {
   /** Runs `work` once all that came before has ended. */
   async run(work: () => Promise<void>): Promise<void> {
     const before = this.#last;
-    let release: () => void = () => {};
-    this.#last = new Promise((resolve) => {
-      release = resolve;
-    });
+    const { promise, resolve: release } = deferred();
+    this.#last = promise;
     this.#held++;
     try {
       await before;

@@ -1,4 +1,5 @@
 import { clearTimeout, setTimeout } from '../timers.js';
+
 /** The connections of one broker, as far as faults reach into them. */
 export interface FaultTarget {
   readonly brokerIndex: number;
@@ -24,6 +25,7 @@ export class Silences {
       for (const target of targets) this.#change(target, -1);
     };
     this.#open.add(end);
+    // Real time: the keepalive of the client, which a silence is for, goes by it too.
     const timer = ms === undefined ? undefined : setTimeout(end, Math.min(ms, MAX_DELAY_MS));
     return end;
   }

@@ -1,4 +1,5 @@
 import { frame, healthWire } from 'liftbridge-client/protocol';
+import { deferred } from '../deferred.js';
 import { decodeRequest } from './decode-request.js';
 import type { Method, StreamCall } from './service.js';
 import { RpcError } from './status.js';
@@ -69,10 +70,10 @@ export class Health {
     };
     tell();
     this.#watchers.add(watcher);
-    await new Promise<void>((resolve) => {
-      if (call.signal.aborted) resolve();
-      else call.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    const ended = deferred();
+    if (call.signal.aborted) ended.resolve();
+    else call.signal.addEventListener('abort', () => ended.resolve(), { once: true });
+    await ended.promise;
     this.#watchers.delete(watcher);
   }
 }

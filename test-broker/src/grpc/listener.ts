@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { deferred } from '../deferred.js';
 import { BrokerOptionError } from '../option-error.js';
 import type { BrokerTlsOptions } from '../options.js';
 
@@ -45,12 +46,12 @@ function pem(value: string | Uint8Array): string | Buffer {
 
 /** Resolves with the port once the server listens; rejects with the error of the system, such as EADDRINUSE. */
 export function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
+  const { promise, resolve, reject } = deferred<number>();
+  server.once('error', reject);
+  server.listen({ host, port }, () => {
+    server.off('error', reject);
+    const address = server.address();
+    resolve(typeof address === 'object' && address !== null ? address.port : port);
   });
+  return promise;
 }

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { FRAME_PREFIX } from 'liftbridge-client/protocol';
+import { type Deferred, deferred } from '../deferred.js';
 import { setImmediate } from '../timers.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import type { RequestHead } from './request-head.js';
@@ -21,8 +22,7 @@ export class ResponseWriter {
   #out: Uint8Array[] = [];
   #outBytes = 0;
   #flushing = false;
-  #drained: Promise<void> | null = null;
-  #release: () => void = () => {};
+  #drained: Deferred<void> | null = null;
 
   constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, head: RequestHead) {
     this.#host = host;
@@ -51,15 +51,13 @@ export class ResponseWriter {
 
   drained(): Promise<void> {
     if (this.#gone || this.#waiting < MAX_WRITE_BYTES) return Promise.resolve();
-    this.#drained ??= new Promise((resolve) => {
-      this.#release = resolve;
-    });
-    return this.#drained;
+    this.#drained ??= deferred();
+    return this.#drained.promise;
   }
 
   /** Ends every wait for `drained`. */
   release(): void {
-    this.#release();
+    this.#drained?.resolve();
     this.#drained = null;
   }
 

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { frame, WireError } from 'liftbridge-client/protocol';
 import type { ClockTimer } from '../clock.js';
+import { type Deferred, deferred } from '../deferred.js';
 import type { Faults } from '../faults.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import { UndecodableRequest, undecodable } from './decode-request.js';
@@ -34,8 +35,7 @@ export class ServedCall implements DuplexCall {
   #reader: RequestReader | null = null;
   #timer: ClockTimer | null = null;
   #abort: AbortController | null = null;
-  #received: Promise<void> | null = null;
-  #resolveReceived: () => void = () => {};
+  #received: Deferred<void> | null = null;
   #receivedAll = false;
   /** Why the handler's side of the call is over; null while it is not. */
   #over: Error | null = null;
@@ -72,10 +72,8 @@ export class ServedCall implements DuplexCall {
 
   get received(): Promise<void> {
     if (this.#receivedAll || this.#over) return Promise.resolve();
-    this.#received ??= new Promise((resolve) => {
-      this.#resolveReceived = resolve;
-    });
-    return this.#received;
+    this.#received ??= deferred();
+    return this.#received.promise;
   }
 
   /** Whether the call is still open and may have more than one answer. */
@@ -187,7 +185,7 @@ export class ServedCall implements DuplexCall {
 
   #end(): void {
     this.#receivedAll = true;
-    this.#resolveReceived();
+    this.#received?.resolve();
   }
 
   #statusOf(error: unknown): RpcError {
@@ -218,7 +216,7 @@ export class ServedCall implements DuplexCall {
     this.#over = reason;
     this.#timer?.cancel();
     this.#timer = null;
-    this.#resolveReceived();
+    this.#received?.resolve();
     this.#writer.release();
     this.#abort?.abort(reason);
   }

@@ -1,8 +1,11 @@
+import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, ClockTimer } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { elapsed } from '../elapsed.js';
 import type { Faults, FaultTarget } from '../faults.js';
 import type { BrokerTlsOptions } from '../options.js';
+import { atMost } from '../pause.js';
 import { clearTimeout, nextTick, setTimeout } from '../timers.js';
 import type { CallHost } from './call-host.js';
 import { Connection } from './connection.js';
@@ -119,11 +122,10 @@ export class GrpcServer implements CallHost, FaultTarget {
     this.#closing = true;
     this.#detach();
     this.#held = [];
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    const closed = deferred();
+    this.#server.close(() => closed.resolve());
     this.cutConnections();
-    await closed;
+    await closed.promise;
     await this.#whenIdle();
   }
 
@@ -158,6 +160,7 @@ export class GrpcServer implements CallHost, FaultTarget {
 
   after(ms: number, callback: () => void): ClockTimer {
     if (!this.#clock) {
+      // A server without a broker's clock goes by real time.
       const timer = setTimeout(callback, ms);
       return { cancel: () => clearTimeout(timer) };
     }
@@ -230,23 +233,27 @@ export class GrpcServer implements CallHost, FaultTarget {
     for (const call of this.#calls as Set<ServedCall>) {
       if (call.streaming) call.fail(new RpcError('UNAVAILABLE', 'the server is shutting down'));
     }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, grace);
-    });
-    await Promise.race([this.#whenIdle().then(() => this.#whenGone()), late]);
-    clearTimeout(timer);
+    await atMost(
+      grace,
+      this.#whenIdle().then(() => this.#whenGone()),
+    );
   }
 
   /** A connection that was told to go ends once its last bytes have left. */
   async #whenGone(): Promise<void> {
-    await Promise.all(
-      [...this.#connections].map(({ session }) => new Promise<void>((resolve) => session.once('close', resolve))),
-    );
+    await Promise.all(Array.from(this.#connections, ({ session }) => closeOf(session)));
   }
 
   #whenIdle(): Promise<void> {
     if (this.#calls.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    const { promise, resolve } = deferred();
+    this.#idle.push(resolve);
+    return promise;
   }
+}
+
+function closeOf(session: ServerHttp2Session): Promise<void> {
+  const { promise, resolve } = deferred();
+  session.once('close', resolve);
+  return promise;
 }

@@ -81,6 +81,7 @@ export class ClientConnection implements ClientCommands {
     this.#outbox.close();
     this.#socket.resume();
     this.#socket.end();
+    // Real time: a test that stops the broker's clock must not keep the socket open.
     const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
     this.#socket.once('close', () => clearTimeout(timer));
   }
@@ -184,6 +185,7 @@ export class ClientConnection implements ClientCommands {
       return;
     }
     this.#socket.pause();
+    // Real time: the network and the client do not go by the broker's clock.
     setTimeout(() => this.#stall(behind, ms - STALL_STEP_MS), STALL_STEP_MS);
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, type ClockTimer, MovableClock } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { ClientConnection } from './client-connection.js';
 import { Congestion } from './congestion.js';
 import type { MemoryBus } from './memory-bus.js';
@@ -54,13 +55,11 @@ export class NatsListener {
   /** Starts to listen; rejects with the system's error (`EADDRINUSE`, ...) when it cannot. */
   static async start(options: NatsListenerOptions): Promise<NatsListener> {
     const server = createServer({ allowHalfOpen: true });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(options.port ?? 0, options.host ?? '127.0.0.1', () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    const listening = deferred();
+    server.once('error', listening.reject);
+    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', listening.resolve);
+    await listening.promise;
+    server.off('error', listening.reject);
     return new NatsListener(server, options);
   }
 
@@ -86,7 +85,11 @@ export class NatsListener {
   /** Ends every connection and stops listening; may be called twice. */
   async close(): Promise<void> {
     this.#heartbeat.cancel();
-    this.#closed ??= new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.#closed === null) {
+      const closed = deferred();
+      this.#server.close(() => closed.resolve());
+      this.#closed = closed.promise;
+    }
     for (const connection of this.#connections) connection.end();
     await this.#closed;
     this.#connections.clear();

@@ -1,3 +1,4 @@
+import { deferred } from '../deferred.js';
 import { queueMicrotask, setImmediate } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type Recipients, SubjectIndex } from './subject-index.js';
@@ -115,7 +116,10 @@ export class MemoryBus implements Bus {
   /** Resolves when nothing waits for its delivery any more. */
   async flush(): Promise<void> {
     if (this.#closed) throw new BusError('nats: connection closed');
-    if (this.#delivering) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.#delivering) return;
+    const idle = deferred();
+    this.#idle.push(idle.resolve);
+    await idle.promise;
   }
 
   /** Drops what still waits; from here on the bus refuses everything. */

@@ -1,5 +1,7 @@
 import type { Msg, NatsConnection, NatsError, Subscription } from 'nats';
-import { clearTimeout, queueMicrotask, setTimeout } from '../timers.js';
+import { deferred } from '../deferred.js';
+import { atMost } from '../pause.js';
+import { queueMicrotask } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { DelayedMessages, type OutgoingMessage } from './delayed-messages.js';
 import { type ConnectionSettings, isDisconnect, openConnection, refusal } from './remote-connection.js';
@@ -137,7 +139,7 @@ export class RemoteBus implements Bus {
   async flush(): Promise<void> {
     for (;;) {
       this.#checkOpen();
-      if (!this.#connected) await new Promise<void>((resolve) => this.#onConnected.push(resolve));
+      if (!this.#connected) await this.#connectedAgain();
       this.#checkOpen();
       // A flush that the connection's end overtakes is never settled by the package.
       const outcome = await Promise.race([this.#connection.flush().then(() => 'done', asError), this.#closed()]);
@@ -155,13 +157,14 @@ export class RemoteBus implements Bus {
   }
 
   async #lastFlush(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_FLUSH_MS);
-    });
-    // The connection going away first is what close is for.
-    await Promise.race([this.#connection.flush().catch(asError), this.#closed(), late]);
-    clearTimeout(timer);
+    // A connection that ends before the flush needs no more of it: `close` wants the end anyway.
+    await atMost(CLOSE_FLUSH_MS, Promise.race([this.#connection.flush().catch(asError), this.#closed()]));
+  }
+
+  #connectedAgain(): Promise<void> {
+    const { promise, resolve } = deferred();
+    this.#onConnected.push(resolve);
+    return promise;
   }
 
   async #closed(): Promise<'closed'> {

@@ -1,6 +1,7 @@
 import type { wire } from 'liftbridge-client/protocol';
 import type { Clock, ClockTimer } from '../clock.js';
 import type { BrokerNode } from '../cluster/contract.js';
+import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { orUnknown } from './bus-errors.js';
@@ -14,25 +15,18 @@ export function ackInboxOf(node: BrokerNode): string {
 
 /** Takes the first message of an ack inbox for the ack, whatever it is. To be closed in the end. */
 export class AckWait {
-  /** Rejects with UNKNOWN for what is no ack, DEADLINE_EXCEEDED and CANCELLED. */
-  readonly ack: Promise<wire.Ack>;
   readonly #clock: Clock;
   readonly #subscription: BusSubscription;
   readonly #timer: ClockTimer;
   readonly #signal: AbortSignal;
   readonly #deadline: number;
-  #resolve: (ack: wire.Ack) => void = () => {};
-  #reject: (error: unknown) => void = () => {};
+  readonly #ack = deferred<wire.Ack>();
 
   /** Throws UNKNOWN when the inbox cannot be subscribed to. `deadline`: milliseconds of the broker's clock. */
   constructor(node: BrokerNode, inbox: string, signal: AbortSignal, deadline: number) {
     this.#clock = node.clock;
     this.#signal = signal;
     this.#deadline = deadline;
-    this.ack = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
     // When the message does not even reach NATS, no call waits for the ack any more.
     this.ack.catch(() => {});
     this.#subscription = orUnknown('failed to subscribe to ack inbox', () =>
@@ -43,6 +37,11 @@ export class AckWait {
     if (signal.aborted) this.#aborted();
   }
 
+  /** Rejects with UNKNOWN for a message that is no ack, and with DEADLINE_EXCEEDED and CANCELLED. */
+  get ack(): Promise<wire.Ack> {
+    return this.#ack.promise;
+  }
+
   close(): void {
     this.#subscription.unsubscribe();
     this.#timer.cancel();
@@ -51,18 +50,18 @@ export class AckWait {
 
   #received(data: Buffer): void {
     try {
-      this.#resolve(readAck(data));
+      this.#ack.resolve(readAck(data));
     } catch (error) {
-      this.#reject(error);
+      this.#ack.reject(error);
     }
   }
 
   readonly #late = (): void => {
-    this.#reject(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded'));
+    this.#ack.reject(new RpcError('DEADLINE_EXCEEDED', 'context deadline exceeded'));
   };
 
   readonly #aborted = (): void => {
     if (this.#clock.now() >= this.#deadline) this.#late();
-    else this.#reject(new RpcError('CANCELLED', 'context canceled'));
+    else this.#ack.reject(new RpcError('CANCELLED', 'context canceled'));
   };
 }

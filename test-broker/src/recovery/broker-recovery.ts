@@ -1,4 +1,5 @@
 import type { Clock, ClockTimer } from '../clock.js';
+import { deferred } from '../deferred.js';
 import { wrongValue } from '../option-error.js';
 import { HELD_PHASES, type HeldPhase, type Recovery, type RecoveryPhase } from './phase.js';
 import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
@@ -131,6 +132,8 @@ export class BrokerRecovery implements Recovery {
   #reached(phase: RecoveryPhase): Promise<void> {
     if (this.#stopped) return Promise.reject(this.#stopped);
     if (this.#begun && ORDER.indexOf(this.#phase) >= ORDER.indexOf(phase)) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiters.push({ phase, resolve, reject }));
+    const { promise, resolve, reject } = deferred();
+    this.#waiters.push({ phase, resolve, reject });
+    return promise;
   }
 }
