@@ -24,6 +24,11 @@ export class ClientReaders {
     this.#publisher = publisher;
   }
 
+  /** How many of each there are. */
+  get counts(): { readonly subscriptions: number; readonly consumers: number } {
+    return { subscriptions: this.#subscriptions.size, consumers: this.#consumers.size };
+  }
+
   /** Opens a subscription. Rejects with CLOSED when the client was closed meanwhile. */
   async subscribe(stream: string, options: SubscribeOptions): Promise<Subscription> {
     let hasEnded = false;

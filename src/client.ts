@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import type { ActivityEvent } from './admin/activity.js';
 import { Cursors } from './admin/cursors.js';
 import {
@@ -255,6 +256,18 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** For logs: what it is connected to, and how it is doing. @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const state = this.#closing === null ? 'open' : 'closed';
+    const { inFlight, waiting } = this.#publisher.admission;
+    const fields = {
+      ...{ state, brokers: state === 'open' ? this.#router.brokers : [], streams: this.metadata.streams.size },
+      ...this.#readers.counts,
+      publishes: { inFlight, waiting },
+    };
+    return `Client ${inspect(fields, options)}`;
   }
 
   async #close(options: CloseOptions): Promise<void> {

@@ -74,6 +74,14 @@ export class Router implements AdminCluster {
     return this.#view.metadata;
   }
 
+  /** Brokers that the client can talk to, for people to read. */
+  get brokers(): readonly string[] {
+    const shown = (id: string, address: string): string => (id === address ? address : `${id} at ${address}`);
+    return this.#pool
+      .candidates()
+      .map(({ id, address, up }) => `${shown(id, address)}, ${up === true ? 'connected' : 'not connected'}`);
+  }
+
   get version(): number {
     return this.#view.version;
   }

@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util';
 import { ClosedError, ConsumerExistsError, InvalidArgumentError, LiftbridgeError } from '../errors.js';
 import { CALL_SHAPE, type CallOptions, callback, checkValue, milliseconds, readOptions } from '../options.js';
 import { jsonable } from '../protocol/json.js';
@@ -130,6 +131,14 @@ export class Consumer implements AsyncDisposable {
   /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** For logs: who it is, and what it holds. @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { groupId, consumerId, assignments } = this;
+    const joined = this.#session === null ? 'not subscribed' : 'subscribed';
+    const state = this.#closed === null ? joined : 'closed';
+    return `Consumer ${inspect({ state, groupId, consumerId, assignments }, options)}`;
   }
 
   /** False when the consumer was closed meanwhile. */

@@ -78,7 +78,7 @@ export interface MessageTarget {
   ackInbox: string;
   correlationId: string;
   /** The number on the wire, which may be one that the protocol does not name. */
-  ackPolicyCode: number;
+  set ackPolicyCode(code: number);
   source: Buffer | null;
   headersStart: number;
   headersEnd: number;

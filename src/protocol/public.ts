@@ -40,7 +40,15 @@ export interface Message {
   text(): string;
   /** The value parsed as JSON. Throws DeserializationError (DESERIALIZATION) when it is none. */
   json<T>(): T;
+  /**
+   * All fields as an object of their own, headers and time included, with copies of the bytes: for keeping, `structuredClone`,
+   * workers and comparisons. Throws DeserializationError (DESERIALIZATION) when the headers are damaged.
+   */
+  toObject(): MessageObject;
 }
+
+/** What `message.toObject()` returns. @inline */
+export type MessageObject = Omit<Message, 'text' | 'json' | 'toObject'>;
 
 /** Why a broker did not store a message; `'ok'` when it did. A number without a name reads as `'unknown'`. */
 export type AckError = 'ok' | 'unknown' | 'incorrect-offset' | 'too-large' | 'encryption';

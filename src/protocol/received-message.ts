@@ -3,29 +3,33 @@ import { type InspectOptions, inspect } from 'node:util';
 import { DeserializationError } from '../errors/error-classes.js';
 import { messageOf } from '../errors/quote.js';
 import { type AckPolicy, ackPolicyOf } from './ack-policy.js';
+import { jsonFields } from './json.js';
 import { eachMessageHeader, type MessageTarget } from './message.js';
-import type { Message } from './public.js';
+import type { Message, MessageObject } from './public.js';
 
 export type { Message } from './public.js';
 
 const NANOSECONDS = 1_000_000n;
 
-/** Where the hot codec puts a message: all fields from the start, so that every message has the same hidden class. */
+/**
+ * Where the hot codec puts a message: all fields from the start, so that every message has the same hidden class. Its own
+ * fields are those of `Message`; what is decoded later lies in private ones, which the codec reaches by accessors.
+ */
 export class ReceivedMessage implements Message, MessageTarget {
-  offset = 0n;
-  key: Buffer | null = null;
-  value: Buffer | null = null;
-  timestamp = 0n;
   stream = '';
   partition = 0;
+  offset = 0n;
+  timestamp = 0n;
   subject = '';
   replySubject = '';
+  key: Buffer | null = null;
+  value: Buffer | null = null;
   ackInbox = '';
   correlationId = '';
-  ackPolicyCode = 0;
-  source: Buffer | null = null;
-  headersStart = 0;
-  headersEnd = 0;
+  ackPolicy: AckPolicy = 'leader';
+  #source: Buffer | null = null;
+  #headersStart = 0;
+  #headersEnd = 0;
   #headers: Readonly<Record<string, Buffer>> | null = null;
 
   get time(): Date {
@@ -37,8 +41,32 @@ export class ReceivedMessage implements Message, MessageTarget {
     return this.#headers;
   }
 
-  get ackPolicy(): AckPolicy {
-    return ackPolicyOf(this.ackPolicyCode);
+  get source(): Buffer | null {
+    return this.#source;
+  }
+
+  set source(source: Buffer | null) {
+    this.#source = source;
+  }
+
+  get headersStart(): number {
+    return this.#headersStart;
+  }
+
+  set headersStart(position: number) {
+    this.#headersStart = position;
+  }
+
+  get headersEnd(): number {
+    return this.#headersEnd;
+  }
+
+  set headersEnd(position: number) {
+    this.#headersEnd = position;
+  }
+
+  set ackPolicyCode(code: number) {
+    this.ackPolicy = ackPolicyOf(code);
   }
 
   text(): string {
@@ -53,25 +81,17 @@ export class ReceivedMessage implements Message, MessageTarget {
     }
   }
 
+  toObject(): MessageObject {
+    const { key, value, headers, time } = this;
+    const copies: Record<string, Buffer> = {};
+    for (const [name, bytes] of Object.entries(headers)) define(copies, name, copyOf(bytes));
+    return { ...this, key: key && copyOf(key), value: value && copyOf(value), headers: copies, time };
+  }
+
   /** As `Json` describes it. */
   toJSON(): Record<string, unknown> {
-    const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(this.headers)) define(headers, name, value.toString('base64'));
-    return {
-      offset: String(this.offset),
-      key: this.key?.toString('base64') ?? null,
-      value: this.value?.toString('base64') ?? null,
-      timestamp: String(this.timestamp),
-      stream: this.stream,
-      partition: this.partition,
-      subject: this.subject,
-      replySubject: this.replySubject,
-      headers,
-      ackInbox: this.ackInbox,
-      correlationId: this.correlationId,
-      ackPolicy: this.ackPolicy,
-      time: this.time.toISOString(),
-    };
+    const { headers, time } = this;
+    return jsonFields([...Object.entries(this), ['headers', headers], ['time', time]]);
   }
 
   /** For logs: text where bytes are text, and only what is set. */
@@ -81,7 +101,8 @@ export class ReceivedMessage implements Message, MessageTarget {
 }
 
 function shown(message: ReceivedMessage): Record<string, unknown> {
-  const { stream, partition, offset, subject, replySubject, ackInbox, correlationId, timestamp, time } = message;
+  const { stream, partition, offset, subject, replySubject, timestamp, time } = message;
+  const { ackInbox, correlationId, ackPolicy } = message;
   return {
     ...(stream !== '' && { stream, partition }),
     offset,
@@ -89,6 +110,7 @@ function shown(message: ReceivedMessage): Record<string, unknown> {
     ...(replySubject !== '' && { replySubject }),
     ...(ackInbox !== '' && { ackInbox }),
     ...(correlationId !== '' && { correlationId }),
+    ...(ackPolicy !== 'leader' && { ackPolicy }),
     ...(timestamp !== 0n && { time }),
     key: readable(message.key),
     value: readable(message.value),
@@ -123,6 +145,13 @@ function damaged({ stream, partition, offset }: ReceivedMessage, what: string, c
   const where = stream === '' ? 'message' : `message of stream "${stream}", partition ${partition}, offset ${offset}`;
   const context = stream === '' ? {} : { stream, partition, offset };
   return new DeserializationError(`${where}: ${what}: ${messageOf(cause)}`, { ...context, cause });
+}
+
+/** A copy with memory of its own: small buffers of the pool would take 8 KiB along when they are cloned. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function readable(bytes: Buffer | null): string | Buffer | null {

@@ -26,6 +26,12 @@ export class MessageQueue {
     return this.#dropped;
   }
 
+  /** Whether more may come, and how it ended. */
+  get state(): 'open' | 'ended' | 'failed' {
+    if (this.#over === null) return 'open';
+    return this.#over === 'clean' ? 'ended' : 'failed';
+  }
+
   push(messages: ReceivedMessage[], bytes: number): void {
     if (this.#over !== null || messages.length === 0) return;
     const waiting = this.#waiting;

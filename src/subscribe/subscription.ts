@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import { monotonicNow } from '../async/clock.js';
 import { onAbort } from '../async/shared-abort-listener.js';
 import { clearInterval, setInterval } from '../async/timers.js';
@@ -164,6 +165,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** For logs: what it reads, and how far it is. @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { stream, partition } = this;
+    const where = partition === 'all' ? { positions: this.positions } : { position: this.position };
+    return `Subscription ${inspect({ state: this.#queue.state, stream, partition, ...where }, options)}`;
   }
 
   #batchIterator(): AsyncIterator<Message[], undefined> {

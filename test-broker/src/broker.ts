@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util';
 import { quoted } from 'liftbridge-client/protocol';
 import type { BrokerServer } from './broker-server.js';
 import type { BrokerClock, MovableClock } from './clock.js';
@@ -190,6 +191,16 @@ export class TestBroker implements AsyncDisposable {
   /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** For logs: where it is reached, which brokers run, and what they have. @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const brokers = this.#servers.map(({ node }, index) => {
+      const running = this.#closed === null && this.#cluster.running(node.id);
+      return `${node.id} at ${this.addresses[index]}, ${running ? 'running' : 'stopped'}`;
+    });
+    const streams = Array.from(this.#cluster.newest.metadata.streams(), ({ name }) => name);
+    return `TestBroker ${inspect({ brokers, streams }, options)}`;
   }
 
   async #close(): Promise<void> {

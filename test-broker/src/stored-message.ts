@@ -1,4 +1,5 @@
-import type { LogRecord } from './log/frame.js';
+import { decodeMessage, FRAME_PREFIX, type Message, ReceivedMessage } from 'liftbridge-client/protocol';
+import { encodeFrame, type LogRecord } from './log/frame.js';
 
 /** A message as a broker has it stored. */
 export interface StoredMessage {
@@ -30,29 +31,27 @@ export interface StoredMessage {
   readonly ackPolicy: 'leader' | 'all' | 'none';
   /** The value as UTF-8 text, empty when there is none. */
   text(): string;
-  /** The value parsed as JSON. Throws SyntaxError. */
+  /** The value parsed as JSON. Throws DeserializationError when it is none. */
   json<T>(): T;
+  /** All fields as an object of their own, headers and time included, with copies of the bytes. */
+  toObject(): ReturnType<Message['toObject']>;
 }
 
-/** A stored message from what the log has. */
+/** A stored message from what the log has: what a subscription delivers of it. */
 export function storedMessage(stream: string, partition: number, record: LogRecord): StoredMessage {
-  const { value } = record;
-  const text = () => value?.toString() ?? '';
-  return {
+  const frame = encodeFrame({
     stream,
     partition,
     offset: BigInt(record.offset),
     key: record.key,
-    value,
+    value: record.value,
     timestamp: record.timestamp,
-    time: new Date(Number(record.timestamp / 1_000_000n)),
     subject: record.subject,
     replySubject: record.reply,
-    headers: Object.fromEntries(record.headers),
+    headers: record.headers,
     ackInbox: '',
     correlationId: '',
-    ackPolicy: 'leader',
-    text,
-    json: <T>() => JSON.parse(text()) as T,
-  };
+    ackPolicy: 0,
+  });
+  return decodeMessage(frame, FRAME_PREFIX, frame.length, new ReceivedMessage());
 }

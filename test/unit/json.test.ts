@@ -165,7 +165,7 @@ describe('Json<T>', () => {
     expectTypeOf<Json<ActivityEvent>['time']>().toEqualTypeOf<string>();
     expectTypeOf<Json<Message>['key']>().toEqualTypeOf<string | null>();
     expectTypeOf<Json<Message>['headers'][string]>().toEqualTypeOf<string>();
-    expectTypeOf<keyof Json<Message>>().toEqualTypeOf<Exclude<keyof Message, 'text' | 'json'>>();
+    expectTypeOf<keyof Json<Message>>().toEqualTypeOf<Exclude<keyof Message, 'text' | 'json' | 'toObject'>>();
     expectTypeOf<Json<LiftbridgeError>['cause']>().toEqualTypeOf<string | undefined>();
     expectTypeOf<keyof Json<LiftbridgeError>>().toEqualTypeOf<Exclude<keyof LiftbridgeError, 'stack' | 'toJSON'>>();
   });
