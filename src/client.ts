@@ -19,6 +19,7 @@ import { Router } from './cluster/router.js';
 import type { Consumer } from './consumer/consumer.js';
 import type { ConsumerOptions } from './consumer/consumer-options.js';
 import { publishDiagnostics } from './diagnostics.js';
+import { atCallSite, callSite, pointErrorsAtCaller } from './errors/call-site.js';
 import type { LiftbridgeError } from './errors.js';
 import {
   CALL_SHAPE,
@@ -65,6 +66,15 @@ export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Na
  * ```
  */
 export async function connect(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
+  const site = callSite(connect);
+  try {
+    return await openClient(servers, options);
+  } catch (error) {
+    throw atCallSite(error, site);
+  }
+}
+
+async function openClient(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
   const { lasting, signal } = resolveConnect(options);
   const router = new Router(parseSeeds(servers), lasting);
   signal?.throwIfAborted();
@@ -80,6 +90,15 @@ export async function connect(servers: string | readonly string[], options?: Cli
 
 /** A connection to a Liftbridge cluster, made by `connect`. Safe to share. go-liftbridge: `Client`. */
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
+  static {
+    pointErrorsAtCaller(Client.prototype, [
+      ...(['createStream', 'deleteStream', 'pauseStream', 'setStreamReadonly'] as const),
+      ...(['publishToSubject', 'subscribe', 'createConsumer', 'activity'] as const),
+      ...(['fetchMetadata', 'fetchPartitionMetadata', 'setCursor', 'fetchCursor'] as const),
+      ...(['ping', 'flush', 'close'] as const),
+    ]);
+  }
+
   readonly #router: Router;
   readonly #publisher: Publisher;
   readonly #cursors: Cursors;
@@ -148,7 +167,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     onAck: (error: LiftbridgeError | null, ack: Ack | null) => void,
     options?: PublishOptions,
   ): void {
-    this.#publisher.publishAsync(stream, value, onAck, options);
+    try {
+      this.#publisher.publishAsync(stream, value, onAck, options);
+    } catch (error) {
+      throw atCallSite(error, callSite(this.publishAsync));
+    }
   }
 
   /**

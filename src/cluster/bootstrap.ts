@@ -70,10 +70,13 @@ function noSeed(
   if (first !== undefined && errors.length === seeds.length && errors.every((error) => isRefusal(error, first)))
     return first;
   const reasons = seeds.map((seed) => reasonText(seed.address, failures.get(seed)));
+  const reason = commonReason(seeds, failures);
   const within = timeout === undefined ? '' : ` within ${timeout} ms`;
   return new ConnectionError(`connect failed: no seed answered${within}. ${reasons.join('; ')}`, {
     operation: 'connect',
-    reason: commonReason(seeds, failures),
+    reason,
+    // Another service listens there, and will tomorrow: the port is wrong.
+    ...(reason === 'protocol' && { retryable: false }),
     outcome: 'not-sent',
     ...(first === undefined
       ? {}

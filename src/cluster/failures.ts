@@ -19,7 +19,7 @@ export function toError(operation: Operation, failure: unknown, context: ErrorCo
   const metadata = metadataFailure(failure.cause);
   if (metadata !== undefined) return metadataError(attempt(operation, context), metadata, { ...context, operation });
   if (failure.connection === undefined) return errorFromStatus(operation, failure, { ...context, cause: failure });
-  return new ConnectionError(`${attempt(operation, context)} failed: ${excerpt(failure.details, LONGEST_DETAILS)}`, {
+  return new ConnectionError(`${attempt(operation, context)} failed: ${detailsOf(failure, context)}`, {
     ...context,
     operation,
     cause: failure,
@@ -31,15 +31,18 @@ export function toError(operation: Operation, failure: unknown, context: ErrorCo
 /** The error for a broker that cannot be reached. Anything but a failure of the transport passes through as it is. */
 export function toConnectionError(failure: unknown, context: ErrorContext & { readonly operation: string }): unknown {
   if (!(failure instanceof RpcFailure)) return failure;
-  return new ConnectionError(
-    `${attempt(context.operation, context)} failed: ${excerpt(failure.details, LONGEST_DETAILS)}`,
-    {
-      ...context,
-      cause: failure,
-      reason: failure.connection ?? 'unavailable',
-      outcome: failure.sent ? 'unknown' : 'not-sent',
-    },
-  );
+  return new ConnectionError(`${attempt(context.operation, context)} failed: ${detailsOf(failure, context)}`, {
+    ...context,
+    cause: failure,
+    reason: failure.connection ?? 'unavailable',
+    outcome: failure.sent ? 'unknown' : 'not-sent',
+  });
+}
+
+/** What the transport says, without the address where the broker is called by it already. */
+function detailsOf({ details }: RpcFailure, { broker }: ErrorContext): string {
+  const isNamed = broker !== undefined && details.startsWith(`${broker}: `);
+  return excerpt(isNamed ? details.slice(broker.length + 2) : details, LONGEST_DETAILS);
 }
 
 /** The stream and partition that a request names, for the context of its error. */

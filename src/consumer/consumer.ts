@@ -1,4 +1,5 @@
 import { type InspectOptions, inspect } from 'node:util';
+import { pointErrorsAtCaller } from '../errors/call-site.js';
 import { ClosedError, ConsumerExistsError, InvalidArgumentError, LiftbridgeError } from '../errors.js';
 import { CALL_SHAPE, type CallOptions, callback, checkValue, milliseconds, readOptions } from '../options.js';
 import { jsonable } from '../protocol/json.js';
@@ -34,6 +35,10 @@ import { LOOP_GRACE_MS } from './timing.js';
  * ```
  */
 export class Consumer implements AsyncDisposable {
+  static {
+    pointErrorsAtCaller(Consumer.prototype, ['subscribe', 'run', 'checkpoint', 'lag', 'close']);
+  }
+
   /** The group that it is a member of. */
   readonly groupId: string;
   /** Its id in the group. */

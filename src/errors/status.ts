@@ -47,13 +47,15 @@ export function errorFromStatus(
   return error;
 }
 
-/** "CreateStream of stream "orders", partition 1 at broker b": how messages begin. */
+/** "CreateStream of stream "orders", partition 1 at broker b" and "Publish to stream "orders"": how messages begin. */
 export function attempt(operation: string, context: ErrorContext): string {
   const parts: string[] = [];
   if (context.stream !== undefined) parts.push(`stream ${quoted(context.stream)}`);
   if (context.partition !== undefined) parts.push(`partition ${context.partition}`);
-  const target = parts.length > 0 ? ` of ${parts.join(', ')}` : '';
+  const called = operation === 'PublishAsync' ? 'Publish' : operation;
+  const preposition = called === 'Publish' ? 'to' : 'of';
+  const target = parts.length > 0 ? ` ${preposition} ${parts.join(', ')}` : '';
   return context.broker === undefined
-    ? `${operation}${target}`
-    : `${operation}${target} at broker ${excerpt(context.broker)}`;
+    ? `${called}${target}`
+    : `${called}${target} at broker ${excerpt(context.broker)}`;
 }

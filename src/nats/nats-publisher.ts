@@ -6,6 +6,7 @@ import { nextTurn } from '../async/sleep.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
 import { writeMessage } from '../envelope/message-envelope.js';
 import type { Ack, Value } from '../envelope.js';
+import { rejectedAtCaller } from '../errors/call-site.js';
 import { messageOf } from '../errors/quote.js';
 import {
   ClosedError,
@@ -112,7 +113,7 @@ export class NatsPublisher {
     this.#checkOpen();
     const publish = this.#prepare(subject, value, given);
     this.#sendQueue.add(publish);
-    return publish.promise;
+    return publish.promise.catch(rejectedAtCaller);
   }
 
   /**

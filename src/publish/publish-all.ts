@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { orAbort } from '../async/deadline.js';
+import { atCallSite, callSite } from '../errors/call-site.js';
 import { messageOf } from '../errors/quote.js';
 import { HandlerError } from '../errors.js';
 import { checkValue, type Rule, streamName } from '../options.js';
@@ -56,7 +57,7 @@ export async function* publishAll(
     feed.finish();
   } catch (error) {
     failed = true;
-    throw error;
+    throw atCallSite(error, callSite());
   } finally {
     const left = feed.leave();
     // The first failure is the one to tell.

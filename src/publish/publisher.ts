@@ -6,6 +6,7 @@ import { SignalGroups } from '../async/signal-groups.js';
 import { SlicedQueue } from '../async/sliced-queue.js';
 import { TimeoutQueue } from '../async/timeout-queue.js';
 import type { Cluster } from '../cluster/cluster-api.js';
+import { atCallSite, callSite, rejectedAtCaller } from '../errors/call-site.js';
 import { ClosedError, HandlerError, type LiftbridgeError } from '../errors.js';
 import { callback, checkValue } from '../options.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
@@ -66,10 +67,14 @@ export class Publisher {
   /** Publishes and waits for the ack; null with ackPolicy 'none', once it is written. */
   publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
     return new Promise((resolve, reject) => {
-      this.#submit('publish', stream, value, options, (error, ack) => {
-        if (error === null) resolve(ack);
-        else reject(error);
-      });
+      try {
+        this.#submit('publish', stream, value, options, (error, ack) => {
+          // What costs is left to the failure: the line of the caller is looked for then.
+          resolve(error === null ? ack : rejectedAtCaller(error));
+        });
+      } catch (error) {
+        reject(atCallSite(error, callSite()));
+      }
     });
   }
 

@@ -1,3 +1,5 @@
+import { rejectedAtCaller } from '../errors/call-site.js';
+
 /** The values that an iterator returns. */
 export interface IteratorSource<T, Arrival> {
   /** The next value; null when there is none now, more may come. */
@@ -42,7 +44,7 @@ export function iteratorOf<T, Arrival>(source: IteratorSource<T, Arrival>): Asyn
     };
     waiting = result;
     result.then(forget, forget);
-    return result;
+    return result.catch(rejectedAtCaller);
   };
   const leave = async (): Promise<{ done: true; value: undefined }> => {
     await source.close();

@@ -97,7 +97,7 @@ export function connectionFailure(
   context: { readonly sent: boolean; readonly cause?: unknown; readonly note?: string },
 ): RpcFailure {
   const cause = context.cause;
-  const text = context.note ?? (cause instanceof Error ? causeText(cause) : undefined);
+  const text = (context.note ?? (cause instanceof Error ? causeText(cause) : ''))?.replace(` ${address}`, '');
   const alert = reason === 'tls-rejected' ? alertName(errorCode(cause)) : null;
   const explanation = alertHints[alert ?? ''] ?? explanations[reason];
   const details = `${excerpt(address)}: ${explanation}${text ? ` (${excerpt(text)})` : ''}`;

@@ -218,7 +218,7 @@ describe('errorFromStatus', () => {
     expect(statusMeaning(operation, status)).toBe(meaning);
     expect(error).toMatchObject({ stream: 'orders', partition: 1, broker: 'b1', operation, cause: status });
     expect(error.message).toMatch(
-      `${operation} of stream "orders", partition 1 at broker b1 failed: ${details} (${name}). `,
+      `${/^Publish(Async)?$/.test(operation) ? 'Publish to' : `${operation} of`} stream "orders", partition 1 at broker b1 failed: ${details} (${name}). `,
     );
   });
 
@@ -254,7 +254,7 @@ describe('errorFromAsyncError', () => {
   ] as const)('code %i "%s" is %s, with the words of the server', (code, message, expected) => {
     const error = errorFromAsyncError({ code, message }, { stream: 's', partition: 0 });
     expect(error.code).toBe(expected);
-    expect(error.message).toContain(`Publish of stream "s", partition 0 failed: ${message}`);
+    expect(error.message).toContain(`Publish to stream "s", partition 0 failed: ${message}`);
     expect(error).toMatchObject({ stream: 's', partition: 0, operation: 'PublishAsync' });
   });
 });

@@ -1,3 +1,4 @@
+import { atCallSite, callSite } from '../../errors/call-site.js';
 import { InvalidArgumentError } from '../../errors.js';
 import type { Message } from '../../protocol/received-message.js';
 import type { HeldPartition } from '../partitions/held-partition.js';
@@ -80,6 +81,6 @@ export class MessageLoop implements AsyncIterable<Message> {
   #end(over: { readonly error: unknown } | 'clean'): { done: true; value: undefined } {
     if (this.#over || over === 'clean') return DONE;
     this.#over = true;
-    throw over.error;
+    throw atCallSite(over.error, callSite());
   }
 }
