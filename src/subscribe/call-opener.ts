@@ -82,12 +82,14 @@ export class CallOpener {
     const { range, view } = this.#context;
     const ends = await view.ends(bounds());
     if (ends === null) return;
-    this.#knowsEnds = true;
     range.knowNewest(ends.newest);
     const time = range.unresolvedTime;
-    if (time === null) return;
-    const readFirst = (start: Parameters<PartitionView['first']>[0]) => view.first(start, bounds());
-    range.resolveTime(await resolveStartTime(readFirst, time, ends.committed));
+    if (time !== null) {
+      const readFirst = (start: Parameters<PartitionView['first']>[0]) => view.first(start, bounds());
+      range.resolveTime(await resolveStartTime(readFirst, time, ends.committed));
+    }
+    // Only now: the next attempt begins here again when the offset of the time was not found.
+    this.#knowsEnds = true;
   }
 
   async #subscribe(newCall: (target: BrokerTarget) => ReaderCall, bounds: StepBounds): Promise<ReaderCall> {

@@ -1,10 +1,12 @@
 import type { Cluster, Waiting } from '../cluster/cluster-api.js';
-import { LiftbridgeError } from '../errors.js';
+import { excerpt } from '../errors/quote.js';
+import { LiftbridgeError, type StatusMeaning } from '../errors.js';
 import type { ReceivedMessage } from '../protocol/received-message.js';
 import { Status } from '../transport/status.js';
 import { encodeSubscribe, type Range, type ReadPlan } from './positions.js';
 import { type ProbeResult, probeRead } from './probe-read.js';
-import { noLeader } from './subscribe-errors.js';
+import { NotConfirmed } from './subscribe-call.js';
+import { meaningOfEnd, noLeader } from './subscribe-errors.js';
 import { PARTITION_METADATA_TIMEOUT_MS, PROBE_SILENCE_MS } from './timing.js';
 
 /** The newest and the newest committed offset of a partition, -1n where there is none. */
@@ -53,11 +55,15 @@ export class PartitionView {
     }
   }
 
-  /** The first message from there on; null when none comes. Rejects while the leader cannot be reached. */
+  /** The first message from there on; null when none comes. Rejects while the leader cannot be reached, or refuses the read. */
   async first(start: Range['start'], waiting: Waiting): Promise<ReceivedMessage | null> {
     const stop = start.at === 'offset' ? start : ({ at: 'never' } as const);
-    const { messages } = await this.#probeRead({ start, stop }, false, 1, waiting);
-    return messages[0] ?? null;
+    const { messages, end, isConfirmed } = await this.#probeRead({ start, stop }, false, 1, waiting);
+    const [message] = messages;
+    if (message !== undefined || end === null) return message ?? null;
+    if (NOTHING.has(meaningOfEnd(isConfirmed ? 'Subscription' : 'Subscribe', end))) return null;
+    if (!isConfirmed) throw new NotConfirmed(end);
+    throw noLeader(this.#stream, this.#partition, `a probe read of it broke: ${excerpt(end.message)}`);
   }
 
   /**
@@ -99,6 +105,15 @@ export class PartitionView {
     return probeRead(this.#cluster, this.#leader, request, { ...waiting, count, silence: PROBE_SILENCE_MS });
   }
 }
+
+/** How a call ends that has nothing to read. Any other end says nothing about the messages of the partition. */
+const NOTHING: ReadonlySet<StatusMeaning> = new Set<StatusMeaning>([
+  'empty',
+  'empty-range',
+  'end-of-readonly',
+  'no-time-index',
+  'stop-reached',
+]);
 
 const NEVER = { at: 'never' } as const;
 

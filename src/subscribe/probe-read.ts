@@ -11,6 +11,8 @@ export interface ProbeResult {
   readonly messages: readonly ReceivedMessage[];
   /** How the broker ended the call; null when the client ended it: enough had arrived, or nothing more in time. */
   readonly end: StreamEnd | null;
+  /** Whether the broker confirmed the call. */
+  readonly isConfirmed: boolean;
 }
 
 /** Limits of a probe read. `timeout` bounds the confirmation. */
@@ -46,9 +48,9 @@ export async function probeRead(
     signal?.removeEventListener('abort', abort);
     signal?.throwIfAborted();
     call.cancel('the probe read is complete');
-    return { messages, end };
+    return { messages, end, isConfirmed: true };
   } catch (error) {
-    if (error instanceof NotConfirmed) return { messages, end: error.end };
+    if (error instanceof NotConfirmed) return { messages, end: error.end, isConfirmed: false };
     throw error;
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ClosedError, TimeoutError } from '../../../src/errors.js';
+import { ClosedError, ConnectionError, TimeoutError } from '../../../src/errors.js';
 import { StartPosition } from '../../../src/protocol/generated/api.js';
 import { PartitionReader } from '../../../src/subscribe/partition-reader.js';
 import { planRead, readSubscribe, type SubscribeOptions } from '../../../src/subscribe/positions.js';
@@ -550,6 +550,69 @@ describe('a reader that asks for the ends of its partition', () => {
     const reader = await opened({ startAt: { time: 1_000n } });
     expect(reader.position).toBe(10n);
     expect(cluster.calls.map(({ request }) => request.startOffset)).toEqual([9n, 10n]);
+  });
+});
+
+describe('a reader that begins at a time', () => {
+  /** Opens the reader; `look` is what becomes of its first probe read of the newest message; the later ones find it. */
+  async function openedAfter(look: (call: FakeCluster['call']) => void): Promise<PartitionReader> {
+    cluster.answers = [
+      look,
+      (call) => {
+        call.confirm();
+        call.deliver(9);
+      },
+    ];
+    const reader = reading({ startAt: { time: 1_000n } });
+    const opening = reader.open({});
+    await pass(600);
+    await opening;
+    return reader;
+  }
+  const starts = () => cluster.calls.map(({ request }) => [request.startPosition, request.startOffset]);
+  const found = [
+    [StartPosition.OFFSET, 9n],
+    [StartPosition.OFFSET, 9n],
+    [StartPosition.OFFSET, 10n],
+  ];
+
+  it('looks for the offset again when the leader was not reached', async () => {
+    const { session } = cluster;
+    cluster.session = async () => {
+      cluster.session = session;
+      throw new ConnectionError('the connection was lost', { reason: 'lost' });
+    };
+    const reader = await openedAfter((call) => {
+      call.confirm();
+      call.deliver(9);
+    });
+    expect(reader.position).toBe(10n);
+    expect(starts()).toEqual(found.slice(1));
+  });
+
+  it.each([
+    ['broke before it was confirmed', (call: FakeCluster['call']) => call.end(LOST)],
+    [
+      'was refused by a broker that is not the leader',
+      (call: FakeCluster['call']) => call.end(refusal(9, 'no leader')),
+    ],
+    [
+      'broke after it was confirmed',
+      (call: FakeCluster['call']) => {
+        call.confirm();
+        call.end(LOST);
+      },
+    ],
+  ])('looks for the offset again when the probe read %s', async (_, look) => {
+    const reader = await openedAfter(look);
+    expect(reader.position).toBe(10n);
+    expect(starts()).toEqual(found);
+  });
+
+  it('begins behind the end when the leader has nothing to read', async () => {
+    const reader = await openedAfter((call) => call.end(refusal(8, 'Stream is empty')));
+    expect(reader.position).toBe(10n);
+    expect(starts()).toEqual(found.slice(1));
   });
 });
 
