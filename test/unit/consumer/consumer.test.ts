@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Consumer } from '../../../src/consumer/consumer.js';
 import type { ConsumerOptions } from '../../../src/consumer/consumer-options.js';
 import type { ConsumerContext } from '../../../src/consumer/context.js';
-import { errorFromStatus, PermissionDeniedError } from '../../../src/errors.js';
+import { encodeMark } from '../../../src/consumer/partitions/ownership.js';
+import { ConnectionError, errorFromStatus, PermissionDeniedError } from '../../../src/errors.js';
 import type { Message } from '../../../src/protocol/received-message.js';
 import { FakeCluster, refusal } from '../subscribe/fakes.js';
 
@@ -22,6 +23,9 @@ let group: { epoch: bigint; assignments: { stream: string; partitions: number[] 
 /** What fails of the calls of this name. */
 let failing: Record<string, Error>;
 let consumers: Consumer[];
+/** Nanoseconds without a poll after which a member is expired, from the next join on. */
+let consumerTimeout: bigint;
+let failStores: boolean;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -34,6 +38,8 @@ beforeEach(() => {
   group = { epoch: 4n, assignments: [{ stream: 'orders', partitions: [0] }], failure: null };
   failing = {};
   consumers = [];
+  consumerTimeout = 10n * SECONDS;
+  failStores = false;
 });
 afterEach(async () => {
   const closing = Promise.all(consumers.map((one) => one.close({ timeout: 0 })));
@@ -49,7 +55,7 @@ function answer(method: string): unknown {
   if (failing[method] !== undefined) throw failing[method];
   if (method === 'joinConsumerGroup') {
     group.failure = null;
-    return { coordinator: 'b', epoch: group.epoch, consumerTimeout: 10n * SECONDS, coordinatorTimeout: 10n * SECONDS };
+    return { coordinator: 'b', epoch: group.epoch, consumerTimeout, coordinatorTimeout: 10n * SECONDS };
   }
   if (method === 'fetchConsumerGroupAssignments') {
     if (group.failure !== null) throw group.failure;
@@ -73,8 +79,10 @@ function consumerOf(options: ConsumerOptions = {}): Consumer {
     cursors: {
       fetch: async (id: string, stream: string, partition: number) =>
         cursors.get(`${id} ${stream}/${partition}`) ?? -1n,
-      set: async (id: string, stream: string, partition: number, offset: bigint) =>
-        void cursors.set(`${id} ${stream}/${partition}`, offset),
+      set: async (id: string, stream: string, partition: number, offset: bigint) => {
+        if (failStores) throw new ConnectionError('no leader', { reason: 'no-leader' });
+        cursors.set(`${id} ${stream}/${partition}`, offset);
+      },
     },
     started: (one: unknown) => members.add(one),
     ended: (one: unknown) => members.delete(one),
@@ -298,6 +306,104 @@ describe('a consumer', () => {
     await pass(5_000);
     expect(await waiting).toBe('CONSUMER_EXISTS');
     expect(asked).not.toContain('leaveConsumerGroup');
+  });
+
+  it('waits for an owner that is releasing a partition for as long as that may take', async () => {
+    // `revokeTimeout` of the owner, and 5 s for its calls.
+    const [longest, mark] = [2_000 + 5_000, encodeMark({ generation: 3n, owner: 7n, state: 'releasing' })];
+    cursors.set('__owner:billing orders/0', mark);
+    const { loop } = await subscribed({ revokeTimeout: 2_000 });
+    let received: unknown = null;
+    void loop.next().then(({ value }) => {
+      received = (value as Message | undefined)?.offset;
+    });
+    cluster.call.deliver(0);
+    await pass(longest - 100);
+    expect(received).toBeNull();
+    await pass(1_000);
+    expect(received).toBe(0n);
+  });
+
+  it('gives its partitions up when it may have been expired and the group has changed since', async () => {
+    await subscribed();
+    const reads = cluster.calls.length;
+    group.failure = errorFromStatus('FetchConsumerGroupAssignments', { code: 14, details: 'away' });
+    await pass(11_000);
+    group.failure = null;
+    group.epoch = 5n;
+    await pass(2_000);
+    const changes = cluster.emitted.filter(([name]) => name === 'rebalance').map(([, change]) => change);
+    expect(changes.slice(1)).toMatchObject([
+      { assigned: new Map(), revoked: new Map([['orders', [0]]]) },
+      { epoch: 5n, assigned: new Map([['orders', [0]]]), revoked: new Map() },
+    ]);
+    expect(cluster.calls.length).toBeGreaterThan(reads);
+  });
+
+  it('does not set back what a client without marks has stored while it may have been expired', async () => {
+    const { loop } = await subscribed({ autoCheckpoint: false, revokeTimeout: 100 });
+    cluster.call.deliver(0, 1);
+    await loop.next();
+    void loop.next();
+    group.failure = errorFromStatus('FetchConsumerGroupAssignments', { code: 14, details: 'away' });
+    await pass(11_000);
+    cursors.set('__group:billing orders/0', 5n);
+    group.failure = null;
+    group.epoch = 5n;
+    await pass(4_000);
+    expect(position()).toBe(5n);
+    expect(cluster.call.request.startOffset).toBe(6n);
+  });
+
+  it('keeps its partitions when it may have been expired and the group has not changed', async () => {
+    await subscribed();
+    const reads = cluster.calls.length;
+    group.failure = errorFromStatus('FetchConsumerGroupAssignments', { code: 14, details: 'away' });
+    await pass(11_000);
+    group.failure = null;
+    await pass(2_000);
+    expect(cluster.emitted.filter(([name]) => name === 'rebalance')).toHaveLength(1);
+    expect(cluster.calls.length).toBe(reads);
+  });
+
+  it('gives its partitions up when it may have been expired and the group is at epoch 0, as a new group is', async () => {
+    group.epoch = 0n;
+    await subscribed();
+    group.failure = errorFromStatus('FetchConsumerGroupAssignments', { code: 14, details: 'away' });
+    await pass(11_000);
+    group.failure = null;
+    await pass(2_000);
+    expect(cluster.emitted.filter(([name]) => name === 'rebalance')).toHaveLength(3);
+  });
+
+  it('polls as often as the group asks for after it has joined again', async () => {
+    await subscribed();
+    group.failure = errorFromStatus('FetchConsumerGroupAssignments', {
+      code: 9,
+      details: 'consumer is not a member of the consumer group',
+    });
+    consumerTimeout = 60n * SECONDS;
+    asked.length = 0;
+    await pass(5_000);
+    expect(asked).toContain('joinConsumerGroup');
+    asked.length = 0;
+    await pass(48_000);
+    expect(asked.filter((method) => method === 'fetchConsumerGroupAssignments')).toHaveLength(2);
+  });
+
+  it('leaves time for leaving the group when positions cannot be stored at its end', async () => {
+    const { consumer, loop } = await subscribed();
+    cluster.call.deliver(0, 1);
+    await loop.next();
+    await loop.next();
+    failStores = true;
+    asked.length = 0;
+    const closing = consumer.close({ timeout: 3_000 });
+    await pass(2_900);
+    expect(asked.at(-1)).toBe('leaveConsumerGroup');
+    expect(cluster.emitted.map(([name]) => name)).toContain('asyncError');
+    await pass(100);
+    await closing;
   });
 
   it('takes no longer to close than it may', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ConsumerContext } from '../../../../src/consumer/context.js';
+import { AcquireRestart } from '../../../../src/consumer/partitions/acquire-partition.js';
 import { Announcements } from '../../../../src/consumer/partitions/announcements.js';
 import { Assignments } from '../../../../src/consumer/partitions/assignments.js';
 import type { HeldPartition } from '../../../../src/consumer/partitions/held-partition.js';
@@ -181,6 +182,16 @@ describe('Assignments', () => {
     ]);
     expect(log).toEqual(['held orders/0']);
     expect(find(assignments, 0).trouble.error).toBeNull();
+  });
+
+  it('count no trouble when acquiring only starts again', async () => {
+    failures = [new AcquireRestart('its position was set back meanwhile')];
+    const assignments = assigning();
+    assignments.reconcile(given({ orders: [0] }), 4n);
+    await pass(19);
+    expect([find(assignments, 0).trouble.error, log]).toEqual([null, []]);
+    await pass(200);
+    expect(log).toEqual(['held orders/0']);
   });
 
   it.each<[unknown, string[]]>([

@@ -248,6 +248,17 @@ describe('a held partition whose reader ends', () => {
     expect(cluster.call.request.startOffset).toBe(7n);
   });
 
+  it('makes no further attempt, and reports nothing, when it is stopped during one', async () => {
+    await active();
+    cluster.answers = [() => undefined];
+    cluster.call.end(refusal(13, 'a defect'));
+    await pass(50);
+    expect([cluster.calls.length, retries()]).toEqual([2, [50]]);
+    held.stop();
+    await pass(5_000);
+    expect([cluster.calls.length, retries(), log]).toEqual([2, [50], []]);
+  });
+
   it('leaves a failure to open to its caller', async () => {
     cluster.answers = [(call) => call.end(refusal(7, 'denied'))];
     await expect(held.open({ at: 'offset', offset: 0n }, false)).rejects.toBeInstanceOf(PermissionDeniedError);

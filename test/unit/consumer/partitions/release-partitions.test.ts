@@ -19,7 +19,7 @@ const away = () =>
   new ConnectionError('the broker is away', { operation: 'SetCursor', reason: 'lost', outcome: 'unknown' });
 
 /** Gives a partition up that was processed up to offset 6; every call takes 10 ms, `store` decides about those that store. */
-async function given(store: (attempt: number) => void, storeTimeout = 60_000) {
+async function given(store: (attempt: number) => void, { storeTimeout = 60_000, isOvertaken = false } = {}) {
   const held = {
     stream: 'orders',
     partition: 1,
@@ -45,7 +45,7 @@ async function given(store: (attempt: number) => void, storeTimeout = 60_000) {
     ownership: {
       self: 9n,
       read: async () => ({ generation: 3n, owner: 9n, state: 'held' }),
-      isOvertaken: () => false,
+      isOvertaken: (_mark: unknown, generation: bigint) => isOvertaken && generation === 3n,
       write: async (_stream: string, _partition: number, { state }: { state: string }) => void said.push(state),
     },
     onRevoked: undefined,
@@ -75,13 +75,22 @@ describe('giving a partition up', () => {
   });
 
   it('reports the failure when the time is up', async () => {
-    const { said, report } = await given(() => {
-      throw away();
-    }, 3_000);
+    const { said, report } = await given(
+      () => {
+        throw away();
+      },
+      { storeTimeout: 3_000 },
+    );
     expect(said).toEqual([]);
     expect(report).toHaveBeenCalledTimes(1);
     expect(clock.now).toBeLessThanOrEqual(3_000);
     expect(clock.now).toBeGreaterThan(2_400);
+  });
+
+  it('stores and says nothing when another member has taken the partition over', async () => {
+    const { attempts, said, report } = await given(() => undefined, { isOvertaken: true });
+    expect([attempts, said]).toEqual([0, []]);
+    expect(report).not.toHaveBeenCalled();
   });
 
   it('reports at once what will not pass', async () => {
