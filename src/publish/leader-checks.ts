@@ -1,17 +1,12 @@
 import { setMaxListeners } from 'node:events';
+import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/sleep.js';
+import { pause } from '../async/sleep.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import { meaningOf } from '../errors.js';
 import type { PartitionQueue, PendingPublish } from './partition-queue.js';
 import type { PublishStream } from './publish-stream.js';
-import {
-  CHECK_TIMEOUT_MS,
-  FIRST_CHECK_PAUSE_MS,
-  LONGEST_CHECK_PAUSE_MS,
-  LONGEST_DENIAL_MS,
-  PAUSE_A_CHECK_MS,
-} from './timing.js';
+import { CHECK_BACKOFF, CHECK_TIMEOUT_MS, LONGEST_DENIAL_MS, PAUSE_A_CHECK_MS } from './timing.js';
 
 /** What is told of brokers that were asked. */
 export interface CheckOwner {
@@ -58,7 +53,7 @@ export class LeaderChecks {
       !signal.aborted && queue.checking === publishStream && queue.waiting.peek() !== null;
     let denialsEnd: number | null = null;
     this.#running++;
-    for (let look = 0; isWanted(); look++) {
+    for (let check = 1; isWanted(); check++) {
       const meaning = await this.#ask(queue, publishStream);
       if (!isWanted()) break;
       if (meaning === 'not-found') this.#owner.unknown(queue);
@@ -66,17 +61,15 @@ export class LeaderChecks {
         queue.checked = publishStream;
         break;
       } else denialsEnd ??= monotonicNow() + LONGEST_DENIAL_MS;
-      // An abort ends the pause early; the loop looks at the signal itself.
-      await sleep(this.#pause(look), signal).catch(() => undefined);
+      await pause(this.#delayAfter(check), signal);
     }
     this.#running--;
     if (queue.checking === publishStream) queue.checking = null;
     if (!signal.aborted) this.#owner.passed(queue);
   }
 
-  #pause(look: number): number {
-    const pause = Math.min(LONGEST_CHECK_PAUSE_MS, FIRST_CHECK_PAUSE_MS * 2 ** Math.min(look, 10));
-    return Math.max(pause, this.#running * PAUSE_A_CHECK_MS);
+  #delayAfter(check: number): number {
+    return Math.max(backoffDelay(check, CHECK_BACKOFF), this.#running * PAUSE_A_CHECK_MS);
   }
 
   /** What the broker's refusal means; undefined when it leads the partition, or nothing can be said. */

@@ -1,5 +1,5 @@
 import { monotonicNow } from '../async/clock.js';
-import { sleep } from '../async/sleep.js';
+import { pause } from '../async/sleep.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import type { PartitionQueue } from './partition-queue.js';
 import { FIRST_SEARCH_PAUSE_MS, LONGEST_SEARCH_PAUSE_MS, SEARCH_PAUSE_GROWTH } from './timing.js';
@@ -35,7 +35,7 @@ export class LeaderSearch {
   }
 
   async #run(): Promise<void> {
-    let pause = FIRST_SEARCH_PAUSE_MS;
+    let delay = FIRST_SEARCH_PAUSE_MS;
     while (this.#queues.size > 0 && !this.#signal.aborted) {
       await this.#refresh();
       const now = monotonicNow();
@@ -44,9 +44,8 @@ export class LeaderSearch {
         const idle = queue.waiting.empty && queue.unsettled === 0;
         if (idle || (now >= until && queue.trouble === null)) this.#queues.delete(queue);
       }
-      // An abort ends the pause early; the loop looks at the signal itself.
-      if (this.#queues.size > 0) await sleep(pause, this.#signal).catch(() => undefined);
-      pause = Math.min(LONGEST_SEARCH_PAUSE_MS, pause * SEARCH_PAUSE_GROWTH);
+      if (this.#queues.size > 0) await pause(delay, this.#signal);
+      delay = Math.min(LONGEST_SEARCH_PAUSE_MS, delay * SEARCH_PAUSE_GROWTH);
     }
     this.#running = false;
   }

@@ -5,27 +5,16 @@ import type { StreamEnd } from '../transport/stream-end.js';
 import { AckWatch } from './ack-watch.js';
 import type { BrokerChoice } from './broker-choice.js';
 import { FlightControl, type FlightOwner } from './flight-control.js';
+import { Handover } from './handover.js';
 import { LeaderChecks } from './leader-checks.js';
 import type { PartitionQueue, PendingPublish } from './partition-queue.js';
+import { delayProbe, hasTime, isDue } from './probe-pacing.js';
 import { lostError, overtakenError, refusedError } from './publish-errors.js';
 import { PublishStream } from './publish-stream.js';
 import type { PublishStreams } from './publish-streams.js';
 import { QueueWakeups } from './queue-wakeups.js';
-import {
-  FIRST_REFUSAL_PAUSE_MS,
-  HANDOVER_MS,
-  LONGEST_REFUSAL_PAUSE_MS,
-  PROBE_PAUSE_MS,
-  RETIREMENT_MS,
-  RETRY_CHANGE_MS,
-  SHORTEST_PROBE_MS,
-  SHORTEST_WAIT_MS,
-  STALL_PAUSE_MS,
-  TROUBLED_HANDOVER_MS,
-} from './timing.js';
+import { SHORTEST_PROBE_MS, SHORTEST_WAIT_MS, STALL_PAUSE_MS } from './timing.js';
 
-/** Publishes with acks of all replicas that may go out between two probes. */
-const PASSED_A_PAUSE = 16;
 /** What one turn of the event loop sends of a queue. */
 const MESSAGES_A_TURN = 1_024;
 const BYTES_A_TURN = 4 * 1024 * 1024;
@@ -36,11 +25,6 @@ export interface SenderOwner extends FlightOwner {
   searchLeader(queue: PartitionQueue): void;
   /** A broker does not know the queue's partition. */
   doubt(queue: PartitionQueue): void;
-}
-
-/** Whether there is still time for an ack of a publish that is sent now. */
-export function hasTime(pending: PendingPublish, now: number, needed = SHORTEST_WAIT_MS): boolean {
-  return pending.deadline - now >= Math.min(needed, pending.timeout / 2);
 }
 
 /**
@@ -55,6 +39,7 @@ export class PartitionSender {
   readonly #choice: BrokerChoice;
   readonly #wakeups = new QueueWakeups((queue) => this.pump(queue));
   readonly #flights: FlightControl;
+  readonly #handover: Handover;
   readonly #checks: LeaderChecks;
   #stopped = false;
 
@@ -75,6 +60,7 @@ export class PartitionSender {
       unknown: (queue) => owner.doubt(queue),
     });
     this.#flights = new FlightControl(owner, new AckWatch(queues, (queue) => this.#silent(queue)));
+    this.#handover = new Handover(this.#flights, this.#wakeups);
   }
 
   /** Sends a publish, or puts it behind those that wait. */
@@ -114,8 +100,11 @@ export class PartitionSender {
       }
       if (hasTime(next, now, queue.trouble === null ? SHORTEST_WAIT_MS : SHORTEST_PROBE_MS)) {
         const publishStream = this.#publishStreamOf(queue);
-        if (publishStream === null || !this.#checks.mayGo(queue, publishStream) || !this.#mayGo(queue, next, now))
+        if (publishStream === null || !this.#checks.mayGo(queue, publishStream)) return;
+        if (!isDue(queue, next, now)) {
+          this.#wakeups.at(queue, queue.trouble!.probeAt);
           return;
+        }
         if (queue.trouble !== null && queue.trouble.returned.length > 0) {
           this.#wakeups.nextTurn(queue);
           return;
@@ -159,9 +148,7 @@ export class PartitionSender {
     queue.responses++;
     // A burst of refusals counts as one.
     if (trouble.returned.length === 0) {
-      const pause = Math.min(LONGEST_REFUSAL_PAUSE_MS, FIRST_REFUSAL_PAUSE_MS * 2 ** Math.min(trouble.refusals++, 10));
-      trouble.probeAt = monotonicNow() + pause;
-      trouble.passed = PASSED_A_PAUSE;
+      delayProbe(trouble, monotonicNow());
       this.#wakeups.at(queue, trouble.probeAt);
     }
     queue.giveBack(pending);
@@ -225,7 +212,8 @@ export class PartitionSender {
       this.refuse(queue, (pending) => refusedError(pending, chosen));
       return null;
     }
-    const publishStream = chosen === current || queue.unsettled === 0 ? chosen : this.#change(queue, chosen);
+    const isFree = chosen === current || queue.unsettled === 0;
+    const publishStream = isFree ? chosen : this.#handover.streamFor(queue, chosen, monotonicNow());
     if (publishStream === null) return null;
     queue.leaveAt = null;
     if (publishStream !== current && queue.detour) queue.beginTrouble();
@@ -234,75 +222,17 @@ export class PartitionSender {
     return publishStream;
   }
 
-  /**
-   * Changes to another publish stream although publishes are in flight. Two publish streams at once could overtake each other, so what is in
-   * flight has a moment to be acknowledged. After that the queue stays where it is if acks come there. If none come, what is
-   * in flight is given up: a late ack would show that it was stored behind later ones, or come from a broker that was the
-   * leader and does not know better.
-   */
-  #change(queue: PartitionQueue, chosen: PublishStream<PendingPublish>): PublishStream<PendingPublish> | null {
-    const current = queue.publishStream!;
-    const now = monotonicNow();
-    if (!current.usable || queue.trouble !== null) {
-      const graceMs = queue.trouble === null ? RETIREMENT_MS : TROUBLED_HANDOVER_MS;
-      if (!this.#waited(queue, now, graceMs)) return null;
-      this.#flights.giveUp(queue, () => true);
-      return chosen;
-    }
-    if (now >= queue.retryAt) {
-      // Only acks of all replicas are missing: they may take long, and are not worth the wait.
-      if (queue.prompt > 0 && !this.#waited(queue, now, HANDOVER_MS)) return null;
-      queue.retryAt = now + RETRY_CHANGE_MS;
-    }
-    queue.detour = true;
-    return current;
-  }
-
-  /** Whether what is in flight has had its time to be acknowledged; if not, the queue is called again. */
-  #waited(queue: PartitionQueue, now: number, graceMs: number): boolean {
-    queue.leaveAt ??= now + graceMs;
-    if (now < queue.leaveAt) {
-      this.#wakeups.at(queue, queue.leaveAt);
-      return false;
-    }
-    queue.leaveAt = null;
-    return true;
-  }
-
   /** Puts back what is to be sent again, once nothing is in flight that might be stored before it. False while it has to wait. */
   #restored(queue: PartitionQueue): boolean {
     const { trouble } = queue;
     if (trouble === null || trouble.returned.length === 0) return true;
-    if (queue.unsettled > 0) {
-      if (!this.#waited(queue, monotonicNow(), HANDOVER_MS)) return false;
-      this.#flights.giveUp(queue, () => true);
-    }
+    if (queue.unsettled > 0 && !this.#handover.giveUpAfter(queue, monotonicNow())) return false;
     queue.leaveAt = null;
     const returned = trouble.returned.filter(({ settled }) => !settled).sort((a, b) => a.number - b.number);
     trouble.returned = [];
     const overtaken = returned.findLastIndex(({ number }) => number < queue.newestAcked) + 1;
     queue.waiting.unshift(returned.slice(overtaken));
     this.#owner.report({ kind: 'all-failed', pendings: returned.slice(0, overtaken), errorOf: overtakenError });
-    return true;
-  }
-
-  /**
-   * In trouble: whether it is time for the next probe. What asks for no ack is no probe. An ack of all replicas may take as
-   * long as a follower needs to be given up: a few publishes that ask for it pass, to bring the next real probe forward.
-   */
-  #mayGo(queue: PartitionQueue, next: PendingPublish, now: number): boolean {
-    const { trouble } = queue;
-    if (trouble === null || next.ackPolicy === AckPolicy.NONE) return true;
-    const isSlow = next.ackPolicy === AckPolicy.ALL && queue.hasLeaderAcks;
-    if (now < trouble.probeAt && !(isSlow && trouble.passed < PASSED_A_PAUSE)) {
-      this.#wakeups.at(queue, trouble.probeAt);
-      return false;
-    }
-    if (now < trouble.probeAt) trouble.passed++;
-    else {
-      trouble.passed = 0;
-      trouble.probeAt = now + PROBE_PAUSE_MS;
-    }
     return true;
   }
 

@@ -1,9 +1,9 @@
 import { inCallerContext } from '../async/caller-context.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import type { CorrelationIds } from './correlation-ids.js';
+import { tooLargeError } from './message-errors.js';
 import type { Generation, PendingPublish, Settle } from './partition-queue.js';
 import { type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
-import { tooLarge } from './publish-stream.js';
 
 /** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
 const OVERHEAD = 64;
@@ -45,7 +45,7 @@ export class PublishRecords {
     let size = (body?.length ?? 0) + (key?.length ?? 0);
     if (headers !== null) for (const [header, content] of headers) size += header.length + content.length + 8;
     if (size > maxMessageBytes) {
-      settle(tooLarge(stream, size, maxMessageBytes), null);
+      settle(tooLargeError(stream, size, maxMessageBytes), null);
       return null;
     }
     const ackPolicy = ackPolicyCode(options.ackPolicy ?? 'leader');

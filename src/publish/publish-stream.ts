@@ -2,14 +2,7 @@ import { backoffDelay } from '../async/backoff.js';
 import { monotonicNow } from '../async/clock.js';
 import { queueMicrotask } from '../async/timers.js';
 import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
-import {
-  ConnectionError,
-  InvalidArgumentError,
-  type LiftbridgeError,
-  MessageTooLargeError,
-  metadataError,
-  metadataFailure,
-} from '../errors.js';
+import { ConnectionError, type LiftbridgeError, metadataError, metadataFailure } from '../errors.js';
 import { isDetached } from '../options.js';
 import type { ByteWriter } from '../protocol/byte-writer.js';
 import { encodePublishRequest, type PublishFields } from '../protocol/publish-request.js';
@@ -17,6 +10,7 @@ import { type CorrelatedResponse, decodeCorrelatedResponse } from '../protocol/p
 import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { InFlight, type InFlightEntry } from './in-flight.js';
+import { tooLargeError, transferredError } from './message-errors.js';
 import { HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, REOPEN_BACKOFF } from './timing.js';
 
 /** The application's metadata function may fail so often in a row before publishes are told. */
@@ -275,11 +269,11 @@ export class PublishStream<T extends SentPublish> {
   #encodeCurrent(writer: ByteWriter): void {
     const before = writer.length;
     const pending = this.#current!;
-    if (isGone(pending)) throw transferred(pending.stream);
+    if (isGone(pending)) throw transferredError(pending.stream);
     encodePublishRequest(writer, pending);
     const size = writer.length - before;
     const { maxMessageBytes } = this.settings;
-    if (size > maxMessageBytes) throw tooLarge(pending.stream, size, maxMessageBytes);
+    if (size > maxMessageBytes) throw tooLargeError(pending.stream, size, maxMessageBytes);
   }
 }
 
@@ -293,15 +287,4 @@ function isGone({ key, value, headers }: SentPublish): boolean {
   if ((value !== null && isDetached(value)) || (key !== null && isDetached(key))) return true;
   if (headers !== null) for (const [, content] of headers) if (isDetached(content)) return true;
   return false;
-}
-
-function transferred(stream: string): LiftbridgeError {
-  const message = `Publish to stream "${stream}" refused: the memory of its bytes was transferred to another owner while it waited. Nothing was sent.`;
-  return new InvalidArgumentError(message, { stream, operation: 'Publish' });
-}
-
-/** The error for a message above the client's own limit. */
-export function tooLarge(stream: string, size: number, limit: number): LiftbridgeError {
-  const message = `Publish to stream "${stream}" refused: the message takes ${size} bytes, maxMessageBytes is ${limit}. Nothing was sent.`;
-  return new MessageTooLargeError(message, { stream, operation: 'Publish' });
 }

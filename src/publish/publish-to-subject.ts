@@ -14,9 +14,9 @@ import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { PublishToSubjectRequest } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { choosePartition } from './choose-partition.js';
+import { tooLargeError } from './message-errors.js';
 import type { PartitionerMessage } from './partitioners.js';
 import { type PublishOptions, readMessage, toBytes, toHeaders, type Value } from './publish-options.js';
-import { tooLarge } from './publish-stream.js';
 import { NATS_PAUSE_MS } from './timing.js';
 
 const NOTHING = new Uint8Array(0);
@@ -51,7 +51,7 @@ export async function publishToSubject(
     ackPolicy: ackPolicyCode(options.ackPolicy ?? 'leader'),
   };
   const size = PublishToSubjectRequest.encode(request).finish().length;
-  if (size > limits.maxMessageBytes) throw tooLarge(subject, size, limits.maxMessageBytes);
+  if (size > limits.maxMessageBytes) throw tooLargeError(subject, size, limits.maxMessageBytes);
   const { ack } = await onceNatsIsThere(waiting, (left) => cluster.callAny('publishToSubject', request, left));
   if (ack === undefined) return null;
   const error = errorFromAckError(ack.ackError, { stream: ack.stream, operation: 'PublishToSubject' });

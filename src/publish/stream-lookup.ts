@@ -1,6 +1,7 @@
-import { sleep } from '../async/sleep.js';
+import { backoffDelay } from '../async/backoff.js';
+import { pause } from '../async/sleep.js';
 import { type Cluster, untilCertain } from '../cluster/cluster-api.js';
-import { FIRST_LOOKUP_PAUSE_MS, LONGEST_LOOKUP_PAUSE_MS } from './timing.js';
+import { LOOKUP_BACKOFF } from './timing.js';
 
 /** For whom a stream is looked up. */
 export interface LookupWaiters {
@@ -18,19 +19,18 @@ export interface LookupWaiters {
  */
 export async function lookUpStream(cluster: Cluster, stream: string, waiters: LookupWaiters): Promise<void> {
   const { signal } = waiters;
-  let pause = FIRST_LOOKUP_PAUSE_MS;
+  let failures = 0;
   while (waiters.wanted() && !signal.aborted) {
     try {
       await cluster.refresh([stream], { signal });
       if (cluster.partitionCount(stream) > 0) return;
       if ((await cluster.existence({ stream }, { signal })) === 'gone' || cluster.partitionCount(stream) > 0) return;
-      pause = FIRST_LOOKUP_PAUSE_MS;
+      failures = 0;
     } catch (error) {
       waiters.failed(error);
-      pause = Math.min(LONGEST_LOOKUP_PAUSE_MS, pause * 2);
+      failures++;
     }
-    // An abort ends the pause early; the loop looks at the signal itself.
-    await sleep(pause, signal).catch(() => undefined);
+    await pause(backoffDelay(failures + 1, LOOKUP_BACKOFF), signal);
   }
 }
 

@@ -17,9 +17,8 @@ export const LEADER_GRACE_MS = 1_000;
 
 /** Milliseconds for one question. A broker that does not answer is sent a publish all the same: a frozen one may go on. */
 export const CHECK_TIMEOUT_MS = 300;
-/** Milliseconds between two questions to the same broker, at first and in the end. */
-export const FIRST_CHECK_PAUSE_MS = 5;
-export const LONGEST_CHECK_PAUSE_MS = 50;
+/** Milliseconds between two checks of the same broker. */
+export const CHECK_BACKOFF = { first: 5, longest: 50 } as const;
 /** Milliseconds that each further partition adds to the pause. */
 export const PAUSE_A_CHECK_MS = 0.5;
 /**
@@ -39,9 +38,8 @@ export const SEARCH_PAUSE_GROWTH = 1.1;
 
 /** Milliseconds between two probes: publishes to a partition that nothing acknowledges. Refusals make the pause longer. */
 export const PROBE_PAUSE_MS = 100;
-/** Milliseconds until the next probe after a refusal, at first and in the end. */
-export const FIRST_REFUSAL_PAUSE_MS = 50;
-export const LONGEST_REFUSAL_PAUSE_MS = 250;
+/** Milliseconds until the next probe after a refusal. */
+export const REFUSAL_BACKOFF = { first: 50, longest: 250 } as const;
 /** Milliseconds that what is in flight has to be acknowledged when its partition changes to another publish stream. */
 export const HANDOVER_MS = 500;
 /** The same when acks have stopped to come already. */
@@ -80,6 +78,5 @@ export const NATS_PAUSE_MS = 250;
 
 // stream-lookup
 
-/** Milliseconds between two look-ups of an unknown stream, at first and in the end. */
-export const FIRST_LOOKUP_PAUSE_MS = 50;
-export const LONGEST_LOOKUP_PAUSE_MS = 1_000;
+/** Milliseconds between two lookups of an unknown stream; longer while lookups fail. */
+export const LOOKUP_BACKOFF = { first: 50, longest: 1_000 } as const;

@@ -4,7 +4,8 @@ import { AckPolicy } from '../../../src/protocol/generated/api.js';
 import { BrokerChoice } from '../../../src/publish/broker-choice.js';
 import type { PendingPublish } from '../../../src/publish/partition-queue.js';
 import { PartitionQueue } from '../../../src/publish/partition-queue.js';
-import { hasTime, PartitionSender } from '../../../src/publish/partition-sender.js';
+import { PartitionSender } from '../../../src/publish/partition-sender.js';
+import { hasTime } from '../../../src/publish/probe-pacing.js';
 import type { PublishResult } from '../../../src/publish/publish-result.js';
 import type { PublishStream } from '../../../src/publish/publish-stream.js';
 import { PublishStreams } from '../../../src/publish/publish-streams.js';
@@ -33,6 +34,7 @@ let repeatable: Set<PendingPublish>;
 beforeEach(() => {
   vi.useFakeTimers();
   vi.advanceTimersByTime(10_000);
+  vi.spyOn(Math, 'random').mockReturnValue(1); // backoff without jitter
   cluster = new FakeCluster();
   written = [];
   first = 0;
@@ -71,6 +73,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   sender.stop();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
