@@ -25,7 +25,7 @@ const ACK_SHAPE = {
 } satisfies Shape<Ack>;
 
 /**
- * Reads an ack as a broker sends it to an ack inbox. go-liftbridge: `UnmarshalAck`; unlike it, this tells the `error`
+ * Reads an ack as a broker sends it to an ack inbox. go-liftbridge: `UnmarshalAck`; unlike it, this returns the `error`
  * of the ack, and reads an envelope whose payload is empty.
  *
  * @throws EnvelopeError (ENVELOPE) when the bytes are anything else; `reason` says what is wrong with them.
@@ -34,7 +34,7 @@ export function decodeAck(data: Uint8Array): Ack {
   return toAck(readAck(data));
 }
 
-/** The same as the wire has it, with the numbers of the error and the policy. */
+/** The same in the form of the wire, with the numbers of the error and the policy. */
 function readAck(data: Uint8Array): wire.Ack {
   return openEnvelope(asBuffer('decodeAck', data), ENVELOPE_ACK, decodePayload);
 }

@@ -50,22 +50,21 @@ export function openEnvelope<T>(
 }
 
 function notAnEnvelope(data: Buffer, type: number, reason: EnvelopeFault, cause?: WireError): EnvelopeError {
-  const what = type === ENVELOPE_ACK ? 'ack' : 'message';
+  const isAck = type === ENVELOPE_ACK;
   const detail = cause === undefined ? '' : ` (${cause.message})`;
   return new EnvelopeError(
-    `not the envelope of ${what === 'ack' ? 'an ack' : 'a message'}: ${EXPLANATIONS[reason](data)}${detail}`,
+    `not the envelope of ${isAck ? 'an ack' : 'a message'}: ${EXPLANATIONS[reason](data)}${detail}`,
     {
       reason,
       cause,
-      operation: what === 'ack' ? 'decodeAck' : 'decodeMessage',
+      operation: isAck ? 'decodeAck' : 'decodeMessage',
     },
   );
 }
 
 /**
- * Whether `data` has the header of an envelope, of a message or of anything else, and a checksum that holds if it has
- * one: what tells an enveloped message on a NATS subject from a plain one. The payload is not looked at; only decoding
- * tells whether that is sound.
+ * Whether `data` has the header of an envelope of any type, and a correct checksum if it has one. This distinguishes an
+ * enveloped message on a NATS subject from a plain one. It does not read the payload; only decoding shows whether that is valid.
  */
 export function isEnvelope(data: Uint8Array): boolean {
   if (!types.isUint8Array(data) || byteCount(data) < 8) return false;

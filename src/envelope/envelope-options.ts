@@ -14,10 +14,10 @@ import {
 import { ACK_POLICIES, type AckPolicy, ackPolicyCode } from '../protocol/ack-policy.js';
 import type { MessageFields } from '../protocol/message.js';
 
-/** What a message carries: text is sent as UTF-8; `null` and empty values read back as `null`. Bytes are copied by the call. */
+/** The value of a message: text is sent as UTF-8; `null` and empty values read back as `null`. Bytes are copied by the call. */
 export type Value = string | Uint8Array | null;
 
-/** What an envelope says beside the value. go-liftbridge: the `MessageOption`s of `NewMessage`. */
+/** The fields of an envelope beside the value. go-liftbridge: the `MessageOption`s of `NewMessage`. */
 export interface EnvelopeOptions {
   /** Key, for compaction and for consumers. Default: none. go-liftbridge: `Key`. */
   readonly key?: string | Uint8Array | null | undefined;
@@ -26,14 +26,14 @@ export interface EnvelopeOptions {
    * subject and reply subject. go-liftbridge: `Header`, `Headers`.
    */
   readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined;
-  /** NATS subject that acks are sent to. Default: none, then nothing is acknowledged. go-liftbridge: `AckInbox`. */
+  /** NATS subject that acks are sent to. Default: none; no ack is sent then. go-liftbridge: `AckInbox`. */
   readonly ackInbox?: string | undefined;
   /** Comes back in acks. Default: none. go-liftbridge: `CorrelationID`. */
   readonly correlationId?: string | undefined;
-  /** Default: `'leader'`. With `'none'` only refusals are answered. go-liftbridge: `AckPolicyLeader`, `AckPolicyAll`, `AckPolicyNone`. */
+  /** Default: `'leader'`. With `'none'` only refusals are sent. go-liftbridge: `AckPolicyLeader`, `AckPolicyAll`, `AckPolicyNone`. */
   readonly ackPolicy?: AckPolicy | undefined;
   /**
-   * The offset that the message has to get, on streams with optimistic concurrency control; a refusal is answered to
+   * The offset that the message must get, on streams with optimistic concurrency control; a refusal is sent to
    * `ackInbox`. Default: -1, any. go-liftbridge: `ExpectedOffset`.
    */
   readonly expectedOffset?: bigint | number | undefined;
@@ -60,10 +60,10 @@ export function readEnvelopeOptions(where: string, value: unknown, options: unkn
 
 const ANY_OFFSET = -1n;
 
-/** Where the acks of a message go, and what they are matched by. */
+/** The inbox of the acks of a message, and the id that they are matched by. */
 export type AckAddress = Pick<EnvelopeOptions, 'ackInbox' | 'correlationId'>;
 
-/** The fields of the message to be put into an envelope, from a value and options that have been read. */
+/** The fields of the message in an envelope, from a value and options that have been read. */
 export function messageFields(
   value: Value,
   options: EnvelopeOptions,

@@ -16,7 +16,7 @@ const writer = new ByteWriter();
 /**
  * Puts a message into an envelope, ready to be published to the NATS subject of a stream. go-liftbridge: `NewMessage`.
  *
- * Text is encoded as UTF-8. The result is the caller's own and never written to again.
+ * Text is encoded as UTF-8. The result belongs to the caller and is never written to again.
  *
  * @throws InvalidArgumentError (INVALID_ARGUMENT) when a value or an option is not allowed, naming it.
  * @example
@@ -30,7 +30,7 @@ export function encodeMessage(value: Value, options?: EnvelopeOptions): Buffer {
 export function writeMessage(value: Value, options: EnvelopeOptions, address: AckAddress = options): Buffer {
   const fields = messageFields(value, options, address);
   const withChecksum = options.checksum === true;
-  // An encode that failed half-way, for want of memory say, must not be the start of this envelope.
+  // Removes the rest of an encode that failed, for example for lack of memory.
   writer.truncate(0);
   beginEnvelope(writer, ENVELOPE_MESSAGE, withChecksum);
   codec.encodeMessage(writer, fields);
@@ -40,8 +40,8 @@ export function writeMessage(value: Value, options: EnvelopeOptions, address: Ac
 }
 
 /**
- * Reads a message that came in an envelope. `offset` is the expected offset that the publisher gave, -1n for none; what
- * only a broker knows (`stream`, `subject`, `timestamp`) is empty. `key`, `value` and header values are views of
+ * Reads a message that came in an envelope. `offset` is the expected offset of the publisher, -1n for none. The fields
+ * that only a broker sets (`stream`, `subject`, `timestamp`) are empty. `key`, `value` and header values are views of
  * `data`. go-liftbridge: `UnmarshalMessage`; unlike it, this reads an envelope whose payload is empty.
  *
  * @throws EnvelopeError (ENVELOPE) when the bytes are anything else; `reason` says what is wrong with them.

@@ -1,18 +1,18 @@
-/** What the publisher needs of a message. */
+/** The part of a NATS message that the publisher uses. */
 export interface NatsMessage {
   /** The payload. */
   readonly data: Uint8Array;
 }
 
-/** What the publisher needs of a subscription. */
+/** The part of a NATS subscription that the publisher uses. */
 export interface NatsSubscription {
   /** Ends it. */
   unsubscribe(): void;
 }
 
-/** What a NATS connection tells about itself; the packages differ in what they add. */
+/** A status of a NATS connection; the packages add different fields. */
 export interface NatsStatus {
-  /** What kind of status it is. */
+  /** The kind of the status. */
   readonly type: unknown;
 }
 
@@ -21,45 +21,45 @@ export interface NatsStatus {
  * (and of any other transport of `@nats-io/nats-core` 3.x) fits as it is.
  */
 export interface NatsConnection {
-  /** What the server said of itself, while connected. */
+  /** Information about the server, while connected. */
   readonly info?:
     | {
-        /** Bytes of the largest message that the server takes. */
+        /** Bytes of the largest message that the server accepts. */
         readonly max_payload: number;
       }
     | undefined;
   /** Sends a message; does not wait. */
   publish(subject: string, data: Uint8Array): void;
-  /** Asks for the messages on a subject. */
+  /** Subscribes to the messages on a subject. */
   subscribe(
     subject: string,
     options: { callback: (error: Error | null, message: NatsMessage) => void },
   ): NatsSubscription;
-  /** Resolves once the server has taken everything published so far. */
+  /** Resolves once the server has received all earlier publishes. */
   flush(): Promise<void>;
-  /** Resolves when the connection is closed for good, with the error that closed it if there was one. */
+  /** Resolves when the connection is closed permanently, with the error that closed it, if any. */
   // biome-ignore lint/suspicious/noConfusingVoidType: the type of the NATS packages
   closed(): Promise<void | Error>;
-  /** Whether it is closed for good. */
+  /** Whether it is closed permanently. */
   isClosed(): boolean;
-  /** Whether it takes nothing more and will be closed. */
+  /** Whether it accepts no further messages and will close. */
   isDraining?(): boolean;
-  /** What happens to it, as it happens. */
+  /** The changes of its status. */
   status(): AsyncIterable<NatsStatus>;
 }
 
-/** Something that a connection reports and that decides the fate of publishes. */
+/** An event of a connection that affects publishes. */
 export type ConnectionEvent =
-  /** The TCP connection broke; the package may connect again. Whether what was under way is lost is unknown. */
+  /** The TCP connection broke; the package may reconnect. Messages in flight may be lost. */
   | { readonly kind: 'disconnect' }
-  /** It is back, with the subscriptions it had. */
+  /** The connection is back, with its subscriptions. */
   | { readonly kind: 'reconnect' }
-  /** It is closed for good. */
+  /** The connection is closed permanently. */
   | { readonly kind: 'closed'; readonly cause: unknown }
   /** The server does not let this user publish to the subject. */
   | { readonly kind: 'publish-denied'; readonly subject: string; readonly cause: unknown };
 
-/** Reads a status of either package; null for one that decides nothing. */
+/** Reads a status of either package; null for a status that affects no publish. */
 function connectionEvent(status: NatsStatus): ConnectionEvent | null {
   if (status.type === 'disconnect' || status.type === 'reconnect') return { kind: status.type };
   if (status.type !== 'error') return null;
@@ -70,7 +70,7 @@ function connectionEvent(status: NatsStatus): ConnectionEvent | null {
   return { kind: 'publish-denied', subject: denied.subject, cause: error };
 }
 
-/** The same for a status that may be anything; tells `failed` of one that cannot be read. */
+/** The same for any value; calls `failed` for a status that cannot be read. */
 function readEvent(status: NatsStatus, failed: (error: unknown) => void): ConnectionEvent | null {
   try {
     return connectionEvent(status);
@@ -81,9 +81,9 @@ function readEvent(status: NatsStatus, failed: (error: unknown) => void): Connec
 }
 
 /**
- * Calls `report` for what the connection reports, until the answer is called, and `failed` for a status that cannot be read, or if it
- * ends with an error.
- * Afterwards the connection, which may live on for long, keeps nothing of its caller alive.
+ * Calls `report` for each event of the connection until the returned function is called. Calls `failed` for a status that
+ * cannot be read, or when the statuses end with an error. After that the connection, which may live longer, holds no
+ * reference to its caller.
  */
 export function watchConnection(
   connection: NatsConnection,
@@ -104,7 +104,7 @@ export function watchConnection(
   connection.closed().then(closed, closed);
   return () => {
     listener = null;
-    // Both packages have it: `return` of their async generator would only be heard at the next status.
+    // Both packages have `stop`. `return` of their async generator would only take effect at the next status.
     statuses.stop?.();
   };
 }

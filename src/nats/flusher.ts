@@ -4,14 +4,14 @@ import { queueMicrotask } from '../async/timers.js';
 import type { NatsConnection } from './connection.js';
 import type { PendingPublish } from './pending-publish.js';
 
-/** What the flusher tells of a publish. */
+/** Takes the results of the flusher. */
 export interface FlushEvents {
-  /** The NATS server has taken it. */
-  taken(publish: PendingPublish): void;
+  /** The NATS server has received the publish. */
+  confirmed(publish: PendingPublish): void;
   failed(publish: PendingPublish, cause: unknown): void;
 }
 
-/** Confirms publishes that want no ack once the NATS server has taken them: one flush for all of a tick. */
+/** Confirms publishes that want no ack once the NATS server has received them: one flush for all publishes of a tick. */
 export class Flusher {
   readonly #connection: NatsConnection;
   readonly #events: FlushEvents;
@@ -22,7 +22,7 @@ export class Flusher {
     this.#events = events;
   }
 
-  /** To be called with what was just given to the connection. */
+  /** Adds a publish that was written to the connection. */
   add(publish: PendingPublish): void {
     this.#batch.push(publish);
     if (this.#batch.length === 1) queueMicrotask(() => void this.#flush());
@@ -37,8 +37,8 @@ export class Flusher {
       await forEachInSlices(batch, (publish) => this.#events.failed(publish, cause));
       return;
     }
-    // A refusal by the server arrives before the answer to the flush, but is reported over more promises than it.
+    // A refusal by the server arrives before the response to the flush, but is reported through more promises.
     await nextTurn();
-    await forEachInSlices(batch, (publish) => this.#events.taken(publish));
+    await forEachInSlices(batch, (publish) => this.#events.confirmed(publish));
   }
 }

@@ -70,7 +70,7 @@ export class NatsPublisher {
     this.#logger = options.logger;
     this.#sendQueue = new SendQueue(options.maxInFlight, (publish) => this.#send(publish));
     this.#flusher = new Flusher(connection, {
-      taken: (publish) => {
+      confirmed: (publish) => {
         this.#sendQueue.recordResponse(publish);
         publish.resolve();
       },

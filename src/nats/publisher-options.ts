@@ -22,17 +22,17 @@ export interface NatsPublisherOptions {
   /** Milliseconds that a publish waits for its acks, waiting for its turn included. Default 5_000. */
   readonly timeout?: number | undefined;
   /**
-   * What may be under way at a time: by default 16_384 messages and 64 MiB. Beyond it publishes wait in order. A message
-   * larger than `bytes` goes alone.
+   * Limits of the publishes in flight: by default 16_384 messages and 64 MiB. Beyond them publishes wait in order. A message
+   * larger than `bytes` is sent alone.
    */
   readonly maxInFlight?: MaxInFlight | undefined;
   /** Start of the inbox subject, for users that may only subscribe below a prefix of their own. Default '_INBOX'. */
   readonly inboxPrefix?: string | undefined;
-  /** Is given acks that no publish waits for any more, and data that is no ack. Default: nowhere. */
+  /** Gets acks that no publish waits for, and messages that are no acks. Default: none. */
   readonly logger?: Logger | undefined;
 }
 
-/** NatsPublisherOptions with every default filled in. */
+/** NatsPublisherOptions with all defaults. */
 export interface ResolvedPublisherOptions {
   readonly timeout: number;
   readonly maxInFlight: { readonly messages: number; readonly bytes: number };
@@ -44,12 +44,12 @@ export interface ResolvedPublisherOptions {
 export interface NatsPublishOptions extends EnvelopeOptions, CallOptions {
   /**
    * How many streams to wait for, 1 to 1_000: each that listens on the subject acknowledges the message or refuses it, and
-   * counts once. When one refuses it, the publish rejects after all have answered; the error has the other acks. Default 1.
+   * counts once. When one refuses it, the publish rejects after all acks have come; the error has the other acks. Default 1.
    */
   readonly acks?: number | undefined;
 }
 
-/** What `natsPublisher` takes for a connection. */
+/** A connection that `natsPublisher` accepts. */
 export const natsConnection: Rule = {
   expected: 'an open connection of nats 2.x or @nats-io/nats-core 3.x',
   accepts: (value) =>
@@ -67,7 +67,7 @@ const PUBLISHER_SHAPE = {
   logger: loggerWith('a logger with debug and warn', ['debug', 'warn']),
 } satisfies Shape<NatsPublisherOptions>;
 
-/** More streams than that on one subject are not to be expected; it bounds what a publish keeps. */
+/** Bounds the acks that a publish keeps; more streams on one subject are not expected. */
 const MOST_ACKS = 1_000;
 
 const PUBLISH_SHAPE = {
@@ -77,7 +77,7 @@ const PUBLISH_SHAPE = {
   acks: integer(1, MOST_ACKS),
 } satisfies Shape<NatsPublishOptions>;
 
-/** Reads the options of `natsPublisher` and fills the defaults in. Throws InvalidArgumentError. */
+/** Reads the options of `natsPublisher` and adds the defaults. Throws InvalidArgumentError. */
 export function resolvePublisherOptions(given?: NatsPublisherOptions): ResolvedPublisherOptions {
   const options = readOptions<NatsPublisherOptions>('natsPublisher', given, PUBLISHER_SHAPE);
   const { messages, bytes } = CLIENT_DEFAULTS.maxInFlight;
@@ -89,7 +89,7 @@ export function resolvePublisherOptions(given?: NatsPublisherOptions): ResolvedP
   };
 }
 
-/** Reads the options of a publish, which must not contradict each other. Throws InvalidArgumentError. */
+/** Reads the options of a publish. Throws InvalidArgumentError for a wrong or contradictory option. */
 export function readPublishOptions(given: NatsPublishOptions | undefined): NatsPublishOptions {
   const options = readOptions<NatsPublishOptions>('publish', given, PUBLISH_SHAPE);
   const silent =

@@ -1,26 +1,26 @@
 import { clearInterval, setInterval } from '../async/timers.js';
 import type { PartitionQueue } from './partition-queue.js';
-import { LOOK_EVERY_MS } from './timing.js';
+import { ACK_CHECK_INTERVAL_MS } from './timing.js';
 
-/** A queue is silent when this many looks in a row have seen publishes in flight and no response. */
-const SILENT_LOOKS = 4;
+/** A queue is silent when this many checks in a row found publishes in flight and no new response. */
+const SILENT_CHECKS = 4;
 
-/** Notices queues whose publishes are not answered, long before their timeouts: within a second. */
+/** Notices within a second, long before their timeouts, that the publishes of a queue get no responses. */
 export class AckWatch {
   readonly #queues: () => Iterable<PartitionQueue>;
-  readonly #silent: (queue: PartitionQueue) => void;
+  readonly #onSilent: (queue: PartitionQueue) => void;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `silent` is called for a queue once its publishes have been unanswered for a second, and again from time to time while they are. */
-  constructor(queues: () => Iterable<PartitionQueue>, silent: (queue: PartitionQueue) => void) {
+  /** `onSilent` is called for a queue after a second without a response, and again, less and less often, while that lasts. */
+  constructor(queues: () => Iterable<PartitionQueue>, onSilent: (queue: PartitionQueue) => void) {
     this.#queues = queues;
-    this.#silent = silent;
+    this.#onSilent = onSilent;
   }
 
-  /** Watches for as long as anything is in flight. */
+  /** Watches as long as any publish is in flight. */
   start(): void {
-    // The timeouts of the publishes keep the process alive, not this.
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+    // The timeouts of the publishes keep the process alive; this timer does not.
+    this.#timer ??= setInterval(() => this.#check(), ACK_CHECK_INTERVAL_MS).unref();
   }
 
   stop(): void {
@@ -28,20 +28,20 @@ export class AckWatch {
     this.#timer = null;
   }
 
-  #look(): void {
+  #check(): void {
     let inFlight = false;
     for (const queue of this.#queues()) {
-      // The leader may have come within reach.
+      // The leader may be reachable by now.
       if (queue.detour) queue.version = -1;
       if (queue.unsettled === 0) {
-        queue.silentLooks = 0;
+        queue.silentChecks = 0;
         continue;
       }
       inFlight = true;
-      if (queue.responses !== queue.seen) {
-        queue.seen = queue.responses;
-        queue.silentLooks = 0;
-      } else if (++queue.silentLooks >= SILENT_LOOKS && isPowerOfTwo(queue.silentLooks)) this.#silent(queue);
+      if (queue.responses !== queue.seenResponses) {
+        queue.seenResponses = queue.responses;
+        queue.silentChecks = 0;
+      } else if (++queue.silentChecks >= SILENT_CHECKS && isPowerOfTwo(queue.silentChecks)) this.#onSilent(queue);
     }
     if (!inFlight) this.stop();
   }

@@ -1,20 +1,20 @@
 import { Fifo } from '../collections/fifo.js';
 import { InFlightWindow, type WindowLimits } from '../collections/in-flight-window.js';
 
-/** An entry that takes room in the window. */
+/** An entry that takes room. */
 export interface Entry {
   /** Bytes that it counts for. */
   readonly bytes: number;
-  /** True once it needs no room any more: the queue skips it then. */
+  /** True once it needs no room: the queue skips it then. */
   readonly settled: boolean;
 }
 
-/** Whether an entry that waited may still be admitted; asked when its turn comes. */
+/** Whether an entry that waited may still be admitted when its turn comes. */
 export type Admissible<T> = (entry: T) => boolean;
 
 /**
- * Bounds what a publisher has in flight. An entry that does not fit waits; entries are admitted in the order in which they
- * came. An entry larger than the whole window is admitted alone.
+ * Bounds the publishes in flight. An entry that does not fit waits. Entries are admitted in the order of their arrival. An
+ * entry above the limit in bytes is admitted alone.
  */
 export class AdmissionQueue<T extends Entry> {
   readonly #window: InFlightWindow;
@@ -40,7 +40,7 @@ export class AdmissionQueue<T extends Entry> {
     return this.#waiting.size;
   }
 
-  /** Whether an entry that came now would be admitted at once. */
+  /** Whether an entry that arrives now is admitted at once. */
   get hasRoom(): boolean {
     return this.#waiting.empty && this.#window.hasRoom;
   }
@@ -51,7 +51,7 @@ export class AdmissionQueue<T extends Entry> {
     else this.#waiting.push(entry);
   }
 
-  /** Gives back the room of an entry that was admitted. */
+  /** Frees the room of an entry that was admitted. */
   leave(entry: T): void {
     this.#window.remove(entry.bytes);
     if (!this.#waiting.empty) this.#next();
@@ -62,7 +62,7 @@ export class AdmissionQueue<T extends Entry> {
     this.#admit(entry);
   }
 
-  /** Admitting an entry may settle it, which gives back its room and calls this again. */
+  /** Admitting an entry may settle it, which frees its room and calls this again. */
   #next(): void {
     if (this.#admitting) return;
     this.#admitting = true;

@@ -6,11 +6,11 @@ import type { PublishStream } from './publish-stream.js';
 import type { PublishStreams } from './publish-streams.js';
 import { LEADER_GRACE_MS } from './timing.js';
 
-/** Chooses the broker that a queue's publishes go to: the leader, or any other while the leader is out of reach. */
+/** Chooses the broker for the publishes of a queue: the leader, or another one while the leader is unreachable. */
 export class BrokerChoice {
   readonly #cluster: Cluster;
   readonly #publishStreams: PublishStreams;
-  /** Queues that want to send as soon as a publish stream is open. */
+  /** Queues that wait until a publish stream is open. */
   readonly #waiting = new WeakMap<PublishStream<PendingPublish>, Set<PartitionQueue>>();
 
   constructor(cluster: Cluster, publishStreams: PublishStreams) {
@@ -19,10 +19,10 @@ export class BrokerChoice {
   }
 
   /**
-   * A publish stream that can be written to now; null while there is none, and publish streams that may become one are being opened. An error
-   * when the leader refuses this client for good.
+   * A publish stream that can be written to now. Null when there is none; one is being opened then. An error when the leader
+   * refuses this client permanently.
    */
-  of(queue: PartitionQueue): PublishStream<PendingPublish> | LiftbridgeError | null {
+  choose(queue: PartitionQueue): PublishStream<PendingPublish> | LiftbridgeError | null {
     const leader = this.#cluster.leader(queue.stream, queue.partition);
     if (leader === null || queue.trouble?.refusedBy.has(leader.address)) return this.#other(queue, leader);
     const publishStream = this.#publishStreams.to(leader);
@@ -36,11 +36,11 @@ export class BrokerChoice {
     }
     if (!blocked) this.#open(publishStream, queue);
     if (now - (publishStream.failingSince ?? now) >= LEADER_GRACE_MS) return this.#other(queue, leader);
-    // Where acks come, publishes go on until the new leader's connection is open.
+    // Publishes stay where acks come until the connection to the new leader is open.
     return queue.publishStream?.usable && queue.trouble === null ? this.#detour(queue, queue.publishStream) : null;
   }
 
-  /** Any broker takes a publish; the one that has served this partition so far keeps it. */
+  /** Every broker accepts a publish. The broker that has served this partition is preferred. */
   #other(queue: PartitionQueue, leader: BrokerTarget | null): PublishStream<PendingPublish> | null {
     const except = new Set(queue.trouble?.refusedBy);
     if (leader !== null) except.add(leader.address);
@@ -48,12 +48,12 @@ export class BrokerChoice {
       return this.#detour(queue, queue.publishStream);
     const publishStream = this.#chooseOther(queue, except) ?? this.#publishStreams.anyUsable(except);
     if (publishStream !== null) return this.#detour(queue, publishStream);
-    // Every broker has refused, or is out of reach: the next round begins with the leader.
+    // Every broker has refused or is unreachable: the next round begins with the leader.
     queue.trouble?.refusedBy.clear();
     return null;
   }
 
-  /** Null when none is usable yet; the one that is chosen is being opened then. */
+  /** Null when no stream is usable yet; the chosen one is being opened then. */
   #chooseOther(queue: PartitionQueue, except: ReadonlySet<string>): PublishStream<PendingPublish> | null {
     const tried = new Set(except);
     const now = monotonicNow();

@@ -4,7 +4,7 @@ import type { CorrelatedResponse } from '../protocol/publish-response.js';
 import { toAck } from '../protocol/received-ack.js';
 import type { CorrelationIds } from './correlation-ids.js';
 import type { PendingPublish } from './partition-queue.js';
-import { contextOf, isUnknownPlace, repeatedOffset } from './publish-errors.js';
+import { contextOf, isUnknownPlace, repeatedOffsetError } from './publish-errors.js';
 import type { AckResponse, ReportResult } from './publish-result.js';
 import type { PublishStream } from './publish-stream.js';
 
@@ -57,7 +57,7 @@ export class BrokerResponses {
     this.#owner.report(response);
   }
 
-  /** Offsets that begin again are those of another stream of that name, which may have other partitions. */
+  /** Offsets that begin again belong to a new stream of the same name, which may have other partitions. */
   #recordOffset({ queue, offsetBefore, stream }: PendingPublish, offset: bigint): void {
     if (offset > queue!.newestOffset) queue!.newestOffset = offset;
     if (offset > offsetBefore) return;
@@ -65,7 +65,7 @@ export class BrokerResponses {
     this.#owner.refresh(stream);
   }
 
-  /** The broker refused it before it reached NATS: it is certainly not stored. */
+  /** The broker refused the publish before NATS, so it is certainly not stored. */
   #refusedAtOnce(pending: PendingPublish, error: LiftbridgeError): void {
     if (!this.#owner.takeBack(pending, error)) this.#refused(pending, error);
   }
@@ -76,7 +76,7 @@ export class BrokerResponses {
     let error = refusal;
     if (refusal.code === 'INCORRECT_OFFSET') {
       this.#owner.noteConcurrencyControl(pending.stream);
-      if (pending.attempts > 1) error = repeatedOffset(pending, refusal);
+      if (pending.attempts > 1) error = repeatedOffsetError(pending, refusal);
     }
     this.#owner.report({ kind: 'failed', pending, error });
   }

@@ -2,7 +2,7 @@ import { HandlerError, InvalidArgumentError } from '../errors.js';
 import { describe } from '../options.js';
 import type { Partitioner, PartitionerMessage } from './partitioners.js';
 
-/** Asks the message's partitioner, if any, and checks its answer. Throws HandlerError when it throws, InvalidArgumentError for an answer out of range. */
+/** Calls the partitioner of the message, if any. Throws HandlerError when it throws, InvalidArgumentError for a result out of range. */
 export function choosePartition(
   message: PartitionerMessage & { readonly partitioner: Partitioner | null },
   count: number,
@@ -19,7 +19,7 @@ export function choosePartition(
   if (Number.isInteger(partition) && (partition as number) >= 0 && (partition as number) < count)
     return partition as number;
   throw new InvalidArgumentError(
-    `Publish to stream "${stream}" refused: expected its partitioner to answer an integer from 0 to ${count - 1}, got ${describe(partition)}. Nothing was sent.`,
+    `Publish to stream "${stream}" refused: expected its partitioner to return an integer from 0 to ${count - 1}, got ${describe(partition)}. Nothing was sent.`,
     { stream, operation: 'Publish' },
   );
 }

@@ -3,24 +3,24 @@ import { InvalidArgumentError } from '../errors.js';
 import { AckPolicy } from '../protocol/generated/api.js';
 import { numberText } from './in-flight.js';
 
-/** Between the generated part of a correlation id and the name of a stream; base64url and base 36 do without it. */
-const STREAM_FOLLOWS = '/';
+/** Separates the generated part of a correlation id from the name of a stream. Not a digit of base64url or base 36. */
+const STREAM_SEPARATOR = '/';
 
-/** The correlation ids of a publisher: generated ones, and those that callers choose. */
+/** The correlation ids of a publisher, generated or chosen by the caller. */
 export class CorrelationIds {
-  /** What generated ids begin with. Short, so that ids are cheap to make: they have to differ among what one session has in flight. */
+  /** The start of generated ids. Short, so that ids cost little: they only have to be unique in flight on one session. */
   readonly prefix = randomBytes(4).toString('base64url');
   /** Chosen ids that are in flight. */
   readonly #chosen = new Set<string>();
 
-  /** The id that is generated for the publish of a number. */
+  /** Generates the id of the publish with this number. */
   generate(number: number, policy: AckPolicy, stream: string): string {
     const id = this.prefix + numberText(number);
-    // Nothing remembers a publish without ack once it is sent: the id has to tell which stream a refusal is about.
-    return policy === AckPolicy.NONE ? `${id}${STREAM_FOLLOWS}${stream}` : id;
+    // A publish without an ack has no record once it is sent, so its id names the stream for a refusal.
+    return policy === AckPolicy.NONE ? `${id}${STREAM_SEPARATOR}${stream}` : id;
   }
 
-  /** Takes an id that a caller chose. Throws InvalidArgumentError for one that is in flight. */
+  /** Registers an id that a caller chose. Throws InvalidArgumentError for an id that is in flight. */
   choose(where: string, chosen: string): string {
     if (this.#chosen.has(chosen))
       throw new InvalidArgumentError(
@@ -31,14 +31,14 @@ export class CorrelationIds {
     return chosen;
   }
 
-  /** Lets a chosen id be used again. */
+  /** Allows a chosen id to be used again. */
   release(id: string): void {
     this.#chosen.delete(id);
   }
 
-  /** The stream that a generated id names; undefined where it names none. */
+  /** The stream that a generated id names; undefined when it names none. */
   streamOf(id: string): string | undefined {
-    const at = id.startsWith(this.prefix) ? id.indexOf(STREAM_FOLLOWS) : -1;
+    const at = id.startsWith(this.prefix) ? id.indexOf(STREAM_SEPARATOR) : -1;
     return at < 0 ? undefined : id.slice(at + 1);
   }
 }

@@ -11,7 +11,7 @@ import { LeaderSearch } from './leader-search.js';
 import { MetadataRefresh } from './metadata-refresh.js';
 import { type PartitionQueue, type PendingPublish, StreamQueue } from './partition-queue.js';
 import { PartitionSender } from './partition-sender.js';
-import { closing, isUnknownPlace, lostError, refusedError, unknownStream } from './publish-errors.js';
+import { closingError, isUnknownPlace, lostError, refusedError, unknownStreamError } from './publish-errors.js';
 import type { ReportResult } from './publish-result.js';
 import type { PublishStream, PublishStreamEvent } from './publish-stream.js';
 import { PublishStreams } from './publish-streams.js';
@@ -19,7 +19,7 @@ import { lookUpStream, streamIsGone } from './stream-lookup.js';
 import { LEADER_GRACE_MS } from './timing.js';
 
 /** Publishes that are placed in one turn of the event loop once their stream is known. */
-const PLACED_A_TURN = 1_024;
+const MOST_PLACED_A_TURN = 1_024;
 
 /** What the dispatcher takes from the publisher. */
 export interface DispatcherOptions {
@@ -29,7 +29,7 @@ export interface DispatcherOptions {
   readonly report: ReportResult;
 }
 
-/** Brings publishes to brokers: looks up streams, chooses partitions, and hands each publish to the queue of its partition. */
+/** Sends publishes to brokers: looks up streams, chooses partitions, and adds each publish to the queue of its partition. */
 export class Dispatcher {
   readonly #cluster: Cluster;
   readonly #report: ReportResult;
@@ -49,7 +49,7 @@ export class Dispatcher {
     this.#cluster = cluster;
     this.#report = report;
     this.#refresh = new MetadataRefresh(cluster);
-    setMaxListeners(0, this.#closing.signal); // a few a stream
+    setMaxListeners(0, this.#closing.signal); // a few for each stream
     this.#publishStreams = new PublishStreams(
       cluster,
       { maxMessageBytes, idPrefix: ids.prefix },
@@ -60,7 +60,7 @@ export class Dispatcher {
       mayRepeat: (pending: PendingPublish) =>
         pending.expectedOffset >= 0n && this.#concurrencyControlled.has(pending.stream),
       searchLeader: (queue: PartitionQueue) => this.#search.start([queue]),
-      doubt: (queue: PartitionQueue) => void this.#doubt(this.#stream(queue.stream)),
+      unknownPartition: (queue: PartitionQueue) => void this.#checkExistence(this.#stream(queue.stream)),
     };
     this.#responses = new BrokerResponses(
       {
@@ -152,7 +152,7 @@ export class Dispatcher {
     return stream.count > 0;
   }
 
-  /** A broker that recovers does not know streams and partitions that this client has seen. */
+  /** A recovering broker does not know all streams and partitions that exist. */
   #mayBeStoredLater(stream: StreamQueue, { partition }: PendingPublish, refusal: LiftbridgeError): boolean {
     if (!isUnknownPlace(refusal)) return refusal.retryable;
     return this.#known(stream) && partition < stream.count;
@@ -169,15 +169,15 @@ export class Dispatcher {
     let placed = 0;
     for (let next = stream.waiting.peek(); next !== null; next = stream.waiting.peek()) {
       stream.waiting.shift();
-      if (!known && this.#closed) this.#fail(next, closing(next));
+      if (!known && this.#closed) this.#fail(next, closingError(next));
       else this.#place(stream, next);
-      if (++placed % PLACED_A_TURN === 0) await nextTurn();
+      if (++placed % MOST_PLACED_A_TURN === 0) await nextTurn();
     }
     stream.lookingUp = false;
     if (!known && stream.partitions.size === 0) this.#streams.delete(stream.name);
   }
 
-  /** Where a function of the application fails, waiting does not help: the call was tried again already. */
+  /** A failed function of the application was tried again already, so its publishes fail and do not wait longer. */
   #lookUpFailed(stream: StreamQueue, error: unknown): void {
     if (LiftbridgeError.is(error, 'HANDLER_FAILED'))
       this.#report({
@@ -185,13 +185,13 @@ export class Dispatcher {
         pendings: stream.waiting.clear(),
         errorOf: (pending) => refusedError(pending, error),
       });
-    else noteFailure(stream.waiting.peek(), error);
+    else recordFailure(stream.waiting.peek(), error);
   }
 
-  /** A stream that metadata does not show is left to the brokers to refuse, unless its partitions have to be counted. */
+  /** Publishes to a stream that is missing in the metadata are sent, unless a partitioner needs the number of partitions. */
   #place(stream: StreamQueue, pending: PendingPublish): void {
     if (stream.count === 0 && pending.fixedPartition === null && pending.partitioner !== null) {
-      this.#fail(pending, unknownStream(stream.name));
+      this.#fail(pending, unknownStreamError(stream.name));
       return;
     }
     try {
@@ -209,15 +209,16 @@ export class Dispatcher {
     this.#report({ kind: 'failed', pending, error });
   }
 
-  /** Finds out whether a stream that a broker called unknown is gone; its publishes end then. */
-  async #doubt(stream: StreamQueue): Promise<void> {
-    if (stream.inDoubt) return;
-    stream.inDoubt = true;
+  /** Checks whether a stream that a broker does not know is gone. Its publishes fail then. */
+  async #checkExistence(stream: StreamQueue): Promise<void> {
+    if (stream.checkingExistence) return;
+    stream.checkingExistence = true;
     const gone = await streamIsGone(this.#cluster, stream.name, this.#closing.signal);
-    stream.inDoubt = false;
+    stream.checkingExistence = false;
     if (!gone || this.#closed) return;
     stream.version = -1;
-    for (const queue of stream.partitions.values()) this.#sender.refuse(queue, () => unknownStream(stream.name));
+    for (const queue of stream.partitions.values())
+      this.#sender.failWaiting(queue, () => unknownStreamError(stream.name));
   }
 
   #streamEvent(publishStream: PublishStream<PendingPublish>, event: PublishStreamEvent<PendingPublish>): void {
@@ -237,15 +238,15 @@ export class Dispatcher {
   }
 
   /**
-   * Takes a publish back that a broker refused although it may be stored later: the broker is recovering, or has lost NATS.
-   * False for a refusal that is final.
+   * Takes back a publish that a broker refused temporarily: the broker is recovering, or has lost NATS. False when the refusal
+   * is final.
    */
   #takeBack(pending: PendingPublish, refusal: LiftbridgeError): boolean {
     if (this.#closed) return false;
     const stream = this.#stream(pending.stream);
     if (!this.#mayBeStoredLater(stream, pending, refusal)) return false;
     this.#sender.takeBack(pending, refusal);
-    if (isUnknownPlace(refusal)) void this.#doubt(stream);
+    if (isUnknownPlace(refusal)) void this.#checkExistence(stream);
     this.#search.start([pending.queue!]);
     return true;
   }
@@ -262,10 +263,10 @@ export class Dispatcher {
     end: StreamEnd,
     lost: readonly PendingPublish[],
   ): void {
-    this.#publishStreams.ended(publishStream);
+    this.#publishStreams.remove(publishStream);
     const queues = new Set(this.#choice.takeWaiting(publishStream));
     for (const { queue } of lost) queues.add(queue!);
-    this.#sender.lost(
+    this.#sender.takeBackLost(
       [...this.#queues()].filter((queue) => queue.publishStream === publishStream),
       lost,
       publishStream,
@@ -275,18 +276,18 @@ export class Dispatcher {
     const { handlerFailure } = publishStream;
     publishStream.handlerFailure = null;
     if (handlerFailure !== null)
-      for (const queue of queues) this.#sender.refuse(queue, (pending) => refusedError(pending, handlerFailure));
+      for (const queue of queues) this.#sender.failWaiting(queue, (pending) => refusedError(pending, handlerFailure));
     for (const queue of queues) this.#sender.pump(queue);
   }
 
-  /** The leaders may be others now. */
+  /** The partitions may have other leaders now. */
   #lostBroker(queues: readonly PartitionQueue[], error: unknown): void {
     if (this.#closed) return;
-    for (const queue of queues) noteFailure(queue.waiting.peek(), error);
+    for (const queue of queues) recordFailure(queue.waiting.peek(), error);
     this.#search.start(queues);
   }
 }
 
-function noteFailure(pending: PendingPublish | null, error: unknown): void {
+function recordFailure(pending: PendingPublish | null, error: unknown): void {
   if (pending !== null) pending.lastError = error;
 }

@@ -13,7 +13,7 @@ export interface FlightOwner {
   mayRepeat(pending: PendingPublish): boolean;
 }
 
-/** Puts publishes in flight on the publish stream of their queue, and takes them off it. */
+/** Sends publishes on the publish stream of their queue and removes them from it. */
 export class FlightControl {
   readonly #owner: FlightOwner;
   readonly #watch: AckWatch;
@@ -47,7 +47,7 @@ export class FlightControl {
     this.#watch.start();
   }
 
-  /** Counts a publish off that was in flight; its publish stream has forgotten it, or will. */
+  /** Records that a publish is no longer in flight. The caller removes it from its publish stream. */
   leave(pending: PendingPublish): void {
     if (!pending.sent) return;
     pending.sent = false;
@@ -57,15 +57,15 @@ export class FlightControl {
     if (pending.ackPolicy === AckPolicy.LEADER) queue.prompt--;
   }
 
-  /** Waits no longer for acks of those in flight that pass the test. */
+  /** Stops waiting for the acks of the publishes in flight that pass the test. */
   giveUp(queue: PartitionQueue, test: (pending: PendingPublish) => boolean): void {
-    const given = queue.publishStream?.inFlight.take((pending) => pending.queue === queue && test(pending)) ?? [];
-    this.release(given, true, deposedError);
+    const givenUp = queue.publishStream?.inFlight.take((pending) => pending.queue === queue && test(pending)) ?? [];
+    this.release(givenUp, true, deposedError);
   }
 
   /**
-   * Takes publishes off their publish stream. Those that this cannot store twice are given back to their queues, to be sent again; the
-   * others end with an error. `processed` is false when the broker certainly did nothing with them.
+   * Handles publishes that were removed from their publish stream. A publish that cannot be stored twice returns to its queue
+   * and is sent again; the others fail. `processed` is false when the broker certainly did not process them.
    */
   release(
     pendings: readonly PendingPublish[],
@@ -82,7 +82,7 @@ export class FlightControl {
     this.#owner.report({ kind: 'all-failed', pendings: failed, errorOf });
   }
 
-  /** Sends nothing again from now on. */
+  /** From now on no publish is sent again. */
   stop(): void {
     this.#stopped = true;
     this.#watch.stop();

@@ -1,6 +1,6 @@
 import type { EntrySource } from '../protocol/publish-response.js';
 
-const LONGEST_NUMBER = 11;
+const MOST_DIGITS = 11;
 const RADIX = 36;
 const FEWEST_SLOTS = 256;
 const MOST_SLOTS = 65_536;
@@ -23,11 +23,11 @@ export class InFlight<T extends InFlightEntry> implements EntrySource<T> {
   readonly #prefix: Buffer;
   #slots: (T | null)[] = new Array(FEWEST_SLOTS).fill(null);
   #count = 0;
-  /** Those whose slot was taken by a later one: acks that are long in coming. */
+  /** Publishes whose slot a later one has taken: their acks are late. */
   readonly #overtaken = new Map<number, T>();
   readonly #named = new Map<string, T>();
 
-  /** `prefix`: what generated ids begin with, in ASCII. */
+  /** `prefix` starts every generated id, in ASCII. */
   constructor(prefix: string) {
     this.#prefix = Buffer.from(prefix, 'latin1');
   }
@@ -52,19 +52,19 @@ export class InFlight<T extends InFlightEntry> implements EntrySource<T> {
     this.#count--;
   }
 
-  /** How many there are. */
+  /** Number of publishes in flight. */
   get size(): number {
     return this.#count + this.#named.size;
   }
 
-  /** Takes those out that pass the test, in the order in which they were published. */
+  /** Removes and returns the publishes that pass the test, in the order of the calls. */
   take(test: (pending: T) => boolean): T[] {
     const taken = this.#all().filter(test);
     for (const pending of taken) this.delete(pending);
     return taken;
   }
 
-  /** Takes all out, in the order in which they were published. */
+  /** Removes and returns all publishes, in the order of the calls. */
   clear(): T[] {
     const all = this.#all();
     this.#slots = new Array(FEWEST_SLOTS).fill(null);
@@ -110,7 +110,7 @@ export class InFlight<T extends InFlightEntry> implements EntrySource<T> {
   #byNumber(source: Buffer, start: number, size: number): T | undefined {
     const prefix = this.#prefix;
     const digits = size - prefix.length;
-    if (digits < 1 || digits > LONGEST_NUMBER) return undefined;
+    if (digits < 1 || digits > MOST_DIGITS) return undefined;
     for (let i = 0; i < prefix.length; i++) if (source[start + i] !== prefix[i]) return undefined;
     let number = 0;
     for (let i = prefix.length; i < size; i++) {
@@ -128,7 +128,7 @@ export class InFlight<T extends InFlightEntry> implements EntrySource<T> {
   }
 }
 
-/** The number of a publish as its correlation id has it. */
+/** The number of a publish as text in its correlation id. */
 export function numberText(number: number): string {
   return number.toString(RADIX);
 }

@@ -6,19 +6,19 @@ import type { Cluster } from '../cluster/cluster-api.js';
 import { meaningOf } from '../errors.js';
 import type { PartitionQueue, PendingPublish } from './partition-queue.js';
 import type { PublishStream } from './publish-stream.js';
-import { CHECK_BACKOFF, CHECK_TIMEOUT_MS, LONGEST_DENIAL_MS, PAUSE_A_CHECK_MS } from './timing.js';
+import { CHECK_BACKOFF, CHECK_TIMEOUT_MS, LONGEST_DENIAL_MS, PAUSE_PER_CHECK_MS } from './timing.js';
 
-/** What is told of brokers that were asked. */
+/** Takes the results of checks. */
 export interface CheckOwner {
-  /** The broker may be sent a publish now. */
+  /** The check has ended; a publish may be sent if the broker has passed it. */
   passed(queue: PartitionQueue): void;
   /** The broker does not know the partition. */
   unknown(queue: PartitionQueue): void;
 }
 
 /**
- * Asks a broker whether it leads a partition before the first publish goes to it, and again after a loss or a refusal. A
- * broker that recovers, or was elected a moment ago, takes publishes before it leads, and loses them.
+ * Checks that a broker leads a partition before the first publish is sent to it, and again after a loss or a refusal. A broker
+ * that recovers, or was elected a moment ago, accepts publishes before it leads, and loses them.
  */
 export class LeaderChecks {
   readonly #cluster: Cluster;
@@ -29,11 +29,11 @@ export class LeaderChecks {
   constructor(cluster: Cluster, owner: CheckOwner) {
     this.#cluster = cluster;
     this.#owner = owner;
-    setMaxListeners(0, this.#stopped.signal); // a few a partition
+    setMaxListeners(0, this.#stopped.signal); // a few for each partition
   }
 
-  /** Whether a publish may go now. If not, the broker is asked, and the owner is told when it may. */
-  mayGo(queue: PartitionQueue, publishStream: PublishStream<PendingPublish>): boolean {
+  /** Whether a publish may be sent now. If not, the broker is checked, and the owner is told when the check has ended. */
+  hasPassed(queue: PartitionQueue, publishStream: PublishStream<PendingPublish>): boolean {
     if (queue.detour || queue.checked === publishStream) return true;
     if (queue.checking !== publishStream) {
       queue.checking = publishStream;
@@ -69,10 +69,10 @@ export class LeaderChecks {
   }
 
   #delayAfter(check: number): number {
-    return Math.max(backoffDelay(check, CHECK_BACKOFF), this.#running * PAUSE_A_CHECK_MS);
+    return Math.max(backoffDelay(check, CHECK_BACKOFF), this.#running * PAUSE_PER_CHECK_MS);
   }
 
-  /** What the broker's refusal means; undefined when it leads the partition, or nothing can be said. */
+  /** The meaning of the refusal of the broker; undefined when it leads the partition, or when that is unknown. */
   async #ask(
     { stream, partition }: PartitionQueue,
     publishStream: PublishStream<PendingPublish>,

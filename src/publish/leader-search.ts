@@ -5,15 +5,15 @@ import type { PartitionQueue } from './partition-queue.js';
 import { FIRST_SEARCH_PAUSE_MS, LONGEST_SEARCH_PAUSE_MS, SEARCH_PAUSE_GROWTH } from './timing.js';
 
 /**
- * Refreshes the metadata of streams whose broker was lost or does not acknowledge, for as long as publishes wait and the
- * trouble lasts. One search at a time serves all queues.
+ * Refreshes the metadata of streams whose broker was lost or does not acknowledge, while publishes wait and the trouble lasts.
+ * One search at a time serves all queues.
  */
 export class LeaderSearch {
   readonly #cluster: Cluster;
   readonly #signal: AbortSignal;
   readonly #grace: number;
   readonly #pump: (queue: PartitionQueue) => void;
-  /** Queues to serve, and until when. */
+  /** The queues that are served, each with its end of the grace period. */
   readonly #queues = new Map<PartitionQueue, number>();
   #running = false;
 
@@ -25,7 +25,7 @@ export class LeaderSearch {
     this.#pump = pump;
   }
 
-  /** Looks for the leaders of these queues: for the grace at least, and while they are in trouble. */
+  /** Searches for the leaders of these queues: at least for the grace period, and while they are in trouble. */
   start(queues: Iterable<PartitionQueue>): void {
     const until = monotonicNow() + this.#grace;
     for (const queue of queues) this.#queues.set(queue, until);
@@ -50,7 +50,7 @@ export class LeaderSearch {
     this.#running = false;
   }
 
-  /** A failed refresh is not lost: the queues go on with what is known. */
+  /** After a failed refresh the queues continue with the metadata that is known. */
   async #refresh(): Promise<void> {
     const streams = new Set([...this.#queues.keys()].map((queue) => queue.stream));
     try {

@@ -4,24 +4,24 @@ import type { OutgoingMessage, Value } from './publish-options.js';
 
 type Entry = Value | OutgoingMessage;
 
-/** A source of messages as `publishAll` pulls it: one entry at a time, and only when there is room for it. */
+/** A source of messages. `publishAll` pulls one entry at a time, and only when there is room for it. */
 export interface MessageFeed {
   /** True once the source has ended or thrown. */
   readonly done: boolean;
-  /** Resolves when the entry that was asked for is there; null while none was asked for. */
+  /** Resolves when the requested entry has arrived; null while none is requested. */
   readonly waiting: Promise<void> | null;
-  /** Whether there is an entry to take; asks for one where there is none. */
+  /** Whether there is an entry to take. Requests one when there is none. */
   ready(): boolean;
-  /** Takes the entry that is there. */
+  /** Removes and returns the entry. */
   take(): Entry;
-  /** Throws HandlerError when the source threw: after the acks of all that it gave before. */
-  finish(): void;
-  /** Tells a source that has not ended that no more is wanted. Rejects with HandlerError when that throws. */
-  leave(): Promise<void>;
+  /** Throws HandlerError when the source threw. Called after the acks of all earlier entries. */
+  throwFailure(): void;
+  /** Ends a source that has not ended. Rejects with HandlerError when that throws. */
+  cancel(): Promise<void>;
 }
 
-/** An entry of the source that was not taken yet, or the error that the source threw. */
-abstract class HeldEntry {
+/** Holds the entry that was not taken yet, or the error that the source threw. */
+abstract class EntryHolder {
   done = false;
   protected held = false;
   #next: Entry | undefined;
@@ -39,7 +39,7 @@ abstract class HeldEntry {
     return this.#next as Entry;
   }
 
-  finish(): void {
+  throwFailure(): void {
     if (this.#failure !== null) throw this.#failure.error;
   }
 
@@ -56,7 +56,7 @@ abstract class HeldEntry {
     this.done = true;
   }
 
-  /** The error for what the source threw. Errors of this package tell their own context, an abort has its reason. */
+  /** The error for a value that the source threw. Errors of this package have their own context, an abort its reason. */
   protected failure(thrown: unknown): unknown {
     if (LiftbridgeError.is(thrown) || (this.#signal?.aborted && thrown === this.#signal.reason)) return thrown;
     const text = `publishAll to stream "${this.#stream}": its source threw: ${messageOf(thrown)}`;
@@ -64,8 +64,8 @@ abstract class HeldEntry {
   }
 }
 
-/** A source that answers at once. */
-export class ReadyFeed extends HeldEntry implements MessageFeed {
+/** A feed of an iterable. */
+export class SyncFeed extends EntryHolder implements MessageFeed {
   readonly waiting = null;
   readonly #iterator: Iterator<Entry>;
 
@@ -79,7 +79,7 @@ export class ReadyFeed extends HeldEntry implements MessageFeed {
     return this.held;
   }
 
-  async leave(): Promise<void> {
+  async cancel(): Promise<void> {
     try {
       if (!this.done) this.#iterator.return?.();
     } catch (thrown) {
@@ -96,8 +96,8 @@ export class ReadyFeed extends HeldEntry implements MessageFeed {
   }
 }
 
-/** A source that lets one wait. */
-export class SlowFeed extends HeldEntry implements MessageFeed {
+/** A feed of an async iterable. */
+export class AsyncFeed extends EntryHolder implements MessageFeed {
   waiting: Promise<void> | null = null;
   readonly #iterator: AsyncIterator<Entry>;
 
@@ -111,12 +111,12 @@ export class SlowFeed extends HeldEntry implements MessageFeed {
     return this.held;
   }
 
-  async leave(): Promise<void> {
+  async cancel(): Promise<void> {
     if (this.done) return;
-    const left = this.#end();
-    if (this.waiting === null) await left;
-    // A generator takes note only when the entry that it owes is there, which may be never.
-    else left.catch(() => undefined);
+    const ended = this.#end();
+    if (this.waiting === null) await ended;
+    // A generator ends only after its pending entry has arrived, which may never happen.
+    else ended.catch(() => undefined);
   }
 
   async #end(): Promise<void> {

@@ -6,7 +6,7 @@ import type { Entry } from './admission-queue.js';
 import type { Partitioner } from './partitioners.js';
 import type { PublishStream } from './publish-stream.js';
 
-/** How a publish is told its end: exactly one call. An error is a LiftbridgeError, or the reason of an abort. */
+/** Called exactly once when a publish settles. The error is a LiftbridgeError or the reason of an abort. */
 export type Settle = (error: unknown, ack: Ack | null) => void;
 
 /** The publishes between two flushes. */
@@ -37,7 +37,7 @@ export interface PendingPublish extends PublishFields, Entry, TimeoutEntry<Pendi
   sent: boolean;
   /** How often it was sent and may have been stored. */
   attempts: number;
-  /** Responses that its partition had had when it was sent. */
+  /** Number of responses of its partition when it was sent. */
   responsesBefore: number;
   /** The highest offset that its partition had acknowledged when it was sent. */
   offsetBefore: bigint;
@@ -52,11 +52,11 @@ export interface PendingPublish extends PublishFields, Entry, TimeoutEntry<Pendi
   errorOf: ((pending: PendingPublish) => unknown) | null;
 }
 
-/** Publishes that wait, first in, first out. Those that settle while they wait are skipped. */
+/** Publishes that wait, first in, first out. A publish that settles while it waits is skipped. */
 export class WaitingPublishes {
   readonly #queue = new Fifo<PendingPublish>();
 
-  /** Whether nothing is left, settled publishes included. */
+  /** Whether the queue is empty; settled publishes count. */
   get empty(): boolean {
     return this.#queue.empty;
   }
@@ -90,7 +90,7 @@ export class WaitingPublishes {
   }
 }
 
-/** State of a queue while there is no proof that its partition has a leader that acknowledges. */
+/** State of a queue whose partition may have no leader that acknowledges. */
 export interface Trouble {
   /** The next publish that asks for an ack goes out at this time at the earliest, as of `monotonicNow()`. */
   probeAt: number;
@@ -98,52 +98,53 @@ export interface Trouble {
   passed: number;
   /** How often in a row it was refused by brokers that cannot store it at the moment. */
   refusals: number;
-  /** Addresses of the brokers that refused; others are asked first. */
+  /** Addresses of the brokers that refused; others are tried first. */
   readonly refusedBy: Set<string>;
-  /** Sent, certainly not stored, and to be sent again before all others once nothing is in flight any more. */
+  /** Publishes that were sent and not stored. They are sent again before all others, once nothing is in flight. */
   returned: PendingPublish[];
 }
 
-/** The publishes to one partition, whose order is kept: they share one publish stream at a time. */
+/** The publishes to one partition. They share one publish stream at a time, which keeps their order. */
 export class PartitionQueue {
   readonly waiting = new WaitingPublishes();
-  /** Whether publishes with the leader's ack go this way: only those show soon whether there is a leader. */
+  /** Whether some publishes ask for the ack of the leader: only these show soon whether there is a leader. */
   hasLeaderAcks = false;
   publishStream: PublishStream<PendingPublish> | null = null;
-  /** The publish stream whose broker was asked whether it leads the partition, and may be sent publishes. */
+  /** The publish stream whose broker has passed the check that it leads the partition. */
   checked: PublishStream<PendingPublish> | null = null;
-  /** The publish stream whose broker is being asked. */
+  /** The publish stream whose broker is being checked. */
   checking: PublishStream<PendingPublish> | null = null;
   /** Version of the metadata under which the publish stream was chosen; -1 to choose again. */
   version = -1;
   /** Publishes sent on `publishStream` and not settled. */
   unsettled = 0;
-  /** Those of them that the leader acknowledges on its own: a leader that works does so within a round trip. */
+  /** Publishes among them with the ack of the leader, which comes within a round trip when the leader works. */
   prompt = 0;
-  /** How many responses came for its publishes. */
+  /** Number of responses to its publishes. */
   responses = 0;
   /** The highest number of a publish that was acknowledged. */
   newestAcked = -1;
   /** The highest offset that was acknowledged. */
   newestOffset = -1n;
-  /** Null while acks come: publishes are pipelined then. Otherwise they go out one at a time, as probes. */
+  /** Null while acks come, and publishes are pipelined. Otherwise they are sent one at a time, as probes. */
   trouble: Trouble | null = null;
-  /** True while its publishes go by way of a broker other than the leader. */
+  /** True while its publishes go through a broker other than the leader. */
   detour = false;
-  /** When a change to another publish stream ends the wait for what is in flight, as of `monotonicNow()`; null while there is no change. */
+  /** End of the wait for acks before a change to another publish stream, as of `monotonicNow()`; null without such a wait. */
   leaveAt: number | null = null;
-  /** A change that could not take place without loss is tried again at this time, as of `monotonicNow()`. */
+  /** Time of the next attempt at a change that would have lost acks, as of `monotonicNow()`. */
   retryAt = 0;
-  /** `responses` as of the last look, and how many looks have seen no other number while publishes were unsettled. */
-  seen = 0;
-  silentLooks = 0;
+  /** `responses` at the last check of the acks. */
+  seenResponses = 0;
+  /** Checks in a row that found publishes in flight and no new response. */
+  silentChecks = 0;
 
   constructor(
     readonly stream: string,
     readonly partition: number,
   ) {}
 
-  /** The queue's trouble; from now on publishes go out as probes. */
+  /** Starts sending publishes as probes, and returns the state of that. */
   beginTrouble(): Trouble {
     if (this.trouble === null) {
       this.trouble = { probeAt: 0, passed: 0, refusals: 0, refusedBy: new Set(), returned: [] };
@@ -152,23 +153,23 @@ export class PartitionQueue {
     return this.trouble;
   }
 
-  /** Gives back a publish that was sent and is to be sent again, in its place before all that were called later. */
+  /** Returns a publish that is sent again, before all later ones. */
   giveBack(pending: PendingPublish): void {
     this.beginTrouble().returned.push(pending);
   }
 }
 
-/** The publishes to one stream; they wait here while the stream is looked up. */
+/** The publishes to one stream. They wait here while the stream is looked up. */
 export class StreamQueue {
   readonly waiting = new WaitingPublishes();
   readonly partitions = new Map<number, PartitionQueue>();
-  /** Number of partitions, 0 while it is not known; kept while brokers that recover do not know the stream. */
+  /** Number of partitions; 0 while it is unknown. Kept while a recovering broker does not know the stream. */
   count = 0;
-  /** Version of the metadata that `count` is from. */
+  /** Version of the metadata that `count` was read from. */
   version = -1;
   lookingUp = false;
-  /** Whether it is being found out if the stream still exists. */
-  inDoubt = false;
+  /** Whether a check runs that the stream still exists. */
+  checkingExistence = false;
 
   constructor(readonly name: string) {}
 

@@ -15,22 +15,22 @@ import type { PublishStreams } from './publish-streams.js';
 import { QueueWakeups } from './queue-wakeups.js';
 import { SHORTEST_PROBE_MS, SHORTEST_WAIT_MS, STALL_PAUSE_MS } from './timing.js';
 
-/** What one turn of the event loop sends of a queue. */
+/** Limits of what one turn of the event loop sends of a queue. */
 const MESSAGES_A_TURN = 1_024;
 const BYTES_A_TURN = 4 * 1024 * 1024;
 
-/** What the sender asks of its owner. */
+/** The owner of a sender. */
 export interface SenderOwner extends FlightOwner {
-  /** The leader of the queue's partition may be another by now. */
+  /** The leader of the queue's partition may have changed. */
   searchLeader(queue: PartitionQueue): void;
   /** A broker does not know the queue's partition. */
-  doubt(queue: PartitionQueue): void;
+  unknownPartition(queue: PartitionQueue): void;
 }
 
 /**
- * Sends the publishes of each partition, in order. While acks come they are pipelined. Once acks stop to come, or the
- * connection was lost, they go out one at a time, as probes, until one is acknowledged: what goes to a partition without a
- * leader is lost.
+ * Sends the publishes of each partition, in order. While acks come, publishes are pipelined. Once acks stop, or the connection
+ * was lost, publishes are sent one at a time, as probes, until one is acknowledged: a partition without a leader loses
+ * publishes.
  */
 export class PartitionSender {
   readonly #cluster: Cluster;
@@ -43,7 +43,7 @@ export class PartitionSender {
   readonly #checks: LeaderChecks;
   #stopped = false;
 
-  /** `queues` names all queues. */
+  /** `queues` returns all queues. */
   constructor(
     cluster: Cluster,
     owner: SenderOwner,
@@ -57,13 +57,13 @@ export class PartitionSender {
     this.#choice = choice;
     this.#checks = new LeaderChecks(cluster, {
       passed: (queue) => this.pump(queue),
-      unknown: (queue) => owner.doubt(queue),
+      unknown: (queue) => owner.unknownPartition(queue),
     });
-    this.#flights = new FlightControl(owner, new AckWatch(queues, (queue) => this.#silent(queue)));
+    this.#flights = new FlightControl(owner, new AckWatch(queues, (queue) => this.#handleSilence(queue)));
     this.#handover = new Handover(this.#flights, this.#wakeups);
   }
 
-  /** Sends a publish, or puts it behind those that wait. */
+  /** Sends a publish, or adds it to those that wait. */
   submit(queue: PartitionQueue, pending: PendingPublish): void {
     if (pending.ackPolicy === AckPolicy.LEADER) queue.hasLeaderAcks = true;
     const idle = queue.waiting.empty;
@@ -82,11 +82,11 @@ export class PartitionSender {
     if (idle) this.pump(queue);
   }
 
-  /** Sends what waits, as far as it may be sent now; sees to it that the queue is called again for the rest. */
+  /** Sends the waiting publishes that may be sent now, and schedules the next call for the rest. */
   pump(queue: PartitionQueue): void {
-    if (this.#stopped || !this.#restored(queue)) return;
+    if (this.#stopped || !this.#restoreReturned(queue)) return;
     if (queue.waiting.peek() === null) {
-      // Waiting may be impossible: lost publishes can fill the whole window.
+      // Lost publishes can fill maxInFlight, so that no further publish comes to wait.
       if (queue.trouble !== null && queue.unsettled > 0) this.#publishStreamOf(queue);
       return;
     }
@@ -100,7 +100,7 @@ export class PartitionSender {
       }
       if (hasTime(next, now, queue.trouble === null ? SHORTEST_WAIT_MS : SHORTEST_PROBE_MS)) {
         const publishStream = this.#publishStreamOf(queue);
-        if (publishStream === null || !this.#checks.mayGo(queue, publishStream)) return;
+        if (publishStream === null || !this.#checks.hasPassed(queue, publishStream)) return;
         if (!isDue(queue, next, now)) {
           this.#wakeups.at(queue, queue.trouble!.probeAt);
           return;
@@ -135,7 +135,7 @@ export class PartitionSender {
     if (queue.trouble !== null && queue.trouble.returned.length === 0) this.#recover(queue, pending, stored);
   }
 
-  /** Takes back a publish that a broker could not store at the moment, and certainly did not: it is sent again, in its place. */
+  /** Takes back a publish that a broker refused temporarily and did not store. It is sent again, in its order. */
   takeBack(pending: PendingPublish, error: unknown): void {
     const queue = pending.queue!;
     const trouble = queue.beginTrouble();
@@ -146,7 +146,7 @@ export class PartitionSender {
     pending.attempts--;
     pending.lastError = error;
     queue.responses++;
-    // A burst of refusals counts as one.
+    // Refusals that come together count as one.
     if (trouble.returned.length === 0) {
       delayProbe(trouble, monotonicNow());
       this.#wakeups.at(queue, trouble.probeAt);
@@ -158,23 +158,23 @@ export class PartitionSender {
   recordTimeout(pending: PendingPublish): void {
     const { queue, publishStream } = pending;
     if (queue === null || publishStream === null || queue.responses !== pending.responsesBefore) return;
-    this.#suspect(queue);
+    this.#beginTrouble(queue);
     publishStream.checkLiveness();
     publishStream.resetWhenStuck();
   }
 
-  /** Ends what waits in a queue with an error. */
-  refuse(queue: PartitionQueue, errorOf: (pending: PendingPublish) => unknown): void {
+  /** Fails all waiting publishes of a queue. */
+  failWaiting(queue: PartitionQueue, errorOf: (pending: PendingPublish) => unknown): void {
     const pendings = queue.trouble?.returned ?? [];
     if (queue.trouble !== null) queue.trouble.returned = [];
     this.#owner.report({ kind: 'all-failed', pendings: [...pendings, ...queue.waiting.clear()], errorOf });
   }
 
   /**
-   * Takes back what was in flight on a publish stream that has ended and that these queues had used: what cannot be stored twice is sent
-   * again, the rest ends with an error.
+   * Takes back the publishes in flight of these queues after their publish stream has ended. A publish that cannot be stored
+   * twice is sent again; the others fail.
    */
-  lost(
+  takeBackLost(
     queues: Iterable<PartitionQueue>,
     lost: readonly PendingPublish[],
     { target }: PublishStream<PendingPublish>,
@@ -185,7 +185,7 @@ export class PartitionSender {
       queue.version = -1;
       queue.leaveAt = null;
     }
-    // Their callers may publish again from their callbacks: by now everything that goes before them is in the queue.
+    // Last, since callers may publish again from their callbacks: all earlier publishes are in the queue by now.
     this.#flights.release(lost, end.processed, (pending) => lostError(target, end, pending));
   }
 
@@ -197,19 +197,19 @@ export class PartitionSender {
     this.#flights.stop();
   }
 
-  /** The publish stream to send on now, or null: the queue is called again when there is one. */
+  /** The publish stream to send on now. Null when there is none: the queue is called again then. */
   #publishStreamOf(queue: PartitionQueue): PublishStream<PendingPublish> | null {
     const { publishStream: current } = queue;
     const { version } = this.#cluster;
     if (current?.usable && queue.version === version) return current;
-    const chosen = this.#choice.of(queue);
+    const chosen = this.#choice.choose(queue);
     if (chosen === null) {
-      // A broker that does not answer at all must not keep the queue for as long as connecting may take.
+      // A broker that does not respond at all must not block the queue until the connection attempt times out.
       this.#wakeups.at(queue, monotonicNow() + (this.#publishStreams.blockedFor ?? STALL_PAUSE_MS));
       return null;
     }
     if (!(chosen instanceof PublishStream)) {
-      this.refuse(queue, (pending) => refusedError(pending, chosen));
+      this.failWaiting(queue, (pending) => refusedError(pending, chosen));
       return null;
     }
     const isFree = chosen === current || queue.unsettled === 0;
@@ -222,8 +222,8 @@ export class PartitionSender {
     return publishStream;
   }
 
-  /** Puts back what is to be sent again, once nothing is in flight that might be stored before it. False while it has to wait. */
-  #restored(queue: PartitionQueue): boolean {
+  /** Puts back the publishes that are sent again, once no publish in flight can be stored before them. False until then. */
+  #restoreReturned(queue: PartitionQueue): boolean {
     const { trouble } = queue;
     if (trouble === null || trouble.returned.length === 0) return true;
     if (queue.unsettled > 0 && !this.#handover.giveUpAfter(queue, monotonicNow())) return false;
@@ -238,21 +238,21 @@ export class PartitionSender {
 
   #recover(queue: PartitionQueue, pending: PendingPublish, stored: boolean): void {
     queue.trouble = null;
-    // A leader acknowledges in order: what it has passed over was lost, and a late ack would not be true.
+    // A leader acknowledges in order: a publish that it has skipped was lost, and a late ack for it would be wrong.
     if (stored && pending.ackPolicy === AckPolicy.LEADER)
       this.#flights.giveUp(queue, ({ number, ackPolicy }) => number < pending.number && ackPolicy === AckPolicy.LEADER);
     if (!queue.waiting.empty || queue.trouble !== null) this.#wakeups.nextTurn(queue);
   }
 
-  /** Acks have stopped to come although the connection is open. */
-  #silent(queue: PartitionQueue): void {
+  /** Acks have stopped although the connection is open. */
+  #handleSilence(queue: PartitionQueue): void {
     queue.publishStream?.checkLiveness();
-    // Acks of all replicas may take as long as a follower needs to be given up: they show nothing.
-    if (queue.prompt > 0) this.#suspect(queue);
+    // Acks of all replicas may take until a follower is removed from the ISR, so they prove nothing.
+    if (queue.prompt > 0) this.#beginTrouble(queue);
     this.#owner.searchLeader(queue);
   }
 
-  #suspect(queue: PartitionQueue): void {
+  #beginTrouble(queue: PartitionQueue): void {
     if (queue.trouble !== null) return;
     queue.beginTrouble();
     this.pump(queue);

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import murmurhash from 'murmurhash-js';
 
-/** What a partitioner may look at. `key` and `value` are null when absent. @inline */
+/** The message that a partitioner gets. `key` and `value` are null when absent. @inline */
 export interface PartitionerMessage {
   readonly stream: string;
   readonly key: Uint8Array | null;
@@ -9,7 +9,7 @@ export interface PartitionerMessage {
 }
 
 /**
- * Chooses the partition of a message, from 0 up to but not including `partitions`; any other answer fails the publish
+ * Chooses the partition of a message, from 0 up to but not including `partitions`; any other result fails the publish
  * with INVALID_ARGUMENT. go-liftbridge: `Partitioner`.
  */
 export type Partitioner = (message: PartitionerMessage, partitions: number) => number;
@@ -18,7 +18,7 @@ const NO_KEY = new Uint8Array(0);
 
 /**
  * CRC-32 (IEEE) of the key, modulo the number of partitions: equal keys go to the same partition as with every other
- * Liftbridge client. A message without a key goes where an empty key goes. go-liftbridge: `PartitionByKey`.
+ * Liftbridge client. A message without a key goes to the partition of an empty key. go-liftbridge: `PartitionByKey`.
  */
 export const partitionByKey: Partitioner = ({ key }, partitions) =>
   partitions > 0 ? crc32(key ?? NO_KEY) % partitions : 0;
@@ -26,13 +26,13 @@ export const partitionByKey: Partitioner = ({ key }, partitions) =>
 /** MurmurHash3 (32 bits, seed 0) of the key, modulo the number of partitions. No other Liftbridge client does this. */
 export const partitionByMurmur: Partitioner = ({ key }, partitions) => {
   if (partitions <= 0) return 0;
-  // The library reads one byte a character.
+  // The library reads one byte for each character.
   const text = Buffer.from(key ?? NO_KEY).toString('latin1');
   return murmurhash.murmur3(text, 0) % partitions;
 };
 
 /**
- * A partitioner that deals messages out in turn, with a counter of its own for each stream, from partition 0.
+ * A partitioner that chooses the partitions in turn, with a counter of its own for each stream, from partition 0.
  * go-liftbridge: `PartitionByRoundRobin`, whose counters are shared by the whole process.
  */
 export function partitionByRoundRobin(): Partitioner {
@@ -45,7 +45,7 @@ export function partitionByRoundRobin(): Partitioner {
   };
 }
 
-/** A partitioner that always answers `partition`. go-liftbridge: `ToPartition`. */
+/** A partitioner that always returns `partition`. go-liftbridge: `ToPartition`. */
 export function toPartition(partition: number): Partitioner {
   return () => partition;
 }

@@ -5,7 +5,7 @@ import { messageOf } from '../errors/quote.js';
 import { HandlerError } from '../errors.js';
 import { checkValue, type Rule, streamName } from '../options.js';
 import type { Ack } from '../protocol/received-ack.js';
-import { type MessageFeed, ReadyFeed, SlowFeed } from './message-feed.js';
+import { AsyncFeed, type MessageFeed, SyncFeed } from './message-feed.js';
 import {
   type OutgoingMessage,
   outgoing,
@@ -15,13 +15,13 @@ import {
 } from './publish-options.js';
 import type { Publisher } from './publisher.js';
 
-/** What `publishAll` takes its messages from. @inline */
+/** The source of the messages of `publishAll`. @inline */
 export type PublishSource = Iterable<Value | OutgoingMessage> | AsyncIterable<Value | OutgoingMessage>;
 
 /**
- * Pulls from the source as fast as the in-flight window allows and hands out the acks in source order. No more acks
- * are kept than the window holds messages: a reader that falls behind stops the source. While others fill the window,
- * one message at a time waits for its turn there, so that every pipeline makes progress.
+ * Pulls from the source as fast as `maxInFlight` allows and yields the acks in source order. It keeps no more acks than
+ * `maxInFlight` has messages, so a reader that falls behind stops the source. While other publishes fill `maxInFlight`, one
+ * message at a time waits for room, so that every pipeline makes progress.
  */
 export async function* publishAll(
   publisher: Publisher,
@@ -46,7 +46,7 @@ export async function* publishAll(
         continue;
       }
       if (feed.waiting !== null && acks.length < limit) {
-        // Acks go out while a slow source has nothing.
+        // Acks are yielded while a slow source has no entry.
         await Promise.race([feed.waiting, settled(first)]);
         if (mayPull() && feed.ready()) continue;
       }
@@ -54,18 +54,18 @@ export async function* publishAll(
       const ack = await first;
       if (ack !== null) yield ack;
     }
-    feed.finish();
+    feed.throwFailure();
   } catch (error) {
     failed = true;
     throw atCallSite(error, callSite());
   } finally {
-    const left = feed.leave();
-    // The first failure is the one to tell.
-    await (failed ? left.catch(() => undefined) : left);
+    const cancelled = feed.cancel();
+    // The first failure is reported; an error of the cancelled source is not.
+    await (failed ? cancelled.catch(() => undefined) : cancelled);
   }
 }
 
-/** Text and bytes can be iterated, too, but a message for each character is not meant. */
+/** Text and bytes are iterable too, but a message for each character is not intended. */
 const SOURCE: Rule = {
   expected: 'an iterable or async iterable of messages',
   accepts: (value) =>
@@ -78,8 +78,8 @@ const SOURCE: Rule = {
 function feedOf(source: PublishSource, stream: string, signal: AbortSignal | undefined): MessageFeed {
   checkValue('publishAll', 'source', source, SOURCE);
   try {
-    if (Symbol.asyncIterator in source) return new SlowFeed(source[Symbol.asyncIterator](), stream, signal);
-    return new ReadyFeed(source[Symbol.iterator](), stream, signal);
+    if (Symbol.asyncIterator in source) return new AsyncFeed(source[Symbol.asyncIterator](), stream, signal);
+    return new SyncFeed(source[Symbol.iterator](), stream, signal);
   } catch (cause) {
     const text = `publishAll to stream "${stream}": its source cannot be iterated: ${messageOf(cause)}`;
     throw new HandlerError(text, { stream, operation: 'publishAll', cause });
@@ -90,7 +90,7 @@ async function untilAborted(wait: Promise<void>, signal: AbortSignal | undefined
   await (signal === undefined ? wait : orAbort(wait, signal));
 }
 
-/** Resolves when the ack is there, or failed: the loop looks at it itself. */
+/** Resolves when the publish has settled; the loop reads the outcome itself. */
 async function settled(ack: Promise<unknown>): Promise<void> {
   await Promise.allSettled([ack]);
 }
@@ -102,7 +102,7 @@ function submit(
   common: PublishOptions,
 ): Promise<Ack | null> {
   const ack = attempt(publisher, stream, entry, common);
-  // An error is thrown when its turn comes; until then, and for a reader that left, it must not count as unhandled.
+  // The error is thrown in its turn. Until then, or when the reader has stopped, it must not count as unhandled.
   ack.catch(() => undefined);
   return ack;
 }

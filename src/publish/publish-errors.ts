@@ -19,20 +19,20 @@ export function isUnknownPlace({ code }: LiftbridgeError): boolean {
   return code === 'NO_SUCH_STREAM' || code === 'NO_SUCH_PARTITION';
 }
 
-/** What the errors of a publish say of it. */
+/** The context of the errors of a publish. */
 export function contextOf(pending: PendingPublish): { stream: string; partition: number; operation: string } {
   return { stream: pending.stream, partition: pending.partition, operation: 'Publish' };
 }
 
-/** The error for a publish whose time is up: says whether it was ever sent. */
+/** The error for a publish that timed out; says whether it was sent. */
 export function timeoutError(pending: PendingPublish): AckTimeoutError {
   const otherAcks = pending.otherAcks ?? [];
   const cause = pending.lastError ?? undefined;
   const where = `Publish to stream "${pending.stream}", partition ${pending.partition}`;
   let why = 'no ack came; whether it was stored is not known. Is the leader of the partition up, is the ISR complete?';
-  if (pending.attempts > 0 && pending.ackPolicy === AckPolicy.NONE) why = 'the broker has not taken it yet.';
+  if (pending.attempts > 0 && pending.ackPolicy === AckPolicy.NONE) why = 'the connection has not taken it yet.';
   else if (pending.attempts === 0)
-    why = 'it could not be sent: no broker was reachable, or the window was full. Nothing was stored.';
+    why = 'it could not be sent: no broker was reachable, or maxInFlight was reached. Nothing was stored.';
   else if (otherAcks.length > 0) {
     const others = excerpt(otherAcks.map((ack) => ack.stream).join(', '));
     why = `only other streams on its subject acknowledged it (${others}). Is the stream in a load-balance group with them?`;
@@ -44,7 +44,7 @@ export function timeoutError(pending: PendingPublish): AckTimeoutError {
   });
 }
 
-/** The error for a publish that was under way when its client was closed. */
+/** The error for a publish that had not settled when its client was closed. */
 export function closedError(pending: PendingPublish): ClosedError {
   const outcome = pending.attempts > 0 ? 'whether it was stored is not known' : 'nothing was stored';
   return new ClosedError(
@@ -53,28 +53,28 @@ export function closedError(pending: PendingPublish): ClosedError {
   );
 }
 
-/** The error for a publish whose offset is taken, perhaps by an earlier attempt of its own. */
-export function repeatedOffset(pending: PendingPublish, error: LiftbridgeError): IncorrectOffsetError {
-  const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be this very one.`;
+/** The error for a publish whose expected offset is taken, perhaps by an earlier attempt of its own. */
+export function repeatedOffsetError(pending: PendingPublish, error: LiftbridgeError): IncorrectOffsetError {
+  const message = `${error.message} An earlier attempt broke off with its outcome unknown: the message at that offset may be the same message.`;
   return new IncorrectOffsetError(message, { ...contextOf(pending), cause: pending.lastError });
 }
 
 /** The error for a stream that the cluster does not know. */
-export function unknownStream(stream: string): NoSuchStreamError {
+export function unknownStreamError(stream: string): NoSuchStreamError {
   const message = `Publish to stream "${stream}" refused: the cluster knows no stream of that name. Create it first, or check the name. Nothing was sent.`;
   return new NoSuchStreamError(message, { stream, operation: 'Publish' });
 }
 
 /** The error for a publish that waited for its stream to be looked up when the client was closed. */
-export function closing(pending: PendingPublish): ClosedError {
+export function closingError(pending: PendingPublish): ClosedError {
   const message = `Publish to stream "${pending.stream}" failed: the client was closed before it was sent.`;
   return new ClosedError(message, { stream: pending.stream, operation: 'Publish' });
 }
 
-/** The error for a publish, or for a stream without one, whose connection broke with the outcome open. */
+/** The error for a publish whose connection broke with an unknown outcome; `pending` is null for the stream itself. */
 export function lostError(target: BrokerTarget, end: StreamEnd, pending: PendingPublish | null): LiftbridgeError {
   const place = pending === null ? {} : { stream: pending.stream, partition: pending.partition };
-  // A proxy says what the server would say: the error is that of a unary call.
+  // A response of a proxy gets the error of a unary call.
   if (end.httpStatus !== undefined)
     return errorFromStatus('Publish', { code: end.code, details: end.message }, { ...place, broker: target.id });
   const why = end.code === 0 ? 'the broker ended it' : `${excerpt(end.message) || 'no details'} (${end.codeName})`;
@@ -98,7 +98,7 @@ function handlerError(pending: PendingPublish, { message, cause, retryable }: Ha
   return new HandlerError(text, { ...contextOf(pending), cause, retryable });
 }
 
-/** The error for a publish that was given up because the leader of its partition changed, or has acknowledged later ones. */
+/** The error for a publish that was given up because the leader changed, or because it acknowledged later publishes. */
 export function deposedError(pending: PendingPublish): ConnectionError {
   return new ConnectionError(
     `Publish to stream "${pending.stream}", partition ${pending.partition} was not acknowledged before the leader of the partition changed. Whether the message was stored is not known.`,
@@ -106,15 +106,15 @@ export function deposedError(pending: PendingPublish): ConnectionError {
   );
 }
 
-/** The error for a publish that a recovering broker refused, and that cannot be sent again without breaking the order. */
+/** The error for a publish that a recovering broker refused and that cannot be sent again without breaking the order. */
 export function overtakenError(pending: PendingPublish): ConnectionError {
   return new ConnectionError(
-    `Publish to stream "${pending.stream}", partition ${pending.partition} was refused by a broker that recovers, while later publishes to the partition were stored. Nothing was stored of this one: publish it again.`,
+    `Publish to stream "${pending.stream}", partition ${pending.partition} was refused by a recovering broker, while later publishes to the partition were stored. Nothing was stored of this one: publish it again.`,
     { ...contextOf(pending), reason: 'unavailable', outcome: 'not-sent', cause: pending.lastError ?? undefined },
   );
 }
 
-/** The error for a publish to a broker that refuses connections of this client for good. */
+/** The error for a publish to a broker that permanently refuses connections of this client. */
 export function refusedError(pending: PendingPublish, refusal: LiftbridgeError): LiftbridgeError {
   if (refusal instanceof HandlerError) return handlerError(pending, refusal);
   if (!(refusal instanceof ConnectionError)) return refusal;

@@ -70,13 +70,13 @@ const MESSAGE_SHAPE = {
 const PUBLISH_SHAPE = { ...CALL_SHAPE, ...MESSAGE_SHAPE } satisfies Shape<PublishOptions>;
 const OUTGOING_SHAPE = { ...MESSAGE_SHAPE, value: payload } satisfies Shape<OutgoingMessage>;
 
-/** What a source may hold. */
+/** An entry of a source. */
 const ENTRY: Rule = {
   expected: 'a string, a Uint8Array, null or an object with value and options',
   accepts: (value) => typeof value === 'object' && !Array.isArray(value),
 };
 
-/** The name that was accepted last. A program publishes to few streams, and a comparison costs less than the check. */
+/** The stream name that was accepted last: a comparison costs less than the check, and a program uses few streams. */
 let acceptedStream = '';
 
 /** Reads the options of a publish. Throws InvalidArgumentError for a stream, value or options that cannot be published. */
@@ -104,7 +104,7 @@ export function readPublishOptions(where: string, options: PublishOptions | unde
   return readOptions<PublishOptions>(where, options, PUBLISH_SHAPE);
 }
 
-/** The message and options that an entry of a source stands for. Throws InvalidArgumentError. */
+/** The message and options of an entry of a source. Throws InvalidArgumentError. */
 export function outgoing(
   entry: Value | OutgoingMessage,
   common: PublishOptions,
@@ -117,10 +117,10 @@ export function outgoing(
   return { value, options: { ...common, ...options } };
 }
 
-/** Up to this size, in bytes, a copy costs less than a tenth of publishing; above it, what is gained costs too much. */
+/** Up to this size, in bytes, a copy costs less than a tenth of a publish. */
 const LONGEST_COPY = 1_024;
 
-/** Text as UTF-8, a copy of few bytes, a view of many, nothing as null. */
+/** Text as UTF-8, a copy of few bytes, a view of many bytes, or null. */
 export function toBytes(value: Value | undefined): Buffer | null {
   return value === undefined || value === null ? null : contentOf(value);
 }
@@ -130,7 +130,7 @@ function contentOf(value: string | Uint8Array): Buffer {
   return byteCount(value) <= LONGEST_COPY ? copyOf(value) : plainView(value);
 }
 
-/** Headers as the codecs take them. */
+/** Headers in the form of the codecs. */
 export function toHeaders(headers: PublishOptions['headers']): HeaderEntries | null {
   if (headers === undefined) return null;
   const entries = Object.entries(headers);

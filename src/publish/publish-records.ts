@@ -5,7 +5,7 @@ import { tooLargeError } from './message-errors.js';
 import type { Generation, PendingPublish, Settle } from './partition-queue.js';
 import { type PublishOptions, toBytes, toHeaders, type Value } from './publish-options.js';
 
-/** Counted for each message beside its key, value and headers: an estimate of tags, ids and names. */
+/** Bytes of a message beside its key, value and headers: an estimate for tags, ids and names. */
 const OVERHEAD = 64;
 const NO_EXPECTATION = -1n;
 

@@ -13,7 +13,7 @@ import { InFlight, type InFlightEntry } from './in-flight.js';
 import { tooLargeError, transferredError } from './message-errors.js';
 import { HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, REOPEN_BACKOFF } from './timing.js';
 
-/** The application's metadata function may fail so often in a row before publishes are told. */
+/** After this many failures in a row of the application's metadata function, publishes fail. */
 const METADATA_ATTEMPTS = 3;
 
 /** A publish, as a publish stream sends it. */
@@ -41,24 +41,24 @@ export type PublishStreamListener<T extends SentPublish> = (
   event: PublishStreamEvent<T>,
 ) => void;
 
-/** What all publish streams of a publisher share. */
+/** Settings that all publish streams of a publisher share. */
 export interface PublishStreamSettings {
   readonly maxMessageBytes: number;
-  /** What generated correlation ids begin with. */
+  /** The start of generated correlation ids. */
   readonly idPrefix: string;
 }
 
-/** The PublishAsync stream to one broker, opened on demand, again and again. */
+/** The PublishAsync stream to one broker. It is opened on demand, and again after it has ended. */
 export class PublishStream<T extends SentPublish> {
-  /** Sent and neither acknowledged nor given up. */
+  /** Publishes that were sent and neither acknowledged nor given up. */
   readonly inFlight: InFlight<T>;
-  /** No use trying before this time, as of `monotonicNow()`. */
+  /** Opening makes no sense before this time, as of `monotonicNow()`. */
   blockedUntil = 0;
-  /** Why it could not be opened last. */
+  /** The error of the last attempt to open it. */
   lastError: unknown = null;
-  /** The error of a broker that refuses this client for good; null once a connection was made again. */
+  /** The error of a broker that refuses this client permanently; null once a connection succeeds. */
   refusal: LiftbridgeError | null = null;
-  /** Why what waits for the stream is told now, and does not wait: a function of the application has failed several times in a row. */
+  /** Why publishes that wait for the stream fail now: a function of the application has failed several times in a row. */
   handlerFailure: LiftbridgeError | null = null;
   #session: DataSession | null = null;
   #stream: DuplexStream | null = null;
@@ -66,14 +66,14 @@ export class PublishStream<T extends SentPublish> {
   #triedAt = 0;
   #openedAt = 0;
   #opening = false;
-  #hearing = false;
-  /** Whether the present stream has brought a response. */
-  #answered = false;
+  #checkingStale = false;
+  /** Whether the current stream has received a response. */
+  #responded = false;
   #retired = false;
   #failures = 0;
   #metadataFailures = 0;
   #failingSince: number | null = null;
-  /** Sent without asking for an ack, and not yet taken by the connection. */
+  /** Publishes without an ack that the connection has not taken yet. */
   #unwritten: T[] = [];
   #current: T | null = null;
   readonly #encode = (writer: ByteWriter): void => this.#encodeCurrent(writer);
@@ -87,34 +87,34 @@ export class PublishStream<T extends SentPublish> {
     this.inFlight = new InFlight(settings.idPrefix);
   }
 
-  /** Whether it can be written to now. On a connection that was silent for long the broker must be heard first: see `open`. */
+  /** Whether it can be written to now. A stale connection must receive something first: see `open`. */
   get usable(): boolean {
     return !this.#retired && this.#stream?.writable === true && this.#session?.stale === false;
   }
 
-  /** True once it takes nothing new: the broker is going away, or the publisher is. */
+  /** True once it accepts nothing new: the broker shuts down, or the publisher closes. */
   get retired(): boolean {
     return this.#retired;
   }
 
-  /** Since when it has been failing, or trying to connect; null while it is well. */
+  /** Start of the failures, or of the attempt to connect; null while it is healthy. */
   get failingSince(): number | null {
     return this.#failingSince ?? (this.#opening ? this.#triedAt : null);
   }
 
-  /** False while there is a stream, or one is on its way. */
+  /** False while there is a stream, or one is being opened. */
   get closed(): boolean {
     return this.#stream === null && !this.#opening;
   }
 
   /**
-   * Starts to open the stream, or checks whether the broker is still there when the stream is open but not usable;
-   * the event `settled` tells the outcome.
+   * Starts to open the stream. When the stream is open but not usable, it checks that the broker is alive. The event `settled`
+   * reports the end of both.
    */
   open(): void {
     if (this.#retired || this.#opening) return;
     if (this.#stream !== null) {
-      this.#waitUntilHeard();
+      this.#checkStale();
       return;
     }
     this.#opening = true;
@@ -126,14 +126,14 @@ export class PublishStream<T extends SentPublish> {
   }
 
   /**
-   * To be called when a publish had no response for the whole of its timeout. A response that has begun and does not end takes
-   * every later one for its own bytes, while the connection is alive: the stream is opened again.
+   * Cancels a stream whose last response has begun and does not end, after a publish timed out without a response. All later
+   * responses would count as bytes of that one, while the connection is alive. The stream is opened again.
    */
   resetWhenStuck(): void {
     if (this.#stream?.isMidMessage) this.#stream.cancel('a response has begun and does not end');
   }
 
-  /** Finds out whether the broker is still there: acks are overdue. A connection that is dead is closed, which ends the stream. */
+  /** Checks that the broker is alive when acks are overdue. A dead connection is closed, which ends the stream. */
   checkLiveness(): void {
     const now = monotonicNow();
     if (this.#session === null || this.#stream === null || now - this.#checkedAt < LIVENESS_CHECK_PAUSE_MS) return;
@@ -141,11 +141,11 @@ export class PublishStream<T extends SentPublish> {
     void this.#session.checkLiveness();
   }
 
-  #waitUntilHeard(): void {
-    if (this.#hearing || this.#session?.stale !== true) return;
-    this.#hearing = true;
+  #checkStale(): void {
+    if (this.#checkingStale || this.#session?.stale !== true) return;
+    this.#checkingStale = true;
     void this.#session.checkLiveness().then(() => {
-      this.#hearing = false;
+      this.#checkingStale = false;
       this.listener(this, { kind: 'settled' });
     });
   }
@@ -160,14 +160,14 @@ export class PublishStream<T extends SentPublish> {
     }
   }
 
-  /** Adds a publish that asks for no ack; the event `written` tells when the connection has taken it. */
+  /** Adds a publish that asks for no ack; the event `written` follows when the connection has taken it. */
   writeUnacknowledged(pending: T): void {
     this.write(pending);
     this.#unwritten.push(pending);
     if (this.#unwritten.length === 1) this.#watchDrain();
   }
 
-  /** Sends nothing more; acknowledgements of what was sent may still come. */
+  /** Stops sending; acks of sent publishes may still come. */
   retire(): void {
     this.#retired = true;
     this.#stream?.halfClose();
@@ -192,9 +192,9 @@ export class PublishStream<T extends SentPublish> {
     this.#stream = stream;
     this.#openedAt = monotonicNow();
     const forget = session.onClose(() => this.retire());
-    this.#answered = false;
+    this.#responded = false;
     stream.onFrames((source, start, end) => {
-      this.#answered = true;
+      this.#responded = true;
       this.#markHealthy();
       this.listener(this, decodeCorrelatedResponse(source, start, end, this.inFlight));
     });
@@ -222,7 +222,7 @@ export class PublishStream<T extends SentPublish> {
     void this.#stream!.drained().then(() => {
       const waited = this.#unwritten;
       const count = waited.length;
-      // A stream that ends first resolves `drained()` and only then reports its end.
+      // A stream that ends resolves `drained()` first and reports its end after that.
       queueMicrotask(() => {
         if (this.#unwritten === waited) this.#drained(count);
       });
@@ -248,10 +248,10 @@ export class PublishStream<T extends SentPublish> {
     this.#unwritten = [];
     const inFlight = this.inFlight.clear();
     if (end.code === 0) this.listener(this, { kind: 'written', pendings: unwritten });
-    // A stream that was answered on was handled, whatever is said at its end.
-    const believed = this.#answered ? { ...end, processed: true } : end;
+    // The broker has processed a stream with a response, even if the end of the stream says otherwise.
+    const corrected = this.#responded ? { ...end, processed: true } : end;
     const lost = end.code === 0 ? inFlight : [...inFlight, ...unwritten];
-    this.listener(this, { kind: 'ended', end: believed, lost });
+    this.listener(this, { kind: 'ended', end: corrected, lost });
   }
 
   #markHealthy(): void {
@@ -269,7 +269,7 @@ export class PublishStream<T extends SentPublish> {
   #encodeCurrent(writer: ByteWriter): void {
     const before = writer.length;
     const pending = this.#current!;
-    if (isGone(pending)) throw transferredError(pending.stream);
+    if (hasDetachedBytes(pending)) throw transferredError(pending.stream);
     encodePublishRequest(writer, pending);
     const size = writer.length - before;
     const { maxMessageBytes } = this.settings;
@@ -277,13 +277,13 @@ export class PublishStream<T extends SentPublish> {
   }
 }
 
-/** Whether the broker refuses this client, and will refuse it again. */
+/** Whether the broker refuses this client permanently. */
 function isFinal(error: unknown): error is LiftbridgeError {
   return error instanceof ConnectionError && error.reason.startsWith('tls-') && !error.retryable;
 }
 
-/** Whether bytes that were not copied have been transferred away while the publish waited: it would be stored without them. */
-function isGone({ key, value, headers }: SentPublish): boolean {
+/** Whether bytes that were not copied have been transferred while the publish waited: it would be stored without them. */
+function hasDetachedBytes({ key, value, headers }: SentPublish): boolean {
   if ((value !== null && isDetached(value)) || (key !== null && isDetached(key))) return true;
   if (headers !== null) for (const [, content] of headers) if (isDetached(content)) return true;
   return false;

@@ -5,13 +5,13 @@ import type { PendingPublish } from './partition-queue.js';
 import { PublishStream, type PublishStreamListener, type PublishStreamSettings } from './publish-stream.js';
 import { CLOSE_GRACE_MS } from './timing.js';
 
-/** The publish streams of a publisher, one a broker at a time. */
+/** The publish streams of a publisher: one for each broker at a time. */
 export class PublishStreams {
   readonly #cluster: Cluster;
   readonly #settings: PublishStreamSettings;
   readonly #listener: PublishStreamListener<PendingPublish>;
   readonly #current = new Map<string, PublishStream<PendingPublish>>();
-  /** Publish streams that take nothing new but still wait for acks. */
+  /** Publish streams that accept nothing new but still wait for acks. */
   readonly #retiring = new Set<PublishStream<PendingPublish>>();
 
   constructor(cluster: Cluster, settings: PublishStreamSettings, listener: PublishStreamListener<PendingPublish>) {
@@ -20,7 +20,7 @@ export class PublishStreams {
     this.#listener = listener;
   }
 
-  /** The publish stream to a broker, in whatever state. */
+  /** The publish stream to a broker, in any state. */
   to(target: BrokerTarget): PublishStream<PendingPublish> {
     const known = this.#current.get(target.address);
     if (known !== undefined && !known.retired) return known;
@@ -37,14 +37,14 @@ export class PublishStreams {
     return null;
   }
 
-  /** Forgets a retired publish stream whose stream has ended. */
-  ended(publishStream: PublishStream<PendingPublish>): void {
+  /** Removes a retired publish stream whose stream has ended. */
+  remove(publishStream: PublishStream<PendingPublish>): void {
     this.#retiring.delete(publishStream);
     const { address } = publishStream.target;
     if (publishStream.retired && this.#current.get(address) === publishStream) this.#current.delete(address);
   }
 
-  /** Milliseconds until the first blocked publish stream may be tried again; null when none is blocked. */
+  /** Milliseconds until the first blocked publish stream may be opened again; null when none is blocked. */
   get blockedFor(): number | null {
     const now = monotonicNow();
     let soonest = Number.POSITIVE_INFINITY;
@@ -53,7 +53,7 @@ export class PublishStreams {
     return Number.isFinite(soonest) ? soonest - now : null;
   }
 
-  /** Ends every publish stream: in good order until `deadline` (as of `monotonicNow()`), by force then. */
+  /** Ends all publish streams: gracefully until `deadline` (as of `monotonicNow()`), then by cancelling them. */
   async close(deadline: number): Promise<void> {
     const publishStreams = [...this.#current.values(), ...this.#retiring];
     for (const publishStream of publishStreams) publishStream.retire();

@@ -22,9 +22,9 @@ import { NATS_PAUSE_MS } from './timing.js';
 const NOTHING = new Uint8Array(0);
 
 /**
- * Publishes to a NATS subject through a broker; whichever streams listen there store it. Resolves with the first ack,
- * null with ackPolicy 'none'. Sent once only, since an attempt that broke off may have been stored; but brokers that have lost
- * NATS are asked again until the timeout.
+ * Publishes to a NATS subject through a broker; the streams on that subject store it. Resolves with the first ack, or with null
+ * for ackPolicy 'none'. It is sent only once, since an interrupted attempt may have been stored. Only a refusal of a broker
+ * without NATS is tried again, until the timeout.
  */
 export async function publishToSubject(
   cluster: Cluster,
@@ -52,15 +52,15 @@ export async function publishToSubject(
   };
   const size = PublishToSubjectRequest.encode(request).finish().length;
   if (size > limits.maxMessageBytes) throw tooLargeError(subject, size, limits.maxMessageBytes);
-  const { ack } = await onceNatsIsThere(waiting, (left) => cluster.callAny('publishToSubject', request, left));
+  const { ack } = await untilNatsIsUp(waiting, (left) => cluster.callAny('publishToSubject', request, left));
   if (ack === undefined) return null;
   const error = errorFromAckError(ack.ackError, { stream: ack.stream, operation: 'PublishToSubject' });
   if (error !== null) throw error;
   return toAck(ack);
 }
 
-/** Repeats a call that brokers refuse for want of NATS, and that certainly did nothing, until its time is up. */
-async function onceNatsIsThere<Result>(
+/** Repeats a call that brokers without NATS refuse, and that therefore had no effect, until its timeout. */
+async function untilNatsIsUp<Result>(
   { signal, timeout }: { readonly signal?: AbortSignal | undefined; readonly timeout: number },
   call: (left: Waiting) => Promise<Result>,
 ): Promise<Result> {

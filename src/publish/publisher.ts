@@ -20,7 +20,7 @@ import { type PublishOptions, readPublish, type Value } from './publish-options.
 import { PublishRecords } from './publish-records.js';
 import type { PublishResult } from './publish-result.js';
 
-/** What the publisher takes from the client's options; milliseconds and bytes. */
+/** The part of the client's options that the publisher uses; milliseconds and bytes. */
 export interface PublisherOptions {
   readonly ackTimeout: number;
   readonly maxInFlight: { readonly messages: number; readonly bytes: number };
@@ -33,8 +33,8 @@ export class Publisher {
   readonly admission: AdmissionQueue<PendingPublish>;
   readonly #cluster: Cluster;
   readonly #dispatcher: Dispatcher;
-  /** Publishes that have ended and whose callers are to be told. */
-  readonly #endings = new SlicedQueue<PendingPublish>((pending) =>
+  /** Publishes that have failed and whose callers are not told yet. */
+  readonly #failed = new SlicedQueue<PendingPublish>((pending) =>
     this.#conclude(pending, pending.errorOf!(pending), null),
   );
   readonly #signals = new SignalGroups<PendingPublish>((pendings, reason) => this.#failAll(pendings, () => reason));
@@ -45,7 +45,7 @@ export class Publisher {
   readonly #sealed = new Set<Generation>();
   #generation: Generation = newGeneration();
   #closed = false;
-  /** True once nothing new may go out. */
+  /** True once no further publish may be sent. */
   #stopped = false;
 
   constructor(cluster: Cluster, options: PublisherOptions) {
@@ -59,12 +59,12 @@ export class Publisher {
     this.admission = new AdmissionQueue(
       options.maxInFlight,
       (pending) => this.#admit(pending),
-      // What cannot be acknowledged in time any more is not sent: it expires where it waits.
+      // A publish that cannot be acknowledged in time is not sent: it times out while it waits.
       (pending) => hasTime(pending, monotonicNow()),
     );
   }
 
-  /** Publishes and waits for the ack; null with ackPolicy 'none', once it is written. */
+  /** Publishes and resolves with the ack; with null once it is written for ackPolicy 'none'. */
   publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
     // Not a deferred promise: an argument that is refused rejects it, and it costs one object fewer for each publish.
     return new Promise((resolve, reject) => {
@@ -79,7 +79,7 @@ export class Publisher {
     });
   }
 
-  /** Publishes and calls back exactly once, in the context of the call; a callback that throws is reported as 'asyncError'. A bad argument is thrown. */
+  /** Publishes and calls back exactly once, in the async context of the call. Reports a callback that throws as 'asyncError'. Throws InvalidArgumentError. */
   publishAsync(
     stream: string,
     value: Value,
@@ -103,7 +103,7 @@ export class Publisher {
     this.#dispatcher.noteConcurrencyControl(stream, controlled);
   }
 
-  /** Resolves when every publish so far is settled. */
+  /** Resolves when all earlier publishes have settled. */
   async flush(): Promise<void> {
     if (this.#generation.open > 0) {
       this.#sealed.add(this.#generation);
@@ -112,7 +112,7 @@ export class Publisher {
     await Promise.all([...this.#sealed].map((generation) => generation.done));
   }
 
-  /** Waits for what is in flight until `deadline` (as of `monotonicNow()`), then fails the rest as CLOSED. */
+  /** Waits until `deadline` (as of `monotonicNow()`) for the publishes in flight, then fails the rest with CLOSED. */
   async close(deadline: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -121,7 +121,7 @@ export class Publisher {
     this.#stopped = true;
     this.#failAll(this.#deadlines.entries(), closedError);
     this.#deadlines.clear();
-    await this.#endings.idle();
+    await this.#failed.idle();
     await this.#dispatcher.close(deadline);
   }
 
@@ -175,7 +175,7 @@ export class Publisher {
     if (pending.settled) return;
     this.#dispatcher.recordTimeout(pending);
     this.#settle(pending, timeoutError(pending), null);
-    // The leader may have moved: publishes are only stored where it is.
+    // The leader may have changed: only the leader stores publishes.
     this.#dispatcher.refresh(pending.stream);
   }
 
@@ -185,14 +185,14 @@ export class Publisher {
     this.#conclude(pending, error, ack);
   }
 
-  /** Ends publishes at once, and tells their callers as fast as that does not block the event loop. */
+  /** Settles publishes at once, and tells their callers without blocking the event loop. */
   #failAll(pendings: readonly PendingPublish[], errorOf: (pending: PendingPublish) => unknown): void {
     const open = pendings.filter(({ settled }) => !settled);
     for (const pending of open) {
       pending.settled = true;
       pending.errorOf = errorOf;
     }
-    this.#endings.push(open);
+    this.#failed.push(open);
   }
 
   #conclude(pending: PendingPublish, error: unknown, ack: Ack | null): void {

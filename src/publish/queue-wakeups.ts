@@ -2,7 +2,7 @@ import { monotonicNow } from '../async/clock.js';
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../async/timers.js';
 import type { PartitionQueue } from './partition-queue.js';
 
-/** Calls queues that have to wait, with one timer for all of them. */
+/** Wakes queues that have to wait, with one timer for all of them. */
 export class QueueWakeups {
   readonly #wake: (queue: PartitionQueue) => void;
   #waiting = new Set<PartitionQueue>();
@@ -11,12 +11,12 @@ export class QueueWakeups {
   readonly #next = new Set<PartitionQueue>();
   #immediate: NodeJS.Immediate | null = null;
 
-  /** `wake` is called for every waiting queue when the time of the first is up; one that is early asks again. */
+  /** `wake` is called for all waiting queues at the earliest time; a queue that is woken early asks again. */
   constructor(wake: (queue: PartitionQueue) => void) {
     this.#wake = wake;
   }
 
-  /** Calls the queue at a time, as of `monotonicNow()`, or before. */
+  /** Wakes the queue at this time, as of `monotonicNow()`, or earlier. */
   at(queue: PartitionQueue, time: number): void {
     this.#waiting.add(queue);
     if (this.#timer !== null && this.#timerAt <= time) return;
@@ -25,7 +25,7 @@ export class QueueWakeups {
     this.#timer = setTimeout(() => this.#wakeAll(), Math.max(1, Math.ceil(time - monotonicNow())));
   }
 
-  /** Calls the queue in the next turn of the event loop. */
+  /** Wakes the queue in the next turn of the event loop. */
   nextTurn(queue: PartitionQueue): void {
     this.#next.add(queue);
     this.#immediate ??= setImmediate(() => {
@@ -36,7 +36,7 @@ export class QueueWakeups {
     });
   }
 
-  /** Cancels all calls. */
+  /** Cancels all wakeups. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);

@@ -3,19 +3,19 @@ import { pause } from '../async/sleep.js';
 import { type Cluster, untilCertain } from '../cluster/cluster-api.js';
 import { LOOKUP_BACKOFF } from './timing.js';
 
-/** For whom a stream is looked up. */
+/** The publishes that a stream is looked up for. */
 export interface LookupWaiters {
-  /** Whether anybody still waits. */
+  /** Whether a publish still waits. */
   wanted(): boolean;
-  /** No broker answered; it will be tried again. */
+  /** The lookup failed and is tried again. */
   failed(error: unknown): void;
-  /** Ends the look-up. */
+  /** Ends the lookup. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Looks a stream up until the cluster knows it, or it certainly does not exist. While that is not certain it goes on for as
- * long as anybody waits.
+ * Looks up a stream until the cluster knows it or it certainly does not exist. While that is not certain, it continues as long
+ * as a publish waits.
  */
 export async function lookUpStream(cluster: Cluster, stream: string, waiters: LookupWaiters): Promise<void> {
   const { signal } = waiters;
@@ -34,12 +34,12 @@ export async function lookUpStream(cluster: Cluster, stream: string, waiters: Lo
   }
 }
 
-/** Whether a stream that a broker called unknown is gone, and not only unknown to a broker that recovers. */
+/** Whether a stream that a broker does not know is gone, and not only unknown to a recovering broker. */
 export async function streamIsGone(cluster: Cluster, stream: string, signal: AbortSignal): Promise<boolean> {
   try {
     return (await untilCertain(cluster, { stream }, { signal })) === 'gone';
   } catch (error) {
-    if (!signal.aborted) cluster.logger.debug({ error, stream }, 'it is not known whether the stream exists');
+    if (!signal.aborted) cluster.logger.debug({ error, stream }, 'the check whether the stream exists failed');
     return false;
   }
 }

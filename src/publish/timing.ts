@@ -3,27 +3,27 @@
 // ack-watch
 
 /** Milliseconds between two checks of what is in flight. */
-export const LOOK_EVERY_MS = 250;
+export const ACK_CHECK_INTERVAL_MS = 250;
 
 // broker-choice
 
 /**
- * A leader that cannot be reached has most likely failed, and what goes to its partition by way of another broker is lost
- * until there is a new leader. Publishes wait this long for one, in milliseconds, before they try another broker.
+ * An unreachable leader has most likely failed, and publishes that reach its partition through another broker are lost until
+ * there is a new leader. Publishes wait this long for one, in milliseconds, before they try another broker.
  */
 export const LEADER_GRACE_MS = 1_000;
 
 // leader-checks
 
-/** Milliseconds for one question. A broker that does not answer is sent a publish all the same: a frozen one may go on. */
+/** Milliseconds for one check. A broker that does not respond gets a publish all the same: a frozen broker may continue. */
 export const CHECK_TIMEOUT_MS = 300;
 /** Milliseconds between two checks of the same broker. */
 export const CHECK_BACKOFF = { first: 5, longest: 50 } as const;
 /** Milliseconds that each further partition adds to the pause. */
-export const PAUSE_A_CHECK_MS = 0.5;
+export const PAUSE_PER_CHECK_MS = 0.5;
 /**
- * Milliseconds in which a broker may deny that it leads before it is sent a publish all the same: a paused partition has
- * no leader, and a publish resumes it.
+ * Milliseconds for which a broker may deny that it leads before it gets a publish all the same: a paused partition has no
+ * leader, and a publish resumes it.
  */
 export const LONGEST_DENIAL_MS = 2_000;
 
@@ -36,21 +36,21 @@ export const SEARCH_PAUSE_GROWTH = 1.1;
 
 // partition-sender
 
-/** Milliseconds between two probes: publishes to a partition that nothing acknowledges. Refusals make the pause longer. */
+/** Milliseconds between two probes of a partition without acks. Refusals make the pause longer. */
 export const PROBE_PAUSE_MS = 100;
 /** Milliseconds until the next probe after a refusal. */
 export const REFUSAL_BACKOFF = { first: 50, longest: 250 } as const;
-/** Milliseconds that what is in flight has to be acknowledged when its partition changes to another publish stream. */
+/** Milliseconds that publishes in flight have for their acks when their partition changes to another publish stream. */
 export const HANDOVER_MS = 500;
-/** The same when acks have stopped to come already. */
+/** The same when acks have stopped already. */
 export const TROUBLED_HANDOVER_MS = 200;
-/** The same on a connection that the broker is about to end: it still brings acks, and takes nothing more. */
+/** The same on a retired connection, which still delivers acks and accepts nothing new. */
 export const RETIREMENT_MS = 2_000;
 /** Milliseconds until a change that would lose acks is tried again. */
 export const RETRY_CHANGE_MS = 5_000;
 /** Milliseconds until the next search for a broker while none is known to be blocked. */
 export const STALL_PAUSE_MS = 50;
-/** No ack comes in less, in milliseconds: what has no more left of its timeout is not sent any more. A probe has more time. */
+/** A publish with less of its timeout left is not sent, in milliseconds: no ack comes so fast. A probe needs more time. */
 export const SHORTEST_WAIT_MS = 25;
 export const SHORTEST_PROBE_MS = 250;
 
@@ -58,7 +58,7 @@ export const SHORTEST_PROBE_MS = 250;
 
 /**
  * Milliseconds before a publish stream that failed is opened again. The connection has a backoff of its own; this one keeps
- * publishes from waiting for it without need.
+ * publishes from waiting for it unnecessarily.
  */
 export const REOPEN_BACKOFF = { first: 50, longest: 1_000 } as const;
 /** A stream open this long, in milliseconds, counts as healthy; its failure resets the backoff. */
@@ -68,7 +68,7 @@ export const LIVENESS_CHECK_PAUSE_MS = 500;
 
 // publish-streams
 
-/** Milliseconds that brokers have to end their streams once everything is settled; some wait for acks that never come. */
+/** Milliseconds that brokers have to end their streams once all publishes have settled; some wait for acks that never come. */
 export const CLOSE_GRACE_MS = 500;
 
 // publish-to-subject

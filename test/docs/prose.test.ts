@@ -15,6 +15,7 @@ const PLACES = [
     'errors',
     'nats',
     'options',
+    'publish',
     'subscribe',
     'transport',
   ].map((folder) => `src/${folder}`),

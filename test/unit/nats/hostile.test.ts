@@ -56,8 +56,10 @@ const PUBLISH_OPTIONS = [
   'unknown',
 ];
 
-describe('natsPublisher, given anything', () => {
-  it('publishes or rejects with a typed error, and publishes the next one as ever', { timeout: 120_000 }, async () => {
+describe('natsPublisher with arbitrary arguments', () => {
+  it('publishes or rejects with a typed error, and still publishes the next message', {
+    timeout: 120_000,
+  }, async () => {
     const publisher = natsPublisher(connection, { timeout: 5 });
     const where = fc.constantFrom('subject', 'value', 'options', ...PUBLISH_OPTIONS);
     const property = fc.asyncProperty(where, hostile, async (place, what) => {
@@ -77,7 +79,7 @@ describe('natsPublisher, given anything', () => {
     expect(connection.subscriptions.size).toBe(0);
   });
 
-  it('is made, or refused with a typed error', async () => {
+  it('returns a publisher or throws a typed error', async () => {
     const where = fc.constantFrom(
       'connection',
       'options',
@@ -113,8 +115,8 @@ const stray: fc.Arbitrary<() => Uint8Array> = fc.oneof(
   hostile.map((what) => () => HOSTILE[what]!() as Uint8Array),
 );
 
-describe('what comes to its inbox', () => {
-  it('neither ends nor settles anything that it is not about', async () => {
+describe('a message in its inbox', () => {
+  it('neither ends the publisher nor settles another publish', async () => {
     const publisher = natsPublisher(connection, { timeout: 60_000 });
     let settled = false;
     const waiting = publisher.publish('s', 'v');
@@ -135,7 +137,7 @@ describe('what comes to its inbox', () => {
   });
 });
 
-describe('what its connection reports', () => {
+describe('a status of its connection', () => {
   it.each(Object.keys(HOSTILE))('%s: is passed over', async (what) => {
     const publisher = natsPublisher(connection, { timeout: 10_000 });
     const published = publisher.publish('s', 'v');

@@ -34,7 +34,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('publish', () => {
-  it('resolves with the ack that carries its correlation id, in whatever order acks come', async () => {
+  it('resolves with the ack that carries its correlation id, in any order of the acks', async () => {
     const publisher = natsPublisher(connection);
     const publishes = ['a', 'b', 'c'].map((value) => publisher.publish('s', value));
     for (const index of [2, 0, 1]) connection.acknowledge(index);
@@ -56,7 +56,7 @@ describe('publish', () => {
     connection.end();
   });
 
-  it('waits for as many acks as asked for, and gives them in the order of arrival', async () => {
+  it('waits for the number of acks that was asked for, and returns them in the order of arrival', async () => {
     const publisher = natsPublisher(connection);
     const publish = publisher.publish('s', 'v', { acks: 2 });
     connection.acknowledge(0, { stream: 'b' });
@@ -64,7 +64,7 @@ describe('publish', () => {
     expect((await publish).map((ack) => ack.stream)).toEqual(['b', 'a']);
   });
 
-  it('counts each stream once, however often it answers', async () => {
+  it('counts each stream once, even if it sends several acks', async () => {
     const publisher = natsPublisher(connection);
     const publish = publisher.publish('s', 'v', { acks: 2 });
     connection.acknowledge(0, { stream: 'a' });
@@ -75,7 +75,7 @@ describe('publish', () => {
     expect(await publish).toMatchObject([{ stream: 'a', offset: 0n }, { stream: 'b' }]);
   });
 
-  it('tells streams of one name apart by their subjects', async () => {
+  it('distinguishes streams of the same name by their subjects', async () => {
     const publisher = natsPublisher(connection);
     const publish = publisher.publish('s', 'v', { acks: 2 });
     connection.acknowledge(0, { stream: 'a', partitionSubject: 's' });
@@ -98,7 +98,7 @@ describe('publish', () => {
     },
   );
 
-  it('rejects with the refusal when others have not answered in time', async () => {
+  it('rejects with the refusal when acks of other streams are missing at the timeout', async () => {
     const publisher = natsPublisher(connection);
     const publish = failure(publisher.publish('s', 'v', { acks: 3, timeout: 20 }));
     connection.acknowledge(0, { stream: 'a' });
@@ -107,7 +107,7 @@ describe('publish', () => {
     expect(await publish).toMatchObject({ stream: 'b', otherAcks: [{ stream: 'a' }] });
   });
 
-  it('names what keeps a broker from answering', async () => {
+  it('names the reasons why a broker sends no ack', async () => {
     const error = await failure(natsPublisher(connection).publish('s', 'v', { timeout: 1 }));
     expect(error).toMatchObject({
       code: 'ACK_TIMEOUT',
@@ -138,7 +138,7 @@ describe('publish', () => {
     expect(await publish).toMatchObject({ stream: 'a' });
   });
 
-  it("with ackPolicy 'none' resolves with no acks once the server took it, one flush for all of a tick", async () => {
+  it("with ackPolicy 'none' resolves with no acks once the server has the message, with one flush for all publishes of a tick", async () => {
     const publisher = natsPublisher(connection);
     const publishes = [1, 2, 3].map((n) => publisher.publish('s', `${n}`, { ackPolicy: 'none' }));
     expect(await Promise.all(publishes)).toEqual([[], [], []]);
@@ -146,13 +146,13 @@ describe('publish', () => {
     expect(connection.published[0]?.message.ackInbox).toBe('');
   });
 
-  it('with an ackInbox of its own resolves once written, and leaves the acks to that inbox', async () => {
+  it('with an ackInbox of its own resolves once the server has the message, and leaves the acks to that inbox', async () => {
     const publisher = natsPublisher(connection);
     expect(await publisher.publish('s', 'v', { ackInbox: 'audit.acks', correlationId: '7' })).toEqual([]);
     expect(connection.published[0]?.message).toMatchObject({ ackInbox: 'audit.acks', correlationId: '7' });
   });
 
-  it('rejects with the reason of its signal, before and while it waits, and takes its listener away', async () => {
+  it('rejects with the reason of its signal, before and while it waits, and removes its listener', async () => {
     const publisher = natsPublisher(connection);
     const controller = new AbortController();
     const publish = failure(publisher.publish('s', 'v', { signal: controller.signal }));
@@ -200,7 +200,7 @@ describe('publish', () => {
     expect((error as Error).message).toContain(name);
   });
 
-  it('refuses a correlation id that is under way, and takes it again afterwards', async () => {
+  it('refuses a correlation id that is in flight, and accepts it again afterwards', async () => {
     const publisher = natsPublisher(connection);
     const first = publisher.publish('s', 'v', { correlationId: 'x' });
     expect(await failure(publisher.publish('s', 'v', { correlationId: 'x' }))).toBeInstanceOf(InvalidArgumentError);
@@ -211,7 +211,7 @@ describe('publish', () => {
     expect(await second).toHaveLength(1);
   });
 
-  it('tells the logger of late acks and of what is no ack, and goes on', async () => {
+  it('logs late acks and messages that are no acks, and continues', async () => {
     const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
     const publisher = natsPublisher(connection, { logger });
     const publish = publisher.publish('s', 'v');
@@ -225,7 +225,7 @@ describe('publish', () => {
 });
 
 describe('maxInFlight', () => {
-  it('keeps publishes beyond it waiting, in order', async () => {
+  it('makes publishes beyond it wait, in order', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { messages: 2 } });
     const publishes = ['a', 'b', 'c', 'd'].map((value) => publisher.publish('s', value));
     const sent = () => connection.published.map(({ message }) => message.text()).join('');
@@ -239,7 +239,7 @@ describe('maxInFlight', () => {
     expect(await Promise.all(publishes)).toHaveLength(4);
   });
 
-  it('counts bytes, and lets a message above the bound go alone', async () => {
+  it('counts bytes, and sends a message above the limit alone', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { bytes: 1000 } });
     const publishes = [2000, 10, 2000].map((size) => publisher.publish('s', Buffer.alloc(size)));
     for (const index of [0, 1, 2]) {
@@ -249,7 +249,7 @@ describe('maxInFlight', () => {
     expect(await Promise.all(publishes)).toHaveLength(3);
   });
 
-  it('never sends what was aborted or timed out while it waited', async () => {
+  it('never sends a publish that was aborted or timed out while it waited', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { messages: 1 } });
     const controller = new AbortController();
     const first = publisher.publish('s', 'a');
@@ -296,7 +296,7 @@ describe('maxInFlight', () => {
 });
 
 describe('a connection that ends', () => {
-  it('settles all at once: unknown for what was sent, not-sent for what waited', async () => {
+  it('settles all at once: unknown for sent publishes, not-sent for those that waited', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { messages: 1 } });
     const outcomes = [failure(publisher.publish('s', 'a')), failure(publisher.publish('s', 'b'))];
     connection.end(new Error('kicked out'));
@@ -308,7 +308,7 @@ describe('a connection that ends', () => {
     expect(await failure(publisher.publish('s', 'c'))).toMatchObject({ code: 'CONNECTION', outcome: 'not-sent' });
   });
 
-  it('says of every publish that it is not to be tried again, when it is closed for good', async () => {
+  it('makes errors not retryable when it is closed permanently', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { messages: 1 } });
     const outcomes = [failure(publisher.publish('s', 'a', { acks: 2 })), failure(publisher.publish('s', 'b'))];
     connection.acknowledge(0);
@@ -322,7 +322,7 @@ describe('a connection that ends', () => {
     expect(errors[0]).toMatchObject({ otherAcks: [{ stream: 's' }] });
   });
 
-  it('says so when the connection is draining', async () => {
+  it('makes errors not retryable when it is draining', async () => {
     const publisher = natsPublisher(connection);
     connection.refusal = new Error('CONNECTION_DRAINING');
     expect(await failure(publisher.publish('s', 'v'))).toMatchObject({ retryable: true });
@@ -330,14 +330,14 @@ describe('a connection that ends', () => {
     expect(await failure(publisher.publish('s', 'v'))).toMatchObject({ code: 'CONNECTION', retryable: false });
   });
 
-  it('says that it may be tried again when it only broke', async () => {
+  it('makes errors retryable when it broke and may reconnect', async () => {
     const publisher = natsPublisher(connection);
     const lost = failure(publisher.publish('s', 'v'));
     connection.report({ type: 'disconnect' });
     expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown', retryable: true });
   });
 
-  it('settles what was sent when it breaks, holds back what comes then, and goes on once it is back', async () => {
+  it('settles sent publishes when it breaks, holds back later ones, and continues once it is back', async () => {
     const publisher = natsPublisher(connection);
     const lost = failure(publisher.publish('s', 'a'));
     connection.report({ type: 'disconnect' });
@@ -376,13 +376,13 @@ describe('a connection that ends', () => {
     expect(error).toBeInstanceOf(TimeoutError);
   });
 
-  it('rejects what the connection does not take, as not sent', async () => {
+  it('rejects a publish that the connection refuses, as not sent', async () => {
     connection.refusal = new Error('draining');
     const error = await failure(natsPublisher(connection).publish('s', 'v'));
     expect(error).toMatchObject({ code: 'CONNECTION', outcome: 'not-sent', cause: connection.refusal });
   });
 
-  it('is refused from the start when it is closed', () => {
+  it('is refused by natsPublisher when it is closed', () => {
     connection.subscribe = () => {
       throw new Error('CONNECTION_CLOSED');
     };
@@ -410,7 +410,7 @@ describe('a server that denies', () => {
     expect(await other).toHaveLength(1);
   });
 
-  it('the inbox fails publishes that want an ack, with what to do about it', async () => {
+  it('the inbox fails publishes that want an ack, and says how to solve it', async () => {
     const publisher = natsPublisher(connection);
     const waiting = failure(publisher.publish('s', 'v'));
     const [callback] = connection.subscriptions.values();
@@ -423,7 +423,7 @@ describe('a server that denies', () => {
 });
 
 describe('close', () => {
-  it('waits for what is under way, sends what waits, then takes nothing more', async () => {
+  it('waits for publishes in flight, sends those that wait, then refuses others', async () => {
     const publisher = natsPublisher(connection, { maxInFlight: { messages: 1 } });
     const publishes = [publisher.publish('s', 'a'), publisher.publish('s', 'b')];
     const closing = publisher.close();
@@ -438,7 +438,7 @@ describe('close', () => {
     expect(connection.subscriptions.size).toBe(0);
   });
 
-  it('does not wait longer than the timeouts of what is under way', async () => {
+  it('does not wait longer than the timeouts of the publishes in flight', async () => {
     const publisher = natsPublisher(connection, { timeout: 10 });
     const publish = failure(publisher.publish('s', 'a'));
     await publisher.close();

@@ -3,7 +3,7 @@ import { PendingPublish } from '../../../src/nats/pending-publish.js';
 import { SendQueue } from '../../../src/nats/send-queue.js';
 
 describe('SendQueue', () => {
-  it('passes over thousands that are not to be sent any more without blocking the event loop', async () => {
+  it('skips thousands of aborted publishes without blocking the event loop', async () => {
     const sent: PendingPublish[] = [];
     const queue = new SendQueue({ messages: 1, bytes: 1000 }, (publish) => sent.push(publish));
     const publish = (signal?: AbortSignal): PendingPublish => {

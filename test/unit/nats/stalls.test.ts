@@ -30,8 +30,8 @@ const codes = async (outcomes: readonly Promise<unknown>[]): Promise<Record<stri
 const sent = (): string[] => connection.published.map(({ message }) => message.text());
 const elapse = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
 
-describe('a broker that does not answer', () => {
-  it('is sent no more than the window, what waits behind it expires as not sent', async () => {
+describe('a broker that does not respond', () => {
+  it('gets no more than maxInFlight, and the publishes that wait time out as not sent', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 10 } });
     const outcomes: Promise<unknown>[] = [];
     for (let n = 0; n < 50; n++) {
@@ -47,7 +47,7 @@ describe('a broker that does not answer', () => {
     });
   });
 
-  it('is asked with one publish every 100 ms, however many come', async () => {
+  it('gets one probe every 100 ms, however many publishes come', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 10 } });
     const outcomes: Promise<unknown>[] = [];
     for (let n = 0; n < 100; n++) {
@@ -62,7 +62,7 @@ describe('a broker that does not answer', () => {
     expect(counts).toEqual({ ACK_TIMEOUT: sent().length, TIMEOUT: 500 - sent().length });
   });
 
-  it('gets the rest in order as soon as an ack comes, also one that is too late', async () => {
+  it('gets the rest in order as soon as an ack comes, even a late one', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 2 } });
     const outcomes = ['a', 'b'].map((value) => failure(publisher.publish('s', value)));
     await elapse(900);
@@ -81,7 +81,7 @@ describe('a broker that does not answer', () => {
     expect(await codes(outcomes)).toEqual({ ACK_TIMEOUT: 2, ok: 4 });
   });
 
-  it('holds back what goes to its own subject only', async () => {
+  it('holds back only the publishes to its own subject', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 2 } });
     const silent = [0, 1, 2, 3].map((n) => failure(publisher.publish('silent', `silent ${n}`)));
     const late = publisher.publish('s', 'v', { timeout: 5_000 });
@@ -92,7 +92,7 @@ describe('a broker that does not answer', () => {
     expect(await codes(silent)).toEqual({ ACK_TIMEOUT: 2, TIMEOUT: 2 });
   });
 
-  it('is sent a publish at once when nothing else is under way and it has time', async () => {
+  it('gets a publish at once when no other is in flight and there is time', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000 });
     for (const value of ['a', 'b', 'c']) {
       const outcome = failure(publisher.publish('s', value));
@@ -102,7 +102,7 @@ describe('a broker that does not answer', () => {
     expect(sent()).toEqual(['a', 'b', 'c']);
   });
 
-  it('begins afresh with a new connection', async () => {
+  it('is no longer silent after a reconnect', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 10 } });
     void failure(publisher.publish('s', 'a'));
     await elapse(1_000);
@@ -118,7 +118,7 @@ describe('a broker that does not answer', () => {
     expect(await codes(outcomes)).toEqual({ CONNECTION: 1, ok: 2 });
   });
 
-  it("keeps publishes with ackPolicy 'none' out of it: the NATS server confirms them", async () => {
+  it("does not delay publishes with ackPolicy 'none', which the NATS server confirms", async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000 });
     const lost = failure(publisher.publish('s', 'a'));
     await elapse(1_000);
@@ -129,7 +129,7 @@ describe('a broker that does not answer', () => {
     expect(await codes(outcomes)).toEqual({ ok: 3 });
   });
 
-  it('settles what it holds back when the connection is closed', async () => {
+  it('has its held publishes settled when the connection is closed', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000 });
     const outcomes = ['a', 'b'].map((value) => failure(publisher.publish('s', value)));
     await elapse(1_000);
@@ -147,8 +147,8 @@ describe('a broker that does not answer', () => {
   });
 });
 
-describe('a NATS server that does not confirm what it was sent', () => {
-  it('is sent no more than the window', async () => {
+describe('a NATS server that does not confirm publishes', () => {
+  it('gets no more than maxInFlight', async () => {
     connection.onFlush = () => new Promise(() => undefined);
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 10 } });
     const options = { ackPolicy: 'none' } as const;
@@ -160,7 +160,7 @@ describe('a NATS server that does not confirm what it was sent', () => {
 });
 
 describe('a publish that need not wait', () => {
-  it('is sent however little time it has', async () => {
+  it('is sent even with little time left', async () => {
     const publisher = natsPublisher(connection);
     const outcome = failure(publisher.publish('s', 'v', { timeout: 0 }));
     expect(sent()).toEqual(['v']);
@@ -169,8 +169,8 @@ describe('a publish that need not wait', () => {
   });
 });
 
-describe('a broker that answers slowly', () => {
-  it('is not sent what it could not acknowledge in time, which expires as not sent', async () => {
+describe('a slow broker', () => {
+  it('does not get publishes that it could not acknowledge in time, which time out as not sent', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 1 } });
     const outcomes = ['a', 'b', 'c'].map((value) => failure(publisher.publish('s', value)));
     const patient = failure(publisher.publish('s', 'd', { timeout: 5_000 }));
@@ -186,7 +186,7 @@ describe('a broker that answers slowly', () => {
     expect(await outcomes[2]).toHaveProperty('message', expect.stringContaining('too little of its timeout was left'));
   });
 
-  it('is not measured by the gap that it has come back from', async () => {
+  it('is not measured by the gap before its return', async () => {
     const publisher = natsPublisher(connection, { timeout: 1_000, maxInFlight: { messages: 20 } });
     const outcomes = [failure(publisher.publish('s', 'first'))];
     await elapse(2);

@@ -17,7 +17,7 @@ function open(messages: number, bytes = Number.MAX_SAFE_INTEGER) {
 }
 
 describe('AdmissionQueue', () => {
-  it('admits what fits at once and the rest in the order in which it came', () => {
+  it('admits at once the entries that fit, and the others in the order of their arrival', () => {
     const { window, admitted, names } = open(2);
     for (const name of 'abcde') window.enter(new Sized(name));
     expect(names()).toBe('ab');
@@ -27,7 +27,7 @@ describe('AdmissionQueue', () => {
     expect(names()).toBe('abcd');
   });
 
-  it('lets nothing small pass something large that waits for room', () => {
+  it('keeps a small entry behind a large one that waits for room', () => {
     const { window, admitted, names } = open(10, 100);
     window.enter(new Sized('a', 60));
     window.enter(new Sized('B', 50));
@@ -37,7 +37,7 @@ describe('AdmissionQueue', () => {
     expect(names()).toBe('aBc');
   });
 
-  it('admits an entry larger than the whole window alone', () => {
+  it('admits an entry above the limit in bytes alone', () => {
     const { window, admitted, names } = open(10, 100);
     window.enter(new Sized('a', 1));
     window.enter(new Sized('B', 500));
@@ -47,7 +47,7 @@ describe('AdmissionQueue', () => {
     expect(window.hasRoom).toBe(false);
   });
 
-  it('passes over what was settled while it waited', () => {
+  it('skips an entry that settled while it waited', () => {
     const { window, admitted, names } = open(1);
     const entries = [...'abc'].map((name) => new Sized(name));
     for (const entry of entries) window.enter(entry);
@@ -57,7 +57,7 @@ describe('AdmissionQueue', () => {
     expect(window.waiting).toBe(0);
   });
 
-  it('passes over what may not be admitted any more when its turn comes', () => {
+  it('skips an entry that is no longer admissible when its turn comes', () => {
     const admitted: Sized[] = [];
     const late = new Set(['b', 'd']);
     const admit = (entry: Sized) => admitted.push(entry);

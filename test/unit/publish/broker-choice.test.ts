@@ -43,11 +43,11 @@ async function open(id: string): Promise<PublishStream<PendingPublish>> {
 
 /** The broker that is chosen; null while there is none. */
 function chosen(): string | null {
-  const publishStream = choice.of(queue);
+  const publishStream = choice.choose(queue);
   return publishStream instanceof PublishStream ? publishStream.target.id : null;
 }
 
-describe('the broker that publishes to a partition go to', () => {
+describe('the broker that is chosen for publishes to a partition', () => {
   it('is the leader; while its stream opens, the queue waits', async () => {
     expect(chosen()).toBeNull();
     expect(choice.takeWaiting(publishStreams.to(target('a')))).toEqual([queue]);
@@ -57,7 +57,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(queue.detour).toBe(false);
   });
 
-  it('stays the one where acks come until the stream to the new leader is open', async () => {
+  it('stays the one that sends acks until the stream to the new leader is open', async () => {
     queue.publishStream = await open('b');
     expect(chosen()).toBe('b');
     expect(queue.detour).toBe(true);
@@ -65,7 +65,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBeNull();
   });
 
-  it('is another one once the leader was out of reach for the grace', async () => {
+  it('is another one once the leader has been unreachable for the grace period', async () => {
     cluster.away.set('a', new Error('away'));
     await open('b');
     expect(chosen()).toBeNull();
@@ -76,7 +76,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(queue.detour).toBe(true);
   });
 
-  it('is any other while no leader is known, the one that served the partition first', async () => {
+  it('is another one while no leader is known, preferably the one that served the partition', async () => {
     cluster.leaderId = null;
     expect(chosen()).toBeNull();
     await settle();
@@ -87,7 +87,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBe('a');
   });
 
-  it('is not one that has refused, the leader included', async () => {
+  it('is no broker that has refused, even if it is the leader', async () => {
     await open('a');
     await open('b');
     queue.publishStream = await open('c');
@@ -98,7 +98,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBe('b');
   });
 
-  it('is the leader again when all have refused', async () => {
+  it('is the leader again when all brokers have refused', async () => {
     for (const id of cluster.ids) await open(id);
     const { refusedBy } = queue.beginTrouble();
     for (const id of cluster.ids) refusedBy.add(`${id}:9292`);
@@ -107,7 +107,7 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBe('a');
   });
 
-  it('is looked for among those that are not blocked, and opened', async () => {
+  it('is one that is not blocked, and its stream is opened', async () => {
     cluster.leaderId = null;
     cluster.away.set('a', new Error('away'));
     await open('a');
@@ -117,15 +117,15 @@ describe('the broker that publishes to a partition go to', () => {
     expect(cluster.sessions.get('c')).toBeUndefined();
   });
 
-  it('is any that is usable while the others are blocked', async () => {
+  it('is any usable one while the others are blocked', async () => {
     cluster.leaderId = null;
     const d = await open('d');
     for (const id of cluster.ids) cluster.away.set(id, new Error('away'));
     for (const id of cluster.ids) await open(id);
-    expect(choice.of(queue)).toBe(d);
+    expect(choice.choose(queue)).toBe(d);
   });
 
-  it('is none, and the first publish tells why, while no broker is known', () => {
+  it('is none while no broker is known, and the first publish keeps the error', () => {
     cluster.leaderId = null;
     cluster.ids = [];
     const first = publish();
@@ -136,17 +136,17 @@ describe('the broker that publishes to a partition go to', () => {
     expect(chosen()).toBeNull();
   });
 
-  it('is none when the leader refuses this client for good: it is asked again after its pause', async () => {
+  it('is none when the leader refuses this client permanently, and the leader is tried again after its pause', async () => {
     const refused = new ConnectionError('no certificate', { reason: 'tls-rejected', retryable: false });
     cluster.away.set('a', refused);
     await open('b');
     expect(chosen()).toBeNull();
     await settle();
     const session = vi.spyOn(cluster, 'session');
-    expect(choice.of(queue)).toBe(refused);
+    expect(choice.choose(queue)).toBe(refused);
     expect(session).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(60);
-    expect(choice.of(queue)).toBe(refused);
+    expect(choice.choose(queue)).toBe(refused);
     expect(session).toHaveBeenCalledTimes(1);
   });
 

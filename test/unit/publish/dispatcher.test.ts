@@ -38,18 +38,18 @@ function publish(value: string, options: PublishOptions = {}) {
   return outcome;
 }
 
-/** What a broker was sent on its newest stream. */
+/** The values that a broker received on its newest stream. */
 const sent = (id = 'a'): string[] =>
   cluster.sessions.has(id) ? cluster.stream(id).requests.map(({ value }) => String(value)) : [];
 
 function acknowledge(id: string, index: number, offset: bigint): void {
   const { correlationId } = cluster.stream(id).requests[index]!;
-  cluster.stream(id).answer({ ack: { stream: 'orders', correlationId, offset } as never, correlationId });
+  cluster.stream(id).respond({ ack: { stream: 'orders', correlationId, offset } as never, correlationId });
 }
 
 function refuse(id: string, index: number, code: PublishAsyncError_Code, message: string): void {
   const { correlationId } = cluster.stream(id).requests[index]!;
-  cluster.stream(id).answer({ asyncError: { code, message }, correlationId });
+  cluster.stream(id).respond({ asyncError: { code, message }, correlationId });
 }
 
 /** Publishes one message that is acknowledged: the stream is open from then on. */
@@ -61,7 +61,7 @@ async function warm(): Promise<void> {
 }
 
 describe('a broker that does not know the stream', () => {
-  it('has the client find out whether it exists; the publishes of a stream that is gone are refused', async () => {
+  it('makes the client check that it exists, and the publishes fail when it is gone', async () => {
     await warm();
     const existence = vi.spyOn(cluster, 'existence');
     cluster.existing = 'gone';
@@ -73,7 +73,7 @@ describe('a broker that does not know the stream', () => {
     expect(one.ended).toBe('NO_SUCH_STREAM');
   });
 
-  it('is sent the publish again when the stream exists', async () => {
+  it('gets the publish again when the stream exists', async () => {
     await warm();
     const one = publish('one');
     await pass();
@@ -86,7 +86,7 @@ describe('a broker that does not know the stream', () => {
     expect(one.ended).toBe(1n);
   });
 
-  it('is not asked about the stream for any other refusal', async () => {
+  it('makes no such check for any other refusal', async () => {
     await warm();
     const existence = vi.spyOn(cluster, 'existence');
     publish('one');
@@ -98,13 +98,13 @@ describe('a broker that does not know the stream', () => {
   });
 });
 
-describe('a stream that metadata does not show', () => {
+describe('a stream that is missing in the metadata', () => {
   beforeEach(() => {
     cluster.partitions = 0;
     cluster.existing = 'gone';
   });
 
-  it('is looked up for each publish, and the brokers decide', async () => {
+  it('is looked up for each publish, which is sent to a broker all the same', async () => {
     const one = publish('one', { partition: 0 });
     await pass(100);
     expect(sent()).toEqual(['one']);
@@ -118,7 +118,7 @@ describe('a stream that metadata does not show', () => {
     expect([one.ended, two.ended]).toEqual([0n, 1n]);
   });
 
-  it('is looked up again after all of its publishes were refused', async () => {
+  it('is looked up again after all of its publishes have failed', async () => {
     const partitioner = (): number => 0;
     const one = publish('one', { partitioner });
     await pass(100);
@@ -142,7 +142,7 @@ describe('a stream that metadata does not show', () => {
     expect([...sent('a'), ...sent('b')]).toEqual(['one', 'two']);
   });
 
-  it('refuses what waits for it as closed when the publisher closes first', async () => {
+  it('fails its waiting publishes with CLOSED when the publisher closes first', async () => {
     cluster.existing = 'unsure';
     const one = publish('one', { partition: 0 });
     await pass(100);
@@ -153,7 +153,7 @@ describe('a stream that metadata does not show', () => {
   });
 });
 
-describe('publishes that wait while the stream is looked up', () => {
+describe('publishes that wait for the lookup of their stream', () => {
   it('are sent in the order of the calls, and later ones do not overtake them', async () => {
     cluster.partitions = 0;
     cluster.existing = 'unsure';
@@ -168,8 +168,8 @@ describe('publishes that wait while the stream is looked up', () => {
   });
 });
 
-describe('a publish that is refused for good', () => {
-  it('shows that the leader works: what waits is sent without a further pause', async () => {
+describe('a publish with a final refusal', () => {
+  it('ends the trouble: the waiting publishes are sent without a further pause', async () => {
     await warm();
     cluster.stream('a').end();
     await pass();
@@ -184,7 +184,7 @@ describe('a publish that is refused for good', () => {
 });
 
 describe('a publish stream that ends', () => {
-  it('has the leader looked up at once when publishes were in flight', async () => {
+  it('starts a search for the leader at once when publishes were in flight', async () => {
     await warm();
     publish('one');
     await pass();
@@ -195,7 +195,7 @@ describe('a publish stream that ends', () => {
   });
 });
 
-describe('a publish without any response for the whole of its timeout', () => {
+describe('a publish without any response during its timeout', () => {
   it('opens the stream again when a response has begun on it and does not end', async () => {
     await warm();
     const stuck = cluster.stream('a');
@@ -213,7 +213,7 @@ describe('a publish without any response for the whole of its timeout', () => {
     expect(two.ended).toBe(2n);
   });
 
-  it('leaves the stream as it is when no response has begun', async () => {
+  it('keeps the stream when no response has begun', async () => {
     await warm();
     const slow = cluster.stream('a');
     const one = publish('one', { timeout: 500 });
@@ -224,7 +224,7 @@ describe('a publish without any response for the whole of its timeout', () => {
 });
 
 describe('the size of a message', () => {
-  it('counts keys and headers, and is checked before anything is sent', async () => {
+  it('includes key and headers, and is checked before anything is sent', async () => {
     const outcomes = [
       publish('x', { headers: { large: 'h'.repeat(1_001) } }),
       publish('x', { headers: { [`n${'x'.repeat(1_000)}`]: '' } }),

@@ -7,14 +7,14 @@ import type { StreamEnd } from '../../../src/transport/stream-end.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
 import { deferred } from '../../support/deferred.js';
 
-/** A publish stream to a broker, as the transport gives it. Ends only when a test says so, unless it is cancelled. */
+/** A publish stream to a broker, as the transport returns it. It ends when a test ends it, or when it is cancelled. */
 export class FakeStream {
   writable = true;
   halfClosed = false;
   cancelled = false;
   /** Whether a response has begun to arrive and is not complete. */
   isMidMessage = false;
-  /** What was written, decoded. */
+  /** The decoded requests that were written. */
   readonly requests: PublishRequest[] = [];
   #onFrame: (source: Buffer, start: number, end: number) => void = () => undefined;
   readonly #end = deferred<StreamEnd>();
@@ -30,8 +30,8 @@ export class FakeStream {
     this.requests.push(PublishRequest.decode(writer.take()));
   }
 
-  /** The broker answers. */
-  answer(response: Parameters<typeof PublishResponse.fromPartial>[0] = {}): void {
+  /** Delivers a response of the broker. */
+  respond(response: Parameters<typeof PublishResponse.fromPartial>[0] = {}): void {
     const bytes = Buffer.from(PublishResponse.encode(PublishResponse.fromPartial(response)).finish());
     this.#onFrame(bytes, 0, bytes.length);
   }
@@ -58,7 +58,7 @@ export class FakeStream {
 /** A connection to a broker. */
 export class FakeSession {
   stale = false;
-  /** Checks whether the broker is still there, each until a test resolves it. */
+  /** Liveness checks, each pending until a test resolves it. */
   readonly checks: { resolve: () => void }[] = [];
   readonly streams: FakeStream[] = [];
   readonly listeners = new Set<() => void>();
@@ -91,9 +91,9 @@ export class FakeCluster {
   readonly away = new Map<string, Error>();
   leaderId: string | null = 'a';
   paused = false;
-  /** Brokers that were asked whether they lead the partition, in order. */
+  /** Brokers that were checked for leading the partition, in order. */
   readonly asked: string[] = [];
-  /** What a broker answers then; it leads where nothing is set. */
+  /** The errors with which brokers deny that they lead; a broker without one leads. */
   readonly denials = new Map<string, () => Error>();
   ids: readonly string[] = ['a', 'b', 'c'];
   partitions = 1;
@@ -101,7 +101,7 @@ export class FakeCluster {
   readonly refreshed: string[] = [];
   readonly errors: Error[] = [];
   readonly logger = { debug: () => undefined, error: () => undefined };
-  /** What each refresh waits for. */
+  /** Each refresh waits for this promise. */
   refreshing: Promise<void> = Promise.resolve();
 
   partitionCount(): number {

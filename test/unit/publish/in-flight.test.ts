@@ -21,7 +21,7 @@ function find(inFlight: InFlight<PendingPublish>, id: string): PendingPublish | 
 }
 
 describe('InFlight', () => {
-  it('finds what is in flight by its id, and nothing else', () => {
+  it('finds a publish in flight by its id, and no other', () => {
     const inFlight = new InFlight<PendingPublish>(PREFIX);
     const [one, other] = [generated(71), chosen(72, 'mine')];
     inFlight.add(one);
@@ -34,15 +34,15 @@ describe('InFlight', () => {
     expect(find(inFlight, one.correlationId)).toBeNull();
   });
 
-  it('takes a chosen id that begins like a generated one for what it is', () => {
+  it('finds a chosen id that begins like a generated one', () => {
     const inFlight = new InFlight<PendingPublish>(PREFIX);
     const mine = chosen(3, `${PREFIX}zz`);
     inFlight.add(mine);
     expect(find(inFlight, mine.correlationId)).toBe(mine);
   });
 
-  it('is right for whatever comes and goes, while the ring grows', () => {
-    // Three come for one that goes: some hundred are in flight in the end, and the ring grows twice.
+  it('equals a map for any sequence of changes, while the ring grows', () => {
+    // Three are added for each that is removed: some hundred are in flight in the end, and the ring grows twice.
     const step = fc.record({
       add: fc.nat(3).map((n) => n > 0),
       gap: fc.integer({ min: 1, max: 900 }),
@@ -73,7 +73,7 @@ describe('InFlight', () => {
     );
   });
 
-  it('finds every one of more than the largest ring holds', () => {
+  it('finds all of more publishes than the largest ring holds', () => {
     const inFlight = new InFlight<PendingPublish>(PREFIX);
     const all = Array.from({ length: 70_000 }, (_, number) => generated(number));
     for (const pending of all) inFlight.add(pending);

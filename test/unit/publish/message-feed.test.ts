@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ClosedError } from '../../../src/errors.js';
-import { type MessageFeed, ReadyFeed, SlowFeed } from '../../../src/publish/message-feed.js';
+import { AsyncFeed, type MessageFeed, SyncFeed } from '../../../src/publish/message-feed.js';
 
-/** A source of three entries that counts what is asked of it. */
+/** A source of three entries that counts its calls. */
 class Source {
   asked = 0;
   left = 0;
@@ -21,7 +21,7 @@ class Source {
       this.leaving();
       return { done: true as const, value: undefined };
     };
-    return new ReadyFeed({ next: () => this.step(), return: end }, 'orders', this.signal);
+    return new SyncFeed({ next: () => this.step(), return: end }, 'orders', this.signal);
   }
 
   slow(): MessageFeed {
@@ -30,7 +30,7 @@ class Source {
       await this.leaving();
       return { done: true as const, value: undefined };
     };
-    return new SlowFeed({ next: async () => this.step(), return: end }, 'orders', this.signal);
+    return new AsyncFeed({ next: async () => this.step(), return: end }, 'orders', this.signal);
   }
 
   constructor(readonly signal?: AbortSignal) {}
@@ -43,7 +43,7 @@ async function wait(feed: MessageFeed): Promise<boolean> {
 }
 
 describe.each(['ready', 'slow'] as const)('a source of messages that is %s', (kind) => {
-  it('is asked for one entry at a time, and only when the one before was taken', async () => {
+  it('gives one entry at a time, and the next one only after that was taken', async () => {
     const source = new Source();
     const feed = source[kind]();
     expect(source.asked).toBe(0);
@@ -58,45 +58,45 @@ describe.each(['ready', 'slow'] as const)('a source of messages that is %s', (ki
     expect(feed.done).toBe(true);
     expect(feed.ready()).toBe(false);
     expect(source.asked).toBe(4);
-    expect(() => feed.finish()).not.toThrow();
-    await feed.leave();
+    expect(() => feed.throwFailure()).not.toThrow();
+    await feed.cancel();
     expect(source.left).toBe(0);
   });
 
-  it('is told that no more is wanted while it has more', async () => {
+  it('is ended early while it has more entries', async () => {
     const source = new Source();
     const feed = source[kind]();
     await wait(feed);
-    await feed.leave();
+    await feed.cancel();
     expect(source.left).toBe(1);
     source.leaving = () => {
       throw new Error('locked');
     };
-    await expect(feed.leave()).rejects.toMatchObject({
+    await expect(feed.cancel()).rejects.toMatchObject({
       code: 'HANDLER_FAILED',
       operation: 'publishAll',
       stream: 'orders',
     });
   });
 
-  it('ends with what it threw, which is told last', async () => {
+  it('ends with the error that it threw, after its entries', async () => {
     const source = new Source();
     const feed = source[kind]();
     source.error = new Error('no file');
     expect(await wait(feed)).toBe(false);
     expect(feed.done).toBe(true);
-    expect(() => feed.finish()).toThrow(
+    expect(() => feed.throwFailure()).toThrow(
       expect.objectContaining({
         code: 'HANDLER_FAILED',
         message: expect.stringContaining('no file'),
         cause: source.error,
       }),
     );
-    await feed.leave();
+    await feed.cancel();
     expect(source.left).toBe(0);
   });
 
-  it('passes errors of this package and the reason of its signal on as they are', async () => {
+  it('passes on errors of this package and the reason of its signal unchanged', async () => {
     const stop = new AbortController();
     const reason = new Error('enough');
     const told = async (error: unknown): Promise<unknown> => {
@@ -105,14 +105,14 @@ describe.each(['ready', 'slow'] as const)('a source of messages that is %s', (ki
       const feed = source[kind]();
       await wait(feed);
       try {
-        return feed.finish();
+        return feed.throwFailure();
       } catch (thrown) {
         return thrown;
       }
     };
     const own = new ClosedError('closed');
     expect(await told(own)).toBe(own);
-    // Not a reason as long as the signal is not aborted.
+    // While the signal is not aborted, this is no abort.
     expect(await told(reason)).toMatchObject({ code: 'HANDLER_FAILED', cause: reason });
     stop.abort(reason);
     expect(await told(reason)).toBe(reason);
@@ -120,8 +120,8 @@ describe.each(['ready', 'slow'] as const)('a source of messages that is %s', (ki
   });
 });
 
-describe('a source that owes an entry', () => {
-  it('is asked once, and is not waited for when it is left', async () => {
+describe('a source whose next entry is pending', () => {
+  it('is asked once, and does not delay the end', async () => {
     let asked = 0;
     const never = new Promise<never>(() => undefined);
     const next = (): Promise<never> => {
@@ -129,7 +129,7 @@ describe('a source that owes an entry', () => {
       return never;
     };
     const iterator = { next, return: () => never };
-    const feed = new SlowFeed(iterator, 'orders', undefined);
+    const feed = new AsyncFeed(iterator, 'orders', undefined);
     expect(feed.waiting).toBeNull();
     expect(feed.ready()).toBe(false);
     const { waiting } = feed;
@@ -137,11 +137,11 @@ describe('a source that owes an entry', () => {
     expect(feed.ready()).toBe(false);
     expect(feed.waiting).toBe(waiting);
     expect(asked).toBe(1);
-    await feed.leave();
+    await feed.cancel();
   });
 
-  it('need not be able to end early', async () => {
-    await new ReadyFeed({ next: () => ({ done: true, value: undefined }) }, 'orders', undefined).leave();
-    await new SlowFeed({ next: async () => ({ done: true, value: undefined }) }, 'orders', undefined).leave();
+  it('may have no return()', async () => {
+    await new SyncFeed({ next: () => ({ done: true, value: undefined }) }, 'orders', undefined).cancel();
+    await new AsyncFeed({ next: async () => ({ done: true, value: undefined }) }, 'orders', undefined).cancel();
   });
 });

@@ -16,7 +16,7 @@ function drain(turns: WaitingPublishes): string {
 }
 
 describe('WaitingPublishes', () => {
-  it('hands out what came first, first', () => {
+  it('returns publishes in the order of their arrival', () => {
     const turns = new WaitingPublishes();
     for (const name of 'abc') turns.push(pending(name));
     expect(turns.empty).toBe(false);
@@ -24,7 +24,7 @@ describe('WaitingPublishes', () => {
     expect(turns.empty).toBe(true);
   });
 
-  it('passes over what is settled', () => {
+  it('skips settled publishes', () => {
     const turns = new WaitingPublishes();
     const entries = [...'abc'].map(pending);
     for (const entry of entries) turns.push(entry);
@@ -34,7 +34,7 @@ describe('WaitingPublishes', () => {
     expect(turns.empty).toBe(true);
   });
 
-  it('puts back what was taken before, in front and in its order', () => {
+  it('puts publishes back in front, in their order', () => {
     const turns = new WaitingPublishes();
     for (const name of 'cde') turns.push(pending(name));
     turns.peek();
@@ -45,7 +45,7 @@ describe('WaitingPublishes', () => {
 });
 
 describe('StreamQueue', () => {
-  it('keeps one queue a partition', () => {
+  it('has one queue for each partition', () => {
     const stream = new StreamQueue('orders');
     expect(stream.queue(3)).toBe(stream.queue(3));
     expect(stream.queue(4)).toBeInstanceOf(PartitionQueue);

@@ -22,9 +22,9 @@ let cluster: FakeCluster;
 let publishStreams: PublishStreams;
 let queue: PartitionQueue;
 let sender: PartitionSender;
-/** Publishes in the order in which they were written, with the broker. */
+/** The publishes in the order of writing, each with its broker. */
 let written: string[];
-/** What ended with an error, and the code. */
+/** Publishes that failed, and the error code. */
 let ended: [PendingPublish, unknown][];
 let searches: number;
 let doubts: number;
@@ -61,7 +61,7 @@ beforeEach(() => {
     },
     mayRepeat: (pending: PendingPublish) => repeatable.has(pending),
     searchLeader: () => void searches++,
-    doubt: () => void doubts++,
+    unknownPartition: () => void doubts++,
   };
   sender = new PartitionSender(
     cluster.asCluster,
@@ -80,7 +80,7 @@ afterEach(() => {
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
-/** Opens the stream to a broker, and notes what is written to it. */
+/** Opens the stream to a broker and records the publishes that are written to it. */
 async function open(id: string): Promise<PublishStream<PendingPublish>> {
   const publishStream = publishStreams.to(target(id));
   publishStream.open();
@@ -92,7 +92,7 @@ async function open(id: string): Promise<PublishStream<PendingPublish>> {
   return publishStream;
 }
 
-/** The number of the first publish of a test; those that are written are counted from it. */
+/** The number of the first publish of a test; `written` counts from it. */
 let first = 0;
 
 function submit(count: number, more: Partial<PendingPublish> = {}): PendingPublish[] {
@@ -109,14 +109,14 @@ function acknowledge(pending: PendingPublish): void {
   sender.remove(pending);
 }
 
-/** The broker refuses a publish that may be stored later; the leader is looked for then. */
+/** The broker refuses a publish that may be stored later, which starts a search for the leader. */
 function refuse(pending: PendingPublish): void {
   sender.takeBack(pending, new Error('recovering'));
   cluster.version++;
 }
 
 describe('publishes to a partition', () => {
-  it('go out at once, in order, and are counted in flight', async () => {
+  it('are sent at once, in order, and count as in flight', async () => {
     const publishStream = await open('a');
     const [one, two] = submit(2);
     expect(written).toEqual(['0 a', '1 a']);
@@ -128,7 +128,7 @@ describe('publishes to a partition', () => {
     expect(one).toMatchObject({ sent: false, publishStream: null });
   });
 
-  it('with acks of all replicas are not counted as prompt', async () => {
+  it('with acks of all replicas do not count as prompt', async () => {
     await open('a');
     const [one] = submit(1, { ackPolicy: AckPolicy.ALL });
     expect([queue.unsettled, queue.prompt]).toEqual([1, 0]);
@@ -144,7 +144,7 @@ describe('publishes to a partition', () => {
     expect([queue.unsettled, one!.sent, one!.attempts]).toEqual([0, false, 1]);
   });
 
-  it('end with the error of one that cannot be written; the others go on', async () => {
+  it('continue after one that cannot be written, which fails with the error', async () => {
     const publishStream = await open('a');
     const tooLarge = new Error('too large');
     vi.mocked(publishStream.write).mockImplementationOnce(() => {
@@ -166,7 +166,7 @@ describe('publishes to a partition', () => {
     expect(written).toEqual(['0 a', '1 a', '2 a']);
   });
 
-  it('are sent in slices, one a turn of the event loop', async () => {
+  it('are sent in slices, one for each turn of the event loop', async () => {
     await open('a');
     cluster.stream('a').writable = false;
     submit(2_000);
@@ -185,7 +185,7 @@ describe('publishes to a partition', () => {
     expect(written).toHaveLength(5);
   });
 
-  it('are not sent any more when no ack can come in time', async () => {
+  it('are not sent when no ack can come in time', async () => {
     await open('a');
     cluster.stream('a').writable = false;
     const now = performance.now();
@@ -206,7 +206,7 @@ describe('publishes to a partition', () => {
     expect(hasTime(publish({ timeout, deadline: 1_000 + left }), 1_000)).toBe(expected);
   });
 
-  it('are not sent once sender has stopped', async () => {
+  it('are not sent once the sender has stopped', async () => {
     await open('a');
     cluster.stream('a').writable = false;
     submit(1);
@@ -218,7 +218,7 @@ describe('publishes to a partition', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('end with the refusal of a leader that takes nothing from this client', async () => {
+  it('fail with the refusal of a leader that refuses this client', async () => {
     const publishStream = publishStreams.to(target('a'));
     publishStream.refusal = Object.assign(new Error('no'), { code: 'CONNECTION', reason: 'tls-rejected' }) as never;
     const [one, two] = [publish({}, queue), publish({}, queue)];
@@ -231,7 +231,7 @@ describe('publishes to a partition', () => {
   });
 });
 
-describe('publishes that a broker refuses for now', () => {
+describe('publishes that a broker refuses temporarily', () => {
   it('are sent again after a pause, in their order and before later ones', async () => {
     await open('a');
     await open('b');
@@ -244,15 +244,15 @@ describe('publishes that a broker refuses for now', () => {
     await pass(49);
     expect(written).toHaveLength(2);
     await pass(1);
-    // One at a time, as probes, by way of a broker that has not refused.
+    // As probes, one at a time, through a broker that has not refused.
     expect(written.slice(2)).toEqual(['0 b']);
     acknowledge(one!);
     await pass(1);
-    // What was acknowledged ends the trouble: the leader is asked again.
+    // The ack ends the trouble: the leader is checked again.
     expect(written.slice(2)).toEqual(['0 b', '1 a', '2 a']);
   });
 
-  it('are sent again ever less often while they are refused', async () => {
+  it('are sent again after growing pauses while they are refused', async () => {
     cluster.ids = ['a'];
     await open('a');
     const [one] = submit(1);
@@ -264,14 +264,14 @@ describe('publishes that a broker refuses for now', () => {
       while (written.length === count) await pass(1);
       times.push(Math.round(performance.now() - began));
     }
-    // The only broker has refused: each round begins with the look that forgets that.
+    // The only broker has refused: each round begins with a check that forgets the refusal.
     for (const [round, pause] of [50, 100, 200, 250, 250].entries()) {
       expect(times[round]).toBeGreaterThanOrEqual(pause);
       expect(times[round]).toBeLessThanOrEqual(pause + 50);
     }
   });
 
-  it('end as overtaken behind a later one that was stored', async () => {
+  it('fail as overtaken when a later one was stored', async () => {
     await open('a');
     const [one, two, three] = submit(3);
     refuse(one!);
@@ -282,7 +282,7 @@ describe('publishes that a broker refuses for now', () => {
     expect(written.slice(3).map((what) => what.split(' ')[0])).toEqual(['2']);
   });
 
-  it('end as overtaken although acks come out of order', async () => {
+  it('fail as overtaken although acks come out of order', async () => {
     await open('a');
     const [one, two, three] = submit(3);
     acknowledge(three!);
@@ -292,7 +292,7 @@ describe('publishes that a broker refuses for now', () => {
     expect(ended).toEqual([[two, 'CONNECTION']]);
   });
 
-  it('wait for those in flight for half a second', async () => {
+  it('wait up to half a second for the publishes in flight', async () => {
     await open('a');
     await open('b');
     const [one, two] = submit(2);
@@ -304,7 +304,7 @@ describe('publishes that a broker refuses for now', () => {
     expect(written.slice(2)).toEqual(['0 b']);
   });
 
-  it('are dropped when they ended meanwhile', async () => {
+  it('are dropped when they have settled meanwhile', async () => {
     await open('a');
     await open('b');
     const [one, two] = submit(2);
@@ -315,13 +315,13 @@ describe('publishes that a broker refuses for now', () => {
     expect(written.slice(2)).toEqual(['1 b']);
   });
 
-  it('end with all that waits when the stream is gone', async () => {
+  it('fail with all that wait when the stream is gone', async () => {
     await open('a');
     const [one] = submit(1);
     refuse(one!);
     const [two] = submit(1);
     const gone = new Error('gone');
-    sender.refuse(queue, () => gone);
+    sender.failWaiting(queue, () => gone);
     expect(ended).toEqual([
       [one, gone],
       [two, gone],
@@ -337,11 +337,11 @@ describe('publishes whose stream to the broker breaks', () => {
     const all = submit(3);
     repeatable.add(all[1]!);
     cluster.stream('a').writable = false;
-    sender.lost([queue], publishStream.inFlight.clear(), publishStream, end);
+    sender.takeBackLost([queue], publishStream.inFlight.clear(), publishStream, end);
     return { publishStream, all };
   }
 
-  it('end with an error, except those that cannot be stored twice', async () => {
+  it('fail, except those that cannot be stored twice', async () => {
     const { all } = await broken();
     expect(ended).toEqual([
       [all[0], 'CONNECTION'],
@@ -356,7 +356,7 @@ describe('publishes whose stream to the broker breaks', () => {
     expect(all[1]!.attempts).toBe(2);
   });
 
-  it('are all sent again when the broker did nothing with them', async () => {
+  it('are all sent again when the broker has not processed them', async () => {
     const { all } = await broken(UNTOUCHED);
     expect(ended).toEqual([]);
     expect(all.map(({ attempts }) => attempts)).toEqual([0, 0, 0]);
@@ -371,12 +371,12 @@ describe('publishes whose stream to the broker breaks', () => {
     expect(written.slice(3)).toEqual(['0 b', '1 b', '2 b']);
   });
 
-  it('all end once sender has stopped', async () => {
+  it('all fail once the sender has stopped', async () => {
     const publishStream = await open('a');
     const all = submit(2);
     repeatable.add(all[0]!);
     sender.stop();
-    sender.lost([queue], publishStream.inFlight.clear(), publishStream, UNTOUCHED);
+    sender.takeBackLost([queue], publishStream.inFlight.clear(), publishStream, UNTOUCHED);
     expect(ended.map(([pending]) => pending)).toEqual(all);
   });
 });
@@ -386,7 +386,7 @@ describe('a broker that may not lead the partition yet', () => {
   const notKnown = () => errorFromStatus('FetchPartitionMetadata', { code: 5, details: 'partition not found' });
   const noAnswer = () => errorFromStatus('FetchPartitionMetadata', { code: 4, details: 'late' });
 
-  /** A queue whose connection was lost, with a broker that answers so and a publish that waits. */
+  /** A queue whose connection was lost, a broker with this response to the check, and a publish that waits. */
   async function waiting(denial: (() => Error) | null): Promise<PublishStream<PendingPublish>> {
     const publishStream = await open('a');
     if (denial !== null) cluster.denials.set('a', denial);
@@ -395,7 +395,7 @@ describe('a broker that may not lead the partition yet', () => {
     return publishStream;
   }
 
-  it('is asked first, and sent nothing until it leads', async () => {
+  it('is checked first, and gets no publish until it leads', async () => {
     await waiting(notLeading);
     await pass(1_000);
     expect(written).toEqual([]);
@@ -405,7 +405,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect(written).toEqual(['0 a']);
   });
 
-  it('is asked once while it leads', async () => {
+  it('is checked once while it leads', async () => {
     await waiting(null);
     submit(5);
     await pass(450);
@@ -413,7 +413,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect(cluster.asked).toEqual(['a']);
   });
 
-  it('is sent a publish after two seconds of denial, since that resumes a partition that is paused', async () => {
+  it('gets a publish after two seconds of denial, since that resumes a paused partition', async () => {
     await waiting(notLeading);
     await pass(1_999);
     expect(written).toEqual([]);
@@ -421,7 +421,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect(written).toEqual(['0 a']);
   });
 
-  it('is sent a publish at once when the partition is known to be paused', async () => {
+  it('gets a publish at once when the partition is known to be paused', async () => {
     cluster.paused = true;
     await waiting(notLeading);
     await settle();
@@ -429,13 +429,13 @@ describe('a broker that may not lead the partition yet', () => {
     expect(cluster.asked).toHaveLength(1);
   });
 
-  it('is sent a publish when it does not answer', async () => {
+  it('gets a publish when it does not respond to the check', async () => {
     await waiting(noAnswer);
     await settle();
     expect(written).toEqual(['0 a']);
   });
 
-  it('is sent nothing while it does not know the partition, and the stream is doubted', async () => {
+  it('gets no publish while it does not know the partition, and the existence of the stream is checked', async () => {
     await waiting(notKnown);
     await pass(10_000);
     expect(written).toEqual([]);
@@ -448,7 +448,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect(written).toEqual(['0 a']);
   });
 
-  it('is asked again after it has refused a publish', async () => {
+  it('is checked again after it has refused a publish', async () => {
     cluster.ids = ['a'];
     await open('a');
     const [one] = submit(1);
@@ -466,7 +466,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect(written).toHaveLength(2);
   });
 
-  it('is not asked where publishes go by way of another broker', async () => {
+  it('is not checked when publishes go through another broker', async () => {
     cluster.leaderId = null;
     await open('b');
     cluster.ids = ['b'];
@@ -476,7 +476,7 @@ describe('a broker that may not lead the partition yet', () => {
     expect([written, cluster.asked]).toEqual([['0 b'], []]);
   });
 
-  it('is asked less often about each of many partitions', async () => {
+  it('is checked less often for each of many partitions', async () => {
     await waiting(notLeading);
     for (let partition = 1; partition < 400; partition++) {
       const other = new PartitionQueue('orders', partition);
@@ -490,11 +490,11 @@ describe('a broker that may not lead the partition yet', () => {
     process.off('warning', warn);
     expect(cluster.asked.length).toBeLessThan(400 * 7);
     expect(cluster.asked.length).toBeGreaterThan(400 * 3);
-    // So many questions at a time share one signal.
+    // All checks share one signal.
     expect(warned).toEqual([]);
   });
 
-  it('is not asked any more once nothing waits, or sender has stopped', async () => {
+  it('is no longer checked once nothing waits, or the sender has stopped', async () => {
     await waiting(notLeading);
     await pass(100);
     queue.waiting.clear();
@@ -519,7 +519,7 @@ describe('probes', () => {
     queue.checked = publishStream;
   }
 
-  it('go out one every 100 ms until one is acknowledged', async () => {
+  it('are sent every 100 ms until one is acknowledged', async () => {
     await troubled();
     const all = submit(10);
     expect(written).toEqual(['0 a']);
@@ -530,11 +530,11 @@ describe('probes', () => {
     acknowledge(all[1]!);
     await pass(1);
     expect(written).toHaveLength(10);
-    // A leader acknowledges in order: what it has passed over was lost.
+    // A leader acknowledges in order: a publish that it has skipped was lost.
     expect(ended).toEqual([[all[0], 'CONNECTION']]);
   });
 
-  it('are not passed over by an ack of all replicas, nor ended by one', async () => {
+  it('are neither given up nor ended by an ack of all replicas', async () => {
     await troubled();
     const [slow] = submit(1, { ackPolicy: AckPolicy.ALL });
     const [prompt] = submit(1);
@@ -546,14 +546,14 @@ describe('probes', () => {
     acknowledge(slow!);
   });
 
-  it('have a quarter of a second to be answered', async () => {
+  it('have a quarter of a second for their acks', async () => {
     await troubled();
     submit(1, { deadline: performance.now() + 249 });
     submit(1, { deadline: performance.now() + 250 });
     expect(written).toEqual(['1 a']);
   });
 
-  it('are not held up by publishes without acks, nor hold them up', async () => {
+  it('neither delay publishes without acks nor are delayed by them', async () => {
     await troubled();
     vi.spyOn(publishStreams.to(target('a')), 'writeUnacknowledged').mockImplementation(() => void written.push('none'));
     submit(1);
@@ -561,7 +561,7 @@ describe('probes', () => {
     expect(written).toEqual(['0 a', 'none', 'none', 'none']);
   });
 
-  it('let sixteen with acks of all replicas pass, where others show sooner whether there is a leader', async () => {
+  it('let sixteen publishes with acks of all replicas pass when the queue has others with acks of the leader', async () => {
     await troubled();
     submit(1);
     submit(20, { ackPolicy: AckPolicy.ALL });
@@ -570,7 +570,7 @@ describe('probes', () => {
     expect(written).toHaveLength(21);
   });
 
-  it('are every one with acks of all replicas, where there are no others', async () => {
+  it('are publishes with acks of all replicas when there are no others', async () => {
     await troubled();
     submit(3, { ackPolicy: AckPolicy.ALL });
     expect(written).toHaveLength(1);
@@ -578,7 +578,7 @@ describe('probes', () => {
     expect(written).toHaveLength(2);
   });
 
-  it('begin when a publish is not answered in time, and the connection is checked', async () => {
+  it('begin when a publish times out without a response, and the connection is checked', async () => {
     const publishStream = await open('a');
     const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     const [one, two] = submit(2);
@@ -592,7 +592,7 @@ describe('probes', () => {
     expect(queue.trouble).not.toBeNull();
   });
 
-  it('do not begin when a publish expires that was not sent', async () => {
+  it('do not begin when a publish times out that was not sent', async () => {
     const publishStream = await open('a');
     const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     cluster.stream('a').writable = false;
@@ -602,7 +602,7 @@ describe('probes', () => {
     expect([check.mock.calls.length, queue.trouble]).toEqual([0, null]);
   });
 
-  it('begin when acks stop to come, and the leader is looked for', async () => {
+  it('begin when acks stop, and a search for the leader starts', async () => {
     const publishStream = await open('a');
     const check = vi.spyOn(publishStream, 'checkLiveness').mockReturnValue();
     submit(1);
@@ -638,7 +638,7 @@ describe('a partition that changes to another leader', () => {
     expect(queue.version).toBe(cluster.version);
   });
 
-  it('waits for the acks of what is in flight', async () => {
+  it('waits for the acks of the publishes in flight', async () => {
     await open('a');
     await open('b');
     const [one] = submit(1);
@@ -652,7 +652,7 @@ describe('a partition that changes to another leader', () => {
     expect(ended).toEqual([]);
   });
 
-  it('stays for a while where it is when acks of the leader come late, and tries again after five seconds', async () => {
+  it('keeps its broker for a while when acks of the leader come late, and tries again after five seconds', async () => {
     await open('a');
     await open('b');
     submit(1);
@@ -690,7 +690,7 @@ describe('a partition that changes to another leader', () => {
     expect(queue.detour).toBe(true);
   });
 
-  it('gives up what is in flight after 200 ms when acks have stopped', async () => {
+  it('gives up the publishes in flight after 200 ms when acks have stopped', async () => {
     await open('a');
     await open('b');
     const [one] = submit(1);
@@ -704,7 +704,7 @@ describe('a partition that changes to another leader', () => {
     expect(written).toEqual(['0 a', '1 b']);
   });
 
-  it('gives it up too when nothing waits: what is lost may take the whole window', async () => {
+  it('gives them up too when nothing waits, since lost publishes may fill maxInFlight', async () => {
     await open('a');
     await open('b');
     const [one] = submit(1);
@@ -729,7 +729,7 @@ describe('a partition that changes to another leader', () => {
     expect([...cluster.sessions.keys()]).toEqual(['a']);
   });
 
-  it('gives up what is in flight on a connection that is going away after two seconds', async () => {
+  it('gives up the publishes in flight on a retired connection after two seconds', async () => {
     await open('a');
     await open('b');
     const [one] = submit(1);
@@ -745,7 +745,7 @@ describe('a partition that changes to another leader', () => {
     expect(written).toEqual(['0 a', '1 b']);
   });
 
-  it('begins with probes by way of a broker that is not the leader', async () => {
+  it('begins with probes through a broker that is not the leader', async () => {
     await open('a');
     await open('b');
     acknowledge(submit(1)[0]!);

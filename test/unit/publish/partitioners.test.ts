@@ -32,12 +32,12 @@ function wrong(vectors: readonly KeyVector[]): string[] {
 }
 
 describe('partitionByKey', () => {
-  it('answers what the other clients answer, for a sample of keys', () => {
+  it('chooses the same partition as the other clients, for a sample of keys', () => {
     expect(sample.length).toBeGreaterThan(10);
     expect(wrong(sample)).toEqual([]);
   });
 
-  it.skipIf(!existsSync(all))('answers what the other clients answer, for every recorded key', () => {
+  it.skipIf(!existsSync(all))('chooses the same partition as the other clients, for every recorded key', () => {
     const { keys } = JSON.parse(readFileSync(all, 'utf8')) as { keys: KeyVector[] };
     expect(keys.length).toBeGreaterThan(100);
     expect(wrong(keys)).toEqual([]);
@@ -49,21 +49,21 @@ describe('partitionByKey', () => {
 });
 
 describe('partitionByMurmur', () => {
-  it('answers MurmurHash3 with seed 0, modulo the count', () => {
+  it('returns MurmurHash3 with seed 0, modulo the number of partitions', () => {
     // Published test vectors of the 32-bit hash.
     expect(partitionByMurmur(message(''), 1_000)).toBe(0);
     expect(partitionByMurmur(message('test'), 2 ** 32)).toBe(0xba6bd213);
     expect(partitionByMurmur(message('Hello, world!'), 2 ** 32)).toBe(0xc0363e43);
   });
 
-  it('reads bytes that are no text', () => {
+  it('hashes bytes that are no text', () => {
     const high = partitionByMurmur(message(Buffer.from([0xff, 0xfe])), 2 ** 32);
     expect(high).not.toBe(partitionByMurmur(message(Buffer.from([0xff, 0xfd])), 2 ** 32));
   });
 });
 
 describe('partitionByRoundRobin', () => {
-  it('deals out in turn, with a counter for each stream', () => {
+  it('chooses partitions in turn, with a counter for each stream', () => {
     const partitioner = partitionByRoundRobin();
     const orders = Array.from({ length: 5 }, () => partitioner(message(null), 3));
     expect(orders).toEqual([0, 1, 2, 0, 1]);
@@ -78,7 +78,7 @@ describe('partitionByRoundRobin', () => {
 });
 
 describe('toPartition', () => {
-  it('answers its partition whatever the message', () => {
+  it('returns its partition for every message', () => {
     expect(toPartition(5)(message('a'), 10)).toBe(5);
   });
 });
@@ -90,7 +90,7 @@ describe('choosePartition', () => {
     expect(choose(null)).toBe(0);
   });
 
-  it.each([-1, 4, 1.5, Number.NaN])('refuses the answer %s of a partitioner', (answer) => {
+  it.each([-1, 4, 1.5, Number.NaN])('refuses the partition %s of a partitioner', (answer) => {
     expect(() => choose(() => answer)).toThrow(/from 0 to 3.*Nothing was sent/);
   });
 

@@ -18,7 +18,7 @@ let events: ReturnType<typeof recorder>;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  // No clock begins at zero.
+  // A monotonic clock does not start at zero.
   vi.advanceTimersByTime(10_000);
   // A backoff without jitter.
   vi.spyOn(Math, 'random').mockReturnValue(1);
@@ -39,7 +39,7 @@ async function opened(): Promise<PublishStream<PendingPublish>> {
 }
 
 describe('a publish stream', () => {
-  it('is usable once its stream is open, and tells so', async () => {
+  it('is usable once its stream is open, and reports that', async () => {
     const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
     expect([publishStream.usable, publishStream.closed, publishStream.failingSince]).toEqual([false, true, null]);
     await vi.advanceTimersByTimeAsync(5);
@@ -53,7 +53,7 @@ describe('a publish stream', () => {
     expect(cluster.sessions.get('a')!.streams).toHaveLength(1);
   });
 
-  it('is not usable when the connection does not take anything, or was silent for long', async () => {
+  it('is not usable when the connection is full or stale', async () => {
     const publishStream = await opened();
     cluster.stream('a').writable = false;
     expect(publishStream.usable).toBe(false);
@@ -62,7 +62,7 @@ describe('a publish stream', () => {
     expect(publishStream.usable).toBe(false);
   });
 
-  it('asks a connection that was silent for long once whether the broker is there, and tells when it is', async () => {
+  it('checks a stale connection once, and reports that the broker is alive', async () => {
     const publishStream = await opened();
     const session = cluster.sessions.get('a')!;
     publishStream.open();
@@ -94,7 +94,7 @@ describe('a publish stream', () => {
     expect(checks).toHaveLength(2);
   });
 
-  it('is blocked for longer after each failure, a second at most', async () => {
+  it('is blocked for longer after each failure, up to a second', async () => {
     cluster.away.set('a', new Error('away'));
     const publishStream = new PublishStream<PendingPublish>(target('a'), cluster.asCluster, SETTINGS, events.listener);
     const pauses: number[] = [];
@@ -109,7 +109,7 @@ describe('a publish stream', () => {
     expect(publishStream.refusal).toBeNull();
   });
 
-  it('does not count failures before a stream that was answered on, or was open for a second', async () => {
+  it('forgets its failures after a response, or when a stream was open for a second', async () => {
     const publishStream = await opened();
     const pauseAfter = async () => {
       cluster.stream('a').end();
@@ -121,7 +121,7 @@ describe('a publish stream', () => {
     };
     expect(await pauseAfter()).toBe(50);
     expect(await pauseAfter()).toBe(100);
-    cluster.stream('a').answer();
+    cluster.stream('a').respond();
     expect(publishStream.failingSince).toBeNull();
     expect(await pauseAfter()).toBe(50);
     expect(await pauseAfter()).toBe(100);
@@ -131,7 +131,7 @@ describe('a publish stream', () => {
     expect(await pauseAfter()).toBe(50);
   });
 
-  it('keeps the refusal of a broker that refuses this client for good, until a connection was made', async () => {
+  it('keeps the refusal of a broker that refuses this client permanently until it connects', async () => {
     const refused = new ConnectionError('no certificate', { reason: 'tls-rejected', retryable: false });
     cluster.away.set('a', refused);
     const publishStream = await opened();
@@ -149,7 +149,7 @@ describe('a publish stream', () => {
     expect(publishStream.refusal).toBeNull();
   });
 
-  it('tells what was in flight when its stream ends, and that it was handled once the broker had answered', async () => {
+  it('reports what was in flight when its stream ends, as processed once the broker has responded', async () => {
     const publishStream = await opened();
     const [first, second] = [publish(), publish()];
     publishStream.inFlight.add(second);
@@ -162,7 +162,7 @@ describe('a publish stream', () => {
     expect(publishStream.closed).toBe(true);
     publishStream.open();
     await settle();
-    cluster.stream('a').answer();
+    cluster.stream('a').respond();
     cluster.stream('a').end(transportEnd(14, 'refused', false));
     await settle();
     expect(events.told.slice(2)).toEqual(['settled a', 'response a', 'ended a']);
@@ -173,7 +173,7 @@ describe('a publish stream', () => {
     expect(events.told.at(-1)).toBe('ended a unprocessed');
   });
 
-  it('tells of publishes without acks once the connection has taken them, each once', async () => {
+  it('reports publishes without acks once the connection has taken them, each once', async () => {
     const publishStream = await opened();
     const [first, second] = [publish(), publish()];
     publishStream.writeUnacknowledged(first);
@@ -183,7 +183,7 @@ describe('a publish stream', () => {
     expect(events.written).toEqual([[first], [second]]);
   });
 
-  it('counts publishes without acks as lost with a stream that breaks, and as taken by one that ends well', async () => {
+  it('reports publishes without acks as lost when the stream breaks, and as written when it ends with OK', async () => {
     const publishStream = await opened();
     const [first, second] = [publish(), publish()];
     vi.spyOn(cluster.stream('a'), 'drained').mockReturnValue(new Promise(() => undefined));
@@ -203,7 +203,7 @@ describe('a publish stream', () => {
     expect(events.written).toEqual([[second]]);
   });
 
-  it('takes nothing new once it is retired, and does not block the next publish stream', async () => {
+  it('accepts nothing new once it is retired, and does not block the next publish stream', async () => {
     const publishStream = await opened();
     publishStream.retire();
     expect([publishStream.usable, publishStream.retired, cluster.stream('a').halfClosed]).toEqual([false, true, true]);
@@ -223,7 +223,7 @@ describe('a publish stream', () => {
     expect(cluster.sessions.get('a')!.streams).toHaveLength(0);
   });
 
-  it('retires with the connection, and stops listening to it when the stream has ended', async () => {
+  it('retires with its connection, and removes its listener when the stream has ended', async () => {
     const publishStream = await opened();
     const { listeners } = cluster.sessions.get('a')!;
     for (const close of listeners) close();
@@ -244,7 +244,7 @@ describe('the publish streams of a publisher', () => {
     return publishStream;
   }
 
-  it('are one to each broker, and another one once it is retired', async () => {
+  it('are one for each broker, and a new one once that is retired', async () => {
     const publishStreams = publishStreamsOf();
     const publishStream = await openTo(publishStreams, 'a');
     expect(publishStreams.to(target('a'))).toBe(publishStream);
@@ -255,7 +255,7 @@ describe('the publish streams of a publisher', () => {
     expect(publishStreams.to(target('a'))).toBe(next);
   });
 
-  it('give any that can be written to, except those to some brokers', async () => {
+  it('include a usable one, except those to excluded brokers', async () => {
     const publishStreams = publishStreamsOf();
     publishStreams.to(target('a'));
     const b = await openTo(publishStreams, 'b');
@@ -263,7 +263,7 @@ describe('the publish streams of a publisher', () => {
     expect(publishStreams.anyUsable(new Set(['b:9292']))).toBeNull();
   });
 
-  it('tell when the first that is blocked may be tried again', async () => {
+  it('report when the first blocked one may be tried again', async () => {
     const publishStreams = publishStreamsOf();
     expect(publishStreams.blockedFor).toBeNull();
     cluster.away.set('a', new Error('away')).set('b', new Error('away'));
@@ -277,18 +277,18 @@ describe('the publish streams of a publisher', () => {
     expect(publishStreams.blockedFor).toBeNull();
   });
 
-  it('forget a retired publish stream whose stream has ended, and keep one that was retried', async () => {
+  it('drop a retired publish stream whose stream has ended, and keep its successor', async () => {
     const publishStreams = publishStreamsOf();
     const first = await openTo(publishStreams, 'a');
-    publishStreams.ended(first);
+    publishStreams.remove(first);
     expect(publishStreams.to(target('a'))).toBe(first);
     first.retire();
     const second = publishStreams.to(target('a'));
-    publishStreams.ended(first);
+    publishStreams.remove(first);
     expect(publishStreams.to(target('a'))).toBe(second);
   });
 
-  it('end in good order, those that are retired already too, and leave no timer', async () => {
+  it('close gracefully, retired ones included, and leave no timer', async () => {
     const publishStreams = publishStreamsOf();
     const old = await openTo(publishStreams, 'a');
     const oldStream = cluster.stream('a');
@@ -312,8 +312,8 @@ describe('the publish streams of a publisher', () => {
   it.each([
     ['after half a second at most', 60_000, 500],
     ['at the deadline', 200, 200],
-    ['at once when it is over', -1_000, 1],
-  ])('are cut off when brokers do not end them: %s', async (_when, patience, cut) => {
+    ['at once when the deadline has passed', -1_000, 1],
+  ])('are cancelled when brokers do not end them: %s', async (_when, patience, cut) => {
     const publishStreams = publishStreamsOf();
     await openTo(publishStreams, 'a');
     await openTo(publishStreams, 'b');

@@ -20,7 +20,7 @@ const withoutNats = new ServerError('refused', {
   text: 'failed to publish to NATS: nats: outbound buffer limit exceeded',
 });
 
-/** Publishes by way of brokers that refuse so often for want of NATS, and notes the time that each call has. */
+/** Publishes through brokers that refuse this many times because NATS is down, and records the timeout of each call. */
 function publishing(
   refusals: number,
   options: { timeout?: number; signal?: AbortSignal } = {},
@@ -54,7 +54,7 @@ describe('a publish to a subject', () => {
     expect(times).toEqual([1_001, 751, 501, 251]);
   });
 
-  it('rejects with that once there is no time for another one', async () => {
+  it('rejects with that refusal once there is no time for another call', async () => {
     const { times, done } = publishing(9, { timeout: 1_000 });
     await vi.advanceTimersByTimeAsync(5_000);
     expect(await done).toBe(withoutNats);
@@ -78,7 +78,7 @@ describe('a publish to a subject', () => {
   });
 });
 
-/** Publishes 'x' to "subject" in a cluster that has these streams on it, by number of partitions; the request that was made. */
+/** Publishes 'x' to "subject" in a cluster that has these streams on it, by number of partitions. Returns the request. */
 async function published(options: PublishOptions, streams: Record<string, number> = {}, ack?: object) {
   const requests: Record<string, unknown>[] = [];
   const cluster = {
@@ -98,13 +98,13 @@ async function published(options: PublishOptions, streams: Record<string, number
 }
 
 describe('the subject of a publish', () => {
-  it('is that of the partition', async () => {
+  it('is the subject of the partition', async () => {
     expect((await published({})).subject).toBe('subject');
     expect((await published({ partition: 0 })).subject).toBe('subject');
     expect((await published({ partition: 3 })).subject).toBe('subject.3');
   });
 
-  it('is found by a partitioner where the streams on it have equal numbers of partitions', async () => {
+  it('is chosen by a partitioner when the streams on it have equal numbers of partitions', async () => {
     const partitioner = ({ stream }: { stream: string }, count: number): number => (stream === 'one' ? count - 1 : 0);
     expect((await published({ partitioner }, { one: 4, two: 4 })).subject).toBe('subject.3');
     expect(await published({ partitioner }, { one: 4, two: 3 })).toMatchObject({
@@ -115,14 +115,14 @@ describe('the subject of a publish', () => {
   });
 });
 
-describe('a publish to a subject that carries what it cannot', () => {
+describe('a publish to a subject with an expected offset', () => {
   it('is refused before anything is sent', async () => {
     expect(await published({ expectedOffset: 0 })).toMatchObject({ result: 'INVALID_ARGUMENT', requests: [] });
     expect(await published({ key: 'k'.repeat(100) })).toMatchObject({ result: 'MESSAGE_TOO_LARGE', requests: [] });
     expect(await published({ signal: AbortSignal.abort('enough') })).toMatchObject({ result: 'enough', requests: [] });
   });
 
-  it('is sent with an expected offset that expects nothing', async () => {
+  it('is sent when that is -1, which expects nothing', async () => {
     expect((await published({ expectedOffset: -1 })).requests).toHaveLength(1);
   });
 });

@@ -30,7 +30,7 @@ const pass = (ms = 1) => vi.advanceTimersByTimeAsync(ms);
 const stream = (): FakeStream => cluster.stream('a');
 const requests = (): readonly PublishRequest[] => stream().requests;
 
-/** Publishes; how it ends is in `ended`, once it has. */
+/** Publishes. `ended` has the outcome once the publish has settled. */
 function publish(value: string, options: PublishOptions = {}) {
   const outcome = { ended: null as unknown };
   publisher.publish('orders', value, options).then(
@@ -55,15 +55,15 @@ async function warm(): Promise<void> {
 
 function acknowledge(index: number, offset: bigint, more: { stream?: string; ackError?: Ack_Error } = {}): void {
   const { correlationId } = requests()[index]!;
-  stream().answer({ ack: { stream: 'orders', correlationId, offset, ...more } as never, correlationId });
+  stream().respond({ ack: { stream: 'orders', correlationId, offset, ...more } as never, correlationId });
 }
 
 function refuse(index: number, code: PublishAsyncError_Code, message: string): void {
-  stream().answer({ asyncError: { code, message }, correlationId: requests()[index]!.correlationId });
+  stream().respond({ asyncError: { code, message }, correlationId: requests()[index]!.correlationId });
 }
 
 describe('a publisher', () => {
-  it('resolves each publish with its ack, in whatever order acks come', async () => {
+  it('resolves each publish with its ack, in any order of the acks', async () => {
     await warm();
     const [one, two] = [publish('one', { key: 'k', headers: { h: 'v' } }), publish('two')];
     await pass();
@@ -77,7 +77,7 @@ describe('a publisher', () => {
     expect(one.ended).toBe(1n);
   });
 
-  it('looks the metadata up when offsets begin again, and only then', async () => {
+  it('refreshes the metadata when offsets begin again, and only then', async () => {
     await warm();
     publish('one');
     publish('two');
@@ -92,7 +92,7 @@ describe('a publisher', () => {
     acknowledge(3, 0n);
     await pass();
     expect(cluster.refreshed).toEqual(['orders']);
-    // The offsets of the new stream are the ones to compare with.
+    // The offsets of the new stream are compared from here on.
     publish('four');
     await pass();
     acknowledge(4, 1n);
@@ -100,7 +100,7 @@ describe('a publisher', () => {
     expect(cluster.refreshed).toEqual(['orders']);
   });
 
-  it('fetches metadata once for what fails at the same time', async () => {
+  it('refreshes the metadata once for all publishes that fail at the same time', async () => {
     await warm();
     cluster.refreshed.length = 0;
     const refreshing = deferred<void>();
@@ -116,7 +116,7 @@ describe('a publisher', () => {
     expect(cluster.refreshed.length).toBeGreaterThan(1);
   });
 
-  it('goes on when the metadata cannot be fetched', async () => {
+  it('continues when the metadata cannot be refreshed', async () => {
     await warm();
     cluster.refreshing = Promise.reject(new Error('no broker'));
     cluster.refreshing.catch(() => undefined);
@@ -129,7 +129,7 @@ describe('a publisher', () => {
     expect(two.ended).toBe(5n);
   });
 
-  it('ignores an ack of another stream on the subject, and names it when its own does not come', async () => {
+  it('ignores an ack of another stream on the subject, and names that stream when its own ack does not come', async () => {
     await warm();
     const failed = publisher.publish('orders', 'one', { timeout: 100 }).catch((error: unknown) => error);
     await pass();
@@ -138,7 +138,7 @@ describe('a publisher', () => {
     expect(await failed).toMatchObject({ code: 'ACK_TIMEOUT', otherAcks: [{ stream: 'other', offset: 7n }] });
   });
 
-  it('ignores an ack for a publish that has ended', async () => {
+  it('ignores an ack for a publish that has settled', async () => {
     await warm();
     const one = publish('one', { timeout: 100 });
     await pass(101);
@@ -148,7 +148,7 @@ describe('a publisher', () => {
     expect(one.ended).toBe('ACK_TIMEOUT');
   });
 
-  it('rejects a message that is too large, an aborted one, and one of a closed client, without sending anything', async () => {
+  it('rejects a message that is too large, aborted, or published after close, and sends nothing', async () => {
     await warm();
     const large = publish('x'.repeat(1_001));
     const just = publish('x'.repeat(900));
@@ -167,7 +167,7 @@ describe('a publisher', () => {
     await closing;
   });
 
-  it('ends with the reason of its signal while it is in flight, and frees its place', async () => {
+  it('rejects a publish in flight with the reason of its signal, and frees its place', async () => {
     start({ messages: 1, bytes: 1_000_000 });
     await warm();
     const stop = new AbortController();
@@ -184,7 +184,7 @@ describe('a publisher', () => {
     expect(two.ended).toBe(2n);
   });
 
-  it('looks many streams up at a time without a warning', async () => {
+  it('looks up many streams at the same time without a warning', async () => {
     const warned: string[] = [];
     const warn = ({ name }: Error) => warned.push(name);
     process.on('warning', warn);
@@ -212,7 +212,7 @@ describe('a publisher', () => {
 });
 
 describe('a refusal', () => {
-  it('that is final rejects', async () => {
+  it('that is final rejects the publish', async () => {
     await warm();
     const one = publish('one');
     await pass();
@@ -223,7 +223,7 @@ describe('a refusal', () => {
     expect(cluster.refreshed).toEqual([]);
   });
 
-  it('of a partition that there is not rejects, and has the metadata fetched', async () => {
+  it('of an unknown partition rejects the publish and refreshes the metadata', async () => {
     await warm();
     const one = publish('one', { partition: 7 });
     await pass();
@@ -234,7 +234,7 @@ describe('a refusal', () => {
     expect(cluster.refreshed).toEqual(['orders']);
   });
 
-  it('of an expected offset rejects; after a second attempt it says that the first may have stored it', async () => {
+  it('of an expected offset rejects the publish, and after a second attempt says that the first may have stored it', async () => {
     await warm();
     const one = publish('one', { expectedOffset: 5 });
     await pass();
@@ -243,7 +243,7 @@ describe('a refusal', () => {
     expect(one.ended).toBe('INCORRECT_OFFSET');
     const two = publisher.publish('orders', 'two', { expectedOffset: 1 }).catch((error: unknown) => error);
     await pass();
-    // The stream is known to check offsets by now: it is sent again when the connection breaks.
+    // By now the stream is known to check offsets: the publish is sent again when the connection breaks.
     stream().end();
     await pass(200);
     expect(requests()).toHaveLength(1);
@@ -251,11 +251,11 @@ describe('a refusal', () => {
     await pass();
     expect(await two).toMatchObject({
       code: 'INCORRECT_OFFSET',
-      message: expect.stringContaining('may be this very one'),
+      message: expect.stringContaining('may be the same message'),
     });
   });
 
-  it('of a publish without acks is reported, with the metadata fetched for a stream that is unknown', async () => {
+  it('of a publish without acks is reported, and refreshes the metadata when the stream is unknown', async () => {
     await warm();
     const none = publish('none', { ackPolicy: 'none' });
     await pass();
@@ -271,7 +271,7 @@ describe('a refusal', () => {
 });
 
 describe('flush', () => {
-  it('waits for what was published before it, and for nothing else', async () => {
+  it('waits for the publishes before it, and for no others', async () => {
     await warm();
     publish('one');
     await pass();
@@ -288,7 +288,7 @@ describe('flush', () => {
     await Promise.race([publisher.flush(), pass(100)]);
   });
 
-  it('waits for what an earlier flush waits for', async () => {
+  it('waits for the publishes of an earlier flush too', async () => {
     await warm();
     publish('one');
     await pass();
@@ -303,7 +303,7 @@ describe('flush', () => {
 });
 
 describe('close', () => {
-  it('waits for what is in flight, until the deadline, and fails the rest', async () => {
+  it('waits until the deadline for the publishes in flight, and fails the rest', async () => {
     await warm();
     const [one, two] = [publish('one'), publish('two')];
     await pass();

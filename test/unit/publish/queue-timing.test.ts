@@ -12,15 +12,15 @@ const queue = (partition = 0) => new PartitionQueue('orders', partition);
 
 beforeEach(() => {
   vi.useFakeTimers();
-  // No clock begins at zero.
+  // A monotonic clock does not start at zero.
   vi.advanceTimersByTime(10_000);
 });
 afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('the watch on acks', () => {
-  it('names a queue after a second without a response, then ever less often', () => {
+describe('AckWatch', () => {
+  it('reports a queue after a second without a response, then less and less often', () => {
     const one = queue();
     const named: number[] = [];
     const watch = new AckWatch(
@@ -37,7 +37,7 @@ describe('the watch on acks', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('begins again with each response, and with a queue that has nothing in flight', () => {
+  it('starts over with each response, and when nothing is in flight', () => {
     const [one, two] = [queue(0), queue(1)];
     const named: PartitionQueue[] = [];
     const watch = new AckWatch(
@@ -58,7 +58,7 @@ describe('the watch on acks', () => {
     expect(named).toEqual([one, two]);
   });
 
-  it('ends when nothing is in flight, and begins again', () => {
+  it('stops when nothing is in flight, and can start again', () => {
     const one = queue();
     const silent = vi.fn();
     const watch = new AckWatch(() => [one], silent);
@@ -71,7 +71,7 @@ describe('the watch on acks', () => {
     expect(silent).toHaveBeenCalledTimes(1);
   });
 
-  it('has queues that are on a detour choose again', () => {
+  it('makes queues on a detour choose again', () => {
     const [there, away] = [queue(0), queue(1)];
     there.version = 3;
     away.version = 3;
@@ -85,7 +85,7 @@ describe('the watch on acks', () => {
   });
 });
 
-describe('wakeups of queues', () => {
+describe('QueueWakeups', () => {
   function waking() {
     const woken: [PartitionQueue, number][] = [];
     const began = performance.now();
@@ -93,7 +93,7 @@ describe('wakeups of queues', () => {
     return { woken, wakeups, at: (one: PartitionQueue, ms: number) => wakeups.at(one, began + ms) };
   }
 
-  it('come at the time of the first, to all that wait', () => {
+  it('wakes all waiting queues at the earliest time', () => {
     const { woken, at } = waking();
     const [one, two, three] = [queue(0), queue(1), queue(2)];
     at(one, 50);
@@ -110,7 +110,7 @@ describe('wakeups of queues', () => {
     ]);
   });
 
-  it('come never early, and in a moment when the time is over', () => {
+  it('wakes no queue early, and one whose time has passed at once', () => {
     const { woken, at } = waking();
     at(queue(), 10.4);
     vi.advanceTimersByTime(200);
@@ -120,7 +120,7 @@ describe('wakeups of queues', () => {
     expect(woken.map(([, time]) => time)).toEqual([11, 201]);
   });
 
-  it('are asked for again by a queue that is early', () => {
+  it('can be requested again by a queue that was woken early', () => {
     const again: number[] = [];
     const began = performance.now();
     const wakeups: QueueWakeups = new QueueWakeups((one) => {
@@ -132,7 +132,7 @@ describe('wakeups of queues', () => {
     expect(again).toEqual([10, 30, 50]);
   });
 
-  it('come in the next turn, once for each queue, and again for one that asks then', () => {
+  it('wakes each queue once in the next turn, and again when it asks then', () => {
     const woken: PartitionQueue[] = [];
     let asks = 1;
     const wakeups: QueueWakeups = new QueueWakeups((one) => {
@@ -149,7 +149,7 @@ describe('wakeups of queues', () => {
     expect(woken).toEqual([one, two, one]);
   });
 
-  it('end with stop', () => {
+  it('calls no queue after stop', () => {
     const { woken, wakeups, at } = waking();
     at(queue(), 10);
     wakeups.nextTurn(queue());
@@ -164,7 +164,7 @@ describe('wakeups of queues', () => {
   });
 });
 
-describe('the search for leaders', () => {
+describe('LeaderSearch', () => {
   function searching(signal = new AbortController().signal) {
     const refreshed: [number, readonly string[]][] = [];
     const pumped: PartitionQueue[] = [];
@@ -185,7 +185,7 @@ describe('the search for leaders', () => {
     return { search, refreshed, pumped, fail, logged, times: () => refreshed.map(([time]) => time) };
   }
 
-  it('goes on for the grace, ever more slowly, while something waits, and pumps after each look', async () => {
+  it('runs for the grace period, with growing pauses, while publishes wait, and pumps after each refresh', async () => {
     const { search, refreshed, pumped, times } = searching();
     const one = queue();
     one.unsettled = 1;
@@ -196,7 +196,7 @@ describe('the search for leaders', () => {
     expect(pumped).toHaveLength(times().length);
   });
 
-  it('looks twice a second in the end, for as long as the trouble lasts', async () => {
+  it('refreshes twice a second in the end, as long as the trouble lasts', async () => {
     const { search, times } = searching();
     const one = queue();
     one.waiting.push(publish());
@@ -212,7 +212,7 @@ describe('the search for leaders', () => {
     expect(times()).toHaveLength(count);
   });
 
-  it('ends at once for a queue that has nothing to send, and is one for all queues', async () => {
+  it('ends at once for a queue without publishes, and is shared by all queues', async () => {
     const { search, refreshed, pumped } = searching();
     const [idle, other] = [queue(0), new PartitionQueue('clicks', 0)];
     other.unsettled = 1;
@@ -226,7 +226,7 @@ describe('the search for leaders', () => {
     await vi.advanceTimersByTimeAsync(60);
     expect(refreshed.at(-1)![1]).toEqual(['clicks']);
     expect(pumped).toEqual([idle, other, other]);
-    // It has ended, and can begin again.
+    // It has ended and can start again.
     other.unsettled = 0;
     await vi.advanceTimersByTimeAsync(2_000);
     const looks = refreshed.length;
@@ -235,7 +235,7 @@ describe('the search for leaders', () => {
     expect(refreshed).toHaveLength(looks + 1);
   });
 
-  it('survives looks that fail', async () => {
+  it('continues after a refresh that fails', async () => {
     const { search, pumped, fail, logged } = searching();
     const one = queue();
     one.unsettled = 1;
@@ -246,7 +246,7 @@ describe('the search for leaders', () => {
     expect(logged).toHaveLength(2);
   });
 
-  it('ends with its signal, in the middle of a pause', async () => {
+  it('ends with its signal during a pause', async () => {
     const closing = new AbortController();
     const { search, times } = searching(closing.signal);
     const one = queue();
