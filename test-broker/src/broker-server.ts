@@ -4,7 +4,7 @@ import { AccessPolicy } from './grpc/authorization.js';
 import { GrpcServer } from './grpc/server.js';
 import type { ResolvedOptions } from './options.js';
 
-/** The services and the port of one broker, which are gone while it is stopped. */
+/** The services and the port of one broker; both are closed while it is stopped. */
 export class BrokerServer {
   readonly node: Node;
   readonly #options: ResolvedOptions;
@@ -14,7 +14,7 @@ export class BrokerServer {
   #policy: AccessPolicy | null = null;
   #server: GrpcServer | null = null;
 
-  /** `port`: 0 for any free one, which the broker then keeps. */
+  /** `port`: 0 for any free port, which the broker then keeps. */
   constructor(node: Node, port: number, options: ResolvedOptions, warn: (message: string) => void) {
     this.node = node;
     this.#port = port;
@@ -28,7 +28,7 @@ export class BrokerServer {
     return `${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
   }
 
-  /** Listens. Rejects with the system's error when the port is taken. */
+  /** Starts to listen. Rejects with the system's error when the port is in use. */
   async open(): Promise<void> {
     const { node } = this;
     const policy = new AccessPolicy(this.#options.settings);
@@ -54,12 +54,12 @@ export class BrokerServer {
     node.announce(this.#options.advertisedHost, this.#port);
   }
 
-  /** Reads the access policy again. Throws BrokerOptionError, and keeps the one of before, when it cannot be read. */
+  /** Reads the access policy again. Throws BrokerOptionError, and keeps the previous one, when it cannot be read. */
   reloadAccessPolicy(): void {
     this.#policy?.reload();
   }
 
-  /** Cuts every connection and frees the port. What is synchronous in it is done when the promise is returned. */
+  /** Cuts every connection and frees the port. The synchronous part is complete when the method returns. */
   async cut(): Promise<void> {
     this.#services?.stop();
     this.#services = null;
@@ -68,7 +68,7 @@ export class BrokerServer {
     await server?.stop();
   }
 
-  /** Says goodbye to the clients and closes. */
+  /** Sends GOAWAY to the clients and closes. */
   async close(grace: number): Promise<void> {
     this.#services?.health.shutdown();
     const server = this.#server;

@@ -17,13 +17,13 @@ import { type StoredMessage, storedMessage } from './stored-message.js';
 const CLOSE_GRACE_MS = 200;
 
 /**
- * One or more Liftbridge brokers in this process, on ports of the loopback interface: what a client sees of them is
- * what it would see of real ones. Everything is kept in memory unless there is a `dataDir`.
+ * One or more Liftbridge brokers in this process, on ports of the loopback interface. Clients see what they would see
+ * of real brokers. Everything is kept in memory unless there is a `dataDir`.
  */
 export class TestBroker implements AsyncDisposable {
-  /** Where each broker is reached, `host:port`, also while it is stopped. */
+  /** Address of each broker, `host:port`, also while it is stopped. */
   readonly addresses: string[];
-  /** Trouble on demand. */
+  /** Injected faults. */
   readonly faults: Faults;
   readonly #clock: MovableClock;
   readonly #cluster: Cluster;
@@ -34,9 +34,8 @@ export class TestBroker implements AsyncDisposable {
   #closed: Promise<void> | null = null;
 
   /**
-   * Starts a broker or a cluster and resolves once it serves calls.
-   * Rejects with BrokerOptionError for an option that is not understood, and with the system's error for a port that is
-   * taken (`EADDRINUSE`).
+   * Starts a broker or a cluster and resolves once it serves calls. Rejects with BrokerOptionError for an unknown
+   * option or an invalid value, and with the system's error for a port that is in use (`EADDRINUSE`).
    */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     return new TestBroker(await openBroker(resolveOptions(options)));
@@ -54,8 +53,8 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
-   * Where NATS clients reach the brokers' NATS, with the credentials of the brokers where there are some; null without
-   * `nats`. The clients of Go and Python read credentials in an URL, those of Node do not: see `natsOptions`.
+   * Address where NATS clients reach the NATS of the brokers, with the brokers' credentials if they have any; null
+   * without `nats`. The clients of Go and Python read credentials in a URL, those of Node do not: see `natsOptions`.
    */
   get natsUrl(): string | null {
     return this.#endpoint.url;
@@ -66,46 +65,45 @@ export class TestBroker implements AsyncDisposable {
     return this.#endpoint.client;
   }
 
-  /** The time that the brokers go by. */
+  /** The clock of the brokers. */
   get clock(): BrokerClock {
     return this.#clock;
   }
 
-  /** Subscriptions that are open, by broker. */
+  /** Number of open subscriptions, by broker. */
   get openSubscriptions(): readonly number[] {
     return this.#servers.map(({ node }) => node.subscribers);
   }
 
   /**
-   * Takes a broker down: its connections are cut, and others take over what it led. By default as a kill does, so that a
-   * restart that recovers may take what was committed in the last five seconds for not committed, until the next message.
+   * Stops a broker: cuts its connections, and others take over its partitions. By default it stops as by a kill: a
+   * restart with recovery may treat messages of the last five seconds as not committed, until the next message.
    */
   async stopBroker(broker: number, options: StopBrokerOptions = {}): Promise<void> {
     await this.#restarts.stop(this.#server(broker), options);
   }
 
   /**
-   * Brings a stopped broker back, on its port and with its data. Resolves once it serves calls, which is before it has
-   * recovered: see `recoveryTime`. Its answer tells the phase and when the broker is ready, and releases a hold.
+   * Starts a stopped broker again, on its port and with its data. Resolves once it serves calls, which is before it has
+   * recovered: see `recoveryTime`. The result tells the phase and when the broker is ready, and releases a hold.
    */
   async startBroker(broker: number, options: StartBrokerOptions = {}): Promise<Recovery> {
     return this.#restarts.start(this.#server(broker), options);
   }
 
-  /** Resolves once every broker that runs has recovered. Rejects when one is stopped before. */
+  /** Resolves once every running broker has recovered. Rejects when one stops before. */
   async ready(): Promise<void> {
     await this.#restarts.ready();
   }
 
-  /** Index of the broker that leads a partition, running or not. Throws BrokerOptionError for a partition that is unknown. */
+  /** Index of the broker that leads a partition, running or not. Throws BrokerOptionError for an unknown partition. */
   leaderOf(stream: string, partition = 0): number {
     return this.#indexOf(this.#partition(stream, partition).leader);
   }
 
   /**
-   * Makes broker `to` the leader of a partition; resolves once every broker knows, and waits for
-   * brokers that recover. Throws BrokerOptionError for a partition
-   * that is unknown and a broker that has no replica of it or does not run.
+   * Makes broker `to` the leader of a partition. Waits for brokers that recover, and resolves once every broker knows.
+   * Throws BrokerOptionError for an unknown partition and for a broker that has no replica of it or does not run.
    */
   async moveLeader(stream: string, partition: number, to: number): Promise<void> {
     const state = this.#partition(stream, partition);
@@ -125,9 +123,9 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
-   * Cuts the log of a follower back to the messages before `offset`, below what it knows to be committed, as a server does
-   * that was told a wrong end of the last leader epoch. Until it has fetched the messages again, subscriptions on it fail.
-   * Throws BrokerOptionError for a partition that is unknown and a broker that does not follow it.
+   * Truncates the log of a follower to the messages before `offset`, below its high watermark, like a server that
+   * received a wrong end of the last leader epoch. Until the follower has fetched the messages again, subscriptions on
+   * it fail. Throws BrokerOptionError for an unknown partition and for a broker that does not follow it.
    */
   truncateReplica(stream: string, partition: number, broker: number, offset: number): void {
     const state = this.#partition(stream, partition);
@@ -139,7 +137,10 @@ export class TestBroker implements AsyncDisposable {
     this.#cluster.truncateReplica(id, replica, offset);
   }
 
-  /** What the leader has stored of a partition, or of all one after the other, committed or not. */
+  /**
+   * The messages that the leader of a partition has stored, committed or not; without `partition` those of all
+   * partitions, one after the other.
+   */
   messages(stream: string, partition?: number): StoredMessage[] {
     if (partition === undefined) {
       const { partitions } = this.#stream(stream);
@@ -151,17 +152,17 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
-   * Reads the access policy again, where `tls.client.authz.policy` is the path of a file: what the server does on SIGHUP.
-   * Throws BrokerOptionError, and keeps the policy of before, when the file cannot be read.
+   * Reads the access policy again, if `tls.client.authz.policy` is the path of a file; the server does so on SIGHUP.
+   * Throws BrokerOptionError, and keeps the previous policy, when the file cannot be read.
    */
   reloadAccessPolicy(): void {
     for (const server of this.#servers) server.reloadAccessPolicy();
   }
 
   /**
-   * Connects the brokers to another NATS server, or to the same one with other credentials; the streams listen there
-   * before it resolves. It mends a connection that the server has refused for good. Rejects, and changes nothing, when
-   * there is no connection to be had, and with BrokerOptionError when the brokers were not started with a NATS server.
+   * Connects the brokers to another NATS server, or to the same one with other credentials. Resolves once the streams
+   * listen there. It restores a connection that the server has refused for good. Rejects, and changes nothing, when it
+   * cannot connect, and with BrokerOptionError when the brokers were not started with a NATS server.
    */
   async attachNats(nats: string | NatsServerOptions): Promise<void> {
     const { attach } = this.#endpoint;
@@ -174,7 +175,7 @@ export class TestBroker implements AsyncDisposable {
     await attach(resolveNatsServer(nats));
   }
 
-  /** Makes it as new, on the same ports: no streams, groups and cursors, no faults, every broker running. */
+  /** Restores the initial state on the same ports: no streams, groups and cursors, no faults, every broker running. */
   async reset(): Promise<void> {
     await this.faults.nats('up');
     this.faults.clear();
@@ -182,7 +183,7 @@ export class TestBroker implements AsyncDisposable {
     await this.#cluster.reset();
   }
 
-  /** Closes all connections and frees the ports. What is open ends with UNAVAILABLE. May be called twice. */
+  /** Closes all connections and frees the ports. Open calls end with UNAVAILABLE. May be called twice. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

@@ -6,7 +6,7 @@ import type { TestBrokerOptions } from './options.js';
 import { parseDuration } from './setting-rules.js';
 import { settingFromText } from './settings.js';
 
-/** What a command line asks for. */
+/** The result of reading a command line. */
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
@@ -40,7 +40,7 @@ const FLAGS = {
 type Flag = keyof typeof FLAGS;
 type Given = ReadonlyMap<Flag, readonly string[]>;
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const USAGE = `Usage: liftbridge-test-broker [options]
 
 Runs Liftbridge brokers for tests and development until it is told to stop (SIGTERM, SIGINT). Started by npx or npm,
@@ -71,8 +71,8 @@ Times are milliseconds or durations such as 250ms, 15s or 1h30m.
 `;
 
 /**
- * Reads a command line, and the configuration file that it names. Throws BrokerOptionError for an option that is
- * unknown, lacks its value or does not take the one it was given.
+ * Reads a command line, and the configuration file that it names. Throws BrokerOptionError for an unknown option, a
+ * missing value or an invalid value.
  */
 export function parseCommandLine(args: readonly string[]): Command {
   const given = readFlags(args);
@@ -185,7 +185,7 @@ function setSettings(given: Given): Record<string, unknown> {
   return Object.fromEntries(pairs);
 }
 
-/** The settings that a flag stands for: given on the command line, they win over the configuration file. */
+/** The settings that a flag sets: on the command line it takes precedence over the configuration file. */
 const STANDS_FOR: readonly (readonly [Flag, readonly string[]])[] = [
   ['port', ['port', 'listen']],
   ['data-dir', ['data.dir']],

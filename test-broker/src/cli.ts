@@ -7,13 +7,13 @@ import { resolveOptions, type TestBrokerOptions } from './options.js';
 import { startedByPackageManager, watchParent } from './parent-watch.js';
 
 const NAME = 'liftbridge-test-broker';
-/** The broker was not started, for a reason that the command line or the machine has to answer for. */
+/** The broker did not start, because of the command line or the machine. */
 const EXIT_NOT_STARTED = 2;
 const EXIT_FORCED = 1;
-/** Seconds within which several requests to end are one. */
+/** Seconds within which several signals count as one. */
 const DUPLICATE_SIGNAL_SECONDS = 0.5;
 
-/** Node's own listener prints warnings with a process number and a hint; here they are one line each, or none. */
+/** Node's own listener prints warnings with a process number and a hint; this one prints one line each, or none. */
 function takeWarnings(quiet: boolean): void {
   process.removeAllListeners('warning');
   if (!quiet) process.on('warning', (warning) => say(`warning: ${warning.message}`));
@@ -44,12 +44,12 @@ async function start(options: TestBrokerOptions, quiet: boolean): Promise<void> 
   process.stdout.write(`ready grpc=${broker.addresses.join(',')}${nats}\n`);
 }
 
-/** Closes the broker and ends the process. A second call, by a user who does not want to wait, ends it at once. */
+/** Closes the broker and ends the process. A second call, from a user who does not want to wait, ends it at once. */
 function closing(broker: TestBroker): () => void {
   let since: number | null = null;
   return () => {
     if (since !== null) {
-      // npm passes the signal of a terminal on to a process that has it already, and then ends itself.
+      // npm forwards the signal of a terminal to a process that already has it, and then ends itself.
       if (process.uptime() - since > DUPLICATE_SIGNAL_SECONDS) process.exit(EXIT_FORCED);
       return;
     }
@@ -73,7 +73,7 @@ function reloadPolicy(broker: TestBroker, quiet: boolean): void {
   }
 }
 
-/** One line that says why, for the errors that a user can cause. */
+/** The reason in one line, for errors that a user can cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };

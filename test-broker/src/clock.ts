@@ -8,15 +8,15 @@ export interface ClockTimer {
   cancel(): void;
 }
 
-/** The time that everything in the broker goes by. */
+/** The clock of the whole broker. */
 export interface Clock {
-  /** Milliseconds since the epoch, as far as the wall clock was right when the broker started. It never steps. */
+  /** Milliseconds since the epoch, by the wall clock at the start of the broker. It never steps. */
   now(): number;
   /** Nanoseconds since the epoch, greater at every call. */
   nanos(): bigint;
-  /** Calls back once after so many milliseconds of this clock. */
+  /** Calls back once after this many milliseconds of this clock. */
   after(ms: number, callback: () => void): ClockTimer;
-  /** Calls back every so many milliseconds of this clock until it is cancelled. */
+  /** Calls back every time this many milliseconds of this clock have passed, until it is cancelled. */
   every(ms: number, callback: () => void): ClockTimer;
 }
 
@@ -36,7 +36,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 export interface BrokerClock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Moves the time forward by this many milliseconds; resolves when everything that came due has run. */
+  /** Moves the time forward by this many milliseconds; resolves when every timer that came due has run. */
   advance(ms: number): Promise<void>;
 }
 
@@ -72,7 +72,7 @@ export class MovableClock implements Clock, BrokerClock {
     return this.#add(ms, Math.max(1, ms), callback);
   }
 
-  /** Moves the time forward by so many milliseconds; resolves when all that came due has run. */
+  /** Moves the time forward by this many milliseconds; resolves when every timer that came due has run. */
   async advance(ms: number): Promise<void> {
     const target = typeof ms === 'number' && ms >= 0 ? this.now() + ms : Number.NaN;
     if (!(target <= MAX_TIME))
@@ -122,7 +122,7 @@ export class MovableClock implements Clock, BrokerClock {
 
   #remove(timer: Due): void {
     timer.cancelled = true;
-    // Cancelled timers leave when they come to the front: with many timers a search for each would cost more.
+    // Cancelled timers are removed when they reach the front: with many timers a search for each would cost more.
     if (this.#timers[0] === timer) this.#timers.shift();
   }
 
@@ -145,8 +145,8 @@ export class MovableClock implements Clock, BrokerClock {
   }
 
   /**
-   * After the process has stood still, input waits that arrived before a timer was due, such as the poll of a group member:
-   * it is read first.
+   * After the process was suspended, input may be waiting that arrived before a timer was due, such as the poll of a
+   * group member. It is read first.
    */
   async #wakeUp(): Promise<void> {
     await settle();
@@ -167,7 +167,7 @@ export class MovableClock implements Clock, BrokerClock {
   }
 }
 
-/** Lets what the timers set off run: promises, and two turns of the event loop for what goes through I/O. */
+/** Lets the consequences of timers run: promises, and two turns of the event loop for I/O. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await turnOfEventLoop();
 }

@@ -5,7 +5,7 @@ import { BrokerOptionError } from './option-error.js';
 import { dottedSettings } from './settings.js';
 
 /**
- * The settings of a configuration file of the server, with dotted names. It is YAML, of which JSON is a part. Throws
+ * The settings in a configuration file of the server, with dotted names. The file is YAML, which includes JSON. Throws
  * BrokerOptionError for a file that cannot be read or holds anything else.
  */
 export function readConfigFile(path: string): Record<string, unknown> {
@@ -19,7 +19,7 @@ export function readConfigFile(path: string): Record<string, unknown> {
   return settings === null ? {} : dottedSettings(settings as Record<string, unknown>);
 }
 
-/** What the document holds. One whose aliases multiply is refused by the parser. */
+/** The content of the document. The parser refuses a document with too many aliases. */
 function content(path: string, document: Document): unknown {
   try {
     return document.toJS();

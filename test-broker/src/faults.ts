@@ -40,18 +40,18 @@ export class Faults {
   #ackDelay = 0;
   #acksToDrop = 0;
 
-  /** `brokers`: how many there are, so that an index beyond them is refused. Default: any index is accepted. */
+  /** `brokers`: number of brokers, to refuse an index beyond them. Default: any index is accepted. */
   constructor(brokers = Number.POSITIVE_INFINITY) {
     this.#brokers = new BrokerIndexes(brokers);
   }
 
   /**
    * Fails the next `times` calls of an RPC with a gRPC status. A call of PublishAsync or another stream from the client
-   * that is open already fails with its next message, so the fault works whether or not the client holds one open.
+   * that is already open fails with its next message, so the fault works whether or not the client has one open.
    *
    * @param code name or number of the status, any but OK
    * @param message text of the status; default `injected fault`
-   * @param times how many calls; default 1
+   * @param times number of calls; default 1
    */
   rejectNext(
     rpc: RpcName,
@@ -67,8 +67,8 @@ export class Faults {
   }
 
   /**
-   * Resets the stream of the next `times` calls of an RPC (RST_STREAM) before anything is answered; an open stream from
-   * the client is reset at its next message.
+   * Resets the stream of the next `times` calls of an RPC (RST_STREAM) before any response; an open
+   * stream from the client is reset at its next message.
    *
    * @param errorCode name or number of the HTTP/2 error; default `INTERNAL_ERROR`
    */
@@ -78,48 +78,52 @@ export class Faults {
     this.calls.reset(rpc, code, this.#brokers.of(scope), checkTimes('times', times, 1));
   }
 
-  /** Sends the next answer of an RPC that holds a message up to the middle of its last message, then cuts the connection. */
+  /**
+   * Sends the next response of an RPC that holds a message up to the middle of its last message, then cuts the
+   * connection.
+   */
   cutMidFrame(rpc: RpcName, scope: FaultScope = {}): void {
     checkRpc(rpc);
     this.calls.cut(rpc, this.#brokers.of(scope));
   }
 
-  /** Delays every ack by `ms` milliseconds of the broker's clock; 0 ends it. */
+  /** Delays every ack by `ms` milliseconds of the broker's clock; 0 ends the delay. */
   delayAcks(ms: number): void {
     this.#ackDelay = checkMilliseconds(ms);
     this.#changed();
   }
 
-  /** Loses the next `n` acks; their messages are stored all the same. */
+  /** Drops the next `n` acks; the broker still stores their messages. */
   dropAcks(n: number): void {
     this.#acksToDrop = checkTimes('n', n, 0);
     this.#changed();
   }
 
   /**
-   * How a broker ends a call whose deadline has passed before the client does: `'status'`: with DEADLINE_EXCEEDED;
-   * `'reset'`: with RST_STREAM CANCEL, which clients see as CANCELLED; `'mixed'`, as the server does: every tenth one with
-   * a reset. Default `'mixed'`. The client goes by the real time, so `broker.clock.advance` lets the broker be first.
+   * Sets how a broker ends a call whose deadline passes on the broker before the client ends it. `'status'`: with
+   * DEADLINE_EXCEEDED. `'reset'`: with RST_STREAM CANCEL, which clients see as CANCELLED. `'mixed'`: like the server,
+   * every tenth call with a reset. Default `'mixed'`. The client uses real time, so after `broker.clock.advance` the
+   * broker is first.
    */
   endDeadlines(how: DeadlineEnd): void {
     this.deadlines.set(how);
   }
 
-  /** Cuts every connection of a broker, or of all, without a word; new ones are accepted. */
+  /** Cuts every connection of a broker, or of all, without a GOAWAY; new connections are accepted. */
   cutConnections(scope: FaultScope = {}): void {
     for (const target of this.#aimedAt(scope)) target.cutConnections();
   }
 
-  /** Tells every client of a broker, or of all, to go (GOAWAY); calls that are open go on, new ones need a new connection. */
+  /** Sends GOAWAY to every client of a broker, or of all: open calls continue, new calls need a new connection. */
   goAway(scope: FaultScope = {}): void {
     for (const target of this.#aimedAt(scope)) target.goAway();
   }
 
   /**
-   * Answers nothing any more, as if the network swallowed every packet: connections stay open, new ones are not
-   * greeted. What came and what was to be sent meanwhile is handled afterwards.
+   * Stops all responses, as if the network dropped every packet: connections stay open, new ones get no response. After
+   * the silence the broker handles what arrived, and sends what was due, during it.
    *
-   * @param ms how long; without it until the returned function is called
+   * @param ms duration; without it the silence lasts until the returned function is called
    */
   silence(ms?: number, scope: FaultScope = {}): () => void {
     const end = ms === undefined || ms === Number.POSITIVE_INFINITY ? undefined : checkMilliseconds(ms);
@@ -127,8 +131,8 @@ export class Faults {
   }
 
   /**
-   * Cuts brokers `i` and `j` off from each other, in both directions; clients reach both. Ends with the returned
-   * function or with `heal`. Cutting the same pair twice needs both to end.
+   * Separates brokers `i` and `j` in both directions; clients reach both. Ends with the returned function or with
+   * `heal`. When the same pair is separated twice, both have to end.
    */
   partition(i: number, j: number): () => void {
     this.#brokers.check('i', i);
@@ -143,10 +147,10 @@ export class Faults {
   }
 
   /**
-   * Freezes broker `i` as SIGSTOP does. Its connections stay open and nothing is answered. For the others it is gone, so
-   * that they may choose new leaders. NATS keeps what is for it. `thaw`, or the returned function, is SIGCONT: it
-   * takes all of that, stores and acknowledges what it led when it was frozen, and only then learns of a new leader,
-   * whose log replaces its own.
+   * Freezes broker `i` as SIGSTOP does. Its connections stay open and it sends no response. The other brokers treat it
+   * as lost and may elect new leaders. NATS keeps the messages for it. `thaw`, or the returned function, acts as
+   * SIGCONT: the broker receives those messages, stores and acknowledges them in the partitions that it led, and only
+   * then learns of a new leader, whose log replaces its own.
    */
   freeze(i: number): () => void {
     const broker = this.#brokers.check('i', i);
@@ -154,15 +158,15 @@ export class Faults {
     return () => this.thaw(broker);
   }
 
-  /** Lets a frozen broker go on; does nothing to another one. */
+  /** Ends the freeze of a broker; does nothing to any other. */
   thaw(i: number): void {
     this.network.thaw(this.#brokers.check('i', i));
   }
 
   /**
    * `'down'`: no broker reaches NATS, and through it no other broker, and NATS clients are cut off. Connections of
-   * Liftbridge clients stay open. What is published is refused, and nothing of it is delivered later. Resolves once
-   * NATS clients can, or cannot, connect.
+   * Liftbridge clients stay open. A publish is refused, and its message is not delivered later. Resolves once NATS
+   * clients can, or cannot, connect.
    */
   async nats(state: 'down' | 'up'): Promise<void> {
     if (state !== 'down' && state !== 'up') throw wrongValue('state', '"down" or "up"', state);
@@ -172,20 +176,20 @@ export class Faults {
   }
 
   /**
-   * Every broker but the metadata leader learns `ms` milliseconds of the broker's clock later what has happened to
-   * streams and groups; 0 ends it. It widens the window in which a consumer has joined or left a group and the
-   * coordinator does not know: `consumer group does not exist`, or an epoch that differs.
+   * Delays the operations on streams and groups on every broker but the metadata leader by `ms` milliseconds of the
+   * broker's clock; 0 ends the delay. It widens the window in which a consumer has joined or left a group and the
+   * coordinator does not know: `consumer group does not exist`, or a different epoch.
    */
   delayMetadata(ms: number, scope: FaultScope = {}): void {
     this.network.delayMetadata(this.#brokers.of(scope), checkMilliseconds(ms));
   }
 
   /**
-   * Has the metadata leader that is elected next look groups up before it knows them: its first `joins` calls of
-   * JoinConsumerGroup for groups that exist fail with `consumer group already exists`. A restarted server does so for less
+   * Makes the next elected metadata leader look groups up before it knows them: its first `joins` calls of
+   * JoinConsumerGroup for existing groups fail with `consumer group already exists`. A restarted server does so for less
    * than 0.2 seconds.
    *
-   * @param joins how many calls; default 1
+   * @param joins number of calls; default 1
    */
   electUnaware(joins = 1): void {
     this.network.unawareLeader.plan(checkTimes('joins', joins, 1));
@@ -200,7 +204,7 @@ export class Faults {
     return this.network.unlist(this.#brokers.check('i', i));
   }
 
-  /** Forgets everything that is planned, and ends everything that goes on. */
+  /** Removes all planned faults and ends all active ones. */
   clear(): void {
     this.calls.clear();
     this.deadlines.clear();
@@ -213,35 +217,35 @@ export class Faults {
     this.#changed();
   }
 
-  /** Faults that are planned and have not struck yet. */
+  /** Number of planned faults that have not struck yet. */
   get pending(): number {
     return this.#acksToDrop + this.calls.pending + this.network.unawareLeader.pending;
   }
 
-  /** Milliseconds that acks are held back. */
+  /** Delay of acks in milliseconds. */
   get ackDelay(): number {
     return this.#ackDelay;
   }
 
-  /** Whether this ack is to be lost; uses one of `dropAcks` up. @internal */
+  /** Returns whether this ack is dropped; consumes one of `dropAcks`. @internal */
   takeAckDrop(): boolean {
     if (this.#acksToDrop === 0) return false;
     this.#acksToDrop--;
     return true;
   }
 
-  /** What closes and opens the NATS listener; it must not reject. @internal */
+  /** Sets the function that closes and opens the NATS listener; it must not reject. @internal */
   attachNats(switchNats: (up: boolean) => Promise<void>): void {
     this.#switchNats = switchNats;
   }
 
-  /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the answer ends that. @internal */
+  /** Calls back when ack faults, partitions, frozen brokers, NATS or delays change; the returned function ends that. @internal */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Puts the connections of a broker within reach; the answer takes them out again. @internal */
+  /** Adds the connections of a broker; the returned function removes them again. @internal */
   attach(target: FaultTarget): () => void {
     this.#targets.add(target);
     return () => this.#targets.delete(target);

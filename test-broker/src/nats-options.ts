@@ -6,7 +6,7 @@ import type { Settings } from './setting-rules.js';
 
 /** A NATS server that the brokers attach to. */
 export interface NatsServerOptions {
-  /** `nats://host:port`, or `tls://host:port` for TLS; several separated by commas. It may hold credentials. */
+  /** `nats://host:port`, or `tls://host:port` for TLS; separate several with commas. It may hold credentials. */
   readonly url: string;
   /** Name of the user. */
   readonly user?: string;
@@ -14,7 +14,7 @@ export interface NatsServerOptions {
   readonly password?: string;
   /** Token, where the server asks for one instead of a user. */
   readonly token?: string;
-  /** Authority that signed the certificate of the server, PEM. Default: those that Node trusts. */
+  /** Authority that signed the certificate of the server, PEM. Default: the authorities that Node trusts. */
   readonly ca?: string | Uint8Array;
   /** Certificate of this client, PEM, for a server that asks for one. */
   readonly cert?: string | Uint8Array;
@@ -43,7 +43,7 @@ export interface NatsClientOptions {
   };
 }
 
-/** A NATS server, checked. */
+/** A validated NATS server. */
 export interface NatsServer {
   /** With the credentials. */
   readonly url: string;
@@ -54,8 +54,8 @@ const ADDRESS = /^(nats|tls):\/\/[^\s/]+/;
 const NAMES = ['url', 'user', 'password', 'token', 'ca', 'cert', 'key'] as const;
 
 /**
- * The server that `nats` names. What it does not say is taken from the settings `nats.user`, `nats.password` and
- * `nats.tls.*`. Throws BrokerOptionError.
+ * The server of the option `nats`. The settings `nats.user`, `nats.password` and `nats.tls.*` fill in what it lacks.
+ * Throws BrokerOptionError.
  */
 export function resolveNatsServer(nats: string | NatsServerOptions, settings?: Settings): NatsServer {
   const given = typeof nats === 'string' ? { url: nats } : checkServer(nats);
@@ -140,7 +140,7 @@ function pemOf({ ca, cert, key }: NatsServerOptions): NonNullable<NatsClientOpti
   };
 }
 
-/** Certificates as the configuration of the server gives them: paths of PEM files. */
+/** Certificates in the form of the server's configuration: paths of PEM files. */
 function certificatesOf(settings: Settings | undefined): NonNullable<NatsClientOptions['tls']> {
   if (settings === undefined) return {};
   const ca = settings['nats.tls.ca'];
@@ -154,7 +154,7 @@ function certificatesOf(settings: Settings | undefined): NonNullable<NatsClientO
   };
 }
 
-/** The address with credentials in it, where Go and Python look for them. */
+/** The address with credentials in it, for the clients of Go and Python. */
 function withCredentials(url: string, { user, pass, token }: NatsClientOptions): string {
   if (url.includes('@') || (user === undefined && token === undefined)) return url;
   const name = encodeURIComponent(user ?? token ?? '');

@@ -1,17 +1,17 @@
 import { errorText, excerpt, quoted } from 'liftbridge-client/protocol';
 
-/** Characters of a name at most for which a similar one is looked for: the search takes the square of them. */
+/** Longest name that is compared with the known ones: the search takes the square of its length. */
 const MAX_COMPARED_LENGTH = 100;
 
-/** Why a broker does not start with what it was given: names the option, the value and what is allowed. */
+/** The error for an invalid option of a broker. It names the option, the value and the allowed values. */
 export class BrokerOptionError extends TypeError {
   /** The name of the class. */
   override readonly name = 'BrokerOptionError';
-  /** What kind of error it is. */
+  /** Machine-readable code of the error. */
   readonly code = 'INVALID_OPTION';
-  /** The option or setting at fault, such as `brokers` or `streams.retention.max.age`. */
+  /** The invalid option or setting, such as `brokers` or `streams.retention.max.age`. */
   readonly option: string;
-  /** What it was given. */
+  /** The invalid value. */
   readonly value: unknown;
 
   constructor(option: string, value: unknown, message: string, options?: ErrorOptions) {
@@ -21,12 +21,12 @@ export class BrokerOptionError extends TypeError {
   }
 }
 
-/** The error for a value that is not what its option takes. */
+/** The error for a value that its option does not accept. */
 export function wrongValue(option: string, expected: string, value: unknown): BrokerOptionError {
   return new BrokerOptionError(option, value, `expected ${option} to be ${expected}, got ${show(value)}`);
 }
 
-/** The error for a name that means nothing, with the nearest one that does. */
+/** The error for an unknown name, with the nearest known one. */
 export function unknownName(what: string, name: string, value: unknown, known: readonly string[]): BrokerOptionError {
   const nearest = nearestName(name, known);
   const hint = nearest === null ? `known: ${known.join(', ')}` : `did you mean ${quoted(nearest)}?`;
@@ -42,7 +42,7 @@ function nearestName(name: string, known: readonly string[]): string | null {
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  // Further away than half of the name it is no longer a likely slip.
+  // A name that differs in more than half of its characters is hardly a typing error.
   return bestDistance <= Math.max(2, wanted.length / 2) || known.length > 20 ? best : null;
 }
 
@@ -59,7 +59,7 @@ function editDistance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
-/** A value as errors show it. It reads no property, so that nothing of the value can throw. */
+/** A value in the form of error texts. It reads no property, so that the value cannot throw. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `${quoted(value)} (string)`;
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')

@@ -12,19 +12,19 @@ export interface BrokerTlsOptions {
   readonly cert: string | Uint8Array;
   /** Its private key. */
   readonly key: string | Uint8Array;
-  /** With it every client has to show a certificate that this authority signed (mutual TLS). */
+  /** With it every client needs a certificate that this authority signed (mutual TLS). */
   readonly clientCa?: string | Uint8Array;
 }
 
-/** How a {@link TestBroker} is started. Durations are milliseconds. */
+/** Options of {@link TestBroker}. Durations are milliseconds. */
 export interface TestBrokerOptions {
   /** Brokers of the cluster, each on its own port. Default 1, at most 64. */
   readonly brokers?: number;
-  /** Port of the first broker; further ones take the ports behind it. Default 0: any free port. */
+  /** Port of the first broker; the others take the ports after it. Default 0: any free port. */
   readonly port?: number;
   /** Address that the brokers and the NATS listener bind to. Default `127.0.0.1`. */
   readonly host?: string;
-  /** Port of the embedded NATS listener, which it implies. Default 0: any free port. */
+  /** Port of the embedded NATS listener; it implies `nats`. Default 0: any free port. */
   readonly natsPort?: number;
   /**
    * `true`: an embedded NATS listener; `nats://host:port`, or an object with credentials and certificates: attach to that
@@ -38,37 +38,37 @@ export interface TestBrokerOptions {
   readonly cursorsPartitions?: number;
   /** Whether changes to streams are recorded in `__activity`. Default false. */
   readonly activityStream?: boolean;
-  /** How patient consumer groups are. */
+  /** Timeouts of consumer groups. */
   readonly groups?: {
-    /** A member that is silent for so long leaves its group. Default 15,000. */
+    /** A member leaves its group after this time without a request. Default 15,000. */
     readonly consumerTimeout?: number;
-    /** How long members keep calling a coordinator that does not answer. Default 15,000. */
+    /** How long members retry calls to a coordinator that does not respond. Default 15,000. */
     readonly coordinatorTimeout?: number;
   };
-  /** Anything else by the server's own configuration names, such as `'streams.retention.max.messages': 5`. */
+  /** Any other setting by its name in the server's configuration, such as `'streams.retention.max.messages': 5`. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Makes the brokers speak TLS. Default: plaintext. */
   readonly tls?: BrokerTlsOptions;
-  /** Where streams are kept across restarts. Default: memory only. */
+  /** Directory that keeps streams across restarts. Default: memory only. */
   readonly dataDir?: string;
   /**
-   * How long a broker recovers from a restart: in that time it refuses connections, then knows no stream, then shows
-   * the past, and then leads nothing, as the real server does. 0: it is ready at once, with all that was committed.
-   * Default 200, and the times of the real server where `clustering.replica.max.leader.timeout` is more than a second.
+   * How long a broker recovers from a restart. Like the real server it first refuses connections, then knows no stream,
+   * then shows past metadata, and then leads no partition. 0: it is ready at once, with every committed message.
+   * Default 200, and the times of the real server when `clustering.replica.max.leader.timeout` is more than a second.
    */
   readonly recoveryTime?: number;
 }
 
-/** What a broker is started with, complete and checked. */
+/** The validated options of a broker, with every default. */
 export interface ResolvedOptions extends ResolvedSettings {
   readonly brokers: number;
   readonly port: number;
   /** Address to bind. */
   readonly host: string;
-  /** Host that clients are told to connect to. */
+  /** Host in the addresses that clients receive. */
   readonly advertisedHost: string;
   readonly natsPort: number;
-  /** A text is the address to attach to. */
+  /** A string is the address to attach to. */
   readonly nats: boolean | string;
   /** The NATS server to attach to. */
   readonly natsServer: NatsServer | null;
@@ -94,14 +94,14 @@ const OPTION_NAMES = [
 ] as const satisfies readonly (keyof TestBrokerOptions)[];
 
 const MAX_BROKERS = 64;
-/** Characters of a host name at most, as DNS has it. */
+/** Longest host name of DNS, in characters. */
 const MAX_HOST_LENGTH = 253;
 const DEFAULT_CURSORS_PARTITIONS = 1;
 const ANY_HOST = new Set(['', '0.0.0.0', '::']);
 
 /**
- * The options with every default filled in. Throws BrokerOptionError for an unknown name, a value that is not allowed,
- * and an option that contradicts a setting of the same meaning.
+ * Validates options and fills in the defaults. Throws BrokerOptionError for an unknown name, an invalid value, and an
+ * option that contradicts the setting with the same meaning.
  */
 export function resolveOptions(given: TestBrokerOptions = {}): ResolvedOptions {
   const options = readOptions<TestBrokerOptions>('options', given);
@@ -155,7 +155,7 @@ function isHost(host: unknown): boolean {
   return typeof host === 'string' && host.length <= MAX_HOST_LENGTH && /^[!-~]+$/.test(host);
 }
 
-/** The settings, with the options that stand for a setting put among them. */
+/** The settings, including those that other options set. */
 function withOptions(options: TestBrokerOptions): Record<string, unknown> {
   const settings: Record<string, unknown> = { ...options.settings };
   const own = resolveGiven(options.settings);
@@ -182,7 +182,7 @@ function withOptions(options: TestBrokerOptions): Record<string, unknown> {
   return settings;
 }
 
-/** Runs a check of a setting so that its error names the option that was given. */
+/** Checks a setting; the error names the option that set it. */
 function relabel(option: string, setting: string, check: () => void): void {
   try {
     check();
@@ -197,7 +197,7 @@ function integer(option: string, value: unknown, min: number, max: number): numb
   throw wrongValue(option, `an integer from ${min} to ${max}`, value);
 }
 
-/** The NATS server to attach to; null when NATS is embedded or not there. */
+/** The NATS server to attach to; null with an embedded one or none. */
 function attachedServer({ nats, natsPort }: TestBrokerOptions, settings: Settings): NatsServer | null {
   if (typeof nats === 'string' || (typeof nats === 'object' && nats !== null)) {
     const server = resolveNatsServer(nats, settings);
@@ -233,7 +233,7 @@ function resolveTls(tls: BrokerTlsOptions | undefined, settings: Settings): Brok
   return tls;
 }
 
-/** TLS as a server's configuration gives it: paths of PEM files. */
+/** TLS in the form of the server's configuration: paths of PEM files. */
 function tlsFromFiles(settings: Settings): BrokerTlsOptions | null {
   const cert = settings['tls.cert'];
   const key = settings['tls.key'];

@@ -4,7 +4,7 @@ import { clearInterval, setInterval } from './timers.js';
 
 const CHECK_INTERVAL_MS = 250;
 const SHELL = /^-?(?:.*\/)?(?:sh|dash|bash|zsh|ash|ksh|fish)$/;
-/** Set by npm, npx, pnpm and yarn for what they start. */
+/** Environment variables that npm, npx, pnpm and yarn set for the processes that they start. */
 const STARTERS = ['npm_command', 'npm_lifecycle_event', 'npm_execpath', 'npm_config_user_agent'];
 
 /** Whether a package manager started this process: `npx liftbridge-test-broker`, `npm run broker`. */
@@ -13,13 +13,14 @@ export function startedByPackageManager(env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Calls back once when the process that started this one is gone. A package manager starts commands through a shell,
- * which may outlive it: then the process that started the shell counts as well. Answers a function that ends the watch.
+ * Calls back once when the process that started this one has ended. A package manager starts commands through a shell,
+ * which may outlive it: in that case the process that started the shell counts too. Returns a function that ends the
+ * watch.
  */
 export function watchParent(gone: () => void): () => void {
   const parent = process.ppid;
   const starter = isShell(parent) ? parentOf(parent) : null;
-  // Real time: the processes that it watches do not go by the broker's clock.
+  // Real time: the watched processes do not use the broker's clock.
   const timer = setInterval(() => {
     if (process.ppid === parent && isAlive(parent) && (starter === null || parentOf(parent) === starter)) return;
     clearInterval(timer);
@@ -29,7 +30,7 @@ export function watchParent(gone: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** Where the system gives orphans no other parent, the number stays and the process is gone. */
+/** Some systems give orphans no other parent: the process id stays although the process has ended. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -44,10 +45,10 @@ function isShell(pid: number): boolean {
   return name !== null && SHELL.test(name.trim());
 }
 
-/** The parent of a process; null when it is gone or the system does not tell. */
+/** The parent of a process; null when it has ended or the system does not tell. */
 function parentOf(pid: number): number | null {
   if (process.platform !== 'linux') return toPid(ps(pid, 'ppid'));
-  // The name of the command is in parentheses and may hold anything; behind it come the state and the parent.
+  // The name of the command is in parentheses and may hold any character; the state and the parent follow it.
   const stat = procFile(pid, 'stat');
   return stat === null
     ? null

@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 import { deferred } from './deferred.js';
 import { clearTimeout, setTimeout } from './timers.js';
 
-/** Resolves after so many milliseconds of the broker's clock, or as soon as the signal aborts. */
+/** Resolves after this many milliseconds of the broker's clock, or as soon as the signal aborts. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   const { promise, resolve } = deferred();
@@ -16,7 +16,7 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   return promise;
 }
 
-/** Resolves when the work ends, or after so many milliseconds of real time. Rejects when the work rejects before. */
+/** Resolves when the work ends, or after this many milliseconds of real time. Rejects when the work rejects before. */
 export async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   const late = deferred();
   const timer = setTimeout(late.resolve, ms);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { quoted } from 'liftbridge-client/protocol';
 import { BrokerOptionError } from './option-error.js';
 
-/** Whether a value is text or bytes that hold a certificate or key in PEM. */
+/** Whether a value is a string or bytes with a certificate or key in PEM. */
 export function isPem(value: unknown): boolean {
   if (value instanceof Uint8Array) return Buffer.from(value).includes('-----BEGIN ');
   return typeof value === 'string' && value.includes('-----BEGIN ');

@@ -2,9 +2,9 @@ import { types } from 'node:util';
 import { messageOf } from 'liftbridge-client/protocol';
 import { BrokerOptionError, unknownName, wrongValue } from './option-error.js';
 
-/** Levels of objects in each other at most. */
+/** Greatest depth of nested objects. */
 const MAX_DEPTH = 16;
-/** Entries of all objects and arrays together at most. */
+/** Greatest number of entries in all objects and arrays together. */
 const MAX_ENTRIES = 100_000;
 
 const memoryOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer')!.get!;
@@ -12,9 +12,9 @@ const offsetOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Arra
 const sizeOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')!.get!;
 
 /**
- * Reads an object of options once into a plain one, so that what is checked is what is used: getters, proxies and classes
- * of the caller run here and nowhere else. Throws BrokerOptionError, with the cause, when the object cannot be read, and
- * for a name that is not among `names`. `prefix` goes before the names of the parts in errors.
+ * Copies an object of options once, so that the checked values are the used ones: getters, proxies and classes of the
+ * caller run only here. Throws BrokerOptionError, with the cause, when the object cannot be read, and for a name that
+ * is not among `names`. `prefix` precedes the names of the parts in errors.
  */
 export function readOptions<T extends object>(
   option: string,
@@ -37,7 +37,7 @@ function checkNames(record: Record<string, unknown>, names: readonly string[], p
   }
 }
 
-/** One reading of a value with all that is in it. */
+/** Copies one value with all that it holds. */
 class Reading {
   readonly #prefix: string;
   #left = MAX_ENTRIES;
@@ -65,7 +65,7 @@ class Reading {
   }
 }
 
-/** The names of what an object or array holds; bytes are answered themselves, copied. */
+/** The names of the entries of an object or array; for bytes a copy of them. */
 function entriesOf(value: object): string[] | Uint8Array {
   if (types.isUint8Array(value)) {
     const memory = memoryOf.call(value) as ArrayBuffer;

@@ -15,31 +15,33 @@ import {
   scaledRecovery,
 } from './recovery/plan.js';
 
-/** How a broker is started again. */
+/** Options of `startBroker`. */
 export interface StartBrokerOptions {
-  /** How long it recovers, in milliseconds; 0: it is ready at once. Default: that of
-   * `TestBroker.start`, and 0 with `hold`. */
+  /**
+   * Duration of its recovery in milliseconds; 0: it is ready at once. Default: that of `TestBroker.start`, and 0 with
+   * `hold`.
+   */
   readonly recoveryTime?: number;
-  /** The phase of its recovery that it stays in until `release` is called. Default: none. */
+  /** The phase of its recovery that holds until `release` is called. Default: none. */
   readonly hold?: HeldPhase;
   /**
-   * The broker restarts on a Raft snapshot that nothing was added to. It has no phases: it names itself as a leader at
-   * once, and none of the partitions and groups that it had starts. Messages are lost, subscriptions give what was
-   * committed. PauseStream and a message heal a stream, another restart heals all. Default false.
+   * The broker restarts from a Raft snapshot without later operations. It has no phases: it reports itself as a leader
+   * at once, and none of its existing partitions and groups starts. Messages are lost; subscriptions deliver what was
+   * committed. PauseStream and a message restore a stream, another restart restores all. Default false.
    */
   readonly silentPartitions?: boolean;
   /**
-   * Groups come back without the streams that were deleted and created again, and with a greater epoch, on this broker
+   * Groups come back without the streams that were deleted and recreated, and with a greater epoch, on this broker
    * only. The server does that at every restart. Default false.
    */
   readonly loseRecreatedStreams?: boolean;
 }
 
-/** How a broker is stopped. */
+/** Options of `stopBroker`. */
 export interface StopBrokerOptions {
   /**
-   * As SIGINT does, on which the server notes exactly what is committed. Default false: as a kill, and SIGTERM, which the
-   * server does not handle.
+   * Stops like SIGINT, on which the server records exactly what is committed. Default false: stops like a kill, or
+   * SIGTERM, which the server does not handle.
    */
   readonly graceful?: boolean;
 }
@@ -62,7 +64,7 @@ export class Restarts {
   readonly #cluster: Cluster;
   readonly #servers: readonly BrokerServer[];
   readonly #clock: Clock;
-  /** Milliseconds; null where the settings ask for the lengths of the server. */
+  /** Milliseconds; null when the settings ask for the lengths of the server. */
   readonly #recoveryTime: number | null;
   readonly #stoppedAt = new Map<BrokerServer, number>();
   readonly #starting = new Map<BrokerServer, Starting>();
@@ -74,10 +76,7 @@ export class Restarts {
     this.#recoveryTime = options.recoveryTime ?? (isQuick(options) ? QUICK_RECOVERY_MS : null);
   }
 
-  /**
-   * Opens every port; what an earlier process has left is recovered in phases. Resolves once all serve calls: until then
-   * the connections are refused anyway.
-   */
+  /** Opens every port; data of an earlier process is recovered in phases. Resolves once all brokers serve calls. */
   async open(): Promise<void> {
     const plan = this.#plan({}, false, 0);
     const recovers = plan !== null && this.#cluster.log.end > 0;
@@ -87,7 +86,7 @@ export class Restarts {
     else await this.#cluster.start();
   }
 
-  /** Cuts the connections of a broker and takes it down. */
+  /** Cuts the connections of a broker and stops it. */
   async stop(server: BrokerServer, options: StopBrokerOptions = {}): Promise<void> {
     const { graceful = false } = readOptions<StopBrokerOptions>('options', options, ['graceful']);
     if (typeof graceful !== 'boolean') throw wrongValue('graceful', 'true or false', graceful);
@@ -103,7 +102,7 @@ export class Restarts {
     await starting?.started.catch(() => {});
   }
 
-  /** Brings a broker back; resolves once it serves calls, and with `hold` once it is in that phase. */
+  /** Starts a broker; resolves once it serves calls, and with `hold` once it is in that phase. */
   start(server: BrokerServer, given: StartBrokerOptions = {}): Promise<Recovery> {
     const options = readOptions<StartBrokerOptions>('options', given, START_OPTIONS);
     checkOptions(options);
@@ -117,18 +116,18 @@ export class Restarts {
     return started;
   }
 
-  /** Resolves once every broker that runs is ready. */
+  /** Resolves once every running broker is ready. */
   async ready(): Promise<void> {
     await Promise.all(Array.from(this.#recoveries(), ({ ready }) => ready));
   }
 
-  /** Starts the brokers that are down and ends all recoveries. */
+  /** Starts the stopped brokers and ends all recoveries. */
   async finish(): Promise<void> {
     for (const server of this.#servers) await this.start(server, { recoveryTime: 0 });
     await Promise.all(Array.from(this.#recoveries(), (recovery) => recovery.finish()));
   }
 
-  /** Nothing is started any more. */
+  /** Aborts all starts. */
   close(): void {
     for (const { abort } of this.#starting.values()) abort.abort();
   }

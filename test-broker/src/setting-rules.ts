@@ -5,7 +5,7 @@ const MINUTE_MS = 60 * SECOND_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** The longest duration of Go, in milliseconds: its durations are nanoseconds in 64 bits. */
 const MAX_DURATION_MS = 9_223_372_036_854;
-/** All of them are held in memory from the start. */
+/** All of these partitions are in memory from the start. */
 const MAX_CURSORS_PARTITIONS = 10_000;
 
 /**
@@ -74,7 +74,7 @@ export type SettingName =
   | 'logging.raft'
   | 'logging.nats';
 
-/** `inert`: accepted because a server's configuration may hold it, without effect on this broker. */
+/** `inert`: accepted without effect on this broker, because a server's configuration may hold it. */
 type Common = { readonly inert?: true };
 type Rule = Common &
   (
@@ -96,7 +96,7 @@ const text = <D extends string | null = null>(value: D = null as D) => ({ kind: 
 const texts = () => ({ kind: 'texts', default: [] as readonly string[] }) as const;
 const inert = <R extends Rule>(rule: R) => ({ ...rule, inert: true }) as const;
 
-/** Every setting by the server's own name, with the server's own default. Durations are milliseconds. */
+/** Every setting by its name in the server's configuration, with the server's default. Durations are milliseconds. */
 export const RULES = Object.freeze({
   listen: { kind: 'address', default: null } as const,
   host: text(),
@@ -179,7 +179,7 @@ type ValueOf<R> = R extends { kind: 'duration' | 'count' }
               ? { readonly host: string; readonly port: number } | null
               : string | null;
 
-/** The server's settings, complete and checked. Durations are milliseconds, sizes are bytes. */
+/** The server's settings, complete and validated. Durations are milliseconds, sizes are bytes. */
 export type Settings = { readonly [N in SettingName]: ValueOf<(typeof RULES)[N]> };
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -203,7 +203,7 @@ export function parseDuration(duration: string): number | null {
   return ms;
 }
 
-/** The value of one setting, checked and in its own unit. Throws BrokerOptionError. */
+/** Validates the value of one setting and converts it to its unit. Throws BrokerOptionError. */
 export function checkSetting(name: SettingName, value: unknown): unknown {
   const rule: Rule = RULES[name];
   switch (rule.kind) {

@@ -5,25 +5,25 @@ import { checkSetting, RULES, type SettingName, type Settings } from './setting-
 export { BrokerOptionError } from './option-error.js';
 export type { PolicyRule, SettingName, Settings } from './setting-rules.js';
 
-/** The names of all settings, as the server's configuration file has them. */
+/** The names of all settings in the server's configuration file. */
 export const SETTING_NAMES = Object.keys(RULES) as readonly SettingName[];
 
 const MIN_SEGMENT_AGE_MS = 1_000;
 
-/** What a set of given settings comes to. */
+/** All settings, and which of them were given. */
 export interface ResolvedSettings {
   readonly settings: Settings;
-  /** The names that were given; the others stand at their defaults. */
+  /** The given names; the others have their defaults. */
   readonly given: ReadonlySet<SettingName>;
-  /** Names that were given and have no effect on this broker, such as `logging.level`. */
+  /** Given names without effect on this broker, such as `logging.level`. */
   readonly inert: readonly string[];
 }
 
 /**
- * The server's settings from a record by the server's own names, dotted (`'streams.retention.max.messages': 5`),
- * nested (`{ streams: { retention: { 'max.messages': 5 } } }`) or both. What is absent or undefined has the server's
+ * Validates settings by their names in the server's configuration, dotted (`'streams.retention.max.messages': 5`),
+ * nested (`{ streams: { retention: { 'max.messages': 5 } } }`) or both. Absent and undefined ones take the server's
  * default. Durations are milliseconds or Go strings (`'15s'`). Throws BrokerOptionError for an unknown name, with the
- * nearest known one, and for a value that the setting does not take.
+ * nearest known one, and for an invalid value.
  */
 export function resolveSettings(record: Readonly<Record<string, unknown>> = {}): Settings {
   return resolveGiven(record).settings;
@@ -56,14 +56,14 @@ export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(RULES, name);
 }
 
-/** The record with nested names made dotted. Throws BrokerOptionError for what is no record. */
+/** Converts nested names to dotted ones. Throws BrokerOptionError for a value that is no record. */
 export function dottedSettings(from: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(flatten(readOptions<Record<string, unknown>>('settings', from)));
 }
 
 /**
- * The value that a piece of text stands for, by the kind of the setting: for a command line, where all is text.
- * Text that does not fit is handed on as it is, for `resolveSettings` to refuse.
+ * Converts text from a command line to a value, by the kind of the setting. Text that does not fit is returned
+ * unchanged, for `resolveSettings` to refuse.
  */
 export function settingFromText(name: string, text: string): unknown {
   if (!isSettingName(name)) return text;
@@ -74,7 +74,7 @@ export function settingFromText(name: string, text: string): unknown {
   return text;
 }
 
-/** The server never rolls segments more often than once a second by age, and by default at the age they expire. */
+/** The server rolls segments by age at most once a second, and by default at the age at which they expire. */
 function segmentAge(values: Record<string, unknown>, given: ReadonlySet<SettingName>): number {
   if (!given.has('streams.segment.max.age')) return values['streams.retention.max.age'] as number;
   const age = values['streams.segment.max.age'] as number;

@@ -1,33 +1,33 @@
 import { decodeMessage, FRAME_PREFIX, type Message, ReceivedMessage } from 'liftbridge-client/protocol';
 import { encodeFrame, type LogRecord } from './log/frame.js';
 
-/** A message as a broker has it stored. */
+/** A message that a broker has stored. */
 export interface StoredMessage {
   /** Name of the stream. */
   readonly stream: string;
   /** Id of the partition. */
   readonly partition: number;
-  /** Where it stands in the partition. */
+  /** Offset in the partition. */
   readonly offset: bigint;
   /** Null when there is none. */
   readonly key: Buffer | null;
   /** Null when it is empty. */
   readonly value: Buffer | null;
-  /** When the leader took it, nanoseconds since the epoch. */
+  /** Time at which the leader received it, in nanoseconds since the epoch. */
   readonly timestamp: bigint;
-  /** The same, to the millisecond. */
+  /** The same time in milliseconds. */
   readonly time: Date;
   /** The NATS subject that it was published on. */
   readonly subject: string;
   /** The NATS reply subject that it was published with, or `''`. */
   readonly replySubject: string;
-  /** The publisher's own, and `subject` and `reply`. */
+  /** The headers of the publisher, and `subject` and `reply`. */
   readonly headers: Readonly<Record<string, Buffer>>;
-  /** Always `''`: brokers do not tell subscribers. */
+  /** Always `''`: brokers do not send it to subscribers. */
   readonly ackInbox: string;
-  /** Always `''`: brokers do not tell subscribers. */
+  /** Always `''`: brokers do not send it to subscribers. */
   readonly correlationId: string;
-  /** Always 'leader': brokers do not tell subscribers. */
+  /** Always 'leader': brokers do not send it to subscribers. */
   readonly ackPolicy: 'leader' | 'all' | 'none';
   /** The value as UTF-8 text, empty when there is none. */
   text(): string;

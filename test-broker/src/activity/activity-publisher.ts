@@ -7,7 +7,7 @@ import { pause } from '../pause.js';
 import { publish } from '../publish/publish.js';
 import { eventOf } from './events.js';
 
-/** The stream that tells what happens to streams and groups. */
+/** The stream that records changes to streams and groups. */
 const ACTIVITY_STREAM = '__activity';
 
 const MAX_RETRY_DELAY_MS = 10_000;
@@ -19,19 +19,19 @@ const ACK_POLICIES: Readonly<Record<string, wire.AckPolicy>> = {
   all: wire.AckPolicy.ALL,
 };
 
-/** What a broker had not seen published when it was stopped, for when it comes back. */
+/** Events that a broker had not seen published when it stopped, for its next start. */
 const unpublished = new WeakMap<BrokerNode, wire.ActivityStreamEvent[]>();
 
 /**
- * Publishes an event for each operation, one at a time and in their order. Every broker keeps what is not known to be
- * published; the metadata leader publishes it and notes how far it came. One that fails is tried again and holds up
- * those behind it, so that an event may come twice but never too early or not at all.
+ * Publishes an event for each operation, one at a time and in order. Every broker keeps the events that may not be
+ * published yet; the metadata leader publishes them and records its progress. A failed event is retried and delays
+ * those after it, so that an event may arrive twice but never too early, and is never lost.
  */
 export class ActivityPublisher {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
   readonly #unlisten: readonly (() => void)[];
-  /** Ends what is waited for, when the stream is another than the one that it is waited for on. */
+  /** Aborts the current publish when the activity stream has been recreated. */
   #waiting = new AbortController();
   #stopped = false;
   #pending: wire.ActivityStreamEvent[];
@@ -49,7 +49,7 @@ export class ActivityPublisher {
     this.#start();
   }
 
-  /** Ends the publishing; what is pending is left to the next metadata leader, or to this broker's return. */
+  /** Ends the publishing; pending events are left to the next metadata leader, or to the next start of this broker. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.abort();
@@ -69,7 +69,7 @@ export class ActivityPublisher {
     this.#start();
   }
 
-  /** A new activity stream does not tell what was before it. */
+  /** A new activity stream omits earlier events. */
   #beginAnew(): void {
     this.#pending = [];
     this.#waiting.abort();
@@ -79,7 +79,7 @@ export class ActivityPublisher {
   #start(): void {
     if (this.#publishing || this.#pending.length === 0 || !this.#node.serving) return;
     if (this.#node.isMetadataLeader) void this.#publishAll();
-    // Another broker publishes; should it be lost, this one may have to go on.
+    // Another broker publishes; if that one is lost, this one may have to continue.
     else
       this.#nextLook ??= this.#node.clock.after(MIN_RETRY_DELAY_MS, () => {
         this.#nextLook = null;
@@ -102,11 +102,11 @@ export class ActivityPublisher {
     if (!this.#stopped) this.#start();
   }
 
-  /** Publishes an event and notes that it is; false when that has to be tried again. */
+  /** Publishes an event and records that; returns false when it has to be retried. */
   async #publish(event: wire.ActivityStreamEvent, signal: AbortSignal): Promise<boolean> {
     const deadline = this.#node.clock.now() + this.#node.settings['activity.stream.publish.timeout'];
     try {
-      // There is no client behind it: with authorization on this is refused for ever, as in the server.
+      // No client is behind it: with authorization this always fails, as in the server.
       const caller = { deadline, identity: null, signal };
       await publish(this.#node, this.#authorize, this.#request(event), caller);
       const options = { deadline, failurePrefix: 'Failed to note the published activity' };

@@ -7,7 +7,7 @@ type Kind<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }
 
 const { ActivityStreamOp: Op } = wire;
 
-/** The event that tells of an operation that was applied with this index; null for one that is not told of. */
+/** The event for an applied operation and its index; null for an operation without an event. */
 export function eventOf(
   index: bigint,
   operation: Operation,
@@ -65,7 +65,7 @@ function left({ group, consumer, expired }: Kind<'leave-group'>): Filled {
   return { op: Op.LEAVE_CONSUMER_GROUP, leaveConsumerGroupOp: { groupId: group, consumerId: consumer, expired } };
 }
 
-/** Those that were named, all of the stream when none were. */
+/** The named partitions, or all of the stream when none are named. */
 function allPartitions(
   { name, partitions }: Kind<'pause-stream' | 'set-readonly'>,
   stream: (name: string) => StreamState | undefined,

@@ -26,10 +26,10 @@ const ACK_ERROR = 0x50;
 const RESPONSE_ACK = 0x0a;
 const RESPONSE_CORRELATION_ID = 0x1a;
 
-/** The server answers every error with an ack that is there and has nothing in it. */
+/** The server sends an empty ack with every error. */
 const EMPTY_ACK = wire.Ack.create();
 
-/** The responses of a PublishAsync stream: all of one turn of the event loop leave in one write. */
+/** The responses of a PublishAsync stream: one write sends all responses of a turn of the event loop. */
 export class AckStream {
   readonly #call: StreamCall;
   readonly #writer = new ByteWriter();
@@ -41,12 +41,12 @@ export class AckStream {
     this.#call = call;
   }
 
-  /** The client does not take what it is sent. */
+  /** Whether the client does not read its responses. */
   get full(): boolean {
     return this.#full;
   }
 
-  /** Answers with the ack of an ack envelope; false, and nothing is answered, when the data is none. */
+  /** Sends the ack of an ack envelope; returns false, and sends nothing, when the data is no ack. */
   ack(data: Buffer): boolean {
     const start = readEnvelope(data, ENVELOPE_ACK);
     if (start < 0) return false;
@@ -60,7 +60,7 @@ export class AckStream {
     return true;
   }
 
-  /** Answers that a message was refused. */
+  /** Sends the refusal of a message. */
   error(correlationId: string, asyncError: wire.PublishAsyncError): void {
     const opened = beginFrame(this.#writer);
     encodePublishResponse(this.#writer, { ack: EMPTY_ACK, asyncError, correlationId });
@@ -68,13 +68,13 @@ export class AckStream {
     this.#schedule();
   }
 
-  /** Writes what is there. */
+  /** Writes the pending responses. */
   flush(): void {
     this.#scheduled = false;
     if (this.#writer.length > 0) this.#full = !this.#call.write(this.#writer.take());
   }
 
-  /** An ack goes out with the bytes that it came with: only its id and its error have to be found in them. */
+  /** Sends the received bytes of an ack: only its id and its error have to be found in them. */
   #answer(data: Buffer, start: number): void {
     const reader = this.#reader;
     reader.open(data, start, data.length);

@@ -2,8 +2,8 @@ import type { BrokerNode, PartitionReplica, PartitionState } from '../cluster/co
 import { PartitionLog } from '../log/partition-log.js';
 
 /**
- * What a broker reads that is asked for a partition of which it has no replica: a log of its own that never gets a
- * message, and closes when the partition does. That is what the real server does, and why its client waits for ever.
+ * The source of a subscription on a broker without a replica of the partition: a log of its own that never receives a
+ * message, and closes with the partition. The real server does that, and its client waits endlessly.
  */
 export function emptyReplica(
   node: BrokerNode,

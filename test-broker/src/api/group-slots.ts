@@ -1,6 +1,6 @@
 import { RpcError } from '../grpc/status.js';
 
-/** The consumer that a subscription is made for. */
+/** The consumer of a subscription. */
 export interface SlotHolder {
   readonly group: string;
   readonly consumer: string;
@@ -12,8 +12,8 @@ interface Slot extends SlotHolder {
 }
 
 /**
- * Who reads a partition for each consumer group. A later epoch, or the same, takes the place of the holder; the
- * membership of the group is never looked at, as in the server.
+ * The reader of each partition for each consumer group. A later or equal epoch replaces the holder. Like the server,
+ * never checks the membership of the group.
  */
 export class GroupSlots {
   readonly #slots = new Map<string, Slot>();
@@ -25,7 +25,7 @@ export class GroupSlots {
       throw new RpcError('FAILED_PRECONDITION', 'Consumer is not currently assigned this partition');
   }
 
-  /** Takes the place, and ends the subscription that has had it. `displace` ends this one. */
+  /** Takes the slot and ends the subscription that held it. `displace` ends this one. */
   take(partition: string, holder: SlotHolder, displace: () => void): void {
     const key = keyOf(partition, holder.group);
     const previous = this.#slots.get(key);
@@ -34,8 +34,8 @@ export class GroupSlots {
   }
 
   /**
-   * A subscription has ended. It leaves the place to the present holder, but the server tells holders apart by their
-   * consumer only: a consumer that has subscribed again loses its place to its own old subscription.
+   * Frees the slot of a subscription that has ended, unless another holds it. Like the server, tells holders apart by
+   * consumer only: a consumer that has subscribed again loses its slot to its own old subscription.
    */
   leave(partition: string, { group, consumer }: SlotHolder): void {
     const key = keyOf(partition, group);

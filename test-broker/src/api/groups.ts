@@ -85,7 +85,7 @@ async function leave(
 ): Promise<wire.LeaveConsumerGroupResponse> {
   const { groupId: group, consumerId: consumer } = request;
   checkIds(group, consumer);
-  // The server's own text for this failure speaks of something else.
+  // The server uses an unrelated text for this failure.
   const failurePrefix = 'Failed to set stream readonly flag';
   const { deadline } = call;
   await node.propose({ kind: 'leave-group', group, consumer, expired: false }, { deadline, failurePrefix });

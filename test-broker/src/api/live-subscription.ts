@@ -7,22 +7,22 @@ import { LogError } from '../log/log-error.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import { queueMicrotask } from '../timers.js';
 
-/** What a subscription reads from, forward or backward. */
+/** Reads the messages of a subscription, forward or backward. */
 export interface Reader {
-  /** Nothing is left, and nothing will come. */
+  /** Whether no message is left and none can follow. */
   readonly ended: boolean;
   read(maxBytes: number): Delivery;
 }
 
-/** How a subscription ends that has read everything there will ever be. */
+/** The end of a subscription that has read every message there can be. */
 export type EndOfData = readonly [status: StatusName, message: string];
 
 const MAX_WRITE_BYTES = 256 * 1024;
 const EMPTY_MESSAGE_FRAME = Buffer.alloc(5);
 
 /**
- * A subscription that stands: it sends what is committed, waits for more at the high watermark, and for the client
- * where that is slow. However many messages are committed in one turn, they are read and sent together.
+ * An open subscription: it sends committed messages and waits for more at the high watermark, and for a slow client. It
+ * reads and sends all messages of one turn together.
  */
 export class LiveSubscription {
   readonly #call: StreamCall;
@@ -52,7 +52,7 @@ export class LiveSubscription {
     });
   }
 
-  /** Tells the client that the subscription stands, and serves it to its end. Rejects with RpcError. */
+  /** Confirms the subscription to the client, and serves it until its end. Rejects with RpcError. */
   async run(): Promise<void> {
     const { signal } = this.#call;
     const end = () => this.end();
@@ -108,7 +108,7 @@ export class LiveSubscription {
     }
   }
 
-  /** Sends what one read gives; false when there is nothing to send. */
+  /** Sends the messages of one read; false when there are none. */
   #step(): boolean {
     const { frames, count, stopped } = this.#reader.read(MAX_WRITE_BYTES);
     const open = count === 0 || this.#send(frames);

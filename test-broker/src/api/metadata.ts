@@ -56,7 +56,7 @@ function unknownStream(name: string): wire.StreamMetadata {
   return { name, subject: '', error, partitions: new Map(), creationTimestamp: 0n };
 }
 
-/** Offsets and times of messages are those of this broker: a replica may lag, and others know nothing of them. */
+/** Offsets and times of messages are those of this broker: a replica may lag, and other brokers do not know them. */
 function partitionPart(node: BrokerNode, partition: PartitionState): wire.PartitionMetadata {
   const replica = node.replica(partition.stream, partition.id);
   return {

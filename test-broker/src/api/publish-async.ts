@@ -22,8 +22,8 @@ export function publishAsyncMethods(node: BrokerNode, authorize: Authorize): Rec
 }
 
 /**
- * One PublishAsync stream. The messages of a chunk are handled in one go, and nothing on that way makes a promise
- * unless a partition has to be resumed first, which holds up all that comes behind.
+ * One PublishAsync stream. It handles all messages of a chunk synchronously, without a promise, unless a partition has
+ * to be resumed first; later messages wait for that.
  */
 class PublishSession {
   readonly #node: BrokerNode;
@@ -32,13 +32,13 @@ class PublishSession {
   readonly #inbox: string;
   readonly #inboxField: Buffer;
   readonly #answers: AckStream;
-  /** The message at hand. */
+  /** The current message. */
   readonly #message = new PublishedMessage();
-  /** Published with an ack wanted, less acks received. Another stream's ack counts too, as in the server. */
+  /** Messages published with an ack, minus acks received. Acks of other streams count too, as in the server. */
   #inFlight = 0;
   #drained: (() => void) | null = null;
   #target: PublishTarget | null = null;
-  /** Where the last message went, encoded. */
+  /** Encoded address of the last message. */
   #address: { readonly stream: string; readonly subject: string; readonly bytes: Buffer } | null = null;
 
   constructor(node: BrokerNode, authorize: Authorize, call: DuplexCall) {
@@ -90,7 +90,7 @@ class PublishSession {
   }
 
   #handleAll(payloads: readonly Buffer[], from = 0): Promise<void> | undefined {
-    // What is known of the stream holds for one chunk: in between it may be deleted and created again.
+    // The target is valid for one chunk: in between the stream may be deleted and recreated.
     this.#target = null;
     for (let i = from; i < payloads.length; i++) {
       const resuming = this.#handle(payloads[i]!);
@@ -120,7 +120,7 @@ class PublishSession {
     return;
   }
 
-  /** The real server says that it is not allowed, and publishes the message all the same. */
+  /** The real server reports that it is not allowed, and still publishes the message. */
   #checkPermission({ stream }: PublishedMessage): void {
     try {
       this.#authorize(this.#call, stream, 'Publish');
@@ -153,7 +153,7 @@ class PublishSession {
 
   #publish({ partition: { stream, subject } }: PublishTarget): void {
     const message = this.#message;
-    // Counted before it is known whether NATS takes it, as in the server: a refused one delays the close.
+    // Counted before NATS accepts it, as in the server: a refused message delays the close.
     if (message.ackPolicy !== wire.AckPolicy.NONE) this.#inFlight++;
     const address = this.#addressOf(stream, subject);
     try {
@@ -172,12 +172,12 @@ class PublishSession {
     return bytes;
   }
 
-  /** Answers that the message at hand is refused. */
+  /** Sends the refusal of the current message. */
   #refuse({ code, message }: Pick<Refusal, 'code' | 'message'>): void {
     this.#answers.error(this.#message.correlationId, { code, message });
   }
 
-  /** The client sends no more: what is in flight gets a while to be acknowledged. */
+  /** The client sends no more: waits a limited time for the acks in flight. */
   #drain(): Promise<void> {
     const { signal } = this.#call;
     if (this.#inFlight === 0 || signal.aborted) return Promise.resolve();

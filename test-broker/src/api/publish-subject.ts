@@ -9,7 +9,10 @@ import { hasOverlongHeader, OVERLONG_HEADER } from '../publish/publish-checks.js
 import { publishEnvelope } from '../publish/publish-envelope.js';
 import { unary } from './unary.js';
 
-/** PublishToSubject: a message for whichever streams listen; what they say of it, nacks too, is the answer. */
+/**
+ * PublishToSubject: a message for all streams that listen on a subject. The first ack, also one with an error, is the
+ * response.
+ */
 export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize): Record<string, Method> {
   return {
     PublishToSubject: unary(
@@ -29,7 +32,7 @@ export function publishToSubjectMethods(node: BrokerNode, authorize: Authorize):
   };
 }
 
-/** The real server publishes it, and NATS closes the connection that all publishes of the server go through, for good. */
+/** The real server publishes it, and NATS then closes the connection of all publishes of the server for good. */
 function refuseTooLong(what: string, subject: string): void {
   const fault = subjectLengthFault(subject);
   if (fault === null) return;

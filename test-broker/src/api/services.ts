@@ -13,17 +13,17 @@ import { publishToSubjectMethods } from './publish-subject.js';
 import { streamMethods } from './streams.js';
 import { subscribeMethods } from './subscribe.js';
 
-/** The services of a broker, with what goes on beside the calls. */
+/** The services of a broker, with its background work. */
 export interface BrokerServices extends Services {
-  /** What the health service says. */
+  /** The health service. */
   readonly health: Health;
-  /** Ends the liveness timers, the activity publisher and whatever else works without being called. */
+  /** Ends the liveness timers, the activity publisher and all other background work. */
   stop(): void;
 }
 
 /**
- * The `proto.API` service of a broker, and the health service. Throws BrokerOptionError when the settings ask for
- * authorisation by a policy that cannot be read.
+ * The `proto.API` service of a broker, and the health service. Throws BrokerOptionError when authorization is enabled
+ * and its policy cannot be read.
  */
 export function createServices(
   node: BrokerNode,

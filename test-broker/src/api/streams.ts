@@ -7,7 +7,7 @@ import { ValueEncryption } from '../log/encryption.js';
 import { EncryptionError } from '../log/log-error.js';
 import { unary } from './unary.js';
 
-/** More than any cluster serves; without a bound one request would use up the memory of the process. */
+/** More than any cluster serves. Without a limit one request could exhaust the memory of the process. */
 const MAX_PARTITIONS = 100_000;
 
 const RESERVED_NAMES = new Set(['__activity', '__cursors']);
@@ -42,7 +42,7 @@ export function streamMethods(node: BrokerNode, authorize: Authorize): Record<st
   };
 }
 
-/** The partitions that are meant. All of them are looked up by the broker that was called, in its own metadata. */
+/** The partitions of a request. The called broker looks all of them up in its own metadata. */
 function namedOrAll(
   node: BrokerNode,
   { name, partitions }: { readonly name: string; readonly partitions: readonly number[] },
@@ -68,7 +68,7 @@ function checkCreate(request: wire.CreateStreamRequest): void {
   if (name === '') refuse('Name cannot be empty');
   if (/[ \t\r\n]/.test(subject) || subject.split('.').includes('')) refuse('Subject is invalid');
   if (RESERVED_NAMES.has(name)) refuse('Stream is reserved');
-  // A real server takes what follows, and ends over it.
+  // A real server accepts the requests below, and crashes on them.
   refuseUnsafe('Name', newStreamNameFault(name));
   refuseUnsafe('Subject', streamSubjectFault(subject, partitions));
   refuseUnsafe('Group', loadBalanceGroupFault(group, subject));
@@ -77,7 +77,7 @@ function checkCreate(request: wire.CreateStreamRequest): void {
   if ((request.segmentMaxBytes?.value ?? 0n) < 0n) refuse(`Invalid segmentMaxBytes ${request.segmentMaxBytes?.value}`);
 }
 
-/** Refuses what ends a real server, or makes it mix up the files or the replication of its streams. */
+/** Refuses requests that crash a real server, or make it mix up the files or the replication of its streams. */
 function refuseUnsafe(what: string, fault: string | null): void {
   if (fault === null) return;
   refuse(`${what} is invalid: ${fault}. A real server takes it, and then ends or damages its streams`);

@@ -14,7 +14,7 @@ import { GroupSlots, type SlotHolder } from './group-slots.js';
 import { type EndOfData, LiveSubscription, type Reader } from './live-subscription.js';
 import { type Positions, resolvePositions } from './subscription-positions.js';
 
-/** What a subscription reads, and what is to be given back when it ends. */
+/** The log that a subscription reads, and the release of it. */
 interface Source {
   readonly log: PartitionLog;
   closedBy(): PartitionReplica['closedBy'];
@@ -82,7 +82,7 @@ async function serve(
 }
 
 function slotHolder({ consumer }: wire.SubscribeRequest): SlotHolder | null {
-  // A consumer without a group reads like anybody else.
+  // A consumer without a group reads like any other client.
   if (!consumer || consumer.groupId === '') return null;
   if (consumer.consumerId === '')
     throw new RpcError('INVALID_ARGUMENT', 'Consumer id cannot be empty when group id is provided');

@@ -6,11 +6,11 @@ import type { PartitionLog } from '../log/partition-log.js';
 /** The offsets between which a subscription reads. */
 export interface Positions {
   readonly start: number;
-  /** The last offset, -1 when it has no end. */
+  /** The last offset, -1 for no end. */
   readonly stop: number;
 }
 
-/** What of a request says where to begin and end. */
+/** The fields of a request that define its start and end. */
 export type PositionRequest = Pick<
   wire.SubscribeRequest,
   'startPosition' | 'startOffset' | 'startTimestamp' | 'stopPosition' | 'stopOffset' | 'stopTimestamp'
@@ -18,7 +18,7 @@ export type PositionRequest = Pick<
 
 const MAX_OFFSET = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** The offsets that a request means in a log as it is now. Throws RpcError. */
+/** The offsets of a request in a log in its current state. Throws RpcError. */
 export function resolvePositions(request: PositionRequest, log: PartitionLog): Positions {
   const given = startOffset(request, log);
   const start = given < 0n ? 0n : given;
@@ -53,7 +53,7 @@ function startOffset(request: PositionRequest, log: PartitionLog): bigint {
 function stopOffset(request: PositionRequest, log: PartitionLog): bigint {
   switch (request.stopPosition) {
     case wire.StopPosition.STOP_ON_CANCEL:
-      // Nothing can come any more.
+      // Whether no further message can arrive.
       return log.readonly ? BigInt(log.newestOffset) : -1n;
     case wire.StopPosition.STOP_OFFSET:
       return request.stopOffset;

@@ -1,9 +1,9 @@
 import { ByteWriter, beginEnvelope, ENVELOPE_ACK, encodeAckFields, type wire } from 'liftbridge-client/protocol';
 
-/** What an ack says on the wire when a message was not stored. */
+/** The error of an ack for a message that was not stored. */
 export const ACK_ERROR = Object.freeze({ OK: 0, UNKNOWN: 1, INCORRECT_OFFSET: 2, TOO_LARGE: 3, ENCRYPTION: 4 });
 
-/** What a publisher asked for, kept until the ack is due. */
+/** The ack that a publisher requested, kept until it is due. */
 export interface AckRequest {
   readonly ackInbox: string;
   readonly correlationId: string;
@@ -16,7 +16,7 @@ export interface AckRequest {
 
 const writer = new ByteWriter();
 
-// One object for all acks: it is written out before the next one is made.
+// One object serves all acks: each is encoded before the next begins.
 const ack: wire.Ack = {
   stream: '',
   partitionSubject: '',

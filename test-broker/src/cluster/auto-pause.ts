@@ -1,14 +1,17 @@
 import type { Clock, ClockTimer } from '../clock.js';
 import type { AutoPause } from './partition-config.js';
 
-/** What decides whether a partition is idle. */
+/** The facts that decide whether a partition is idle. */
 export interface Idleness {
-  /** When the last message came, milliseconds since the epoch; null when none ever came. */
+  /** Time of the last message, in milliseconds since the epoch; null before the first. */
   lastReceived(): number | null;
   subscribers(): number;
 }
 
-/** Pauses a partition that its leader got no message for in a while; one that never got any is idle since for ever. */
+/**
+ * Pauses a partition whose leader has received no message for some time. Without any message it counts as idle from the
+ * start.
+ */
 export class AutoPauseTimer {
   readonly #clock: Clock;
   readonly #rule: AutoPause;
@@ -23,7 +26,7 @@ export class AutoPauseTimer {
     this.#pause = pause;
   }
 
-  /** Counts from now on. */
+  /** Starts the timer. */
   start(): void {
     this.stop();
     if (this.#rule.after > 0) this.#arm(this.#rule.after);

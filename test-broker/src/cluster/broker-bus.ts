@@ -2,14 +2,14 @@ import type { Faults } from '../faults.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from '../nats/bus.js';
 
 /**
- * The bus as one broker reaches it. While NATS is down nothing comes or goes. While the broker is frozen NATS keeps what
- * is for it; the broker takes that in order when it thaws.
+ * The bus as one broker uses it. While NATS is down, no message passes in either direction. While the broker is frozen,
+ * NATS keeps the messages for it; the broker receives them in order when it thaws.
  */
 export class BrokerBus implements Bus {
   readonly #bus: Bus;
   readonly #faults: Faults;
   readonly #index: number;
-  /** What comes and goes while the broker is frozen; null while it is not. */
+  /** Messages that arrive or leave while the broker is frozen; null while it is not. */
   #kept: (() => void)[] | null = null;
 
   constructor(bus: Bus, faults: Faults, index: number) {
@@ -53,13 +53,13 @@ export class BrokerBus implements Bus {
     return this.#bus.close();
   }
 
-  /** Drops what is kept, as the broker is killed. */
+  /** Discards the kept messages, because the broker was killed. */
   discard(): void {
     if (this.#kept !== null) this.#kept = [];
   }
 
   #keep(message: BusMessage, receive: (message: BusMessage) => void): void {
-    // The bytes may be a view of a chunk that is written over later.
+    // The bytes may be a view of a chunk that is overwritten later.
     const own = { ...message, data: Buffer.from(message.data) };
     this.#kept?.push(() => receive(own));
   }

@@ -1,4 +1,4 @@
-/** Partitions that a broker holds, and those of them that it leads. */
+/** The number of partitions that a broker holds, and of those that it leads. */
 export interface Load {
   readonly partitions: number;
   readonly leaders: number;
@@ -12,8 +12,8 @@ interface Placed {
 const NONE: Load = Object.freeze({ partitions: 0, leaders: 0 });
 
 /**
- * How many partitions each broker holds and leads, as the server counts: it takes a partition off at every pause, and
- * once more when it is deleted, whether it was counted or not. No count falls below zero.
+ * The number of partitions that each broker holds and leads, counted as the server does: it subtracts a partition at
+ * every pause, and again at its deletion, whether it was counted or not. No count falls below zero.
  */
 export class BrokerLoads {
   readonly #loads = new Map<string, Load>();
@@ -22,17 +22,17 @@ export class BrokerLoads {
     return this.#loads.get(broker) ?? NONE;
   }
 
-  /** Counts a partition in. */
+  /** Adds a partition. */
   add(partition: Placed): void {
     this.#change(partition, 1);
   }
 
-  /** Takes a partition off. */
+  /** Subtracts a partition. */
   remove(partition: Placed): void {
     this.#change(partition, -1);
   }
 
-  /** Counts the leadership of a partition for another broker. */
+  /** Moves the leadership of a partition to another broker. */
   move(from: string, to: string): void {
     this.#shift(from, 0, -1);
     this.#shift(to, 0, 1);

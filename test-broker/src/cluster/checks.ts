@@ -2,11 +2,11 @@ import type { Group } from '../groups/group-table.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
 import type { Operation, StreamState } from './contract.js';
 
-/** What the metadata leader knows when it checks an operation. */
+/** The metadata that the checks of an operation use. */
 export interface MetadataView {
   stream(name: string): StreamState | undefined;
   group(id: string): Group | undefined;
-  /** How many brokers the cluster was configured with. */
+  /** Number of brokers in the configuration of the cluster. */
   readonly clusterSize: number;
 }
 
@@ -14,16 +14,18 @@ type Kind<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }
 type Check<K extends Operation['kind']> = (operation: Kind<K>, view: MetadataView) => void;
 
 /**
- * Refuses an operation that does not fit the metadata as it is, in the words of the server. Done by the metadata
- * leader before it replicates; arguments that need no metadata were checked by the broker that was called.
- * Throws RpcError.
+ * Refuses an operation that contradicts the current metadata, with the error texts of the server. The metadata leader
+ * calls it before it replicates. The called broker has checked the arguments that need no metadata. Throws RpcError.
  */
 export function checkOperation(operation: Operation, view: MetadataView): void {
   const check = CHECKS[operation.kind] as Check<Operation['kind']>;
   check(operation, view);
 }
 
-/** The number of replicas that is meant: -1 is every broker. Throws RpcError for one that cannot be had. */
+/**
+ * The number of replicas for a replication factor; -1 means every broker. Throws RpcError for a factor that the cluster
+ * cannot provide.
+ */
 export function replicaCount(requested: number, clusterSize: number): number {
   if (requested === -1) return clusterSize;
   check(requested > 0, 'INVALID_ARGUMENT', `Invalid replicationFactor ${requested}`);

@@ -33,12 +33,12 @@ export interface ClusterOptions {
   readonly bus: Bus;
   readonly settings: ResolvedSettings;
   readonly faults: Faults;
-  /** Where a broker keeps a partition; null for memory only. */
+  /** Storage of a partition on a broker; null for memory only. */
   readonly storage: (broker: string, stream: StreamState, partition: number) => PartitionStorage | null;
   readonly warn: (message: string) => void;
 }
 
-/** The brokers of one cluster and what passes between them beside NATS: metadata, replication, failover. */
+/** The brokers of one cluster and what they exchange besides NATS messages: metadata, replication, failover. */
 export class Cluster {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly log: OperationLog;
@@ -107,7 +107,7 @@ export class Cluster {
     });
   }
 
-  /** Starts all brokers and elects the first metadata leader; resolves when the internal streams are there. */
+  /** Starts all brokers and elects the first metadata leader; resolves when the internal streams exist. */
   async start(): Promise<void> {
     this.#restore(false);
     for (const broker of this.nodes.keys()) this.#connectivity.setRunning(broker, true);
@@ -118,23 +118,25 @@ export class Cluster {
     await this.#createInternalStreams();
   }
 
-  /** Prepares brokers that recover what an earlier process has left: they know nothing until `recover`. */
+  /** Prepares brokers that recover the data of an earlier process: they know nothing until `recover`. */
   prepareRecovery(): void {
     this.#restore(true);
     for (const broker of this.nodes.keys()) this.#recoveries.hide(broker);
   }
 
-  /** Takes all brokers, which listen, through the phases of a restart; each elects and replays as a server does. */
+  /**
+   * Moves all brokers, which already listen, through the phases of a restart. Each elects and replays as a server does.
+   */
   recover(plan: RecoveryPlan): void {
     const recoveries = Array.from(this.nodes.keys(), (broker) => this.#recoveries.begin(broker, plan, null));
     const created = Promise.all(recoveries.map(({ ready }) => ready)).then(() => this.#createInternalStreams());
     created.catch((error: unknown) => {
-      // Brokers that are stopped in the middle of it create nothing, and say so to the callers that wait for them.
+      // Brokers that stop during this create nothing; the callers that wait for them receive the error.
       if (error instanceof RpcError && !this.#closed) this.#options.warn(error.message);
     });
   }
 
-  /** Takes a broker down, as a kill or gracefully. */
+  /** Stops a broker, gracefully or as a kill does. */
   stopBroker(broker: string, graceful = false): void {
     if (!this.#connectivity.running(broker) && !this.#recoveries.get(broker)) return;
     this.#recoveries.stop(broker, `broker ${broker} was stopped before it was ready`);
@@ -144,31 +146,31 @@ export class Cluster {
     this.#options.faults.thaw(node.index);
   }
 
-  /** Brings a broker back, ready at once. */
+  /** Starts a broker that is ready at once. */
   startBroker(broker: string): void {
     if (this.running(broker)) return;
-    // First what it missed, or it would lead for a moment what others lead by now.
+    // First the operations that it missed: otherwise it would briefly lead partitions that others lead now.
     this.#connectivity.setUp(broker);
     this.#controller.catchUp([broker]);
     this.nodes.get(broker)!.start();
   }
 
-  /** Hides what a broker knows, which is about to listen and to recover. */
+  /** Hides the metadata of a broker that is about to listen and recover. */
   prepareBroker(broker: string): void {
     this.#recoveries.hide(broker);
   }
 
-  /** Brings a broker back, which listens, through the phases of a restart. */
+  /** Moves a broker, which already listens, through the phases of a restart. */
   recoverBroker(broker: string, plan: RecoveryPlan, hold: HeldPhase | null): BrokerRecovery {
     return this.#recoveries.begin(broker, plan, hold);
   }
 
-  /** Brings a broker back whose snapshot of the metadata keeps its partitions and groups from starting. */
+  /** Starts a broker whose metadata snapshot keeps its partitions and groups from starting. */
   startSilently(broker: string): void {
     if (!this.running(broker)) this.#recoveries.beginSilently(broker);
   }
 
-  /** Takes streams that were created a second time out of the groups of a broker. */
+  /** Removes streams that were deleted and recreated from the groups of a broker. */
   loseRecreatedStreams(broker: string): void {
     this.#recoveries.loseRecreatedStreams(broker);
   }
@@ -197,12 +199,12 @@ export class Cluster {
     return this.nodes.get(newest.id)!;
   }
 
-  /** How many streams there are. */
+  /** The number of streams. */
   get streamCount(): number {
     return [...this.newest.metadata.streams()].length;
   }
 
-  /** Resolves when every broker that runs has applied what is committed now, and NATS knows who listens. */
+  /** Resolves when every running broker has applied all committed operations, and NATS knows all subscriptions. */
   async settled(): Promise<void> {
     for (const broker of this.nodes.keys()) {
       if (this.#connectivity.serving(broker)) await this.#controller.applied(broker);
@@ -210,7 +212,7 @@ export class Cluster {
     await this.#options.bus.flush();
   }
 
-  /** Deletes every group and every stream, and creates those of the server's own again. */
+  /** Deletes every group and every stream, and creates the internal streams again. */
   async reset(): Promise<void> {
     const leader = await this.#controller.ready();
     const node = this.nodes.get(leader)!;
@@ -221,7 +223,7 @@ export class Cluster {
     for (const each of this.nodes.values()) each.forgetBrokers();
   }
 
-  /** Makes another replica the leader, after it has fetched everything. Throws RpcError without a quorum. */
+  /** Makes another replica the leader, after it has fetched all messages. Throws RpcError without a quorum. */
   moveLeader(partition: PartitionState, leader: string): void {
     const controller = this.#controller.leader;
     if (controller === null) throw new RpcError('INTERNAL', 'no known metadata leader');
@@ -231,7 +233,9 @@ export class Cluster {
     this.#controller.catchUp([former, leader]);
   }
 
-  /** Cuts the log of a follower back, which then fetches again what it lacks, if it reaches its leader. */
+  /**
+   * Truncates the log of a follower. The follower then fetches the missing messages again, if it reaches its leader.
+   */
   truncateReplica(broker: string, replica: Replica, offset: number): void {
     replica.log.truncate(offset);
     this.#links.following(broker, replica);
@@ -296,7 +300,7 @@ export class Cluster {
     }
   }
 
-  /** Reports are counted by the metadata leader alone: a new one has heard none. */
+  /** Only the metadata leader counts reports: a new one has received none. */
   #forgetReports(): void {
     this.#failover.forget();
     this.#reports.clear();

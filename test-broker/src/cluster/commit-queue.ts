@@ -18,7 +18,7 @@ export class CommitQueue {
     this.#waiting.push({ offset, request });
   }
 
-  /** Hands out what is committed up to and with this offset. */
+  /** Removes and passes on the acks up to and including this offset. */
   release(committed: number, send: (offset: number, request: AckRequest) => void): void {
     while (this.#first < this.#waiting.length && this.#waiting[this.#first]!.offset <= committed) {
       const { offset, request } = this.#waiting[this.#first++]!;

@@ -1,6 +1,6 @@
 import type { Faults } from '../faults.js';
 
-/** Which brokers run, and which of them reach each other. */
+/** The brokers that run, and the connections between them. */
 export class Connectivity {
   readonly #places: ReadonlyMap<string, number>;
   readonly #faults: Faults;
@@ -22,8 +22,8 @@ export class Connectivity {
   }
 
   /**
-   * Whether two brokers reach each other: both run, neither is frozen, and NATS and the network between them are whole.
-   * A broker reaches itself.
+   * Whether two brokers reach each other: both run, neither is frozen, and no fault separates them. A broker reaches
+   * itself.
    */
   connected(a: string, b: string): boolean {
     if (!this.#running.has(a) || !this.#running.has(b)) return false;
@@ -31,12 +31,12 @@ export class Connectivity {
     return !this.#frozen(a) && !this.#frozen(b) && this.#linked(a, b);
   }
 
-  /** Whether `to` is frozen and would be reached otherwise: NATS keeps what `from` sends to it. */
+  /** Whether only a freeze separates `to` from `from`: NATS then keeps the messages for `to`. */
   awaits(from: string, to: string): boolean {
     return this.#running.has(from) && this.#serving.has(to) && this.#frozen(to) && this.#linked(from, to);
   }
 
-  /** Whether a broker runs and has recovered, so that its partitions run as well. */
+  /** Whether a broker runs and has recovered, so that its partitions run too. */
   serving(broker: string): boolean {
     return this.#serving.has(broker);
   }
@@ -51,7 +51,7 @@ export class Connectivity {
     return this.#faults.network.natsDown;
   }
 
-  /** A broker is up, as far as the metadata of the cluster goes, or it is down. */
+  /** Marks a broker as running, or as stopped, in the metadata of the cluster. */
   setRunning(broker: string, running: boolean): void {
     if (running) this.#running.add(broker);
     else {
@@ -61,13 +61,13 @@ export class Connectivity {
     this.#tell();
   }
 
-  /** The partitions of a broker that is up run from now on. */
+  /** Marks the partitions of a running broker as running. */
   setServing(broker: string): void {
     this.#serving.add(broker);
     this.#tell();
   }
 
-  /** A broker is up and its partitions run. */
+  /** Marks a broker and its partitions as running. */
   setUp(broker: string): void {
     this.#running.add(broker);
     this.setServing(broker);
@@ -87,7 +87,7 @@ export class Connectivity {
     return this.#faults.network.isFrozen(this.#places.get(broker)!);
   }
 
-  /** Whether NATS and the network between two brokers are whole. */
+  /** Whether no fault separates two brokers. */
   #linked(a: string, b: string): boolean {
     const { network } = this.#faults;
     return !network.natsDown && !network.isPartitioned(this.#places.get(a)!, this.#places.get(b)!);

@@ -5,7 +5,7 @@ import type { PartitionLog } from '../log/partition-log.js';
 import type { Bus } from '../nats/bus.js';
 import type { Settings } from '../settings.js';
 
-/** What a stream was created with: `undefined` follows the broker's settings, durations are milliseconds. */
+/** The configuration of a stream: `undefined` follows the broker's settings, durations are milliseconds. */
 export interface StreamConfig {
   readonly retentionMaxBytes?: number | undefined;
   readonly retentionMaxMessages?: number | undefined;
@@ -22,13 +22,15 @@ export interface StreamConfig {
   readonly encryption?: boolean | undefined;
 }
 
-/** Where a partition was placed when its stream was created; broker ids. */
+/** The placement of a partition at the creation of its stream, as broker ids. */
 export interface Placement {
   readonly replicas: readonly string[];
   readonly leader: string;
 }
 
-/** A change of the cluster's metadata, which the real server replicates by Raft. Each has an index, its place in the log. */
+/**
+ * A change of the cluster's metadata, which the real server replicates by Raft. Its index is its position in the log.
+ */
 export type Operation =
   | {
       readonly kind: 'create-stream';
@@ -80,7 +82,7 @@ export type Operation =
   | { readonly kind: 'change-coordinator'; readonly group: string; readonly coordinator: string }
   /**
    * Never replicated: the metadata leader counts it (`CoordinatorReports`) and, at a quorum, proposes
-   * `change-coordinator` in its place. Below the quorum it answers with the index as it is.
+   * `change-coordinator` in its place. Below the quorum it returns the current index.
    */
   | {
       readonly kind: 'report-coordinator';
@@ -89,16 +91,16 @@ export type Operation =
       readonly coordinator: string;
       readonly epoch: bigint;
     }
-  /** Bookkeeping of the activity stream: every event up to that index was published. */
+  /** Progress of the activity stream: every event up to that index is published. */
   | { readonly kind: 'activity-published'; readonly upTo: bigint };
 
-/** First and latest time of an event, in ns since the epoch; 0n is never. */
+/** First and latest time of an event, in nanoseconds since the epoch; 0n means never. */
 export interface EventTimes {
   readonly first: bigint;
   readonly latest: bigint;
 }
 
-/** A partition as one broker's copy of the metadata has it. */
+/** A partition in one broker's copy of the metadata. */
 export interface PartitionState {
   readonly stream: string;
   readonly id: number;
@@ -108,18 +110,18 @@ export interface PartitionState {
   readonly isr: ReadonlySet<string>;
   readonly leader: string;
   readonly leaderEpoch: bigint;
-  /** Whether it is paused now. */
+  /** Whether it is paused. */
   readonly paused: boolean;
-  /** Whether its log is readonly now: lost by a pause and the resume that follows. */
+  /** Whether its log is readonly. A pause and the resume that follows end that. */
   readonly readonly: boolean;
-  /** What metadata says of it: true for ever after the first pause. */
+  /** The value in metadata responses: true from the first pause on, as in the server. */
   readonly reportedPaused: boolean;
   readonly reportedReadonly: boolean;
   readonly pauseTimes: EventTimes;
   readonly readonlyTimes: EventTimes;
 }
 
-/** A stream as one broker's copy of the metadata has it. */
+/** A stream in one broker's copy of the metadata. */
 export interface StreamState {
   readonly name: string;
   readonly subject: string;
@@ -128,7 +130,7 @@ export interface StreamState {
   readonly replicationFactor: number;
   readonly config: StreamConfig;
   readonly createdAt: bigint;
-  /** Index of the operation that created it: tells it from an earlier stream of the same name. */
+  /** Index of the operation that created it: detects a stream that was deleted and recreated. */
   readonly createdBy: bigint;
   readonly resumeAll: boolean;
   readonly partitions: readonly PartitionState[];
@@ -141,21 +143,21 @@ export interface PartitionReplica {
   readonly log: PartitionLog;
   /** True while this broker leads the partition and it is not paused. */
   readonly leading: boolean;
-  /** When messages came from NATS, as far as this broker led. */
+  /** Times of the messages that arrived from NATS while this broker led. */
   readonly receivedTimes: EventTimes;
-  /** Why `log` is closed, when it is: decides how subscriptions end. */
+  /** The reason why `log` is closed, null while it is open: it decides how subscriptions end. */
   readonly closedBy: 'pause' | 'delete' | 'shutdown' | null;
-  /** Counts a live subscription (auto-pause looks at it); the answer takes it off again. */
+  /** Counts a live subscription, for auto-pause; the returned function removes it again. */
   addSubscriber(): () => void;
 }
 
-/** Who coordinates a consumer group, and in which epoch. */
+/** The coordinator of a consumer group, and its epoch. */
 export interface GroupGeneration {
   readonly coordinator: string;
   readonly epoch: bigint;
 }
 
-/** A broker of the cluster with its load, as FetchMetadata tells of it. */
+/** A broker of the cluster with its load, as FetchMetadata lists it. */
 export interface BrokerLoad {
   readonly id: string;
   readonly host: string;
@@ -164,10 +166,10 @@ export interface BrokerLoad {
   readonly leaderCount: number;
 }
 
-/** One broker, as the services that run on it see it. Everything it knows of the cluster may lag behind. */
+/** One broker, as the services that run on it use it. Its knowledge of the cluster may lag behind. */
 export interface BrokerNode {
   readonly id: string;
-  /** Its place in `TestBroker.addresses`. */
+  /** Its index in `TestBroker.addresses`. */
   readonly index: number;
   readonly clock: Clock;
   readonly bus: Bus;
@@ -181,24 +183,27 @@ export interface BrokerNode {
   /** The replica of the partition that this broker holds, if any. */
   replica(stream: string, partition: number): PartitionReplica | undefined;
 
-  /** Whether this broker is the metadata leader, by its own belief. */
+  /** Whether this broker believes that it is the metadata leader. */
   readonly isMetadataLeader: boolean;
-  /** How many brokers the cluster was configured with. */
+  /** Number of brokers in the configuration of the cluster. */
   readonly clusterSize: number;
 
   /**
-   * Has the metadata leader check and apply an operation; resolves with its index once this broker has applied it
-   * too. Rejects with RpcError: what the check says (`cluster/checks.ts`), or the texts of a cluster without a leader.
-   * `deadline` is that of the call, null without one. `failurePrefix` starts the INTERNAL text when the operation
-   * was lost on the way (`Failed to replicate partition`).
+   * Proposes an operation to the metadata leader, which checks and applies it. Resolves with its index once this broker
+   * has applied it too. Rejects with RpcError: the failure of a check (`cluster/checks.ts`), or the error of a cluster
+   * without a leader. `deadline` is that of the call, null for none. `failurePrefix` starts the INTERNAL text of an
+   * operation that was lost (`Failed to replicate partition`).
    */
   propose(operation: Operation, options: { deadline: number | null; failurePrefix: string }): Promise<bigint>;
-  /** Proposes that a consumer joins a group; answers what the metadata leader says of the group then. */
+  /**
+   * Proposes that a consumer joins a group; resolves with the coordinator and epoch that the metadata leader then
+   * knows.
+   */
   joinGroup(
     operation: Extract<Operation, { kind: 'join-group' }>,
     options: { deadline: number | null; failurePrefix: string },
   ): Promise<GroupGeneration>;
-  /** Brokers and loads for FetchMetadata: cached, and slow while a broker does not answer. This broker comes first. */
+  /** Brokers and loads for FetchMetadata, this broker first. Cached; slow while a broker does not answer. */
   listBrokers(deadline: number | null): Promise<readonly BrokerLoad[]>;
   /** Calls back after each operation that this broker has applied, in order. */
   onApplied(listener: (index: bigint, operation: Operation) => void): () => void;

@@ -10,7 +10,7 @@ import type { OperationLog } from './operation-log.js';
 import type { ClusterTiming } from './timing.js';
 
 const LEADER_WAIT_MS = 5_000;
-/** The metadata leader answers these before anybody else, such as the coordinator of the group, knows of them. */
+/** The metadata leader returns from these before other brokers, such as the coordinator of the group, apply them. */
 const ANSWERED_AT_ONCE: ReadonlySet<Operation['kind']> = new Set(['join-group', 'leave-group']);
 
 /** How an operation is proposed; see `BrokerNode.propose`. */
@@ -19,13 +19,13 @@ export interface ProposeOptions {
   readonly failurePrefix: string;
 }
 
-/** What the metadata leader does with an operation before it is committed. */
+/** Validates and completes operations on the metadata leader before they are committed. */
 export interface Validator {
-  /** Refuses what does not fit the leader's metadata. Throws RpcError. */
+  /** Refuses an operation that contradicts the leader's metadata. Throws RpcError. */
   check(leader: string, operation: Operation): void;
   /**
-   * Fills in what the leader decides: times, placement, coordinator. Null when there is nothing to commit, as with a
-   * report below the quorum. Throws RpcError.
+   * Fills in the leader's decisions: times, placement, coordinator. Returns null when there is nothing to commit, as
+   * for a report below the quorum. Throws RpcError.
    */
   complete(leader: string, operation: Operation): Operation | null;
 }
@@ -39,7 +39,7 @@ interface Pending {
 
 interface Committed {
   readonly index: bigint;
-  /** Position in the log from which on the operation is there. */
+  /** Position in the log behind the operation. */
   readonly position: number;
 }
 
@@ -49,15 +49,15 @@ export interface ControllerOptions {
   readonly connectivity: Connectivity;
   readonly log: OperationLog;
   readonly validator: Validator;
-  /** Milliseconds by which a fault delays what a broker applies. */
+  /** Milliseconds by which a fault delays the operations that a broker applies. */
   delayOf(broker: string): number;
-  /** Told of a new metadata leader once it has applied everything. */
+  /** Called with a new metadata leader once it has applied all operations. */
   readonly onLeader: () => void;
 }
 
 /**
- * What the brokers of a cluster do together through Raft, seen from above: one of them, the metadata leader, checks
- * and commits operations as long as it reaches a majority; the others forward to it and apply a little later.
+ * Stands for the Raft log of the cluster. One broker, the metadata leader, checks and commits operations while it
+ * reaches a majority. The others forward to it and apply a little later.
  */
 export class Controller {
   readonly #options: ControllerOptions;
@@ -90,7 +90,7 @@ export class Controller {
     this.#election.elect();
   }
 
-  /** The metadata leader, as soon as there is one. Rejects with RpcError after 5 seconds without. */
+  /** The metadata leader, as soon as there is one. Rejects with RpcError after 5 seconds without one. */
   async ready(): Promise<string> {
     const running = [...this.#members.keys()].find((broker) => this.#options.connectivity.running(broker));
     if (running === undefined) throw new RpcError('UNAVAILABLE', 'no broker runs');
@@ -107,25 +107,25 @@ export class Controller {
     return index;
   }
 
-  /** Commits an operation of the leader's own. Throws RpcError when it is refused or there is no quorum. */
+  /** Commits an operation that the leader itself proposes. Throws RpcError when it is refused or there is no quorum. */
   commitNow(leader: string, operation: Operation): bigint {
     if (!this.#election.canCommit(leader)) throw new RpcError('INTERNAL', 'leadership lost while committing log');
     return this.#append(leader, operation).index;
   }
 
-  /** Resolves once a broker has applied what is committed now; rejects when it is stopped before. */
+  /** Resolves once a broker has applied all operations committed so far; rejects when it stops before. */
   applied(broker: string): Promise<void> {
     return this.#members.get(broker)!.reached(this.#options.log.end);
   }
 
-  /** Has some brokers apply everything at once, so that no message falls between them. */
+  /** Makes some brokers apply all operations now, so that no message falls between them. */
   catchUp(brokers: Iterable<string>): void {
     for (const broker of brokers) {
       if (this.#hears(broker)) this.#members.get(broker)!.catchUp();
     }
   }
 
-  /** Nothing waits any more. */
+  /** Ends all waits. */
   close(): void {
     this.#election.close();
     this.#forwards.close();
@@ -135,8 +135,8 @@ export class Controller {
 
   #commit(leader: string, operation: Operation, failurePrefix: string): Promise<Committed> | Committed {
     if (this.#election.canCommit(leader)) return this.#append(leader, operation);
-    // A leader that has recovered checks at once. One that has not waits until it knows what it is to check by, but not
-    // for a report, which the server checks by what it knows.
+    // A recovered leader checks at once. One that recovers waits until it has its metadata, except for a report, which
+    // the server checks by the metadata at hand.
     if (this.#options.connectivity.serving(leader) || operation.kind === 'report-coordinator')
       this.#options.validator.check(leader, operation);
     const { promise, resolve, reject } = deferred<Committed>();
@@ -164,7 +164,7 @@ export class Controller {
     }
   }
 
-  /** Followers hear of what is committed, and apply it a little later. */
+  /** Followers learn the committed operations and apply them a little later. */
   #spread(): void {
     const [least, most] = this.#options.timing.applyLag;
     for (const member of this.#members.values()) {
@@ -190,7 +190,7 @@ export class Controller {
   #reconnect(): void {
     for (const member of this.#members.values()) {
       if (!this.#options.connectivity.running(member.id)) member.stop();
-      // What is to be applied is planned again below, as a fault may delay it no longer.
+      // The code below schedules it again, because a fault may have ended its delay.
       else member.pause();
     }
     this.#election.evaluate();
@@ -217,12 +217,12 @@ export class Controller {
     }
   }
 
-  /** A leader takes what others forward only when it has recovered. */
+  /** A leader accepts forwarded operations only after its recovery. */
   #answers(leader: string, from: string): boolean {
     return from === leader || (this.#reaches(from, leader) && this.#options.connectivity.serving(leader));
   }
 
-  /** There is no subscriber while the leader is away. For a frozen one NATS keeps what is sent to it. */
+  /** Without the leader there is no subscriber. For a frozen leader NATS keeps the message. */
   async #forward(from: string, leader: string, { deadline, failurePrefix }: ProposeOptions): Promise<void> {
     const { connectivity } = this.#options;
     if (!connectivity.awaits(from, leader)) throw new RpcError('INTERNAL', this.#whyNoAnswer());

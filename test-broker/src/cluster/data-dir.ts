@@ -19,14 +19,16 @@ const OPERATIONS = 'operations.log';
 const LOCK = 'lock';
 const CLUSTER = 'cluster.json';
 
-// A process knows itself as alive, so its own locks need to be known apart.
+// A process always sees itself as alive, so it has to recognise its own locks.
 const held = new Set<string>();
 
-/** The directory that a cluster keeps its data in, for one process at a time. */
+/** The data directory of a cluster; one process at a time uses it. */
 export class DataDir {
   readonly path: string;
 
-  /** Makes the directory if need be and locks it. Throws BrokerOptionError when it is in use or cannot be written to. */
+  /**
+   * Creates the directory if it is missing, and locks it. Throws BrokerOptionError when it is in use or not writable.
+   */
   static open(path: string): DataDir {
     try {
       makeDirectories(resolve(path));
@@ -46,8 +48,8 @@ export class DataDir {
   }
 
   /**
-   * The ids of the brokers: those that the data was written by, which win over the ones that are given. Throws
-   * BrokerOptionError when there are fewer brokers now, as some of the data would have no broker to serve it.
+   * The ids of the brokers that wrote the data; they take precedence over the given ids. Throws BrokerOptionError when
+   * there are fewer brokers now, because no broker would serve some of the data.
    */
   brokerIds(given: readonly string[]): readonly string[] {
     const known = this.#readIds();
@@ -65,17 +67,17 @@ export class DataDir {
     return join(this.path, OPERATIONS);
   }
 
-  /** Where the brokers keep their partitions. */
+  /** The directories of the partitions of all brokers. */
   partitions(warn: (message: string) => void): PartitionDirectories {
     return new PartitionDirectories(this.path, warn);
   }
 
-  /** Removes what is left of streams that no broker knows any more: the process ended before it was done with them. */
+  /** Removes the files of streams that no broker knows any more: the process ended before it had deleted them. */
   sweep(nodes: Iterable<{ readonly id: string; streams(): Iterable<StreamState> }>): void {
     for (const node of nodes) sweepBroker(this.path, node.id, node.streams());
   }
 
-  /** Lets others use it. */
+  /** Releases the lock. */
   release(): void {
     if (!held.delete(this.path)) return;
     rmSync(join(this.path, LOCK), { force: true });
@@ -101,7 +103,7 @@ export class DataDir {
 
   #lock(): void {
     const path = join(this.path, LOCK);
-    // The second attempt is for a lock that a process left behind when it was killed.
+    // The second attempt follows the removal of a lock that a killed process left behind.
     for (const attempt of [1, 2]) {
       try {
         const file = openSync(path, 'wx');
@@ -118,7 +120,7 @@ export class DataDir {
   }
 }
 
-/** Not Node's `recursive`: that tries for ever where the system says ENOENT for good, as in /proc. */
+/** Not Node's `recursive`, which retries endlessly where the system always returns ENOENT, as in /proc. */
 function makeDirectories(path: string): void {
   const parent = dirname(path);
   if (parent !== path && !existsSync(parent)) makeDirectories(parent);
@@ -126,7 +128,7 @@ function makeDirectories(path: string): void {
 }
 
 function isAlive(pid: number): boolean {
-  // Our own id in a file that we do not hold is that of a process before us.
+  // Our own process id in a lock that we do not hold belongs to an earlier process.
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
   try {
     process.kill(pid, 0);

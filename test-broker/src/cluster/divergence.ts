@@ -1,12 +1,12 @@
 import type { PartitionLog } from '../log/partition-log.js';
 
-/** What of a log tells where it differs from another one. */
+/** The part of a log that shows where it differs from another one. */
 type History = Pick<PartitionLog, 'epochs' | 'oldestOffset' | 'nextOffset'>;
 
 /**
- * The first offset of a follower that the leader does not have, or has from another leader epoch. An offset that was
- * written in the same epoch is the same message, as an epoch has one leader. (The server only compares the last epoch
- * of the follower, which overlooks what differs before it.)
+ * The first offset of a follower that the leader does not have, or has from another leader epoch. Two messages with the
+ * same offset and epoch are the same, because an epoch has one leader. (The server only compares the last epoch of the
+ * follower, and misses earlier differences.)
  */
 export function divergence(follower: History, leader: History): number {
   const end = Math.min(follower.nextOffset, leader.nextOffset);

@@ -5,7 +5,7 @@ import type { Node } from './node.js';
 import { fewestLed } from './placement.js';
 import { type ClusterTiming, nextWait } from './timing.js';
 
-// Witnesses do not report at the same moment, and less and less often.
+// Followers do not report at the same moment, and their reports become rarer.
 const WITNESS_LIFE = 4;
 
 interface Witnesses {
@@ -15,11 +15,11 @@ interface Witnesses {
 
 interface Watch {
   readonly timer: ClockTimer;
-  /** A report has had no effect already. */
+  /** An earlier report had no effect. */
   readonly futile: boolean;
 }
 
-/** What a {@link Failover} needs of the cluster. */
+/** The parts of the cluster that a {@link Failover} works with. */
 export interface FailoverHost {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly connectivity: Connectivity;
@@ -31,15 +31,15 @@ export interface FailoverHost {
 }
 
 /**
- * Followers that get no answer from the leader of a partition report it to the metadata leader, which makes another
- * in-sync replica the leader once more than half of the followers in the ISR have done so.
+ * Replaces lost leaders of partitions. A follower without a response from the leader reports it to the metadata leader.
+ * Once more than half of the followers in the ISR have reported, another in-sync replica becomes the leader.
  */
 export class Failover {
   readonly #host: FailoverHost;
-  /** By follower and lost leader: when the next report is due. */
+  /** Time of the next report, by follower and lost leader. */
   readonly #watches = new Map<string, Watch>();
   readonly #witnesses = new Map<string, Witnesses>();
-  /** Some broker has lost another one. */
+  /** Whether some broker has lost another one. */
   #lost = false;
 
   constructor(host: FailoverHost) {
@@ -48,7 +48,7 @@ export class Failover {
     for (const node of host.nodes.values()) node.onApplied(() => this.#watchFrom(node));
   }
 
-  /** A new metadata leader has heard no report yet. */
+  /** A new metadata leader has received no report yet. */
   forget(): void {
     for (const { timer } of this.#witnesses.values()) timer.cancel();
     this.#witnesses.clear();
@@ -60,14 +60,14 @@ export class Failover {
     this.#watches.clear();
   }
 
-  /** Begins to count where two brokers have lost each other, and stops where they have found each other. */
+  /** Starts a timer for each pair of brokers that lost each other, and stops it when they are connected again. */
   #watchAll(): void {
     const { nodes, connectivity } = this.#host;
     this.#lost = false;
     for (const follower of nodes.values()) {
       for (const leader of nodes.keys()) {
         const lost = connectivity.serving(follower.id) && !connectivity.replicating(follower.id, leader);
-        // What could not be agreed on before may be now, so a futile wait begins again as well.
+        // A proposal that failed before may succeed now, so its wait starts again too.
         if (!lost || this.#watches.get(pair(follower, leader))?.futile) this.#unwatch(pair(follower, leader));
         this.#lost ||= lost;
       }
@@ -75,7 +75,7 @@ export class Failover {
     }
   }
 
-  /** Something else may be led by a lost leader now. */
+  /** A lost leader may lead other partitions now. */
   #watchFrom(follower: Node): void {
     const { nodes, connectivity, timing } = this.#host;
     if (!this.#lost || !connectivity.serving(follower.id)) return;
@@ -106,7 +106,7 @@ export class Failover {
     for (const partition of ledBy(follower, leader)) this.#hear(controller, follower.id, partition);
   }
 
-  /** The metadata leader hears a report, and passes over one of a leader that it has replaced already. */
+  /** The metadata leader receives a report, and ignores one about a leader that it has already replaced. */
   #hear(controller: string, witness: string, reported: PartitionState): void {
     const metadata = this.#host.nodes.get(controller)!.metadata;
     const partition = metadata.partition(reported.stream, reported.id);
@@ -119,7 +119,7 @@ export class Failover {
     this.#host.changeLeader(controller, partition, leader);
   }
 
-  /** The in-sync replica that leads the fewest partitions, before those that cannot be reached. */
+  /** The in-sync replica that leads the fewest partitions; unreachable replicas come last. */
   #successor(controller: string, { isr, leader, replicas }: PartitionState): string | undefined {
     const { connectivity, nodes } = this.#host;
     const candidates = replicas.filter((broker) => isr.has(broker) && broker !== leader);
@@ -149,7 +149,7 @@ function pair(follower: Node, leader: string): string {
   return `${follower.id}\n${leader}`;
 }
 
-/** What a follower has a replica of that this broker leads, and that is not paused. */
+/** The partitions that this broker leads, that are not paused, and of which the follower has a replica. */
 function ledBy(follower: Node, leader: string): readonly PartitionState[] {
   const led: PartitionState[] = [];
   for (const { state } of follower.replicas) if (state.leader === leader && !state.paused) led.push(state);

@@ -3,22 +3,23 @@ import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 
-/** How long a broker waits for the answer to what it forwards, when its caller sets no deadline. Milliseconds. */
+/** How long a broker waits for the response to a forwarded operation whose caller sets no deadline. */
 const PROPAGATE_TIMEOUT_MS = 5_000;
 
 interface Forward {
   readonly from: string;
   readonly leader: string;
   readonly timer: ClockTimer;
-  /** The process of the leader has ended, and what NATS kept for it is lost. */
+  /** The process of the leader has ended, and the messages that NATS kept for it are lost. */
   lost: boolean;
   resolve(): void;
   reject(error: RpcError): void;
 }
 
 /**
- * What brokers have forwarded to a metadata leader that is frozen. NATS keeps it for the leader. So the brokers hear
- * nothing, neither an answer nor that there is no subscriber, and they do not forward it again when another leader is elected.
+ * Operations that brokers have forwarded to a frozen metadata leader. NATS keeps them for the leader. So the brokers
+ * receive no response and no error about a missing subscriber, and they do not forward again when another leader is
+ * elected.
  */
 export class Forwards {
   readonly #clock: Clock;
@@ -31,8 +32,8 @@ export class Forwards {
   }
 
   /**
-   * Resolves when the frozen leader takes what a broker has forwarded to it. Rejects with RpcError INTERNAL
-   * `context deadline exceeded` at the deadline, which is after 5 seconds when there is none.
+   * Resolves when the frozen leader receives an operation that a broker has forwarded. Rejects with RpcError INTERNAL
+   * `context deadline exceeded` at the deadline, or after 5 seconds without one.
    */
   taken(from: string, leader: string, deadline: number | null): Promise<void> {
     const left = deadline === null ? PROPAGATE_TIMEOUT_MS : deadline - this.#clock.now();
@@ -43,7 +44,7 @@ export class Forwards {
     return promise;
   }
 
-  /** Leaders that are not frozen any more take what waits for them. */
+  /** Leaders that are no longer frozen receive the operations that wait for them. */
   release(): void {
     for (const forward of this.#waiting) {
       forward.lost ||= !this.#connectivity.running(forward.leader);
@@ -53,7 +54,7 @@ export class Forwards {
     }
   }
 
-  /** Nothing waits any more. */
+  /** Ends all waits. */
   close(): void {
     for (const forward of this.#waiting) this.#giveUp(forward);
   }

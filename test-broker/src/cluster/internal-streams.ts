@@ -7,7 +7,7 @@ import { ACTIVITY_STREAM, CURSORS_STREAM } from './partition-config.js';
 const FIRST_EVENT_DELAY_MS = 200;
 const OPTIONS = Object.freeze({ deadline: null, failurePrefix: 'Failed to replicate partition' });
 
-/** Creates the streams of the server's own that the settings ask for and that are missing, as the metadata leader. */
+/** Creates the missing internal streams that the settings ask for, on the metadata leader. */
 export async function createInternalStreams(node: Node, settings: Settings): Promise<void> {
   const namespace = settings['clustering.namespace'];
   if (settings['activity.stream.enabled'] && !node.stream(ACTIVITY_STREAM)) {
@@ -39,7 +39,9 @@ async function create(
   await node.propose({ kind: 'create-stream', ...stream }, OPTIONS);
 }
 
-/** Resolves when the activity stream has recorded its own creation, which the next stream waits for, but not for long. */
+/**
+ * Resolves when the activity stream has recorded its own creation, or after a short time; the next stream waits for it.
+ */
 function firstEvent(node: Node): Promise<void> {
   const recorded = new AbortController();
   const unlisten = node.onApplied((_index, { kind }) => kind === 'activity-published' && recorded.abort());

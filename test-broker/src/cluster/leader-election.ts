@@ -5,7 +5,7 @@ import type { Connectivity } from './connectivity.js';
 import type { Member } from './member.js';
 import type { ClusterTiming } from './timing.js';
 
-/** What an election sets off. */
+/** Callbacks of an election. */
 export interface ElectionEvents {
   elected(leader: string): void;
   steppedDown(): void;
@@ -19,8 +19,8 @@ interface Seeker {
 }
 
 /**
- * Who is the metadata leader, and who believes it. A leader that is gone is still believed in for a while, then no broker
- * is, and then a broker that reaches a majority and knows the most takes over.
+ * Elects the metadata leader and tracks which brokers follow it. A lost leader keeps its followers for a while, then no
+ * broker has a leader, and then the broker with a majority and the newest metadata takes over.
  */
 export class LeaderElection {
   readonly #members: ReadonlyMap<string, Member>;
@@ -29,7 +29,7 @@ export class LeaderElection {
   readonly #timeout: number;
   readonly #events: ElectionEvents;
   #leader: string | null = null;
-  /** The leader was down since it was elected: a restart does not give back what it was. */
+  /** The leader was down since its election: a restart does not restore its leadership. */
   #deposed = false;
   #doubt: ClockTimer | null = null;
   #due: ClockTimer | null = null;
@@ -59,8 +59,8 @@ export class LeaderElection {
   }
 
   /**
-   * The leader that a broker believes in. Without one a call with a deadline waits for one until then. Throws INTERNAL
-   * `no known metadata leader`.
+   * The leader that a broker follows. Without one, a call with a deadline waits for one until then. Rejects with
+   * INTERNAL `no known metadata leader`.
    */
   async find(from: string, deadline: number | null): Promise<string> {
     const known = this.#members.get(from)!.leader;
@@ -74,7 +74,7 @@ export class LeaderElection {
     return promise;
   }
 
-  /** Looks at the network as it is now: who is in doubt about the leader, and whether an election is due. */
+  /** Evaluates the current network: which brokers have lost the leader, and whether an election is due. */
   evaluate(): void {
     const leader = this.#leader;
     if (leader !== null && !this.#connectivity.running(leader)) this.#deposed = true;
@@ -87,7 +87,7 @@ export class LeaderElection {
       this.#doubt ??= this.#clock.after(this.#timeout / 2, () => this.#loseFaith());
   }
 
-  /** Makes the best candidate the leader, unless the present one still has a majority. */
+  /** Makes the best candidate the leader, unless the current leader still has a majority. */
   elect(): void {
     this.#due = null;
     if (this.#leader !== null && this.#leads(this.#leader)) return;
@@ -114,7 +114,7 @@ export class LeaderElection {
     this.#events.steppedDown();
   }
 
-  /** All that the leader reaches believe in it. */
+  /** All brokers that reach the leader follow it. */
   #announce(leader: string): void {
     for (const member of this.#members.values()) {
       if (this.#connectivity.connected(member.id, leader)) member.leader = leader;
@@ -136,7 +136,10 @@ export class LeaderElection {
     for (const member of this.#members.values()) if (this.#doubts(member)) member.leader = null;
   }
 
-  /** The broker with a majority that has applied the most, the first of several. One that recovers comes after the others. */
+  /**
+   * The broker with a majority that has applied the most operations, the first of several. Brokers that recover come
+   * last.
+   */
   #candidate(): string | null {
     const serves = ({ id }: Member) => Number(this.#connectivity.serving(id));
     const candidates = [...this.#members.values()].filter(({ id }) => this.#hasQuorum(id));

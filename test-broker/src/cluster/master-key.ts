@@ -5,14 +5,14 @@ import type { Settings } from '../settings.js';
 
 const VARIABLE = 'LIFTBRIDGE_ENCRYPTION_KEY';
 
-/** Encryption with the key of the server's environment variable. Throws EncryptionError when it is none. */
+/** Encryption with the key in the server's environment variable. Throws EncryptionError for an invalid key. */
 export function masterKey(): ValueEncryption {
   return new ValueEncryption(process.env[VARIABLE] ?? '');
 }
 
 /**
- * Throws BrokerOptionError when every stream is to be encrypted and the environment has no key for it: the real server
- * starts all the same, and does not survive the first stream.
+ * Throws BrokerOptionError when every stream is encrypted and the environment has no key. The real server starts in
+ * that case and crashes at the first stream.
  */
 export function checkMasterKey(settings: Settings): void {
   if (!settings['streams.encryption']) return;

@@ -3,7 +3,7 @@ import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 
-/** An operation is committed when it is waited for, so a broker that is cut off meanwhile is not waited for for long. */
+/** How long a caller waits until a broker has applied a committed operation: a broker may be cut off meanwhile. */
 const MAX_APPLY_WAIT_MS = 500;
 
 interface Waiter {
@@ -13,12 +13,12 @@ interface Waiter {
   reject(error: RpcError): void;
 }
 
-/** A broker as the controller sees it: how far it has applied the operations, and whom it takes for the leader. */
+/** A broker as the controller sees it: its position in the log, and the leader that it follows. */
 export class Member {
   readonly id: string;
-  /** The broker restarts and does not know yet what is committed: it applies nothing. */
+  /** Whether the broker restarts and does not know yet which operations are committed: it applies none. */
   replaying = false;
-  /** Told when the broker learns who the metadata leader is. */
+  /** Called when the broker learns who the metadata leader is. */
   onLeader: () => void = () => {};
   readonly #clock: Clock;
   readonly #log: OperationLog;
@@ -36,7 +36,7 @@ export class Member {
     this.#apply = apply;
   }
 
-  /** The metadata leader by its own belief. */
+  /** The metadata leader that the broker follows; null for none. */
   get leader(): string | null {
     return this.#leader;
   }
@@ -47,17 +47,17 @@ export class Member {
     if (news) this.onLeader();
   }
 
-  /** The position behind the last operation that it has applied. */
+  /** The position behind the last applied operation. */
   get position(): number {
     return this.#position;
   }
 
-  /** Applies everything that is committed, now. */
+  /** Applies all committed operations now. */
   catchUp(): void {
     this.#timer?.cancel();
     this.#timer = null;
     if (this.replaying) return;
-    // What an operation sets off may be another one: it is applied when this one is through.
+    // An operation may cause another one, which is applied after it.
     if (this.#applying) return;
     this.#applying = true;
     try {
@@ -68,15 +68,15 @@ export class Member {
     this.#release();
   }
 
-  /** Applies what is committed after a while. */
+  /** Applies all committed operations after some milliseconds. */
   catchUpLater(ms: number): void {
     if (this.replaying || this.#timer || this.#position === this.#log.end) return;
     this.#timer = this.#clock.after(ms, () => this.catchUp());
   }
 
   /**
-   * Resolves once the broker has applied everything before this position, or is late with it by half a second; rejects
-   * when it is stopped before.
+   * Resolves once the broker has applied everything before this position, or half a second later; rejects when the
+   * broker stops before.
    */
   reached(position: number): Promise<void> {
     if (this.#position >= position) return Promise.resolve();
@@ -87,13 +87,13 @@ export class Member {
     return promise;
   }
 
-  /** It is cut off from the leader: nothing is applied until it catches up again. */
+  /** Stops applying operations until the next `catchUp`: the broker is cut off from the leader. */
   pause(): void {
     this.#timer?.cancel();
     this.#timer = null;
   }
 
-  /** The broker stops, and what waits for it fails. */
+  /** Stops the broker and rejects all waits for it. */
   stop(): void {
     this.pause();
     this.leader = null;

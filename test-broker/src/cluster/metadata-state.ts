@@ -17,8 +17,8 @@ type Create = Extract<Operation, { kind: 'create-stream' }>;
 const NEVER: EventTimes = Object.freeze({ first: 0n, latest: 0n });
 
 /**
- * One broker's copy of the cluster's metadata. The same operations in the same order make the same copy, on every
- * broker; one that has applied fewer of them knows less.
+ * One broker's copy of the cluster's metadata. The same operations in the same order produce the same copy on every
+ * broker; a broker that has applied fewer of them is behind.
  */
 export class MetadataState {
   readonly #streams = new Map<string, MutableStream>();
@@ -45,19 +45,19 @@ export class MetadataState {
     return this.#groups.values();
   }
 
-  /** Changes the copy as the operation says; one on a stream that is gone meanwhile changes nothing. */
+  /** Applies an operation; one on a stream that no longer exists changes nothing. */
   apply(operation: Operation, index: bigint): void {
     this.#applyToStreams(operation, index);
     this.#applyToGroups(operation, index);
   }
 
-  /** The broker that resumed a stream for a publisher takes its own word for it that everything is resumed. */
+  /** The broker that resumed a stream for a publisher clears the flag at once, before the operation reaches it. */
   clearResumeAll(name: string): void {
     const stream = this.#streams.get(name);
     if (stream) stream.resumeAll = false;
   }
 
-  /** Takes a stream out of the groups that subscribe to it, as if it was deleted now. */
+  /** Removes a stream from the groups that subscribe to it, as its deletion does. */
   dropFromGroups(stream: string, index: bigint): void {
     this.#groups.deleteStream(stream, index);
   }
@@ -158,7 +158,7 @@ export class MetadataState {
     }
   }
 
-  /** What metadata reports stays paused for ever, and what was readonly is writable again. */
+  /** Metadata responses keep `paused`; a readonly partition becomes writable again. */
   #resume({ name, partitions, at = 0n }: Extract<Operation, { kind: 'resume-stream' }>): void {
     const stream = this.#streams.get(name);
     if (!stream) return;
@@ -190,13 +190,13 @@ export class MetadataState {
   }
 }
 
-/** The partitions in the order of the list. The server takes one that is listed twice two times, one after the other. */
+/** The partitions in the order of the list. Like the server, handles a partition twice that is listed twice. */
 function chosen(stream: MutableStream, ids: readonly number[]): readonly MutablePartition[] {
   if (ids.length === 0) return stream.partitions;
   return ids.map((id) => stream.partitions[id]).filter((partition) => partition !== undefined);
 }
 
-/** Notes that an event happened at this time. */
+/** Records an event at this time. */
 function touch(times: EventTimes, at: bigint): EventTimes {
   return { first: times.first === 0n ? at : times.first, latest: at };
 }

@@ -16,22 +16,22 @@ import type { Replica } from './partition.js';
 import type { MetadataView } from './replayed-metadata.js';
 import { ReplicaSet, type ReplicaSetHost } from './replica-set.js';
 
-/** What a node knows of the cluster that it is in. */
+/** The cluster, as a node uses it. */
 export interface NodeSurroundings {
   readonly clusterSize: number;
-  /** Whether this broker is the metadata leader, by its own belief. */
+  /** Whether a broker believes that it is the metadata leader. */
   isMetadataLeader(broker: string): boolean;
   propose(broker: string, operation: Operation, options: ProposeOptions): Promise<bigint>;
   joinGroup(broker: string, operation: JoinGroup, options: ProposeOptions): Promise<GroupGeneration>;
-  /** Loads as the other brokers report them, null for one that does not answer. */
+  /** The load that each other broker reports; null for a broker that does not answer. */
   askPeers(broker: string): Iterable<BrokerLoad | null>;
-  /** Whether a fault leaves a broker out of the lists that the others answer with. */
+  /** Whether a fault leaves a broker out of the lists of the others. */
   isUnlisted(broker: string): boolean;
-  /** A leader on this broker has appended. */
+  /** A leader on this broker has appended messages. */
   appended(broker: string, replica: Replica): void;
   /** The high watermark of a leader on this broker has moved. */
   committed(broker: string, replica: Replica): void;
-  /** A follower on this broker is ready to be filled. */
+  /** A follower on this broker is ready to fetch messages. */
   following(broker: string, replica: Replica): void;
 }
 
@@ -45,7 +45,7 @@ export interface NodeOptions {
   readonly directory: DirectoryTiming;
   readonly faults: Faults;
   readonly surroundings: NodeSurroundings;
-  /** Where a partition is kept; null for memory only. */
+  /** Storage of a partition; null for memory only. */
   readonly storage: (stream: StreamState, partition: number) => PartitionStorage | null;
   readonly warn: (message: string) => void;
 }
@@ -76,7 +76,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
   readonly #directory: BrokerDirectory;
   #restored = false;
   #serving = true;
-  /** What clients see while the broker recovers; null for what there is. */
+  /** What clients see while the broker recovers; null for its own metadata. */
   #view: MetadataView | null = null;
   #address = { host: '', port: 0 };
 
@@ -165,65 +165,67 @@ export class Node implements BrokerNode, ReplicaSetHost {
   }
 
   /**
-   * Everything that was committed in an earlier process is applied: opens the replicas that are left of it. None of
-   * them leads or follows before `serve`. `checkpointed`: they know what is committed by the last checkpoint only.
+   * Opens the replicas that an earlier process left, after all its operations are applied. No replica leads or follows
+   * before `serve`. `checkpointed`: only the last checkpoint tells which messages are committed.
    */
   restored(checkpointed: boolean): void {
     this.#restored = true;
     this.replicas.restore(checkpointed);
   }
 
-  /** Where clients reach this broker. */
+  /** Sets the address where clients reach this broker. */
   announce(host: string, port: number): void {
     this.#address = { host, port };
   }
 
-  /** This broker, with its load as it counts it. */
+  /** This broker with its own count of its load. */
   load(): BrokerLoad {
     const { partitions, leaders } = this.metadata.loads.of(this.id);
     return { id: this.id, ...this.#address, partitionCount: partitions, leaderCount: leaders };
   }
 
-  /** Asks the other brokers for their loads the next time somebody wants to know. */
+  /** Discards the cached list of brokers. */
   forgetBrokers(): void {
     this.#directory.forget();
   }
 
-  /** Subscriptions that are open on this broker. */
+  /** Number of open subscriptions on this broker. */
   get subscribers(): number {
     let sum = 0;
     for (const replica of this.replicas) sum += replica.subscribers;
     return sum;
   }
 
-  /** Goes down: its readers and publishers are cut off. `graceful`: it notes what is committed. */
+  /**
+   * Stops the broker and cuts off its readers and publishers. `graceful`: it writes a checkpoint of what is committed.
+   */
   stop(graceful: boolean): void {
     this.bus.discard();
     this.replicas.stop(graceful);
     this.#directory.forget();
   }
 
-  /** Comes back with what it knew when it went down. */
+  /** Starts the broker again with the metadata that it had. */
   start(): void {
     this.reopen(false);
     this.serve();
   }
 
-  /** Shows something else than its metadata to clients, until it recovers; null shows the metadata itself. */
+  /** Shows clients this view instead of its metadata until it recovers; null shows the metadata. */
   show(view: MetadataView | null): void {
     this.#view = view;
     this.#serving = false;
   }
 
   /**
-   * Opens the logs of its replicas. None of them leads or follows before `serve`. `checkpointed`: they know what is
-   * committed by the last checkpoint only.
+   * Opens the logs of its replicas. No replica leads or follows before `serve`. `checkpointed`: only the last
+   * checkpoint tells which messages are committed.
    */
   reopen(checkpointed: boolean): void {
     this.replicas.reopen(checkpointed);
   }
 
-  /** Runs its partitions and groups. `silent`: none of those that it had, until each was paused. */
+  /** Runs its partitions and groups. `silent`: none of the existing ones, until each has been paused. */
   serve(silent = false): void {
     this.#view = null;
     this.#serving = true;
@@ -254,12 +256,12 @@ export class Node implements BrokerNode, ReplicaSetHost {
     if (this.faults.network.isFrozen(this.index)) return;
     const operation: Operation = { kind: 'pause-stream', name: stream, partitions: [id], resumeAll: false };
     this.propose(operation, { deadline: null, failurePrefix: 'Failed to pause stream' }).catch((error: unknown) => {
-      // Without a metadata leader the timer comes round again.
+      // Without a metadata leader the next tick of the timer tries again.
       if (!(error instanceof RpcError)) throw error;
     });
   }
 
-  /** A disk that fails must not keep the brokers from what they have agreed on. */
+  /** A failing disk must not stop the brokers from applying an operation that they agreed on. */
   #applyToReplicas(operation: Operation): void {
     try {
       this.replicas.apply(operation);

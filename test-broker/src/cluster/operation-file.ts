@@ -5,15 +5,15 @@ import type { LoggedOperation, OperationStore } from './operation-log.js';
 const CHECKSUM = 8;
 
 /**
- * The operations of a cluster in a file, a line each: a CRC-32 in hexadecimal, a blank, and JSON in which a bigint
- * stands as `"123n"` and text behind a colon. A line is written before its operation counts, with one call, so that the end of the process at
- * any point leaves at most a torn last line.
+ * The operations of a cluster in a file, one a line: a CRC-32 in hexadecimal, a space, and JSON in which a bigint is
+ * written as `"123n"` and text starts with a colon. A line is written with one call before its operation takes effect,
+ * so that a crash at any point leaves at most a partial last line.
  */
 export class OperationFile implements OperationStore {
   readonly #file: number;
   #length: number;
 
-  /** Opens or makes the file; calls back with what is in it. A torn end is cut off. */
+  /** Opens or creates the file and calls back with each stored operation. Cuts a partial last line off. */
   constructor(path: string, visit: (entry: LoggedOperation) => void, warn: (message: string) => void) {
     const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
     this.#length = readLines(bytes, visit);
@@ -38,7 +38,7 @@ export class OperationFile implements OperationStore {
   }
 }
 
-/** Answers how many bytes were whole lines. */
+/** Returns the number of bytes in complete lines. */
 function readLines(bytes: Buffer, visit: (entry: LoggedOperation) => void): number {
   let start = 0;
   for (let end = bytes.indexOf(10, start); end !== -1; end = bytes.indexOf(10, start)) {

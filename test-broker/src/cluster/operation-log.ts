@@ -1,34 +1,37 @@
 import type { Operation } from './contract.js';
 
-/** An operation with its place in the log of the cluster. */
+/** An operation with its index in the log of the cluster. */
 export interface LoggedOperation {
   readonly index: bigint;
   readonly operation: Operation;
 }
 
-/** Keeps what was committed beyond the end of the process. */
+/** Stores committed operations beyond the end of the process. */
 export interface OperationStore {
   append(entry: LoggedOperation): void;
 }
 
-/** The server takes a snapshot of its metadata after this number of operations by default, and replays no more than them. */
+/**
+ * By default the server takes a snapshot of its metadata after this number of operations, and replays no more of them.
+ */
 const MAX_HISTORY = 8_192;
 
-// What a fresh server has in its log before the first operation that anybody asked for.
+// Number of entries in the log of a fresh server before the first operation of a client.
 const FIRST_INDEX = 3n;
 
 /**
- * The operations that the cluster has committed, in order. Brokers apply them at their own pace; what all have applied
- * is forgotten, except for a history that a restarted broker replays. Positions count the operations from 0, indexes are what clients see and have gaps.
+ * The committed operations of the cluster, in order. Brokers apply them at their own pace. An operation that all have
+ * applied is discarded, except for a history that a restarted broker replays. Positions count the operations from 0;
+ * indexes are visible to clients and have gaps.
  */
 export class OperationLog {
-  /** Keeps what is appended beyond the end of the process. */
+  /** Stores appended operations beyond the end of the process. */
   store: OperationStore | null = null;
   #entries: LoggedOperation[] = [];
-  /** Position of the first entry that is still held. */
+  /** Position of the first entry in memory. */
   #first = 0;
   #lastIndex = FIRST_INDEX;
-  /** Every operation since the log began or was reset; null when they became too many. */
+  /** Every operation since the start or the last reset of the log; null when there are too many. */
   #history: LoggedOperation[] | null = [];
   /** Position of the first entry of the history. */
   #historyFrom = 0;
@@ -38,7 +41,7 @@ export class OperationLog {
     return this.#first + this.#entries.length;
   }
 
-  /** Adds an operation and answers its index. Most cost two indexes, as a barrier goes before them. */
+  /** Appends an operation and returns its index. Most take two indexes, because a barrier precedes them. */
   append(operation: Operation): bigint {
     const index = this.#lastIndex + (operation.kind === 'activity-published' ? 1n : 2n);
     this.store?.append({ index, operation });
@@ -54,12 +57,12 @@ export class OperationLog {
     if (this.#history && this.#history.length > MAX_HISTORY) this.#history = null;
   }
 
-  /** Every operation before a position, as a restarted broker replays them; null when they are forgotten. */
+  /** Every operation before a position, for the replay of a restarted broker; null when they are discarded. */
   history(to: number): readonly LoggedOperation[] | null {
     return this.#history?.slice(0, Math.max(0, to - this.#historyFrom)) ?? null;
   }
 
-  /** Begins the history again: nothing that was created before exists any more. */
+  /** Restarts the history: nothing created before exists any more. */
   restartHistory(): void {
     this.#history = [];
     this.#historyFrom = this.end;
@@ -69,7 +72,7 @@ export class OperationLog {
     return this.#entries[position - this.#first]!;
   }
 
-  /** Forgets the operations before this position. */
+  /** Discards the operations before this position. */
   forget(position: number): void {
     if (position <= this.#first) return;
     this.#entries.splice(0, position - this.#first);

@@ -42,7 +42,7 @@ function brokerDirectory(dataDir: string, broker: string): string {
   return join(dataDir, PARTITIONS, encodeURIComponent(broker));
 }
 
-/** A stream that was deleted and recreated has nothing in common with its messages of before. */
+/** A recreated stream shares no messages with the deleted one. */
 function incarnation(stream: StreamState): string {
   return `${stream.name}#${stream.createdBy}`;
 }

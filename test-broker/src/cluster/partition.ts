@@ -21,13 +21,13 @@ const LEADER = 0;
 const ALL = 1;
 const NO_HEADERS: readonly (readonly [string, Uint8Array])[] = [];
 
-/** The services a replica uses of the broker that hosts it. */
+/** The services of the broker that a replica uses. */
 export interface ReplicaHost {
   readonly id: string;
   readonly clock: Clock;
   readonly bus: Bus;
   readonly settings: Settings;
-  /** Publishes an ack, unless a fault holds it back. */
+  /** Publishes an ack, unless a fault delays or drops it. */
   sendAck(inbox: string, envelope: Buffer): void;
   /** Reports that the leader has new messages for its followers. */
   appended(replica: Replica): void;
@@ -39,31 +39,31 @@ export interface ReplicaHost {
 }
 
 /**
- * The replica of a partition on one broker. The leader takes what is published on the partition's subject, stores it,
- * decides what is committed, and acknowledges; a follower is filled by a {@link ReplicationLink}.
+ * The replica of a partition on one broker. The leader receives the messages on the partition's subject, stores them,
+ * decides which are committed, and sends acks. A {@link ReplicationLink} fills a follower.
  */
 export class Replica implements PartitionReplica {
   readonly stream: string;
   readonly id: number;
   readonly log: PartitionLog;
   closedBy: 'pause' | 'delete' | 'shutdown' | null = null;
-  /** What the metadata of this broker says of the partition. */
+  /** The partition in the metadata of this broker. */
   readonly state: PartitionState;
   readonly #host: ReplicaHost;
   readonly #streamSubject: string;
   readonly #queue: string;
-  /** The server commits at once what is created with a replication factor of exactly 1. */
+  /** The server commits messages at once in a stream with a replication factor of exactly 1. */
   readonly #single: boolean;
   readonly #minIsr: number;
   readonly #maxBytes: number;
   readonly #autoPause: AutoPauseTimer;
   readonly #commits = new CommitQueue();
-  /** How far the other replicas have got, by broker, as they told this leader. */
+  /** Newest offset of the other replicas, by broker, as they reported it to this leader. */
   readonly #replicated = new Map<string, number>();
   #subscription: BusSubscription | null = null;
   #leading = false;
   #subscribers = 0;
-  /** The epoch of the leader whose log this one agrees with. */
+  /** Epoch of the leader whose log this replica agrees with. */
   #alignedWith = -1n;
   #firstReceived = 0n;
   #lastReceived = 0n;
@@ -91,7 +91,7 @@ export class Replica implements PartitionReplica {
     return { first: this.#firstReceived, latest: this.#lastReceived };
   }
 
-  /** Subscriptions that are open on it. */
+  /** Number of open subscriptions. */
   get subscribers(): number {
     return this.#subscribers;
   }
@@ -105,7 +105,7 @@ export class Replica implements PartitionReplica {
     };
   }
 
-  /** Begins to lead, in the epoch that the metadata says. Does nothing when it leads in that epoch already. */
+  /** Starts to lead in the epoch of the metadata. Does nothing when it already leads in that epoch. */
   lead(): void {
     if (this.#leading) return;
     this.#leading = true;
@@ -114,11 +114,11 @@ export class Replica implements PartitionReplica {
     this.#replicated.clear();
     this.#subscribe();
     this.#autoPause.start();
-    // What is committed shows when followers fetch, or with the next message.
+    // The next fetch of a follower, or the next message, shows what is committed.
     this.#host.appended(this);
   }
 
-  /** Leads no longer; what waits for its commit is never acknowledged. Subscriptions stay open. */
+  /** Stops leading. Messages that wait for their commit never get an ack. Subscriptions stay open. */
   follow(): void {
     if (!this.#leading) return;
     this.#leading = false;
@@ -128,21 +128,21 @@ export class Replica implements PartitionReplica {
     this.#commits.clear();
   }
 
-  /** Closes the log; who reads it sees why. */
+  /** Closes the log; its readers see the reason. */
   close(reason: 'pause' | 'shutdown'): void {
     this.follow();
     this.closedBy = reason;
     this.log.close();
   }
 
-  /** Closes the log as the end of the process does, without a checkpoint. */
+  /** Closes the log without a checkpoint, as the end of the process does. */
   kill(): void {
     this.follow();
     this.closedBy = 'shutdown';
     this.log.kill();
   }
 
-  /** Goes on after `close`. */
+  /** Opens the log again after `close`. */
   reopen(): void {
     this.closedBy = null;
     this.log.reopen();
@@ -154,27 +154,27 @@ export class Replica implements PartitionReplica {
     this.log.delete();
   }
 
-  /** The times of received messages do not outlive a restart of the broker. */
+  /** A restart of the broker loses the times of received messages. */
   forgetReceived(): void {
     this.#firstReceived = 0n;
     this.#lastReceived = 0n;
   }
 
-  /** As a follower that comes from another leader: drops what that one wrote and the present one does not have. */
+  /** Drops the messages of a former leader that the current leader does not have. */
   alignWith(leader: Replica): void {
     if (this.#alignedWith === leader.state.leaderEpoch) return;
     this.#alignedWith = leader.state.leaderEpoch;
     this.log.truncate(divergence(this.log, leader.log));
   }
 
-  /** A follower has everything up to this offset. */
+  /** Records that a follower has every message up to this offset. */
   replicated(broker: string, offset: number): void {
     if (this.#replicated.get(broker) === offset) return;
     this.#replicated.set(broker, offset);
     if (this.#leading) this.advance();
   }
 
-  /** Commits what every in-sync replica has, and acknowledges it. */
+  /** Commits the messages that every in-sync replica has, and sends their acks. */
   advance(): void {
     const { isr } = this.state;
     if (!this.#leading || isr.size < this.#minIsr) return;
@@ -210,13 +210,13 @@ export class Replica implements PartitionReplica {
     if (offset !== -1) this.#appended(offset, published === null ? LEADER : published.ackPolicyCode, request);
   }
 
-  /** Answers -1 for a message that is refused. */
+  /** Returns -1 for a refused message. */
   #append(message: BusMessage, published: MessageTarget | null, request: AckRequest | null, now: bigint): number {
     try {
       return this.log.append(this.#entry(message, published, now));
     } catch (error) {
       const code = refusal(error);
-      // A readonly or closed log drops what comes without a word.
+      // A readonly or closed log drops messages without an ack.
       if (code !== null && request) this.#nack(request, code);
       if (code === ACK_ERROR.UNKNOWN) this.#host.warn(`message on ${message.subject} was not stored: ${String(error)}`);
       return -1;

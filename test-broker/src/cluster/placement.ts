@@ -2,9 +2,9 @@ import type { BrokerLoads } from './broker-loads.js';
 import type { Placement } from './contract.js';
 
 /**
- * Where the partitions of a new stream go: to the brokers with the fewest partitions, led by the one of them that leads
- * the fewest; ties go by the order of the brokers. The loads are counted once for the whole stream, so all its
- * partitions are placed alike. A factor of -1 takes every broker.
+ * Places the partitions of a new stream on the brokers with the fewest partitions; the one of them that leads the
+ * fewest becomes the leader. Ties follow the order of the brokers. The loads are counted once for the whole stream, so
+ * all its partitions have the same placement. A factor of -1 takes every broker.
  */
 export function placeStream(
   brokers: readonly string[],
@@ -18,7 +18,7 @@ export function placeStream(
   return Array.from({ length: partitionCount }, () => placement);
 }
 
-/** The broker that leads the fewest partitions, the first of several; undefined when there is none to choose. */
+/** The broker that leads the fewest partitions, the first of several; undefined for an empty list. */
 export function fewestLed(brokers: readonly string[], loads: BrokerLoads): string | undefined {
   return byLoad(brokers, (broker) => loads.of(broker).leaders)[0];
 }

@@ -8,21 +8,21 @@ import type { Node } from './node.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 import { EMPTY_VIEW, ReplayedMetadata } from './replayed-metadata.js';
 
-/** What {@link Recoveries} needs of the cluster. */
+/** The parts of the cluster that {@link Recoveries} work with. */
 export interface RecoveriesHost {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly members: ReadonlyMap<string, Member>;
   readonly connectivity: Connectivity;
   readonly clock: Clock;
   readonly log: OperationLog;
-  /** Has a broker apply everything that is committed. */
+  /** Makes a broker apply all committed operations. */
   catchUp(broker: string): void;
 }
 
-/** Into how many steps a replay is divided, so that streams appear one after the other. */
+/** Number of steps of a replay, so that streams appear one after the other. */
 const STEPS = 8;
 
-/** The brokers of a cluster that recover from a restart: what each of them shows and does in each phase. */
+/** The brokers that recover from a restart: their view and their work in each phase. */
 export class Recoveries {
   readonly #host: RecoveriesHost;
   readonly #running = new Map<string, BrokerRecovery>();
@@ -40,15 +40,15 @@ export class Recoveries {
     return this.#running.get(broker);
   }
 
-  /** Hides what a broker knows before it listens. */
+  /** Hides the metadata of a broker before it listens. */
   hide(broker: string): void {
     this.#member(broker).replaying = true;
     this.#node(broker).show(EMPTY_VIEW);
   }
 
   /**
-   * Brings a broker back that has a snapshot of all that it knew: it shows its metadata at once, and none of the
-   * partitions and groups that it had ever starts.
+   * Starts a broker from a snapshot of all its metadata: it shows the metadata at once, and none of its existing
+   * partitions and groups starts.
    */
   beginSilently(broker: string): void {
     const node = this.#node(broker);
@@ -60,8 +60,8 @@ export class Recoveries {
   }
 
   /**
-   * Takes streams that were deleted and created again out of the groups of a broker, as a server does that replays the
-   * deletion after it has restored the groups. The groups have a greater epoch then, and only on this broker.
+   * Removes streams that were deleted and recreated from the groups of a broker, like a server that replays the
+   * deletion after it has restored the groups. The groups then have a greater epoch, on this broker only.
    */
   loseRecreatedStreams(broker: string): void {
     const { log } = this.#host;
@@ -71,7 +71,7 @@ export class Recoveries {
     for (const stream of recreated(entries)) this.#node(broker).metadata.dropFromGroups(stream, last.index);
   }
 
-  /** Takes a broker that listens through its phases. */
+  /** Moves a listening broker through its phases. */
   begin(broker: string, plan: RecoveryPlan, hold: HeldPhase | null): BrokerRecovery {
     const recovery: BrokerRecovery = new BrokerRecovery(
       {
@@ -87,7 +87,7 @@ export class Recoveries {
     return recovery;
   }
 
-  /** A broker is stopped: its recovery ends where it is. */
+  /** Ends the recovery of a broker that stops. */
   stop(broker: string, reason: string): void {
     this.#steps.get(broker)?.cancel();
     this.#running.get(broker)?.stop(reason);
@@ -104,7 +104,8 @@ export class Recoveries {
     switch (phase) {
       case 'empty':
         this.hide(broker);
-        // A single broker becomes the metadata leader at the end of this phase; others vote and forward in it.
+        // A single broker becomes the metadata leader at the end of this phase; in a cluster it votes and forwards
+        // during it.
         if (this.#host.nodes.size > 1) this.#host.connectivity.setRunning(broker, true);
         return;
       case 'replay':
@@ -141,7 +142,7 @@ export class Recoveries {
     const missed = Array.from({ length: log.end - position }, (_, i) => log.at(position + i));
     const past = new ReplayedMetadata(broker, entries, missed);
     node.show(past);
-    // A replay without a length of its own is held by a test, or passes at once.
+    // A replay of length 0 ends at once, or when a test releases it.
     this.#advance(broker, past, lasts === 0 ? 1 : 1 / STEPS, lasts / STEPS);
   }
 
@@ -161,7 +162,7 @@ export class Recoveries {
   }
 }
 
-/** The streams that were created after they had been deleted. */
+/** The streams that were deleted and recreated. */
 function recreated(entries: readonly LoggedOperation[]): Set<string> {
   const deleted = new Set<string>();
   const again = new Set<string>();

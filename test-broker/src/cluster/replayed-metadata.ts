@@ -3,17 +3,17 @@ import type { PartitionReplica, PartitionState, StreamState } from './contract.j
 import { MetadataState } from './metadata-state.js';
 import type { LoggedOperation } from './operation-log.js';
 
-/** What a broker shows to clients instead of its metadata and replicas while it recovers. */
+/** The metadata and replicas that a broker shows to clients while it recovers. */
 export interface MetadataView {
   stream(name: string): StreamState | undefined;
   streams(): Iterable<StreamState>;
   group(id: string): Group | undefined;
   groups(): Iterable<Group>;
-  /** The replica as a client meets it; `own` is the replica that the broker holds. */
+  /** The replica that clients see; `own` is the replica of the broker. */
   replica(own: PartitionReplica | undefined, stream: string, partition: number): PartitionReplica | undefined;
 }
 
-/** A broker that has not replayed anything yet. */
+/** The view of a broker that has not replayed anything yet. */
 export const EMPTY_VIEW: MetadataView = Object.freeze({
   stream: () => undefined,
   streams: () => [],
@@ -23,8 +23,8 @@ export const EMPTY_VIEW: MetadataView = Object.freeze({
 });
 
 /**
- * The metadata of a broker that replays its operations: it shows the past. A stream that was deleted stays there until
- * the replay ends, and a leader or a coordinator is the one of then.
+ * The metadata of a broker during its replay: a past state. Deleted streams remain in it until the replay ends, and
+ * leaders and coordinators are those of that time.
  */
 export class ReplayedMetadata implements MetadataView {
   readonly #broker: string;
@@ -34,8 +34,8 @@ export class ReplayedMetadata implements MetadataView {
   #applied = 0;
 
   /**
-   * `entries`: what the broker had applied when it stopped. `missed`: what the cluster has committed since: of a
-   * partition that another broker leads by now this one believes to be the leader for the moment.
+   * `entries`: the operations that the broker had applied when it stopped. `missed`: the operations committed since.
+   * This broker still believes that it leads a partition whose leader changed in them.
    */
   constructor(broker: string, entries: readonly LoggedOperation[], missed: Iterable<LoggedOperation>) {
     this.#broker = broker;
@@ -47,12 +47,12 @@ export class ReplayedMetadata implements MetadataView {
     this.#deposed = deposed;
   }
 
-  /** Replays up to a part of the whole, a number from 0 to 1. */
+  /** Replays up to a share of the operations, a number from 0 to 1. */
   advance(part: number): void {
     const end = Math.min(this.#entries.length, Math.ceil(part * this.#entries.length));
     while (this.#applied < end) {
       const { index, operation } = this.#entries[this.#applied++]!;
-      // Deletions count only when the replay is over.
+      // Deletions take effect at the end of the replay only.
       if (operation.kind !== 'delete-stream') this.#metadata.apply(operation, index);
     }
   }
@@ -84,7 +84,7 @@ export class ReplayedMetadata implements MetadataView {
   }
 }
 
-/** A replica with another answer to whether it leads. */
+/** A replica with another value of `leading`. */
 class ShownReplica implements PartitionReplica {
   readonly leading: boolean;
   readonly #own: PartitionReplica;

@@ -6,20 +6,20 @@ import type { MetadataState } from './metadata-state.js';
 import { Replica, type ReplicaHost } from './partition.js';
 import { encrypts, logConfig } from './partition-config.js';
 
-/** What a {@link ReplicaSet} asks of its broker beside what a replica does. */
+/** The broker that a {@link ReplicaSet} belongs to. */
 export interface ReplicaSetHost extends ReplicaHost {
-  /** A replica follows from now on, or goes on following: its leader may have something for it. */
+  /** A replica starts or continues to follow: its leader may have messages for it. */
   following(replica: Replica): void;
-  /** Where a partition is kept; null for memory only. */
+  /** Storage of a partition; null for memory only. */
   storage(stream: StreamState, partition: number): PartitionStorage | null;
 }
 
-/** The replicas that a broker holds, kept as the broker's metadata says. */
+/** The replicas of a broker, as its metadata defines them. */
 export class ReplicaSet {
   readonly #host: ReplicaSetHost;
   readonly #metadata: MetadataState;
   readonly #replicas = new Map<string, (Replica | undefined)[]>();
-  /** Open replicas that neither lead nor follow yet, as their broker recovers. */
+  /** Open replicas that neither lead nor follow yet, because their broker recovers. */
   readonly #dormant = new Set<Replica>();
   #recovering = false;
   #checkpointed = false;
@@ -44,7 +44,7 @@ export class ReplicaSet {
     }
   }
 
-  /** Does to the replicas what an operation does to the metadata, which has applied it already. */
+  /** Applies an operation to the replicas, after the metadata has applied it. */
   apply(operation: Operation): void {
     switch (operation.kind) {
       case 'create-stream':
@@ -75,8 +75,8 @@ export class ReplicaSet {
   }
 
   /**
-   * Opens what the metadata knows of, with what is on disk, in a process that goes on after another one. `checkpointed`:
-   * what is committed is known by the last checkpoint only.
+   * Opens the replicas in the metadata with the files of an earlier process. `checkpointed`: only the last checkpoint
+   * tells which messages are committed.
    */
   restore(checkpointed: boolean): void {
     this.#recovering = true;
@@ -85,7 +85,7 @@ export class ReplicaSet {
     this.#checkpointed = false;
   }
 
-  /** The broker stops: logs close, nothing is taken in. `graceful`: it notes what is committed. */
+  /** Closes all logs, because the broker stops. `graceful`: with a checkpoint of what is committed. */
   stop(graceful: boolean): void {
     this.#dormant.clear();
     for (const replica of this) {
@@ -95,7 +95,10 @@ export class ReplicaSet {
     }
   }
 
-  /** The broker is back: logs open. `checkpointed`: what is committed is known by the last checkpoint only. */
+  /**
+   * Opens all logs, because the broker starts again. `checkpointed`: only the last checkpoint tells which messages are
+   * committed.
+   */
   reopen(checkpointed: boolean): void {
     this.#recovering = true;
     for (const replica of this) {
@@ -107,7 +110,9 @@ export class ReplicaSet {
     }
   }
 
-  /** Leads and follows as the metadata says. `silent`: what was there before does neither until it was paused. */
+  /**
+   * Starts to lead and follow as the metadata says. `silent`: existing replicas do neither until they have been paused.
+   */
   begin(silent = false): void {
     this.#recovering = false;
     if (silent) return;
@@ -124,7 +129,7 @@ export class ReplicaSet {
     for (const replica of replicas) if (replica) this.#begin(replica);
   }
 
-  /** A stream that comes back from disk may be paused or readonly from the start. */
+  /** A stream from disk may be paused or readonly from the start. */
   #begin(replica: Replica): void {
     replica.log.readonly = replica.state.readonly;
     if (replica.state.paused) replica.close('pause');
@@ -141,7 +146,7 @@ export class ReplicaSet {
       storage: this.#host.storage(stream, partition.id),
       encryption: encrypts(stream.config, settings) ? masterKey() : null,
       onWarning: (message) => this.#host.warn(message),
-      // Other replicas decide what is committed.
+      // The other replicas decide which messages are committed.
       checkpointed: this.#checkpointed || partition.replicas.length > 1,
     });
     return new Replica(this.#host, stream, partition, log);

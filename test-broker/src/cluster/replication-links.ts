@@ -5,7 +5,7 @@ import type { Replica } from './partition.js';
 import { ReplicationLink } from './replication.js';
 import type { ClusterTiming } from './timing.js';
 
-/** What a change of the ISR is proposed with. */
+/** Proposes a change of the ISR. */
 export type ProposeIsr = (
   leader: string,
   kind: 'shrink-isr' | 'expand-isr',
@@ -41,7 +41,7 @@ export class ReplicationLinks {
     connectivity.onChange(() => this.#reconnect());
   }
 
-  /** A leader has something for its followers. */
+  /** A leader has new messages for its followers. */
   appended(leader: string, replica: Replica): void {
     for (const follower of replica.state.replicas) this.#links.get(leader)!.get(follower)?.wake(replica);
   }
@@ -51,14 +51,14 @@ export class ReplicationLinks {
     for (const follower of replica.state.replicas) this.#links.get(leader)!.get(follower)?.inform(replica);
   }
 
-  /** A follower is ready to be filled. */
+  /** A follower is ready to fetch messages. */
   following(follower: string, replica: Replica): void {
     const { leader } = replica.state;
     const source = this.#nodes.get(leader)?.replicas.get(replica.stream, replica.id);
     if (source?.leading) this.#links.get(leader)!.get(follower)?.wake(source);
   }
 
-  /** Has a follower fetch all that its leader has of a partition, at once. */
+  /** Makes a follower fetch all messages of a partition at once. */
   catchUp(leader: string, follower: string, stream: string, partition: number): void {
     const source = this.#nodes.get(leader)?.replicas.get(stream, partition);
     if (source) this.#links.get(leader)!.get(follower)?.catchUp(source);
@@ -93,7 +93,9 @@ export class ReplicationLinks {
   }
 }
 
-/** What a broker leads of which another one has a replica. A list: proposals change what it is taken from. */
+/**
+ * The partitions that a broker leads and another one replicates. A list, because proposals change the set of replicas.
+ */
 function ledWith(leader: Node, follower: string): Replica[] {
   return [...leader.replicas].filter((replica) => replica.leading && replica.state.replicas.includes(follower));
 }

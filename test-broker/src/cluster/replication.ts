@@ -2,14 +2,14 @@ import type { Clock, ClockTimer } from '../clock.js';
 import type { Replica } from './partition.js';
 import { type ClusterTiming, nextWait } from './timing.js';
 
-/** The two ends of a {@link ReplicationLink}, and what it may ask of them. */
+/** The two ends of a {@link ReplicationLink}. */
 export interface LinkEnds {
   readonly leader: string;
   readonly follower: string;
   connected(): boolean;
-  /** The follower's replica of the same partition, when it follows this leader and is open. */
+  /** The follower's replica of the same partition, while it is open and follows this leader. */
   counterpart(replica: Replica): Replica | undefined;
-  /** What this leader leads of which the follower has a replica. */
+  /** The partitions that this leader leads and the follower replicates. */
   shared(): Iterable<Replica>;
   /** Proposes that the follower leaves the ISR of a partition, or enters it. */
   shrink(replica: Replica): void;
@@ -20,9 +20,9 @@ export interface LinkEnds {
 const FETCH_BYTES = 1024 * 1024;
 
 /**
- * How one follower replicates all that one leader leads and it has a replica of. Nothing runs while there is nothing
- * to fetch: an append wakes the link, and a fetch that brings something is followed by another one, which tells the
- * leader how far the follower has got. The high watermark comes with the next fetch, or after the idle wait.
+ * Replicates all partitions that one broker leads to one follower. Without new messages the link is idle: an append
+ * wakes it, and a fetch that returned messages is followed by another one, which reports the progress of the follower
+ * to the leader. The high watermark arrives with the next fetch, or after the idle wait.
  */
 export class ReplicationLink {
   readonly #ends: LinkEnds;
@@ -30,7 +30,7 @@ export class ReplicationLink {
   readonly #timing: ClusterTiming;
   /** Partitions to fetch. */
   #behind = new Set<Replica>();
-  /** Partitions of which the follower does not know the high watermark. */
+  /** Partitions whose high watermark the follower does not know. */
   #uninformed = new Set<Replica>();
   /** Partitions that are caught up outside the ISR. */
   #returning = new Set<Replica>();
@@ -38,9 +38,9 @@ export class ReplicationLink {
   #idle: ClockTimer | null = null;
   #expand: ClockTimer | null = null;
   #shrink: ClockTimer | null = null;
-  /** When the leader of a partition began to miss the follower. */
+  /** Time since the leader of a partition has missed the follower. */
   #missedSince = new WeakMap<Replica, number>();
-  /** When the connection was lost. */
+  /** Time of the loss of the connection. */
   #lostAt = Number.NEGATIVE_INFINITY;
   #up = false;
 
@@ -50,7 +50,7 @@ export class ReplicationLink {
     this.#timing = timing;
   }
 
-  /** The leader has appended, or one end has changed its role: there may be something to fetch. */
+  /** The leader has appended, or one end has changed its role: there may be messages to fetch. */
   wake(replica: Replica): void {
     if (!this.#up) {
       this.#miss(replica);
@@ -67,10 +67,10 @@ export class ReplicationLink {
     this.#idle ??= this.#clock.after(this.#timing.idleWait, () => this.#fetchIdle());
   }
 
-  /** Looks whether both ends still reach each other. */
+  /** Checks whether both ends still reach each other. */
   reconnect(): void {
     const up = this.#ends.connected();
-    // What could not be agreed on before may be now, so a link that stays down is looked at again as well.
+    // A proposal that failed before may succeed now, so a link that stays down is checked again too.
     if (up && this.#up) return;
     if (this.#up) this.#lostAt = this.#clock.now();
     this.#up = up;
@@ -79,7 +79,7 @@ export class ReplicationLink {
     for (const replica of this.#ends.shared()) this.wake(replica);
   }
 
-  /** Fetches everything there is of one partition without waiting. */
+  /** Fetches all messages of one partition without waiting. */
   catchUp(replica: Replica): void {
     if (!this.#up) return;
     while (this.#replicate(replica)) {}
@@ -128,13 +128,13 @@ export class ReplicationLink {
     }
   }
 
-  /** One request and its response. Answers whether it brought messages. */
+  /** Runs one request and its response. Returns whether it brought messages. */
   #replicate(replica: Replica): boolean {
     const follower = replica.leading ? this.#ends.counterpart(replica) : undefined;
     if (!follower) return false;
     follower.alignWith(replica);
     const { newestOffset } = follower.log;
-    // The response goes out with the high watermark of before: what this request completes is told by the next one.
+    // The response carries the old high watermark: the next response reports what this request commits.
     const highWatermark = replica.log.highWatermark;
     const slice = replica.log.slice(newestOffset + 1, FETCH_BYTES);
     replica.replicated(this.#ends.follower, newestOffset);
@@ -160,7 +160,7 @@ export class ReplicationLink {
     }
   }
 
-  /** A leader gives a follower that it does not hear of its time, also when it has only begun to lead. */
+  /** A leader waits the full time for a silent follower, also when it has only just started to lead. */
   #miss(replica: Replica): void {
     if (!replica.state.isr.has(this.#ends.follower)) return;
     if (!this.#missedSince.has(replica)) this.#missedSince.set(replica, this.#missingFrom());
@@ -177,7 +177,7 @@ export class ReplicationLink {
     this.#shrink ??= this.#clock.after(ms, () => this.#shrinkAll(ms));
   }
 
-  /** Tries again what could not be agreed on, at growing intervals. */
+  /** Retries failed proposals at growing intervals. */
   #shrinkAll(waited: number): void {
     this.#shrink = null;
     let next = nextWait(waited);
@@ -195,7 +195,7 @@ export class ReplicationLink {
     return (this.#missedSince.get(replica) ?? now) + this.#timing.replicaLag - now;
   }
 
-  /** What has the follower among its in-sync replicas. */
+  /** The partitions with the follower in their ISR. */
   #insync(): readonly Replica[] {
     return [...this.#ends.shared()].filter((replica) => replica.state.isr.has(this.#ends.follower));
   }

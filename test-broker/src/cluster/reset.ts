@@ -2,9 +2,9 @@ import type { Node } from './node.js';
 
 const OPTIONS = Object.freeze({ deadline: null, failurePrefix: 'Failed to reset' });
 
-/** Has the metadata leader delete every group and every stream. */
+/** Makes the metadata leader delete every group and every stream. */
 export async function clearMetadata(node: Node): Promise<void> {
-  // Clients may go on meanwhile, so what is there is looked up again each time.
+  // Clients may continue meanwhile, so each step looks the names up again.
   for (const [group, consumer] of membersOf(node)) {
     if (node.group(group)?.members.has(consumer))
       await node.propose({ kind: 'leave-group', group, consumer, expired: false }, OPTIONS);

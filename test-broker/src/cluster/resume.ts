@@ -2,7 +2,10 @@ import type { BrokerNode, StreamState } from './contract.js';
 
 const NO_PARTITIONS: readonly number[] = Object.freeze([]);
 
-/** What has to be resumed before this partition can be used: all that is paused when the stream was paused that way. */
+/**
+ * The partitions to resume before this partition can be used: all paused ones when the stream was paused with
+ * `resumeAll`.
+ */
 export function pausedPartitions(stream: StreamState, partition: number): readonly number[] {
   if (stream.resumeAll) return stream.partitions.filter(({ paused }) => paused).map(({ id }) => id);
   return stream.partitions[partition]?.paused ? [partition] : NO_PARTITIONS;

@@ -1,29 +1,35 @@
 import type { ResolvedSettings, SettingName } from '../settings.js';
 
-/** How fast a cluster notices things. Milliseconds of the broker's clock. */
+/** The timeouts and delays of a cluster, in milliseconds of the broker's clock. */
 export interface ClusterTiming {
-  /** An in-sync replica that is behind, or cut off, for so long leaves the ISR; one that has caught up waits as long. */
+  /**
+   * How long an in-sync replica may be behind or cut off before it leaves the ISR; also how long one that has caught up
+   * waits to rejoin.
+   */
   readonly replicaLag: number;
   /**
-   * Whether a new leader gives a lost replica the whole lag time again, as in the server. Until then nothing is committed,
-   * and what the old leader had committed last may be unknown, which tests that do not ask for it are spared.
+   * Whether a new leader waits the full lag time for a lost replica, as in the server. Until then it commits nothing,
+   * and the last commits of the old leader may be unknown. Tests that do not ask for it are spared that.
    */
   readonly lagAnew: boolean;
-  /** A follower reports a leader that has not answered for so long. */
+  /** How long a follower waits for its leader before it reports it. */
   readonly leaderTimeout: number;
-  /** An idle follower asks for news, such as the high watermark, after so long. */
+  /** How long an idle follower waits before it fetches, for instance the high watermark. */
   readonly idleWait: number;
-  /** Until brokers that lost the metadata leader elect another, and a leader without a quorum steps down. */
+  /**
+   * How long brokers without a metadata leader wait before they elect another, and a leader without a quorum before it
+   * steps down.
+   */
   readonly electionTimeout: number;
-  /** From an append on the leader to the fetch that takes it to a follower, and from one fetch to the next. */
+  /** Delay from an append on the leader to the fetch that copies it to a follower, and from one fetch to the next. */
   readonly fetchLag: number;
-  /** How late a follower applies an operation: from the first to the second number. */
+  /** Delay before a follower applies an operation: a random value between the two numbers. */
   readonly applyLag: readonly [number, number];
 }
 
 /**
- * A cluster inside one process has no reason to wait as long as the server's defaults do: unless the setting was
- * given, it notices a lost broker in a tenth of a second.
+ * A cluster inside one process needs no timeouts as long as the server's defaults: unless the setting is given, it
+ * detects a lost broker in a tenth of a second.
  */
 const TEST_TIMEOUTS = Object.freeze({
   'clustering.replica.max.lag.time': 150,
@@ -34,7 +40,7 @@ const TEST_TIMEOUTS = Object.freeze({
 const TEST_ELECTION_MS = 60;
 const SERVER_ELECTION_MS = 1_000;
 
-/** The timing of a cluster with these settings: what was given holds, the rest is quick. */
+/** The timing of a cluster with these settings: given settings apply, the others take the short timeouts. */
 export function clusterTiming({ settings, given }: Pick<ResolvedSettings, 'settings' | 'given'>): ClusterTiming {
   const of = (name: keyof typeof TEST_TIMEOUTS) => (given.has(name) ? settings[name] : TEST_TIMEOUTS[name]);
   const leaderTimeout = of('clustering.replica.max.leader.timeout');
@@ -51,7 +57,7 @@ export function clusterTiming({ settings, given }: Pick<ResolvedSettings, 'setti
 
 const MAX_WAIT_MS = 5_000;
 
-/** How long to wait after a futile attempt that was waited for this long: a cluster without a majority may stay so. */
+/** The wait after a failed attempt that followed this wait: a cluster may stay without a majority. */
 export function nextWait(waited: number): number {
   return Math.max(waited, Math.min(MAX_WAIT_MS, 2 * Math.max(1, waited)));
 }

@@ -25,7 +25,7 @@ export class OperationValidator implements Validator {
 
   check(leader: string, operation: Operation): void {
     const node = this.#nodes.get(leader)!;
-    // It has looked the group up before its log was applied, and finds out when it is to create it.
+    // This leader looked the group up before it had applied its log, and notices only when it creates the group.
     if (operation.kind === 'join-group' && node.group(operation.group) && this.#unaware.take())
       throw new RpcError('FAILED_PRECONDITION', 'consumer group already exists');
     checkOperation(operation, node);

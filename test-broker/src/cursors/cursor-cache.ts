@@ -1,9 +1,9 @@
-/** The cursors that were used last: offset by key. A cursor that does not exist is kept as well, as -1. */
+/** The most recently used cursors: offset by key. A missing cursor is cached too, as -1. */
 export class CursorCache {
   readonly #capacity: number;
   readonly #offsets = new Map<string, bigint>();
 
-  /** `capacity`: how many cursors are kept. */
+  /** `capacity`: greatest number of cached cursors. */
   constructor(capacity: number) {
     this.#capacity = capacity;
   }

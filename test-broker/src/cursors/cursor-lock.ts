@@ -1,11 +1,11 @@
 import { deferred } from '../deferred.js';
 
-/** Lets one thing happen at a time, in the order in which they come. */
+/** Runs one task at a time, in the order of the calls. */
 export class CursorLock {
   #last: Promise<void> = Promise.resolve();
   #held = 0;
 
-  /** Runs `work` once all that came before has ended. */
+  /** Runs `work` once all earlier tasks have ended. */
   async run(work: () => Promise<void>): Promise<void> {
     const before = this.#last;
     const { promise, resolve: release } = deferred();
@@ -20,7 +20,7 @@ export class CursorLock {
     }
   }
 
-  /** Resolves once all that has come by now has ended. */
+  /** Resolves once all current tasks have ended. */
   async free(): Promise<void> {
     if (this.#held > 0) await this.#last;
   }

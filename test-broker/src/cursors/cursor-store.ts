@@ -11,22 +11,22 @@ import type { PublishCaller } from '../publish/publish-caller.js';
 import { CursorCache } from './cursor-cache.js';
 import { CursorLock } from './cursor-lock.js';
 
-/** The stream that cursors are messages of. */
+/** The stream that stores cursors as messages. */
 const CURSORS_STREAM = '__cursors';
 
 const CACHE_CAPACITY = 512;
 const DEFAULT_TIMEOUT_MS = 5_000;
-/** Of these the server hands on the text alone: they come from below its gRPC library. */
+/** The server returns only the text of these statuses: they come from below its gRPC library. */
 const STATUSES_BELOW_GRPC: ReadonlySet<StatusName> = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'CANCELLED']);
 
-/** What a cursor is known by. */
+/** The name of a cursor. */
 export interface CursorName {
   readonly stream: string;
   readonly partition: number;
   readonly cursorId: string;
 }
 
-/** The cursors of this broker: those whose partition of `__cursors` it leads. */
+/** The cursors of this broker: those in the partitions of `__cursors` that it leads. */
 export class CursorStore {
   readonly #node: BrokerNode;
   readonly #authorize: Authorize;
@@ -47,7 +47,9 @@ export class CursorStore {
     this.#unlisten();
   }
 
-  /** Stores an offset. Any is taken; neither the stream nor the partition has to exist. Rejects with RpcError. */
+  /**
+   * Stores an offset. Any offset is valid; neither the stream nor the partition has to exist. Rejects with RpcError.
+   */
   async set(name: CursorName, offset: bigint, caller: PublishCaller): Promise<void> {
     const key = keyOf(name);
     const { partition } = this.#locate(key);
@@ -72,8 +74,8 @@ export class CursorStore {
     return orInternal(async () => {
       await this.#resume(stream, partition.id, caller);
       const offset = this.#read(key, partition.id);
-      // Kept before anything else happens: what is set later must not be replaced by what was read before. It is kept
-      // also where the log holds more than is known to be committed, and answers until the cursor is set again.
+      // Cached at once: a later set must not be replaced by the earlier read. It is also cached where the log holds
+      // more than is known to be committed, and returned until the cursor is set again.
       this.#cache.set(key, offset);
       return offset;
     });
@@ -89,14 +91,14 @@ export class CursorStore {
     return { stream, partition };
   }
 
-  /** The text of the server. Where the broker was started without cursors, it goes on to say how to have them. */
+  /** The text of the server. Where the broker was started without cursors, it also says how to enable them. */
   #missing(): string {
     const text = 'Cursors stream does not exist';
     if (this.#node.settings['cursors.stream.partitions'] > 0) return text;
     return `${text}: start the test broker with cursorsPartitions above 0, or a server with cursors.stream.partitions`;
   }
 
-  /** A partition that is paused and has nothing to read stays as it is. */
+  /** A paused partition without readable messages stays paused. */
   async #resume(stream: StreamState, partition: number, { deadline }: Pick<PublishCaller, 'deadline'>): Promise<void> {
     const paused = pausedPartitions(stream, partition);
     if (paused.length === 0 || isBlank(this.#log(partition))) return;
@@ -138,26 +140,26 @@ export class CursorStore {
   }
 }
 
-/** The key of a cursor's messages. Nothing in it is escaped, so that two cursors may share one. */
+/** The key of a cursor's messages. Its parts are not escaped, so two cursors may share a key. */
 function keyOf({ cursorId, stream, partition }: CursorName): string {
   return `${cursorId},${stream},${partition}`;
 }
 
-/** Nothing is committed, or nothing retained. */
+/** Whether no message is committed, or none is retained. */
 function isBlank(log: PartitionLog): boolean {
   return log.highWatermark === -1 || log.isEmpty;
 }
 
 /**
- * What the committed messages of a key say last, -1n when there are none. Messages that are no cursors, which anybody
- * may publish to the stream, are passed over.
+ * The offset in the newest committed message of a key, -1n when there is none. Messages that are no cursors, which any
+ * client may publish to the stream, are ignored.
  */
 function latestOffset(log: PartitionLog, key: string): bigint {
   const wanted = Buffer.from(key);
   for (const { key: found, value, offset } of log.recordsBackwards(log.highWatermark)) {
     const cursor = found?.equals(wanted) ? readCursor(value) : null;
     if (cursor) return cursor.offset;
-    // The server reads with a subscription, and that of a readonly partition ends behind the newest message.
+    // The server reads with a subscription, which ends behind the newest message of a readonly partition.
     if (log.readonly && offset === log.newestOffset) break;
   }
   return -1n;
@@ -167,7 +169,7 @@ function readCursor(value: Uint8Array | null): cursorWire.Cursor | null {
   try {
     return cursorWire.Cursor.decode(value ?? new Uint8Array());
   } catch {
-    // What is no message of this kind is no cursor either.
+    // Undecodable bytes are no cursor.
     return null;
   }
 }
@@ -186,7 +188,7 @@ function cursorMessage(key: string, value: Uint8Array, partition: number): wire.
   };
 }
 
-/** Failures as the server reports them when they come out of its own calls. */
+/** Converts failures as the server does for failures of its own calls. */
 async function orInternal<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

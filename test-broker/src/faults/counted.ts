@@ -1,4 +1,4 @@
-/** Things that hold as long as at least one of those who asked for it has not taken it back. */
+/** Conditions that hold while at least one requester has not ended them. */
 export class Counted<K> {
   readonly #counts = new Map<K, number>();
   readonly #changed: () => void;
@@ -8,7 +8,7 @@ export class Counted<K> {
     this.#changed = changed;
   }
 
-  /** How many things hold. */
+  /** Number of conditions that hold. */
   get size(): number {
     return this.#counts.size;
   }
@@ -17,7 +17,7 @@ export class Counted<K> {
     return this.#counts.has(key);
   }
 
-  /** Asks for it; the answer takes that back. */
+  /** Requests a condition; the returned function ends that request. */
   add(key: K): () => void {
     const counts = this.#counts;
     counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -33,7 +33,7 @@ export class Counted<K> {
     };
   }
 
-  /** Takes everything back, without a word. */
+  /** Ends all conditions without a call of `changed`. */
   clear(): void {
     this.#counts.clear();
   }

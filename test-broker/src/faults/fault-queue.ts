@@ -4,7 +4,7 @@ interface Planned<T> {
   left: number;
 }
 
-/** What is to strike the coming calls, by RPC, in the order it was planned. */
+/** Planned faults of the coming calls, by RPC, in the order of their plans. */
 export class FaultQueue<T> {
   readonly #plans = new Map<string, Planned<T>[]>();
 
@@ -13,14 +13,14 @@ export class FaultQueue<T> {
     return this.#plans.size === 0;
   }
 
-  /** How often it is still to strike. */
+  /** Number of calls that it still strikes. */
   get pending(): number {
     let sum = 0;
     for (const list of this.#plans.values()) for (const planned of list) sum += planned.left;
     return sum;
   }
 
-  /** `broker`: the one broker that is struck, null for whichever comes first. */
+  /** `broker`: index of the only broker that it strikes, null for any. */
   plan(rpc: string, what: T, broker: number | null, times: number): void {
     const planned = { what, broker, left: times };
     const list = this.#plans.get(rpc);
@@ -28,7 +28,7 @@ export class FaultQueue<T> {
     else this.#plans.set(rpc, [planned]);
   }
 
-  /** What strikes this call, null when nothing does; counts as used. */
+  /** Returns the fault that strikes this call, null for none; consumes it. */
   take(rpc: string, broker: number): T | null {
     const list = this.#plans.get(rpc);
     const planned = list?.find((candidate) => candidate.broker === null || candidate.broker === broker);

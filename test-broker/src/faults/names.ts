@@ -77,20 +77,20 @@ export function checkRpc(rpc: RpcName): void {
   throw unknownName('RPC', given, given, RPC_NAMES);
 }
 
-/** A whole number of at least `min`. Throws BrokerOptionError for anything else. */
+/** Checks an integer of at least `min`. Throws BrokerOptionError for anything else. */
 export function checkTimes(name: string, value: number, min: number): number {
   if (!Number.isSafeInteger(value) || value < min) throw wrongValue(name, `an integer of at least ${min}`, value);
   return value;
 }
 
-/** A number of milliseconds. Throws BrokerOptionError for anything else. */
+/** Checks a number of milliseconds. Throws BrokerOptionError for anything else. */
 export function checkMilliseconds(value: number): number {
   if (!(typeof value === 'number' && value >= 0 && Number.isFinite(value)))
     throw wrongValue('ms', 'a number of at least 0', value);
   return value;
 }
 
-/** The status that a name or a number stands for. Throws BrokerOptionError for OK and what is no status. */
+/** The status for a name or a number. Throws BrokerOptionError for OK and an unknown status. */
 export function statusName(code: StatusName | number): StatusName {
   const names = Object.keys(Status) as StatusName[];
   const name = typeof code === 'number' ? names.find((candidate) => Status[candidate] === code) : code;
@@ -99,7 +99,7 @@ export function statusName(code: StatusName | number): StatusName {
   return name;
 }
 
-/** The number of an HTTP/2 error code. Throws BrokerOptionError for what is none. */
+/** The number of an HTTP/2 error code. Throws BrokerOptionError for an invalid one. */
 export function resetNumber(code: ResetCode | number): number {
   if (typeof code === 'number') {
     if (Number.isInteger(code) && code >= 0 && code <= 13) return code;

@@ -1,14 +1,14 @@
 import { Counted } from './counted.js';
 import { UnawareLeader } from './unaware-leader.js';
 
-/** What keeps brokers apart, or late: the part of the faults that the brokers ask about among themselves. */
+/** Faults between brokers: separation and delays. */
 export class NetworkFaults {
   readonly #changed: () => void;
   readonly #partitions: Counted<string>;
   readonly #unlisted: Counted<number>;
   /** By the index of the broker; null for every other. */
   readonly #metadataDelays = new Map<number | null, number>();
-  /** By the index of the broker: what ends the silence of its connections. */
+  /** Ends the silence of a broker's connections, by its index. */
   readonly #frozen = new Map<number, () => void>();
   #natsDown = false;
   readonly unawareLeader = new UnawareLeader();
@@ -44,7 +44,7 @@ export class NetworkFaults {
     this.#changed();
   }
 
-  /** `end`: called when the broker thaws, after everybody was told. */
+  /** `silence`: begins the silence of the broker's connections; its result ends it after the broker has thawed. */
   freeze(i: number, silence: () => () => void): void {
     if (this.#frozen.has(i)) return;
     this.#frozen.set(i, silence());
@@ -80,18 +80,18 @@ export class NetworkFaults {
     this.#changed();
   }
 
-  /** Milliseconds by which broker `i` learns later of operations, unless it is the metadata leader. */
+  /** Milliseconds by which operations reach broker `i` late, unless it is the metadata leader. */
   metadataDelay(i: number): number {
     return this.#metadataDelays.get(i) ?? this.#metadataDelays.get(null) ?? 0;
   }
 
-  /** Ends everything. */
+  /** Ends all faults. */
   clear(): void {
     this.#partitions.clear();
     this.#unlisted.clear();
     this.#metadataDelays.clear();
     this.unawareLeader.plan(0);
-    // NATS first, so that a broker that thaws can send its acks.
+    // NATS first, so that a thawing broker can send its acks.
     this.#natsDown = false;
     for (const i of [...this.#frozen.keys()]) this.thaw(i);
     this.#changed();

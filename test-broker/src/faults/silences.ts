@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from '../timers.js';
 
-/** The connections of one broker, as far as faults reach into them. */
+/** The connections of one broker, as faults affect them. */
 export interface FaultTarget {
   readonly brokerIndex: number;
   cutConnections(): void;
@@ -11,7 +11,7 @@ export interface FaultTarget {
 /** Longest delay that a timer of Node takes, in milliseconds; a longer one fires at once. */
 const MAX_DELAY_MS = 0x7fffffff;
 
-/** Silences that go on, each of one or more brokers. Those of a broker that overlap end with the last of them. */
+/** Active silences, each of one or more brokers. Overlapping silences of a broker end with the last one. */
 export class Silences {
   readonly #depths = new Map<FaultTarget, number>();
   readonly #open = new Set<() => void>();
@@ -25,7 +25,7 @@ export class Silences {
       for (const target of targets) this.#change(target, -1);
     };
     this.#open.add(end);
-    // Real time: the keepalive of the client, which a silence is for, goes by it too.
+    // Real time: the keepalive of the client, which a silence tests, uses it too.
     const timer = ms === undefined ? undefined : setTimeout(end, Math.min(ms, MAX_DELAY_MS));
     return end;
   }

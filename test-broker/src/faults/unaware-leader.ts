@@ -1,25 +1,25 @@
-/** A metadata leader that, just elected, does not find groups that exist: how many joins it is to refuse for that. */
+/** A newly elected metadata leader that does not find existing groups: counts the joins that it refuses. */
 export class UnawareLeader {
   #joins = 0;
   #elected = false;
 
-  /** Joins that are still to be refused. */
+  /** Number of joins that it still refuses. */
   get pending(): number {
     return this.#joins;
   }
 
-  /** The leader that is elected next refuses this number of joins. */
+  /** Makes the next elected leader refuse this number of joins. */
   plan(joins: number): void {
     this.#joins = joins;
     this.#elected = false;
   }
 
-  /** A leader is elected. */
+  /** Records the election of a leader. */
   elected(): void {
     this.#elected = true;
   }
 
-  /** Whether this join of a group that exists is refused; uses one up. */
+  /** Returns whether this join of an existing group is refused; consumes one refusal. */
   take(): boolean {
     if (!this.#elected || this.#joins === 0) return false;
     this.#joins--;

@@ -1,14 +1,14 @@
-/** Somebody who takes part in the distribution of a stream's partitions. */
+/** A member that takes part in the distribution of a stream's partitions. */
 export interface Subscriber {
   readonly id: string;
   readonly assignments: Map<string, number[]>;
-  /** Partitions that it holds of all its streams. */
+  /** Number of partitions of all its streams that it holds. */
   count: number;
 }
 
 /**
- * Redistributes the partitions of a stream: each goes to the subscriber that holds the fewest of all streams, and
- * among equals to the first. `subscribers` stand in the byte order of their ids.
+ * Redistributes the partitions of a stream: each goes to the subscriber that holds the fewest partitions of all
+ * streams, the first of several. `subscribers` are in the byte order of their ids.
  */
 export function balance(stream: string, subscribers: readonly Subscriber[], partitions: number): void {
   for (const subscriber of subscribers) {

@@ -1,8 +1,8 @@
 import type { Group } from './group-table.js';
 
 /**
- * The broker that coordinates the fewest groups, and among equals the first in the order of the configuration; null
- * when `except` leaves no broker.
+ * The broker that coordinates the fewest groups, the first of several in the order of the configuration; null when
+ * `except` leaves no broker.
  */
 export function chooseCoordinator(brokers: Iterable<string>, groups: Iterable<Group>, except?: string): string | null {
   const loads = new Map<string, number>();

@@ -1,20 +1,20 @@
 import { balance, type Subscriber } from './balance.js';
 import { byteOrder } from './byte-order.js';
 
-/** A member of a consumer group: what it subscribes to, and the partitions that it was given of each stream. */
+/** A member of a consumer group, with its streams and its partitions of each stream. */
 export interface GroupMember {
   readonly id: string;
   readonly streams: ReadonlySet<string>;
-  /** Stream to partitions, ascending. A stream of which it holds nothing is absent. */
+  /** Partitions by stream, ascending. A stream without partitions of this member is absent. */
   readonly assignments: ReadonlyMap<string, readonly number[]>;
 }
 
-/** A consumer group as the metadata has it. */
+/** A consumer group in the metadata. */
 export interface Group {
   readonly id: string;
   /** Id of the broker that coordinates it. */
   readonly coordinator: string;
-  /** Index of the last operation that changed it; 0n for a group that is as it was created. */
+  /** Index of the last operation that changed it; 0n for a group unchanged since its creation. */
   readonly epoch: bigint;
   readonly members: ReadonlyMap<string, GroupMember>;
 }
@@ -22,7 +22,7 @@ export interface Group {
 class Member implements GroupMember, Subscriber {
   readonly streams: Set<string>;
   readonly assignments = new Map<string, number[]>();
-  /** Partitions that it holds of all its streams. */
+  /** Number of partitions of all its streams that it holds. */
   count = 0;
 
   constructor(
@@ -52,15 +52,15 @@ class MutableGroup implements Group {
 }
 
 /**
- * The consumer groups of the cluster. It only ever changes by operations, and the same operations in the same order
- * make the same table on every broker. Operations have been checked before (`cluster/checks.ts`): what no longer
- * applies when it arrives is passed over.
+ * The consumer groups of the cluster. Only operations change it, and the same operations in the same order produce the
+ * same table on every broker. Operations have been checked before (`cluster/checks.ts`); one that no longer applies is
+ * ignored.
  */
 export class GroupTable {
   readonly #groups = new Map<string, MutableGroup>();
   readonly #partitionsOf: (stream: string) => number;
 
-  /** `partitionsOf`: how many partitions a stream has now, 0 for one that is unknown. */
+  /** `partitionsOf`: current number of partitions of a stream, 0 for an unknown one. */
   constructor(partitionsOf: (stream: string) => number) {
     this.#partitionsOf = partitionsOf;
   }
@@ -73,7 +73,7 @@ export class GroupTable {
     return this.#groups.values();
   }
 
-  /** Adds a member, and the group with it when it is the first; `coordinator` is then its coordinator. */
+  /** Adds a member, and creates its group for the first one; `coordinator` then coordinates it. */
   join(id: string, consumer: string, streams: readonly string[], coordinator: string, index: bigint): void {
     let group = this.#groups.get(id);
     if (group?.members.has(consumer)) return;
@@ -87,7 +87,7 @@ export class GroupTable {
     for (const stream of sorted(member.streams)) this.#balance(group, stream);
   }
 
-  /** Takes a member out; the last one takes the group with it. */
+  /** Removes a member, and its group with the last one. */
   leave(id: string, consumer: string, index: bigint): void {
     const group = this.#groups.get(id);
     const member = group?.members.get(consumer);
@@ -110,7 +110,10 @@ export class GroupTable {
     group.epoch = index;
   }
 
-  /** Drops a stream that is gone from every group that subscribes to it. Call it when `partitionsOf` knows already. */
+  /**
+   * Removes a deleted stream from every group that subscribes to it. Call it after `partitionsOf` knows of the
+   * deletion.
+   */
   deleteStream(stream: string, index: bigint): void {
     for (const group of this.#groups.values()) {
       const affected = group.subscribers(stream);

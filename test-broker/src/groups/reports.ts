@@ -3,7 +3,7 @@ import { RpcError } from '../grpc/status.js';
 import { chooseCoordinator } from './coordinator-choice.js';
 import type { Group } from './group-table.js';
 
-/** What a report is answered with: wait for more of them, or this broker is to coordinate the group from now on. */
+/** The result of a report: wait for more of them, or this broker now coordinates the group. */
 export type ReportOutcome = { readonly coordinator: string | null };
 
 interface Witnesses {
@@ -12,8 +12,8 @@ interface Witnesses {
 }
 
 /**
- * The reports of consumers that cannot reach the coordinator of their group, as the metadata leader counts them:
- * more than half of the members make a new coordinator. One that is not joined by enough others in time is forgotten.
+ * Counts the reports of consumers that cannot reach the coordinator of their group, on the metadata leader. Reports of
+ * more than half of the members replace the coordinator. Reports expire when too few others follow in time.
  */
 export class CoordinatorReports {
   readonly #witnesses = new Map<string, Witnesses>();
@@ -22,8 +22,8 @@ export class CoordinatorReports {
   readonly #keep: boolean;
 
   /**
-   * `timeout`: milliseconds that reports count after the last of them. `keepWitnesses`: the real server forgets to
-   * drop the witnesses of a failover, so that one more report sets off the next; default false.
+   * `timeout`: milliseconds after the last report at which all expire. `keepWitnesses`: like the real server, keeps the
+   * reporters of a failover, so that one more report causes the next; default false.
    */
   constructor(clock: Clock, options: { readonly timeout: number; readonly keepWitnesses?: boolean }) {
     this.#clock = clock;
@@ -32,8 +32,8 @@ export class CoordinatorReports {
   }
 
   /**
-   * Counts a report that was checked already. `brokers` and `groups` are those of the cluster, brokers in the order
-   * of the configuration. Throws FAILED_PRECONDITION when no broker can take over.
+   * Counts a valid report. `brokers` and `groups` are those of the cluster, brokers in the order of the configuration.
+   * Throws FAILED_PRECONDITION when no broker can take over.
    */
   report(group: Group, consumer: string, brokers: Iterable<string>, groups: Iterable<Group>): ReportOutcome {
     const seen = this.#add(group.id, consumer);
@@ -45,7 +45,7 @@ export class CoordinatorReports {
     return { coordinator };
   }
 
-  /** Forgets all reports: another broker is the metadata leader now, or this one stops. */
+  /** Discards all reports: another broker is the metadata leader now, or this one stops. */
   clear(): void {
     for (const { timer } of this.#witnesses.values()) timer.cancel();
     this.#witnesses.clear();

@@ -7,15 +7,15 @@ import type { Call } from './service.js';
 import { RpcError } from './status.js';
 
 /**
- * Lets a call through or throws RpcError UNKNOWN, as the server does: `api: Failed to retrieve client ID` without a
- * verified certificate, `The client is not authorized to call <method> on resource <resource>` for what no rule allows.
+ * Permits a call or throws RpcError UNKNOWN, as the server does: `api: Failed to retrieve client ID` without a verified
+ * certificate, `The client is not authorized to call <method> on resource <resource>` for a call that no rule permits.
  */
 export type Authorize = (call: Pick<Call, 'identity'>, resource: string, method: string) => void;
 
-/** Lets everything through: authorisation is off. */
+/** Permits every call: authorization is off. */
 export const allowAll: Authorize = () => {};
 
-/** The access policy of one broker, which can be read again while it serves. */
+/** The access policy of one broker; it can be reloaded while the broker serves. */
 export class AccessPolicy {
   readonly #settings: Settings;
   #current: Authorize;
@@ -26,18 +26,18 @@ export class AccessPolicy {
     this.#current = createAuthorize(settings);
   }
 
-  /** Decides by the policy as it was read last. */
+  /** Decides by the most recently read policy. */
   readonly authorize: Authorize = (call, resource, method) => this.#current(call, resource, method);
 
-  /** Reads the policy again. Throws BrokerOptionError, and keeps the one of before, when it cannot be read. */
+  /** Reads the policy again. Throws BrokerOptionError, and keeps the previous one, when it cannot be read. */
   reload(): void {
     this.#current = createAuthorize(this.#settings);
   }
 }
 
 /**
- * The policy that the settings ask for: triples of identity, resource and RPC that must match exactly, everything else
- * is denied. A path names a CSV file of lines `p, identity, resource, rpc`. Throws BrokerOptionError when the policy is
+ * The policy of the settings: triples of identity, resource and RPC that must match exactly; every other call is
+ * denied. A path names a CSV file of lines `p, identity, resource, rpc`. Throws BrokerOptionError when the policy is
  * missing or cannot be read.
  */
 export function createAuthorize(settings: Settings): Authorize {
@@ -52,7 +52,7 @@ export function createAuthorize(settings: Settings): Authorize {
   return authorizeBy(typeof policy === 'string' ? readPolicy(policy) : policy);
 }
 
-/** Allows exactly what the rules name. */
+/** Permits exactly the calls that the rules name. */
 export function authorizeBy(rules: Iterable<PolicyRule>): Authorize {
   const allowed = new Set<string>();
   for (const rule of rules) allowed.add(JSON.stringify(rule));
@@ -63,7 +63,7 @@ export function authorizeBy(rules: Iterable<PolicyRule>): Authorize {
   };
 }
 
-/** What a client is told that may not make a call. */
+/** The error for a call that is not permitted. */
 function deniedText(resource: string, method: string): string {
   return `The client is not authorized to call ${method} on resource ${resource}`;
 }

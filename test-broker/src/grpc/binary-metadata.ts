@@ -3,7 +3,9 @@ import { goQuote } from './go-quote.js';
 const BASE64 = /[A-Za-z0-9+/]/;
 const QUANTUM = 4;
 
-/** What grpc-go says of a header whose name ends with `-bin` and whose value is not base64; null when it is. */
+/**
+ * The error of grpc-go for a header whose name ends with `-bin` and whose value is not base64; null for valid base64.
+ */
 export function binaryMetadataFault(name: string, value: string): string | null {
   if (!name.endsWith('-bin')) return null;
   const position = base64Fault(value);

@@ -3,15 +3,15 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { CallConnection } from './call-host.js';
 
-/** A stream may hold so much that its handler has not taken yet: some thousand publishes, and no more than that. */
+/** Unhandled bytes that a stream may hold: some thousand publishes. */
 const STREAM_WINDOW = 1024 * 1024;
-/** Large, so that streams whose handlers wait do not hold up the others on their connection. */
+/** Large, so that streams with waiting handlers do not block the others on their connection. */
 const CONNECTION_WINDOW = 64 * 1024 * 1024;
 const MEGABYTES_PER_SESSION = 4_096;
 
 const SESSION_OPTIONS: ServerOptions = {
   settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 2 ** 32 - 1, enablePush: false },
-  // Node's default of 10 MB is reached with some thousand open streams, and costs the client its connection then.
+  // Some thousand open streams reach Node's default of 10 MB, which would end the client's connection.
   maxSessionMemory: MEGABYTES_PER_SESSION,
   maxSessionInvalidFrames: 1_000,
 };
@@ -31,21 +31,21 @@ export class Connection implements CallConnection {
   constructor(socket: Socket) {
     this.#socket = socket;
     this.identity = socket instanceof TLSSocket ? commonName(socket) : null;
-    // The session takes the socket's handle over. Public API has no way to stop its reads from then on, and a connection
-    // that still answered pings would not look half-open to a client.
+    // The session takes over the socket's handle. No public API stops its reads from then on, and a connection that
+    // still answered pings would not look half-open to a client.
     this.#handle = (socket as unknown as { _handle: ReadableHandle | null })._handle;
     this.session = performServerHandshake(socket, SESSION_OPTIONS);
     this.session.setLocalWindowSize(CONNECTION_WINDOW);
   }
 
-  /** Neither reads nor answers anything while silent; what is written must be held back by the calls. */
+  /** Neither reads nor responds while silent; the calls hold back what they write. */
   setSilent(silent: boolean): void {
     if (this.#socket.destroyed || !this.#handle) return;
     if (silent) this.#handle.readStop();
     else this.#handle.readStart();
   }
 
-  /** Asks the client to go; the connection ends with its last call. */
+  /** Sends GOAWAY; the connection ends with its last call. */
   goAway(): void {
     if (!this.session.closed && !this.session.destroyed) this.session.close();
   }

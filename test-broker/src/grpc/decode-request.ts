@@ -2,7 +2,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { WireError, WireReader } from 'liftbridge-client/protocol';
 import { RpcError } from './status.js';
 
-/** The half of a generated codec that reads. */
+/** The decoding half of a generated codec. */
 export interface RequestCodec<T> {
   decode(input: BinaryReader): T;
 }
@@ -12,7 +12,7 @@ const INVALID_TEXT = 'string field contains invalid UTF-8';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A request that cannot be decoded, in the words that grpc-go has for a unary call. */
+/** An undecodable request, with the error text of grpc-go for a unary call. */
 export class UndecodableRequest extends RpcError {
   readonly #reason: string;
 
@@ -21,13 +21,13 @@ export class UndecodableRequest extends RpcError {
     this.#reason = reason;
   }
 
-  /** The same in the words for a call with a stream in either direction. */
+  /** The same error with the text for a call with a stream in either direction. */
   onStream(): RpcError {
     return new RpcError('INTERNAL', `grpc: failed to unmarshal the received message: ${this.#reason}`);
   }
 }
 
-/** The request that a payload holds. Throws UndecodableRequest for bytes that are not such a message, or not UTF-8. */
+/** Decodes the request in a payload. Throws UndecodableRequest for bytes that are not such a message, or not UTF-8. */
 export function decodeRequest<T>(codec: RequestCodec<T>, payload: Buffer): T {
   try {
     checkFields(payload);
@@ -37,13 +37,13 @@ export function decodeRequest<T>(codec: RequestCodec<T>, payload: Buffer): T {
   }
 }
 
-/** The status for a request that cannot be decoded. The server has one text for whatever is wrong with the bytes. */
+/** The status for an undecodable request. The server has one text for all kinds of invalid bytes. */
 export function undecodable(error: unknown): UndecodableRequest {
   const reason = error instanceof WireError && error.message === INVALID_TEXT ? INVALID_TEXT : UNREADABLE;
   return new UndecodableRequest(reason);
 }
 
-/** Generated code takes some broken fields for the end of the message. Throws WireError for them. */
+/** Generated code treats some broken fields as the end of the message. This throws WireError for them. */
 function checkFields(payload: Buffer): void {
   const reader = new WireReader();
   reader.open(payload, 0, payload.length);

@@ -8,7 +8,7 @@ import { ServedCall } from './served-call.js';
 import type { Method, Services } from './service.js';
 import { RpcError } from './status.js';
 
-/** Opens the call that a new stream stands for; null for a request that is no call, which is answered at once. */
+/** Opens the call of a new stream; null for a request that is no gRPC call, which gets its response at once. */
 export function openCall(
   host: CallHost,
   connection: CallConnection,
@@ -24,7 +24,7 @@ export function openCall(
   return { call: new ServedCall(host, connection, stream, head), service: head.service };
 }
 
-/** Hands a call to its method, or to the fault that is planned for it. */
+/** Passes a call to its method, or to the fault planned for it. */
 export function serve(host: CallHost, call: ServedCall, service: string, services: Services): void {
   if (host.faults?.calls.armed && call.strike(host.faults)) return;
   const methods = services.get(service);
@@ -39,7 +39,7 @@ export function serve(host: CallHost, call: ServedCall, service: string, service
 }
 
 function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
-  // The client may be gone already; it gets no answer then, and no other needs one.
+  // The client may have left already; then no response is needed.
   stream.on('error', () => stream.destroy());
   if (stream.destroyed || stream.closed) return;
   const { status, message, contentType, httpStatus } = refusal;
@@ -78,7 +78,7 @@ function answer(call: ServedCall, handle: () => Promise<Uint8Array> | Uint8Array
 }
 
 function runStream(call: ServedCall, handle: () => Promise<void>): void {
-  // Async, so that a handler which throws before its first wait fails the call as well.
+  // Async, so that a handler that throws before its first wait fails the call too.
   const running = async () => handle();
   running().then(
     () => call.finish(),

@@ -12,7 +12,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The value of a header in quotes, as Go prints it with %q: bytes that are not UTF-8 become `\xNN`. */
+/** Quotes the value of a header as Go's %q does: bytes that are not UTF-8 become `\xNN`. */
 export function goQuote(header: string): string {
   const bytes = Buffer.from(header, 'latin1');
   let quoted = '"';
@@ -24,7 +24,7 @@ export function goQuote(header: string): string {
   return `${quoted}"`;
 }
 
-/** Bytes of the character that begins here; 0 when none does. */
+/** Number of bytes of the character that begins here; 0 for an invalid one. */
 function characterSize(bytes: Buffer, at: number): number {
   const lead = bytes[at]!;
   const size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;

@@ -10,10 +10,10 @@ type ServingStatus = healthWire.HealthCheckResponse_ServingStatus;
 
 /** Full name of the service that {@link Health} serves. */
 export const HEALTH_SERVICE = 'grpc.health.v1.Health';
-/** The one service, besides the server as a whole, that health is kept of. */
+/** The only service with a health status, besides the whole server. */
 export const API_SERVICE = 'proto.API';
 
-/** The standard health service: the server as a whole (`""`) and `proto.API`, both serving at first. */
+/** The standard health service. The whole server (`""`) and `proto.API` both start as serving. */
 export class Health {
   readonly #statuses = new Map<string, ServingStatus>([
     ['', Serving.SERVING],
@@ -21,7 +21,7 @@ export class Health {
   ]);
   readonly #watchers = new Set<(service: string) => void>();
 
-  /** The methods, to be served as `grpc.health.v1.Health`. */
+  /** The methods of `grpc.health.v1.Health`. */
   readonly methods: ReadonlyMap<string, Method> = new Map<string, Method>([
     ['Check', { kind: 'unary', handle: (payload) => this.#check(payload) }],
     ['List', { kind: 'unary', handle: (payload) => this.#list(payload) }],
@@ -35,12 +35,12 @@ export class Health {
     ],
   ]);
 
-  /** `proto.API` stops serving, as when the server shuts down; the server as a whole still says that it serves. */
+  /** Marks `proto.API` as not serving, like a server that shuts down; the whole server still reports that it serves. */
   shutdown(): void {
     this.setServing(API_SERVICE, false);
   }
 
-  /** Changes what is said of a service, and tells who watches it. */
+  /** Changes the status of a service and notifies its watchers. */
   setServing(service: string, serving: boolean): void {
     this.#statuses.set(service, serving ? Serving.SERVING : Serving.NOT_SERVING);
     for (const watcher of this.#watchers) watcher(service);

@@ -4,20 +4,20 @@ import { deferred } from '../deferred.js';
 import { BrokerOptionError } from '../option-error.js';
 import type { BrokerTlsOptions } from '../options.js';
 
-/** Milliseconds that a client may take for its TLS handshake. */
+/** How long a TLS handshake may take. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** What is told of the connections that are greeted. */
+/** Callbacks of new connections. */
 export interface Greeted {
-  /** The connection may speak HTTP/2 from now on. */
+  /** The connection is ready for HTTP/2. */
   ready(socket: Socket): void;
   /** A TLS handshake failed; the connection is closed already. */
   failed(error: Error): void;
 }
 
 /**
- * How a new connection is brought to where it may speak HTTP/2: as it is, or through a TLS handshake. Throws
- * BrokerOptionError for certificates that cannot be used.
+ * Prepares new connections for HTTP/2: unchanged, or with a TLS handshake. Throws BrokerOptionError for invalid
+ * certificates.
  */
 export function createGreeting(tls: BrokerTlsOptions | null, greeted: Greeted): (socket: Socket) => void {
   if (tls === null) return (socket) => greeted.ready(socket);

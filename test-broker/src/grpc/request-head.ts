@@ -3,20 +3,20 @@ import { binaryMetadataFault } from './binary-metadata.js';
 import { goQuote } from './go-quote.js';
 import type { StatusName } from './status.js';
 
-/** What the headers of a request say, when they are those of a gRPC call. */
+/** The headers of a gRPC request, decoded. */
 export interface RequestHead {
   /** Full name of the service, such as `proto.API`. */
   readonly service: string;
   readonly method: string;
-  /** Content type of the answer. */
+  /** Content type of the response. */
   readonly contentType: string;
-  /** Milliseconds that the client waits; null without a limit. */
+  /** Timeout of the client in milliseconds; null without one. */
   readonly timeout: number | null;
-  /** Name of the encoding of the messages; empty when none was given. */
+  /** Name of the encoding of the messages; empty for none. */
   readonly encoding: string;
 }
 
-/** Why a request is no gRPC call, and what it is answered with. */
+/** The reason why a request is no gRPC call, and the response to it. */
 export interface Refusal {
   readonly contentType: string;
   readonly httpStatus: number;
@@ -33,12 +33,12 @@ const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   M: 60_000,
   H: 3_600_000,
 };
-/** Milliseconds: a shorter timeout is over before the call is looked at. */
+/** A shorter timeout has passed before the call is handled. */
 const MIN_TIMEOUT_MS = 1e-3;
 
 /**
- * Reads the headers of a request, in the order of checks of grpc-go and with its texts. `raw` are names and values in
- * turn, as they came.
+ * Decodes the headers of a request, with the order of checks and the texts of grpc-go. `raw` holds names and values in
+ * turn, as received.
  */
 export function readRequestHead(headers: IncomingHttpHeaders, raw: readonly string[]): RequestHead | Refusal {
   const given = headers['content-type'] ?? '';
@@ -70,7 +70,7 @@ function refuse(contentType: string, httpStatus: number, status: StatusName, mes
   return { contentType, httpStatus, status, message };
 }
 
-/** The content type of the answer: what follows `+` or `;` in that of the request comes back behind a `+`. */
+/** The content type of the response: the suffix after `+` or `;` in that of the request comes back after a `+`. */
 function answeredType(given: string): string | null {
   if (given === GRPC_CONTENT_TYPE) return GRPC_CONTENT_TYPE;
   if (!given.startsWith(`${GRPC_CONTENT_TYPE}+`) && !given.startsWith(`${GRPC_CONTENT_TYPE};`)) return null;
@@ -78,7 +78,7 @@ function answeredType(given: string): string | null {
   return subtype === '' ? GRPC_CONTENT_TYPE : `${GRPC_CONTENT_TYPE}+${subtype}`;
 }
 
-/** What is wrong with the last malformed header; null when none is. */
+/** The error of the last malformed header; null when all are well-formed. */
 function headerFault(raw: readonly string[]): string | null {
   let fault: string | null = null;
   for (let at = 0; at < raw.length; at += 2) {
@@ -93,13 +93,13 @@ function headerFault(raw: readonly string[]): string | null {
   return fault;
 }
 
-/** Milliseconds of the last timeout among headers that are well-formed; null without one. */
+/** Milliseconds of the last well-formed timeout; null without one. */
 function lastTimeout(raw: readonly string[]): number | null {
   const at = raw.lastIndexOf('grpc-timeout');
   return at === -1 ? null : Number(readTimeout(raw[at + 1]!));
 }
 
-/** Milliseconds, or what is wrong with the text. */
+/** The timeout in milliseconds, or the error of the text. */
 function readTimeout(text: string): number | string {
   if (text.length < 2) return `transport: timeout string is too short: ${goQuote(text)}`;
   if (text.length > 9) return `transport: timeout string is too long: ${goQuote(text)}`;

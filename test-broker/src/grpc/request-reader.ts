@@ -2,26 +2,26 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { FRAME_PREFIX, FrameError, FrameSplitter } from 'liftbridge-client/protocol';
 import { RpcError } from './status.js';
 
-/** The flag of a message that is compressed. */
+/** The flag of a compressed message. */
 const COMPRESSED = 1;
 
-/** What the reader tells its call. */
+/** Callbacks of a reader to its call. */
 export interface RequestSink {
-  /** Every message that a chunk completed; reading goes on when the promise has resolved. */
+  /** Receives every message that a chunk completed; reading continues after the promise has resolved. */
   messages(payloads: readonly Buffer[]): Promise<void> | void;
-  /** The client has half-closed, and all messages were handled. */
+  /** The client has half-closed, and all messages are handled. */
   ended(): void;
   failed(error: unknown): void;
 }
 
-/** The request ended inside a message. A unary call has another status for it than a call with a stream. */
+/** The request ended inside a message. The status differs between a unary call and a stream. */
 export class UnexpectedEnd extends RpcError {
   constructor() {
     super('INTERNAL', 'unexpected EOF');
   }
 }
 
-/** Cuts the messages out of the request stream of a call and hands them on, all of a chunk at once. */
+/** Splits the request stream of a call into messages and passes on all of a chunk at once. */
 export class RequestReader {
   readonly #stream: ServerHttp2Stream;
   readonly #splitter: FrameSplitter;
@@ -38,7 +38,7 @@ export class RequestReader {
     stream.once('end', () => this.#end());
   }
 
-  /** Takes no further messages; what still comes is thrown away, so that it does not fill the connection's window. */
+  /** Stops passing on messages and discards later bytes, so that they do not fill the connection's window. */
   stop(): void {
     this.#stopped = true;
     this.#stream.resume();
@@ -79,7 +79,7 @@ export class RequestReader {
 
   #end(): void {
     if (this.#stopped) return;
-    // The server takes a prefix that is cut short for the end of the messages.
+    // The server treats a truncated prefix as the end of the messages.
     if (this.#splitter.buffered < FRAME_PREFIX) this.#sink.ended();
     else this.#fail(new UnexpectedEnd());
   }

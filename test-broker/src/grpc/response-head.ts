@@ -1,24 +1,24 @@
 import type { OutgoingHttpHeaders, ServerStreamResponseOptions } from 'node:http2';
 import { Status, type StatusName } from './status.js';
 
-/** Longer texts are cut: a header block that the client refuses would cost it the connection. */
+/** Longer texts are truncated: a client that refuses the header block would lose its connection. */
 const MAX_STATUS_MESSAGE_BYTES = 8 * 1024;
 
 /** The content type of gRPC, without the name of an encoding. */
 const CONTENT_TYPE = 'application/grpc';
 
-// Node puts a date on every answer unless it is told not to; servers of gRPC send none.
+// Node adds a date to every response by default; servers of gRPC send none.
 /** How to respond when messages and trailers follow. */
 export const STREAMED = { waitForTrailers: true, sendDate: false } as ServerStreamResponseOptions;
 /** How to respond when nothing follows. */
 export const STATUS_ONLY = { endStream: true, sendDate: false } as ServerStreamResponseOptions;
 
-/** The headers that go before the first message of an answer. */
+/** The headers before the first message of a response. */
 export function responseHeaders(contentType: string): OutgoingHttpHeaders {
   return { ':status': 200, 'content-type': contentType };
 }
 
-/** The headers of an answer that consists of its status alone. */
+/** The headers of a response that consists of its status alone. */
 export function statusOnlyHeaders(
   status: StatusName,
   message: string,
@@ -28,7 +28,7 @@ export function statusOnlyHeaders(
   return { ':status': httpStatus, 'content-type': contentType, ...statusTrailers(status, message) };
 }
 
-/** The trailers that end an answer. The message is there even when it is empty, as with grpc-go. */
+/** The trailers of a response. The message is present even when it is empty, as with grpc-go. */
 export function statusTrailers(status: StatusName, message: string): OutgoingHttpHeaders {
   return { 'grpc-status': String(Status[status]), 'grpc-message': encodeMessage(message) };
 }

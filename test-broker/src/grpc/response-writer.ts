@@ -7,12 +7,12 @@ import type { RequestHead } from './request-head.js';
 import { responseHeaders, STATUS_ONLY, STREAMED, statusOnlyHeaders, statusTrailers } from './response-head.js';
 import type { StatusName } from './status.js';
 
-/** Bytes that may wait for the peer's window before a writer is told to pause. */
+/** Bytes that may wait for the peer's window before the writer has to pause. */
 const MAX_WRITE_BYTES = 256 * 1024;
-/** Below this, pieces are copied into one; above, they go to the stream one by one. */
+/** Smaller pieces are copied into one; larger ones go to the stream one by one. */
 const MAX_PACKED_BYTES = 32 * 1024;
 
-/** The answering half of a call: packs what is written in one turn, keeps to the peer's window, ends with a status. */
+/** The response half of a call: joins the writes of one turn, respects the peer's window, and ends with a status. */
 export class ResponseWriter {
   readonly #host: CallHost;
   readonly #connection: CallConnection;
@@ -38,7 +38,7 @@ export class ResponseWriter {
     else this.#stream.respond(responseHeaders(this.#contentType), STREAMED);
   }
 
-  /** False once so much waits that the writer should wait for `drained`. */
+  /** Returns false when the writer should wait for `drained` before it writes more. */
   write(frames: Uint8Array): boolean {
     this.#out.push(frames);
     this.#outBytes += frames.length;
@@ -61,7 +61,7 @@ export class ResponseWriter {
     this.#drained = null;
   }
 
-  /** Hands what was written to the stream, in one piece where that is cheap. */
+  /** Passes the pending writes to the stream, joined where that is cheap. */
   flush(): void {
     this.#flushing = false;
     if (this.#out.length === 0 || this.#gone) return;
@@ -78,7 +78,7 @@ export class ResponseWriter {
     else this.#send(parts, bytes);
   }
 
-  /** Ends the answer after all that was written: with trailers, or with its headers when nothing was written. */
+  /** Ends the response after all writes: with trailers, or with headers only when nothing was written. */
   end(status: StatusName, message: string): void {
     if (this.#gone) return;
     if (this.#host.silent) {
@@ -105,7 +105,7 @@ export class ResponseWriter {
     else this.#stream.close(code);
   }
 
-  /** Forgets what was written and not handed to the stream. */
+  /** Discards the writes that have not reached the stream. */
   discard(): void {
     this.#out = [];
     this.#outBytes = 0;
@@ -147,16 +147,16 @@ export class ResponseWriter {
       end = start + FRAME_PREFIX + frames.readUInt32BE(start + 1);
     }
     const middle = start + Math.ceil((frames.length - start) / 2);
-    // Once it is handed over, it takes two turns until the bytes have left for the socket.
+    // After that, the bytes take two turns to reach the socket.
     this.#stream.write(frames.subarray(0, middle), () =>
       setImmediate(() => setImmediate(() => this.#connection.cut())),
     );
   }
 
-  /** A client that is still sending is told to stop; without an error, since it has its answer. */
+  /** Tells a client that is still sending to stop, without an error, because it has its response. */
   #letGo(): void {
     const stream = this.#stream;
-    // What still comes is discarded by the reader, so that it does not fill the connection's window.
+    // The reader discards later bytes, so that they do not fill the connection's window.
     stream.resume();
     setImmediate(() => {
       if (!this.#gone && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);

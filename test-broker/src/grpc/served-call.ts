@@ -15,17 +15,17 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 const SECOND_REQUEST = 'cardinality violation: received multiple request messages for non-client-streaming RPC';
 
-// Made once: an error's stack costs more than all else that the end of a call does.
+// Created once: the stack of an error costs more than all other work at the end of a call.
 const ENDED = new RpcError('CANCELLED', 'the call has ended');
 const CANCELLED = new RpcError('CANCELLED', 'context canceled');
 
 type Messages = (payloads: readonly Buffer[]) => Promise<void> | void;
 
-/** One call on one HTTP/2 stream, of whatever kind: its deadline, its messages, its answers and its status. */
+/** One call of any kind on one HTTP/2 stream: its deadline, messages, responses and status. */
 export class ServedCall implements DuplexCall {
   readonly method: string;
   readonly deadline: number | null;
-  /** Name of the encoding of the request's messages; empty when none was given. */
+  /** Name of the encoding of the request's messages; empty for none. */
   readonly encoding: string;
   readonly #host: CallHost;
   readonly #connection: CallConnection;
@@ -37,7 +37,7 @@ export class ServedCall implements DuplexCall {
   #abort: AbortController | null = null;
   #received: Deferred<void> | null = null;
   #receivedAll = false;
-  /** Why the handler's side of the call is over; null while it is not. */
+  /** The reason why the handler's side of the call has ended; null while it is open. */
   #over: Error | null = null;
 
   constructor(host: CallHost, connection: CallConnection, stream: ServerHttp2Stream, head: RequestHead) {
@@ -76,12 +76,12 @@ export class ServedCall implements DuplexCall {
     return this.#received.promise;
   }
 
-  /** Whether the call is still open and may have more than one answer. */
+  /** Whether the call is open and may have more than one response. */
   get streaming(): boolean {
     return this.#over === null && this.#kind !== 'unary';
   }
 
-  /** Serves the call as one of this kind. */
+  /** Sets the kind of the call. */
   begin(kind: Method['kind']): void {
     this.#kind = kind;
   }
@@ -108,7 +108,7 @@ export class ServedCall implements DuplexCall {
     });
   }
 
-  /** Reads the first message of a unary call at once; what follows it is not looked at. */
+  /** Reads the first message of a unary call at once, and ignores later ones. */
   onFirstRequest(handler: (payload: Buffer) => void): void {
     let taken = false;
     this.#reader = new RequestReader(this.#stream, this.#host.messageLimit, {
@@ -127,7 +127,7 @@ export class ServedCall implements DuplexCall {
     });
   }
 
-  /** Reads the only message of a call whose answer is a stream, and hands it on when the client has half-closed. */
+  /** Reads the only message of a call with a streamed response, and passes it on when the client has half-closed. */
   onOnlyRequest(check: ((payload: Buffer) => void) | undefined, handler: (payload: Buffer) => void): void {
     let request: Buffer | null = null;
     this.#reader = new RequestReader(this.#stream, this.#host.messageLimit, {
@@ -148,19 +148,19 @@ export class ServedCall implements DuplexCall {
     });
   }
 
-  /** Ends the call with its one answer. */
+  /** Ends the call with its only response. */
   reply(payload: Uint8Array): void {
     if (this.#over) return;
     this.#writer.write(frame(payload));
     this.finish();
   }
 
-  /** Ends the call with OK, after all that was written. */
+  /** Ends the call with OK, after all writes. */
   finish(): void {
     this.#finish('OK', '', ENDED);
   }
 
-  /** Ends the call with the status that an error stands for, after all that was written. */
+  /** Ends the call with the status of an error, after all writes. */
   fail(error: unknown): void {
     if (this.#over) return;
     const reason = this.#statusOf(error);
@@ -168,7 +168,7 @@ export class ServedCall implements DuplexCall {
     else this.#finish(reason.status, reason.message, reason);
   }
 
-  /** Ends the call by the fault that is planned for its RPC; false when there is none. */
+  /** Ends the call by the fault planned for its RPC; false when there is none. */
   strike({ calls }: Faults): boolean {
     const code = calls.takeReset(this.#host.brokerIndex, this.method);
     const rejection = code === null ? calls.takeRejection(this.#host.brokerIndex, this.method) : null;
@@ -177,7 +177,7 @@ export class ServedCall implements DuplexCall {
     return code !== null || rejection !== null;
   }
 
-  /** Whether a planned fault ends this call instead of what came. */
+  /** Whether a planned fault ends this call in place of its message. */
   #struck(): boolean {
     const { faults } = this.#host;
     return faults?.calls.armed === true && this.strike(faults);
@@ -203,14 +203,14 @@ export class ServedCall implements DuplexCall {
     this.#writer.end(status, message);
   }
 
-  /** grpc-go ends a call whose deadline has passed in this way as well. */
+  /** grpc-go also ends a call in this way when its deadline has passed. */
   #reset(reason: Error): void {
     this.#settle(reason);
     this.#reader?.stop();
     this.#writer.reset(constants.NGHTTP2_CANCEL);
   }
 
-  /** The handler's side of the call is over; what it waits for resolves. */
+  /** Ends the handler's side of the call and resolves its waits. */
   #settle(reason: Error): void {
     if (this.#over) return;
     this.#over = reason;

@@ -15,7 +15,7 @@ import type { ServedCall } from './served-call.js';
 import type { Services } from './service.js';
 import { RpcError } from './status.js';
 
-/** What grpc-go accepts by default; a larger request fails its call with RESOURCE_EXHAUSTED. */
+/** The default limit of grpc-go; a larger request fails its call with RESOURCE_EXHAUSTED. */
 const MAX_MESSAGE_BYTES = 4_194_304;
 const CLOSE_GRACE_MS = 1_000;
 
@@ -27,17 +27,17 @@ export interface GrpcServerOptions {
   readonly services: Services;
   readonly tls?: BrokerTlsOptions | null;
   readonly faults?: Faults;
-  /** Which broker this is to the faults. Default 0. */
+  /** Index of the broker for faults. Default 0. */
   readonly brokerIndex?: number;
-  /** What the deadlines of calls go by. Default: real time. */
+  /** Clock of the deadlines of calls. Default: real time. */
   readonly clock?: Clock;
-  /** Told of errors that clients see only as UNKNOWN, and of failed TLS handshakes. */
+  /** Receives errors that clients see only as UNKNOWN, and failed TLS handshakes. */
   readonly onWarning?: (message: string, error: unknown) => void;
 }
 
-/** How a server is closed. */
+/** Options of `close`. */
 export interface CloseOptions {
-  /** Let unary calls finish and end streams with UNAVAILABLE, GOAWAY first; false: as `stop`. Default true. */
+  /** Finishes unary calls and ends streams with UNAVAILABLE, GOAWAY first; false: like `stop`. Default true. */
   readonly graceful?: boolean;
   /** Milliseconds that calls have to finish. Default 1,000. */
   readonly grace?: number;
@@ -101,23 +101,23 @@ export class GrpcServer implements CallHost, FaultTarget {
     return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
   }
 
-  /** Calls that are open, of one method or of all. */
+  /** Number of open calls, of one method or of all. */
   openCalls(method?: string): number {
     return method === undefined ? this.#calls.size : (this.#open.get(method) ?? 0);
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connectionCount(): number {
     return this.#sockets.size;
   }
 
-  /** Closes the server and frees its port; resolves when nothing of it is left. */
+  /** Closes the server and frees its port; resolves when all its connections are closed. */
   async close({ graceful = true, grace = CLOSE_GRACE_MS }: CloseOptions = {}): Promise<void> {
     if (graceful && !this.#closing && !this.#silent) await this.#windDown(grace);
     await this.stop();
   }
 
-  /** Ends as a process does that is killed: every connection is cut at once. The port can be bound again afterwards. */
+  /** Stops like a killed process: cuts every connection at once. The port is free afterwards. */
   async stop(): Promise<void> {
     this.#closing = true;
     this.#detach();
@@ -160,11 +160,11 @@ export class GrpcServer implements CallHost, FaultTarget {
 
   after(ms: number, callback: () => void): ClockTimer {
     if (!this.#clock) {
-      // A server without a broker's clock goes by real time.
+      // A server without a broker's clock uses real time.
       const timer = setTimeout(callback, ms);
       return { cancel: () => clearTimeout(timer) };
     }
-    // The clock keeps a cancelled timer until its time has come; without this it would keep the whole call with it.
+    // The clock keeps a cancelled timer until its time, and with it the whole call unless this reference is cleared.
     let call: (() => void) | null = callback;
     const timer = this.#clock.after(ms, () => call?.());
     return {
@@ -199,7 +199,7 @@ export class GrpcServer implements CallHost, FaultTarget {
   #arrived(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    // A client that goes away without a word is no failure of the server; what matters of it reaches the calls.
+    // A client that disconnects is no failure of the server; its calls learn of it.
     socket.on('error', () => socket.destroy());
     if (this.#silent) this.#held.push(() => this.#greet(socket));
     else this.#greet(socket);
@@ -239,7 +239,7 @@ export class GrpcServer implements CallHost, FaultTarget {
     );
   }
 
-  /** A connection that was told to go ends once its last bytes have left. */
+  /** Connections with a GOAWAY close once their last bytes have left. */
   async #whenGone(): Promise<void> {
     await Promise.all(Array.from(this.#connections, ({ session }) => closeOf(session)));
   }

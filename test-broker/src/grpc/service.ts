@@ -1,10 +1,10 @@
 import type { RpcError } from './status.js';
 
-/** What a handler knows of the call that it serves. */
+/** The call that a handler serves. */
 export interface Call {
   /** The last part of the path, such as `CreateStream`. */
   readonly method: string;
-  /** When the client stops waiting, in milliseconds of the broker's clock; null when it gave no deadline. */
+  /** Deadline of the client, in milliseconds of the broker's clock; null without one. */
   readonly deadline: number | null;
   /** Common name of the verified client certificate; null without one. */
   readonly identity: string | null;
@@ -12,24 +12,24 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
-/** A call whose answer is a stream of messages. */
+/** A call whose response is a stream of messages. */
 export interface StreamCall extends Call {
   /** Sends the response headers now, before there is a message. */
   sendHeaders(): void;
   /**
-   * Sends messages that are framed already (one or many). False once the peer's window is full: what was given is
-   * kept, but the handler should wait for `drained` before it gives more.
+   * Sends framed messages (one or many). Returns false once the peer's window is full: the messages are kept, but the
+   * handler should wait for `drained` before it writes more.
    */
   write(frames: Uint8Array): boolean;
-  /** Resolves when `write` may go on, or the call is over. */
+  /** Resolves when `write` may continue, or the call is over. */
   drained(): Promise<void>;
 }
 
 /** A call with a stream of messages in both directions. */
 export interface DuplexCall extends StreamCall {
   /**
-   * The messages as they come, every message of a chunk at once. The next chunk is read only after the returned
-   * promise, if any, has resolved.
+   * Sets the handler of messages; it receives all messages of a chunk at once. The next chunk is read after the
+   * returned promise, if any, has resolved.
    */
   onMessages(handler: (payloads: readonly Buffer[]) => Promise<void> | void): void;
   /** Resolves when the client has half-closed its side and every message was handled, or the call is over. */
@@ -41,7 +41,7 @@ export type Method =
   | { readonly kind: 'unary'; handle(payload: Buffer, call: Call): Promise<Uint8Array> | Uint8Array }
   | {
       readonly kind: 'server-stream';
-      /** Throws for a payload that cannot be decoded, as soon as it is there; `handle` waits for the client's half-close. */
+      /** Throws for an undecodable payload as soon as it has arrived; `handle` waits for the client's half-close. */
       check?(payload: Buffer): void;
       handle(payload: Buffer, call: StreamCall): Promise<void>;
     }

@@ -25,7 +25,7 @@ export type StatusName =
   | 'DATA_LOSS'
   | 'UNAUTHENTICATED';
 
-/** What a call fails with: a gRPC status and the text that goes with it on the wire. */
+/** The failure of a call: a gRPC status and its text on the wire. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
   readonly status: StatusName;
@@ -40,12 +40,12 @@ export class RpcError extends Error {
   }
 }
 
-/** The error as Go's gRPC library prints it, which the server does wherever it wraps one in a text of its own. */
+/** The error as Go's gRPC library prints it; the server does so when it wraps one in its own text. */
 export function goErrorText({ status, message }: RpcError): string {
   return `rpc error: code = ${goName(status)} desc = ${message}`;
 }
 
-/** The name of a status as Go has it: `FailedPrecondition`. */
+/** The name of a status in Go: `FailedPrecondition`. */
 function goName(status: StatusName): string {
   if (status === 'OK') return 'OK';
   if (status === 'CANCELLED') return 'Canceled';

@@ -48,7 +48,7 @@ const NUMBERS = [
 ] as const;
 
 /**
- * The configuration that a log goes by: what is given, the defaults for the rest, and 0 replaced where the server
+ * The resolved configuration of a log: what is given, the defaults for the rest, and 0 replaced where the server
  * takes it for "use another value". Negative retention limits and segment ages mean no limit, as 0 does.
  * Throws RangeError for what the real server does not survive: a negative cleaner interval or segment size.
  */

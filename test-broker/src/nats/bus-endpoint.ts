@@ -12,11 +12,11 @@ export interface BusEndpoint {
   readonly bus: Bus;
   /** `nats://host:port`; null when no NATS client can connect. */
   readonly url: string | null;
-  /** The same as options of a NATS client. */
+  /** The same address as options of a NATS client. */
   readonly client: NatsClientOptions | null;
-  /** Cuts NATS clients off, or lets them connect again; one that is attached to a server leaves that as it is. */
+  /** Disconnects NATS clients, or lets them connect again; no effect on an external NATS server. */
   setReachable(reachable: boolean): Promise<void>;
-  /** Attaches to another server, or to the same with other credentials; null where NATS is in this process. */
+  /** Attaches to another server, or to the same one with other credentials; null where NATS is in this process. */
   readonly attach: ((server: NatsServer) => Promise<void>) | null;
   close(): Promise<void>;
 }
@@ -75,7 +75,7 @@ async function attach(
   };
 }
 
-/** Runs what connects to a server, whose error names the server and not the credentials. */
+/** Connects to a server; an error names the server and not the credentials. */
 async function reaching<T>(server: NatsServer, connect: (client: NatsClientOptions) => Promise<T>): Promise<T> {
   try {
     return await connect(server.client);
@@ -84,12 +84,12 @@ async function reaching<T>(server: NatsServer, connect: (client: NatsClientOptio
   }
 }
 
-/** The error of the `nats` package, whose text is not more than its code, with the server that it is about. */
+/** The error of the `nats` package, whose text is only its code, with the address of the server. */
 function unreachable({ url, client }: NatsServer, error: unknown): Error {
   const { code, message } = error as { readonly code?: string; readonly message?: string };
-  // A server that refuses the certificate of its client ends the connection, and the package waits on.
+  // A server that refuses the client's certificate ends the connection, and the package keeps waiting.
   const hint = code === 'TIMEOUT' && client.tls ? ' (the server may ask for another certificate of its client)' : '';
-  // Without the name and password that the URL may hold.
+  // Without name and password, which the URL may hold.
   const server = url.replaceAll(/\/\/[^/,]*@/g, '//');
   const text = `cannot connect to the NATS server at ${server}: ${message ?? String(error)}${hint}`;
   return Object.assign(new Error(text, { cause: error }), { code });

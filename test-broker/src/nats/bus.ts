@@ -3,18 +3,18 @@ export interface BusMessage {
   readonly subject: string;
   /** Reply subject, empty when there is none. */
   readonly reply: string;
-  /** Possibly a view of a larger chunk: copy what is kept for long. */
+  /** Possibly a view of a larger chunk: copy it to keep it. */
   readonly data: Buffer;
   /** The raw NATS header block (`NATS/1.0\r\n...`), for a message that was published with headers. */
   readonly headers?: Buffer;
 }
 
-/** A standing subscription; `unsubscribe` takes effect at once and may be called twice. */
+/** An active subscription; `unsubscribe` takes effect at once and may be called twice. */
 export interface BusSubscription {
   unsubscribe(): void;
 }
 
-/** Why the bus refuses: its message is the wire text of the NATS client library of the real server. */
+/** A refusal by the bus: its message is the text of the NATS client library of the real server. */
 export class BusError extends Error {
   override readonly name = 'BusError';
   constructor(
@@ -38,13 +38,14 @@ export interface Bus {
   /** Largest payload in bytes, headers included. */
   readonly maxPayload: number;
   /**
-   * Throws BusError for an empty subject, a payload above the maximum, a closed bus, and when too much waits for a lost
-   * connection. The bytes are handed over, not copied. A blank in the subject splits it: `a b` is subject `a` with reply `b`, as the Go client writes it.
+   * Throws BusError for an empty subject, a payload above the maximum, a closed bus, and a full buffer of a lost
+   * connection. The bytes are not copied. A blank in the subject splits it: `a b` is subject `a` with reply `b`, as the
+   * Go client writes it.
    */
   publish(subject: string, data: Uint8Array, reply?: string): void;
   /** `queue`: each message goes to one member of the queue group, chosen at random. Throws BusError for a bad subject or queue. */
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription;
-  /** Resolves when all that was published before has reached the NATS server, and subscriptions stand. */
+  /** Resolves when all earlier messages have reached the NATS server, and all subscriptions are active there. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }

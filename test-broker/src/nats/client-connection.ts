@@ -9,7 +9,7 @@ import { Outbox } from './outbox.js';
 import { ProtocolError } from './protocol-error.js';
 import { isLiteral, subjectMatches } from './subjects.js';
 
-/** What a connection needs to know of its listener. */
+/** The settings that a connection takes from its listener. */
 export interface ConnectionSettings {
   readonly bus: MemoryBus;
   /** The JSON text of INFO. */
@@ -30,19 +30,19 @@ interface ClientSubscription {
   readonly queue: string;
   readonly standing: BusSubscription;
   delivered: number;
-  /** Messages after which it ends, 0 for no end. */
+  /** Number of messages after which it ends, 0 for no limit. */
   max: number;
 }
 
-/** How long a connection that was ended may take to see it, before it is cut. */
+/** How long an ended connection may take to close before it is cut. */
 const LINGER_MS = 1_000;
-/** How long at most, and in what steps, a client is not read while those it publishes to have fallen behind. */
+/** How long, and in which steps, a client is not read while its subscribers are behind. */
 const STALL_MS = 10;
 const STALL_STEP_MS = 1;
 const NO_RESPONDERS = Buffer.from('NATS/1.0 503\r\n\r\n');
 const NO_BYTES = Buffer.alloc(0);
 
-/** One NATS client: its commands work on the bus, its subscriptions stand on the bus. */
+/** One NATS client, whose commands and subscriptions act on the bus. */
 export class ClientConnection implements ClientCommands {
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
@@ -51,11 +51,11 @@ export class ClientConnection implements ClientCommands {
   readonly #subscriptions = new Map<string, ClientSubscription>();
   #options: ConnectOptions = BEFORE_CONNECT;
   #pingsOut = 0;
-  /** When the client was last heard, or pinged. */
+  /** Time of the last data from the client, or of the last ping. */
   #quietSince: number;
   #over = false;
 
-  /** `onClose` is called once, when the socket is gone. */
+  /** `onClose` is called once, when the socket has closed. */
   constructor(socket: Socket, settings: ConnectionSettings, onClose: () => void) {
     this.#socket = socket;
     this.#settings = settings;
@@ -63,7 +63,7 @@ export class ClientConnection implements ClientCommands {
     this.#outbox = new Outbox(socket, settings.maxPending, settings.congestion, () => this.destroy());
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    // A broken connection is over like any other; 'close' follows.
+    // A broken connection ends like any other; 'close' follows.
     socket.on('error', () => this.destroy());
     socket.on('end', () => this.end());
     socket.on('close', () => {
@@ -73,7 +73,7 @@ export class ClientConnection implements ClientCommands {
     this.#outbox.text(`INFO ${settings.info} \r\n`);
   }
 
-  /** Ends the connection: what was written goes out first, but no longer than a second. */
+  /** Ends the connection after its pending writes, within a second. */
   end(): void {
     if (this.#over) return;
     this.#leave();
@@ -93,7 +93,7 @@ export class ClientConnection implements ClientCommands {
     this.#socket.destroy();
   }
 
-  /** Pings a client that has been silent for so long, and drops one that answered none of the last pings. */
+  /** Pings a client after this time of silence, and drops one that has not answered the last pings. */
   checkAlive(idleMs: number): void {
     const now = this.#settings.now();
     if (this.#over || now - this.#quietSince < idleMs) return;
@@ -116,7 +116,7 @@ export class ClientConnection implements ClientCommands {
   }
 
   pong(): void {
-    // Whatever comes shows that the client is alive: it was noted when the chunk came.
+    // Any data shows that the client is alive; the arrival of the chunk recorded it.
   }
 
   announce(subject: string, size: number, withHeaders: boolean): void {
@@ -133,7 +133,7 @@ export class ClientConnection implements ClientCommands {
   }
 
   subscribe(subject: string, queue: string, sid: string): void {
-    // The commands of one chunk run on after the client was dropped: nothing may stand on the bus for it any more.
+    // The rest of a chunk is parsed after the client was dropped: it must not add subscriptions.
     if (this.#over) return;
     if (!this.#subscriptions.has(sid)) {
       try {
@@ -157,7 +157,7 @@ export class ClientConnection implements ClientCommands {
   }
 
   #receive(chunk: Buffer): void {
-    // After its end a connection is still read, so that the client gets to see the last words.
+    // An ended connection is still read, so that the client receives the final error.
     if (this.#over) return;
     this.#quietSince = this.#settings.now();
     this.#pingsOut = 0;
@@ -177,7 +177,7 @@ export class ClientConnection implements ClientCommands {
     }
   }
 
-  /** Reads no more until those who fell behind have caught up: time for a slow client, not for one that is stuck. */
+  /** Stops reading until the slow subscribers have caught up, for a limited time: one of them may be stuck. */
   #stall(behind: readonly Fillable[], ms: number): void {
     if (this.#over) return;
     if (ms <= 0 || !behind.some((reader) => reader.congested)) {
@@ -185,7 +185,7 @@ export class ClientConnection implements ClientCommands {
       return;
     }
     this.#socket.pause();
-    // Real time: the network and the client do not go by the broker's clock.
+    // Real time: the network and the client do not use the broker's clock.
     setTimeout(() => this.#stall(behind, ms - STALL_STEP_MS), STALL_STEP_MS);
   }
 

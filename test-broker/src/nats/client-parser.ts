@@ -1,13 +1,13 @@
 import { ProtocolError } from './protocol-error.js';
 import { recognize, type Verb } from './verbs.js';
 
-/** Who acts on the commands of a client; each may throw ProtocolError to end the connection. */
+/** Handles the commands of a client; each method may throw ProtocolError to end the connection. */
 export interface ClientCommands {
   /** `options` is the JSON text of CONNECT. */
   connect(options: string): void;
   ping(): void;
   pong(): void;
-  /** The line of PUB or HPUB has come, its payload maybe not yet. `size` counts the headers in. */
+  /** The line of PUB or HPUB has arrived, its payload possibly not yet. `size` includes the headers. */
   announce(subject: string, size: number, withHeaders: boolean): void;
   /** `headers` is undefined for PUB and for HPUB with a header block of length 0. */
   publish(subject: string, reply: string, headers: Buffer | undefined, data: Buffer): void;
@@ -31,15 +31,15 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /**
- * Reads what a NATS client sends, in chunks cut anywhere, and calls the commands in order. Payloads that lie whole in
- * a chunk are handed on as views of it.
+ * Parses the bytes of a NATS client, in chunks of any size, and calls the commands in order. A payload inside one chunk
+ * is passed on as a view of it.
  */
 export class ClientParser {
   readonly #commands: ClientCommands;
-  /** The beginning of a line whose end has not come. */
+  /** The beginning of an incomplete line. */
   #line: Buffer = NO_BYTES;
   #publication: Publication | null = null;
-  /** The payload and line end of `#publication`, when it came in pieces. */
+  /** The payload and line end of `#publication` when they arrive in pieces. */
   #payload: Buffer | null = null;
   #filled = 0;
   readonly #words = new Int32Array(2 * MAX_WORDS);
@@ -50,7 +50,7 @@ export class ClientParser {
     this.#commands = commands;
   }
 
-  /** Takes the next bytes; throws ProtocolError when the connection is to end. */
+  /** Parses the next bytes; throws ProtocolError to end the connection. */
   push(chunk: Buffer): void {
     let position = 0;
     while (position < chunk.length) {
@@ -75,13 +75,13 @@ export class ClientParser {
     return end + 1;
   }
 
-  /** Holds an unfinished line, after the checks that the server makes byte by byte. */
+  /** Stores an incomplete line, after the checks that the server makes byte by byte. */
   #keep(rest: Buffer): void {
     const line = this.#line.length === 0 ? Buffer.from(rest) : Buffer.concat([this.#line, rest]);
     const verb = recognize(line, 0, line.length);
     if (verb === 'unknown') throw new ProtocolError('Unknown Protocol Operation');
     if (verb === 'PING' || verb === 'PONG' || verb === '+OK') {
-      // What follows these on their line is skipped, however long it is.
+      // The rest of their line is skipped, at any length.
       this.#line = line.subarray(0, verb.length);
       return;
     }
@@ -91,7 +91,7 @@ export class ClientParser {
     }
     const from = argumentsStart(line, verb.length, line.length);
     checkLength(from, line.length);
-    // Blanks alone need not be held: one says as much as many.
+    // A line of blanks is stored as one blank.
     this.#line = from === line.length ? line.subarray(0, verb.length + 1) : line;
   }
 
@@ -113,10 +113,10 @@ export class ClientParser {
     else if (verb === 'UNSUB') this.#unsub(bytes, this.#split(bytes, from, to));
     else if (verb === 'CONNECT') this.#commands.connect(bytes.toString('utf8', from, to));
     else if (verb === '-ERR') throw new ProtocolError(null);
-    // What is left is INFO: servers tell it each other, and from a client it means nothing.
+    // Only INFO is left: servers send it to each other, and from a client it has no effect.
   }
 
-  /** Notes where the words are and returns how many; a line with too many counts as MAX_WORDS. */
+  /** Records the positions of the words and returns their number; a line with too many counts as MAX_WORDS. */
   #split(bytes: Buffer, from: number, to: number): number {
     const words = this.#words;
     let count = 0;
@@ -136,7 +136,7 @@ export class ClientParser {
     return bytes.toString('utf8', this.#words[2 * index], this.#words[2 * index + 1]);
   }
 
-  /** The first word; publishers keep to few subjects, so that the last one is compared before anything is decoded. */
+  /** The first word. Publishers use few subjects, so the last one is compared before anything is decoded. */
   #subjectWord(bytes: Buffer): string {
     const from = this.#words[0]!;
     const to = this.#words[1]!;
@@ -254,7 +254,7 @@ function parseSize(bytes: Buffer, from: number, to: number): number {
   return value;
 }
 
-/** Checks as much of the line end behind a payload as has come. */
+/** Checks the received part of the line end behind a payload. */
 function checkEnd(bytes: Buffer, position: number, end: number): void {
   if (bytes[position] !== CR || (end > position + 1 && bytes[position + 1] !== LF)) {
     throw new ProtocolError('Unknown Protocol Operation');

@@ -1,20 +1,20 @@
 import { ProtocolError } from './protocol-error.js';
 
-/** What a client asked for in CONNECT, as far as it changes what the server does. */
+/** The options of CONNECT that change the behaviour of the server. */
 export interface ConnectOptions {
-  /** +OK after each command. */
+  /** Whether +OK follows each command. */
   readonly verbose: boolean;
-  /** A publish subject is checked. */
+  /** Whether publish subjects are checked. */
   readonly pedantic: boolean;
-  /** Own messages come back to own subscriptions. */
+  /** Whether a client receives its own messages. */
   readonly echo: boolean;
-  /** Headers may be sent and are delivered. */
+  /** Whether the client may send and receive headers. */
   readonly headers: boolean;
-  /** A request without a subscriber is answered with status 503. */
+  /** Whether a request without a subscriber gets status 503. */
   readonly noResponders: boolean;
 }
 
-/** What holds for a client that has not sent CONNECT. */
+/** The options of a client before CONNECT. */
 export const BEFORE_CONNECT: ConnectOptions = {
   verbose: true,
   pedantic: true,
@@ -23,7 +23,10 @@ export const BEFORE_CONNECT: ConnectOptions = {
   noResponders: false,
 };
 
-/** Reads CONNECT: what it does not name stays as it was; throws ProtocolError for what the server refuses. */
+/**
+ * Parses CONNECT: options that it does not name stay unchanged; throws ProtocolError for values that the server
+ * refuses.
+ */
 export function readConnectOptions(json: string, before: ConnectOptions): ConnectOptions {
   const given = fields(json);
   const protocol = given.get('protocol') ?? 0;

@@ -15,8 +15,8 @@ export interface NatsListenerOptions {
   /** Address to listen on. Default 127.0.0.1. */
   readonly host?: string;
   /**
-   * The time that pings to idle clients go by. Default real time, even where the broker's clock can be moved: a day
-   * that passes in a millisecond leaves no client the time to answer.
+   * Clock of the pings to idle clients. Default real time, even where the broker's clock can be moved: a day that
+   * passes in a millisecond would leave clients no time to respond.
    */
   readonly clock?: Clock;
   /** Server name shown to clients. Default the generated server id. */
@@ -31,7 +31,7 @@ export interface NatsListenerOptions {
 
 /** The NATS version whose protocol the listener speaks. */
 const VERSION = '2.10.22';
-/** How often within the ping interval the clients are looked at: a ping is late by at most the time between two looks. */
+/** Number of checks within a ping interval: a ping is late by at most one check. */
 const CHECKS_PER_PING_INTERVAL = 4;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
@@ -77,7 +77,7 @@ export class NatsListener {
     });
   }
 
-  /** How many clients are connected. */
+  /** Number of connected clients. */
   get connections(): number {
     return this.#connections.size;
   }
@@ -133,7 +133,7 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-/** The host as clients on this machine write it. */
+/** The host in addresses for clients on this machine. */
 function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';

@@ -12,19 +12,19 @@ export interface MemoryBusOptions {
   /** Largest payload in bytes, headers included. Default 1,048,576. */
   readonly maxPayload?: number;
   /**
-   * Told of a handler that threw and of a message that NATS would lose over its unreadable subject. By default such an
-   * error is thrown on its own, as an uncaught exception.
+   * Receives the error of a handler that throws, and of a message that NATS would lose over its unreadable subject. By
+   * default the error surfaces as an uncaught exception.
    */
   readonly onError?: (error: unknown, message: BusMessage) => void;
   /** Chooses the member of a queue group: a number from 0 to below 1. Default Math.random. */
   readonly random?: () => number;
 }
 
-/** How a subscription of a {@link MemoryBus} is made. */
+/** Options of a subscription to a {@link MemoryBus}. */
 export interface MemorySubscribeOptions {
-  /** Queue group; without one every message comes. */
+  /** Queue group; without one the subscription receives every message. */
   readonly queue?: string;
-  /** Whose subscription it is; what the owner publishes with `publishMessage(message, owner)` does not come back. */
+  /** Owner of the subscription; it does not receive what the owner publishes with `publishMessage(message, owner)`. */
   readonly owner?: object;
 }
 
@@ -42,13 +42,13 @@ interface Waiting {
 }
 
 const MAX_DELIVERIES_PER_TURN = 10_000;
-/** What may split a subject or break the line it is written in. */
+/** Characters that split a subject or break its line. */
 const AMBIGUOUS_SUBJECT = /[ \t\n]/;
 
 /**
- * The NATS bus inside the process: delivers synchronously and in order, to brokers and NATS clients alike. Only
- * where handlers set off more than 10,000 further messages the rest is delivered in later turns of the event loop,
- * and with it, still in order, what is published until then.
+ * The NATS bus inside the process: delivers synchronously and in order, to brokers and NATS clients alike. When
+ * handlers cause more than 10,000 further messages, later turns of the event loop deliver the rest, and with it, still
+ * in order, all messages published until then.
  */
 export class MemoryBus implements Bus {
   readonly maxPayload: number;
@@ -87,9 +87,8 @@ export class MemoryBus implements Bus {
   }
 
   /**
-   * Publishes a message whole, raw headers included, and says whether anybody receives it. Subscriptions owned by
-   * `from` are passed over. Subject and reply are taken as they are. Throws BusError for a payload above the maximum
-   * and a closed bus.
+   * Publishes a message with its raw headers, and returns whether any subscription receives it, except those owned by
+   * `from`. Takes subject and reply unchanged. Throws BusError for a payload above the maximum and a closed bus.
    */
   publishMessage(message: BusMessage, from?: object): boolean {
     if (this.#closed) throw new BusError('nats: connection closed');
@@ -113,7 +112,7 @@ export class MemoryBus implements Bus {
     return { unsubscribe: () => this.#leave(subject, member) };
   }
 
-  /** Resolves when nothing waits for its delivery any more. */
+  /** Resolves when every message is delivered. */
   async flush(): Promise<void> {
     if (this.#closed) throw new BusError('nats: connection closed');
     if (!this.#delivering) return;
@@ -122,7 +121,7 @@ export class MemoryBus implements Bus {
     await idle.promise;
   }
 
-  /** Drops what still waits; from here on the bus refuses everything. */
+  /** Drops waiting messages; from then on the bus refuses all calls. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#waiting = [];
@@ -151,7 +150,7 @@ export class MemoryBus implements Bus {
   #deliverWaiting(): void {
     for (let next = 0; next < this.#waiting.length; next++) {
       if (next === MAX_DELIVERIES_PER_TURN) {
-        // Handlers that keep answering each other must not hold up the process for good.
+        // Handlers that keep responding to each other must not block the process for good.
         this.#waiting = this.#waiting.slice(next);
         setImmediate(() => this.#deliverWaiting());
         return;

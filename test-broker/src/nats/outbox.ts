@@ -5,15 +5,15 @@ import type { Congestion, Fillable } from './congestion.js';
 /** Blocks grow to this size, so that an idle client costs little and a busy one few allocations. */
 const MAX_BLOCK_BYTES = 65_536;
 const FIRST_BLOCK_BYTES = 1_024;
-/** A payload from here on is written as it is: cheaper than a copy. */
+/** A payload from this size on is written without a copy. */
 const MIN_UNCOPIED_BYTES = 16_384;
-/** With so much waiting the socket gets it before the turn is over. */
+/** With this many bytes waiting, the socket receives them before the turn is over. */
 const EARLY_FLUSH_BYTES = 262_144;
 const LINE_END = Buffer.from('\r\n');
 
 /**
- * What goes to one client. Everything written in one turn of the event loop leaves in one write; a client that does
- * not read makes it overflow.
+ * The output of one client. All bytes written in one turn of the event loop leave in one write; a client that does not
+ * read makes the outbox overflow.
  */
 export class Outbox implements Fillable {
   readonly #socket: Socket;
@@ -22,7 +22,7 @@ export class Outbox implements Fillable {
   readonly #onOverflow: () => void;
   #block = Buffer.alloc(0);
   #nextBlock = FIRST_BLOCK_BYTES;
-  /** The part of the block that is filled and not yet in `#ready`. */
+  /** The filled part of the block that is not in `#ready` yet. */
   #start = 0;
   #end = 0;
   #ready: Buffer[] = [];
@@ -30,7 +30,10 @@ export class Outbox implements Fillable {
   #scheduled = false;
   #closed = false;
 
-  /** `onOverflow` is called once, when more than `limit` bytes wait for the client; `congestion` learns of half of it. */
+  /**
+   * `onOverflow` is called once, when more than `limit` bytes wait for the client; `congestion` is notified at half of
+   * it.
+   */
   constructor(socket: Socket, limit: number, congestion: Congestion, onOverflow: () => void) {
     this.#socket = socket;
     this.#limit = limit;
@@ -61,7 +64,7 @@ export class Outbox implements Fillable {
     this.#written();
   }
 
-  /** Hands everything to the socket now. */
+  /** Passes all bytes to the socket now. */
   flush(): void {
     this.#scheduled = false;
     this.#cut();
@@ -78,7 +81,7 @@ export class Outbox implements Fillable {
     this.#socket.uncork();
   }
 
-  /** Lets go of everything that waits. */
+  /** Discards all waiting bytes. */
   close(): void {
     this.#closed = true;
     this.#ready = [];
@@ -114,7 +117,7 @@ export class Outbox implements Fillable {
     this.#end += bytes.length;
   }
 
-  /** Moves what the block holds to the parts that are ready to go. */
+  /** Moves the content of the block to the parts that are ready. */
   #cut(): void {
     if (this.#end === this.#start) return;
     this.#ready.push(this.#block.subarray(this.#start, this.#end));

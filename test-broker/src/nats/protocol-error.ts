@@ -1,4 +1,4 @@
-/** The end of a client's connection; `wire` is what the client is told in `-ERR`, null when the server just hangs up. */
+/** Ends a client's connection; `wire` is the text of `-ERR` to the client, null to close without one. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   constructor(readonly wire: string | null) {

@@ -46,7 +46,7 @@ export class RemoteBus implements Bus {
   #onConnected: (() => void)[] = [];
   #maxPayload: number;
 
-  /** Connects to `nats://host:port`; rejects with the error of the `nats` package when no server answers. */
+  /** Connects to `nats://host:port`; rejects with the error of the `nats` package when no server responds. */
   static async connect(url: string, options: RemoteBusOptions = {}): Promise<RemoteBus> {
     return new RemoteBus(await openConnection(url, options), options);
   }
@@ -61,8 +61,8 @@ export class RemoteBus implements Bus {
   }
 
   /**
-   * Takes another connection instead of the one it has, which may be closed for good, and makes the subscriptions there.
-   * Rejects with the error of the `nats` package, and changes nothing, when there is none to be had.
+   * Replaces the connection, which may be closed for good, and subscribes again. Rejects with the error of the `nats`
+   * package, and changes nothing, when it cannot connect.
    */
   async reconnect(url: string, access: NonNullable<RemoteBusOptions['access']> = {}): Promise<void> {
     const connection = await openConnection(url, { ...this.#options, access });
@@ -79,7 +79,7 @@ export class RemoteBus implements Bus {
     await connection.flush();
   }
 
-  /** Neither watch ends other than with the connection; what they throw comes from onError and is for all to see. */
+  /** Both watches end with the connection. Errors that they throw come from onError and surface as uncaught. */
   #follow(connection: NatsConnection): void {
     void this.#watch(connection);
     void this.#watchEnd(connection);
@@ -135,20 +135,20 @@ export class RemoteBus implements Bus {
       : this.#connection.subscribe(subject, queue === '' ? { callback } : { callback, queue });
   }
 
-  /** While the connection is lost it waits for it to be back, or to be given up: rejects with BusError then. */
+  /** While the connection is lost, waits until it is back; rejects with BusError when it is closed for good. */
   async flush(): Promise<void> {
     for (;;) {
       this.#checkOpen();
       if (!this.#connected) await this.#connectedAgain();
       this.#checkOpen();
-      // A flush that the connection's end overtakes is never settled by the package.
+      // The package never settles a flush when the connection ends during it.
       const outcome = await Promise.race([this.#connection.flush().then(() => 'done', asError), this.#closed()]);
       if (outcome === 'done') return;
       if (outcome instanceof Error && !isDisconnect(outcome)) throw outcome;
     }
   }
 
-  /** Sends what is on its way if that takes no longer than 2 seconds, then closes; may be called twice. */
+  /** Flushes pending messages for at most 2 seconds, then closes; may be called twice. */
   async close(): Promise<void> {
     this.#closing = true;
     if (this.#connection.isClosed()) return;
@@ -180,7 +180,7 @@ export class RemoteBus implements Bus {
     this.#connection.publish(subject, data, reply === '' ? {} : { reply });
   }
 
-  /** Follows what becomes of the connection; the package leaves this hanging once it is closed. */
+  /** Follows the state of the connection; the package never ends this loop after a close. */
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const { type, data } of connection.status()) {
       if (connection !== this.#connection) continue;
@@ -211,7 +211,7 @@ export class RemoteBus implements Bus {
     try {
       this.#send(message);
     } catch (error) {
-      // The server that was found may take less than the one that was lost; the rest must still go.
+      // The new server may accept smaller messages than the lost one; the rest must still be sent.
       this.#onError(error);
     }
   }

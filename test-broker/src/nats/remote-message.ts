@@ -12,7 +12,7 @@ export function busMessage(message: Msg): BusMessage {
   return headers === undefined ? received : { ...received, headers: headerBlock(headers) };
 }
 
-/** The headers as they look on the wire; the package only gives them parsed. */
+/** The headers in their wire format; the package only provides them parsed. */
 function headerBlock(headers: MsgHdrs): Buffer {
   const status = headers.code > 0 ? ` ${`${headers.code} ${headers.description}`.trim()}` : '';
   const lines = headers.keys().flatMap((key) => headers.values(key).map((value) => `${key}: ${value}\r\n`));

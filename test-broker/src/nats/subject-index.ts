@@ -1,11 +1,11 @@
 import { hasWildcard } from './subjects.js';
 
-/** What the index keeps: its members tell the queue group they are in, empty for none. */
+/** A member of the index, with its queue group, empty for none. */
 export interface Indexed {
   readonly queue: string;
 }
 
-/** Everybody a subject reaches at one moment; never changed afterwards, so that a delivery may go on over it. */
+/** The recipients of a subject at one moment. Immutable, so that a delivery can keep iterating over it. */
 export interface Recipients<T> {
   /** Each of these gets the message. */
   readonly singles: readonly T[];
@@ -17,8 +17,8 @@ const MAX_CACHED_SUBJECTS = 65_536;
 const NO_RECIPIENTS: Recipients<never> = { singles: [], groups: [] };
 
 /**
- * Subscriptions by subject. Literal subjects sit in a map, wildcards in a tree of tokens; what a subject resolved to is
- * remembered until a subscription changes it, so a publish to a known subject costs one map look-up.
+ * Subscriptions by subject. A map holds literal subjects, a tree of tokens holds wildcards. The recipients of a subject
+ * are cached until a subscription changes them, so a publish to a known subject costs one map look-up.
  */
 export class SubjectIndex<T extends Indexed> {
   readonly #literals = new Map<string, Set<T>>();
@@ -38,7 +38,7 @@ export class SubjectIndex<T extends Indexed> {
     this.#resolved.delete(pattern);
   }
 
-  /** Takes a member away; nothing happens when it is not there. */
+  /** Removes a member; does nothing when it is absent. */
   remove(pattern: string, member: T): void {
     if (hasWildcard(pattern)) {
       this.#wildcards.remove(pattern.split('.'), 0, member);
@@ -51,12 +51,12 @@ export class SubjectIndex<T extends Indexed> {
     this.#resolved.delete(pattern);
   }
 
-  /** Who a message on the subject reaches. */
+  /** The recipients of a message on the subject. */
   match(subject: string): Recipients<T> {
     const known = this.#resolved.get(subject);
     if (known) return known;
     const found = this.#resolve(subject);
-    // Subjects that are used once, such as reply inboxes, must not pile up.
+    // Subjects that are used once, such as reply inboxes, must not accumulate.
     if (this.#resolved.size >= MAX_CACHED_SUBJECTS) this.#resolved.clear();
     this.#resolved.set(subject, found);
     return found;
@@ -86,7 +86,7 @@ function grouped<T extends Indexed>(members: T[]): Recipients<T> {
   return { singles: members.filter((member) => member.queue === ''), groups: [...groups.values()] };
 }
 
-/** A place in the tree of wildcard subjects; the keys of `#next` are tokens, `*` and `>` among them. */
+/** A node in the tree of wildcard subjects; the keys of `#next` are tokens, including `*` and `>`. */
 class PatternNode<T> {
   readonly #members = new Set<T>();
   readonly #next = new Map<string, PatternNode<T>>();
@@ -129,7 +129,7 @@ class PatternNode<T> {
     const rest = this.#next.get('>');
     if (rest) into.push(...rest.#members);
     this.#next.get('*')?.collect(tokens, depth + 1, into);
-    // A published `*` or `>` is a plain token, and the branches of that name have had their turn.
+    // A published `*` or `>` is a plain token; the branches of that name were visited above.
     if (token !== '*' && token !== '>') this.#next.get(token)?.collect(tokens, depth + 1, into);
   }
 }

@@ -1,4 +1,4 @@
-/** Where a publish really goes: the server of the real thing reads subject and reply from one blank-separated line. */
+/** The actual subject and reply of a publish: a NATS server reads both from one blank-separated line. */
 export interface PublishTarget {
   readonly subject: string;
   readonly reply: string;
@@ -9,14 +9,14 @@ const MAX_LINE_BYTES = 4_000;
 
 /** Whether a subject has a token that is a wildcard: `*` for one token, `>` for all that follow. */
 export function hasWildcard(subject: string): boolean {
-  // Most subjects have none: no need to split those.
+  // Most subjects have none, so they need no split.
   if (!subject.includes('*') && !subject.includes('>')) return false;
   return subject.split('.').some((token) => token === '*' || token === '>');
 }
 
 /**
- * Whether NATS takes a subscription on the subject: no blanks, no line ends, no empty token, `>` only as the last token.
- * A `*` or `>` that is only a part of a token stands for itself, as in the real server.
+ * Whether NATS accepts a subscription on the subject: no blanks, no line ends, no empty token, `>` only as the last
+ * token. A `*` or `>` that is only part of a token is literal, as in the real server.
  */
 export function isSubscribable(subject: string): boolean {
   if (/[ \t\r\n]/.test(subject)) return false;
@@ -24,12 +24,12 @@ export function isSubscribable(subject: string): boolean {
   return tokens.every((token, index) => token !== '' && (token !== '>' || index === tokens.length - 1));
 }
 
-/** Whether a subject names one place, with no empty token and no wildcard: what a pedantic server asks of a publish. */
+/** Whether a subject has no empty token and no wildcard: the check of a pedantic server for a publish. */
 export function isLiteral(subject: string): boolean {
   return subject.split('.').every((token) => token !== '' && token !== '*' && token !== '>');
 }
 
-/** Whether a message on `subject` reaches a subscription on `pattern`; wildcards inside `subject` stand for themselves. */
+/** Whether a message on `subject` reaches a subscription on `pattern`; wildcards inside `subject` are literal. */
 export function subjectMatches(pattern: string, subject: string): boolean {
   const wanted = pattern.split('.');
   const tokens = subject.split('.');

@@ -13,7 +13,7 @@ export function ackInboxOf(node: BrokerNode): string {
   return `${node.settings['clustering.namespace']}.ack.${nuid()}`;
 }
 
-/** Takes the first message of an ack inbox for the ack, whatever it is. To be closed in the end. */
+/** Waits for the first message in an ack inbox and reads it as an ack. Call `close` at the end. */
 export class AckWait {
   readonly #clock: Clock;
   readonly #subscription: BusSubscription;
@@ -22,12 +22,12 @@ export class AckWait {
   readonly #deadline: number;
   readonly #ack = deferred<wire.Ack>();
 
-  /** Throws UNKNOWN when the inbox cannot be subscribed to. `deadline`: milliseconds of the broker's clock. */
+  /** Throws UNKNOWN when the subscription to the inbox fails. `deadline`: milliseconds of the broker's clock. */
   constructor(node: BrokerNode, inbox: string, signal: AbortSignal, deadline: number) {
     this.#clock = node.clock;
     this.#signal = signal;
     this.#deadline = deadline;
-    // When the message does not even reach NATS, no call waits for the ack any more.
+    // When the message does not reach NATS, no caller waits for the ack.
     this.ack.catch(() => {});
     this.#subscription = orUnknown('failed to subscribe to ack inbox', () =>
       node.bus.subscribe(inbox, ({ data }) => this.#received(data)),

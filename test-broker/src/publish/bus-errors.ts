@@ -1,7 +1,7 @@
 import { RpcError } from '../grpc/status.js';
 import { BusError } from '../nats/bus.js';
 
-/** Does something with the bus. What the bus refuses is thrown on as UNKNOWN, behind `what` failed. */
+/** Calls the bus. Turns its refusal into UNKNOWN, with a text that starts with `what`. */
 export function orUnknown<T>(what: string, work: () => T): T {
   try {
     return work();

@@ -1,8 +1,8 @@
-/** Who waits for the ack of a publish, and for how long. A call is one. */
+/** The caller that waits for the ack of a publish, such as a call. */
 export interface PublishCaller {
-  /** When the caller stops waiting, in milliseconds of the broker's clock; null when it waits for no ack at all. */
+  /** Deadline of the caller, in milliseconds of the broker's clock; null when it waits for no ack. */
   readonly deadline: number | null;
   readonly identity: string | null;
-  /** Aborted when the caller has gone. */
+  /** Aborted when the caller has left. */
   readonly signal: AbortSignal;
 }

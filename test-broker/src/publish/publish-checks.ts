@@ -3,14 +3,14 @@ import type { BrokerNode, PartitionState, StreamState } from '../cluster/contrac
 import type { StatusName } from '../grpc/status.js';
 import { isOverlong } from './published-message.js';
 
-/** Why a publish is refused before it reaches NATS, as a unary call and as a PublishAsync stream say it. */
+/** The reason why a publish is refused before it reaches NATS, for a unary call and for a PublishAsync stream. */
 export interface Refusal {
   readonly status: StatusName;
   readonly code: wire.PublishAsyncError_Code;
   readonly message: string;
 }
 
-/** Where a publish goes. */
+/** The stream and partition of a publish. */
 export interface PublishTarget {
   readonly stream: StreamState;
   readonly partition: PartitionState;
@@ -24,7 +24,7 @@ const WITHOUT_ACK: Refusal = Object.freeze({
   message: 'stream with concurrency control must have AckPolicy set',
 });
 
-/** What a real server does not survive. */
+/** Such a header crashes a real server. */
 export const OVERLONG_HEADER: Refusal = Object.freeze({
   status: 'INVALID_ARGUMENT',
   code: BAD_REQUEST,
@@ -35,7 +35,7 @@ export function noSuchStream(name: string): Refusal {
   return { status: 'NOT_FOUND', code: NOT_FOUND, message: `no such stream: ${name}` };
 }
 
-/** The partition of a publish, or why there is none. */
+/** The partition of a publish, or the reason why it has none. */
 export function findTarget(node: BrokerNode, name: string, partition: number): PublishTarget | Refusal {
   const stream = node.stream(name);
   if (!stream) return noSuchStream(name);
@@ -44,7 +44,7 @@ export function findTarget(node: BrokerNode, name: string, partition: number): P
   return { stream, partition: state };
 }
 
-/** Whether a name among these is too long for a header. */
+/** Whether the name of any header is too long. */
 export function hasOverlongHeader(headers: ReadonlyMap<string, unknown>): boolean {
   for (const name of headers.keys()) {
     if (isOverlong(name)) return true;
@@ -52,7 +52,7 @@ export function hasOverlongHeader(headers: ReadonlyMap<string, unknown>): boolea
   return false;
 }
 
-/** Why the partition takes no such message, null when it does. That it is readonly counts before that it is paused. */
+/** The reason why the partition refuses the message, null when it accepts it. Readonly takes precedence over paused. */
 export function refusalOf(node: BrokerNode, target: PublishTarget, ackPolicy: number): Refusal | null {
   const { stream, partition } = target;
   if (isReadonly(node, partition)) return readonlyRefusal(partition.id);
@@ -64,7 +64,7 @@ function readonlyRefusal(partition: number): Refusal {
   return { status: 'FAILED_PRECONDITION', code: READONLY, message: `readonly partition: ${partition}` };
 }
 
-/** The flag of the log says it; a broker without a replica has only the metadata to go by. */
+/** The log holds the flag; a broker without a replica has only the metadata. */
 function isReadonly(node: BrokerNode, partition: PartitionState): boolean {
   return node.replica(partition.stream, partition.id)?.log.readonly ?? partition.readonly;
 }

@@ -1,6 +1,6 @@
 import { ByteWriter, beginEnvelope, ENVELOPE_MESSAGE, encodeMessage, type wire } from 'liftbridge-client/protocol';
 
-/** What a request says of the message itself. */
+/** The fields of a request that describe the message. */
 type Published = Pick<
   wire.PublishRequest,
   'key' | 'value' | 'stream' | 'headers' | 'correlationId' | 'ackPolicy' | 'expectedOffset'
@@ -9,14 +9,14 @@ type Published = Pick<
 const writer = new ByteWriter();
 
 /**
- * What a broker puts on NATS for a publish that it was called for. Neither the partition nor any time is in it, and the
- * expected offset stands where the offset will be.
+ * The envelope that a broker publishes on NATS for a request. It holds neither the partition nor a time, and the
+ * expected offset takes the place of the offset.
  */
 export function publishEnvelope(request: Published, subject: string, ackInbox: string): Buffer {
   const { key, value, stream, headers, correlationId, ackPolicy, expectedOffset } = request;
   try {
     beginEnvelope(writer, ENVELOPE_MESSAGE);
-    // Field by field: spreading an object here would cost more than all the rest of a publish.
+    // Field by field: spreading an object here would cost more than the rest of a publish.
     encodeMessage(writer, {
       offset: expectedOffset,
       key,

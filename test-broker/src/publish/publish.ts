@@ -16,7 +16,7 @@ import {
 } from './publish-checks.js';
 import { publishEnvelope } from './publish-envelope.js';
 
-/** What is put on NATS, and where. */
+/** A message for NATS, with its subject and ack inbox. */
 export interface Outgoing {
   readonly subject: string;
   readonly envelope: Buffer;
@@ -25,8 +25,8 @@ export interface Outgoing {
 }
 
 /**
- * Publishes a message to a partition over NATS. Resolves with the first ack, whichever stream it is of, and with
- * undefined when the caller waits for none. Rejects with RpcError, also for a message that was refused by its ack.
+ * Publishes a message to a partition over NATS. Resolves with the first ack of any stream, and with undefined when the
+ * caller waits for none. Rejects with RpcError, also when the ack reports an error.
  */
 export async function publish(
   node: BrokerNode,
@@ -53,7 +53,7 @@ export async function publish(
   return ack;
 }
 
-/** Puts a message on NATS and takes the first that comes to its ack inbox for the ack. Rejects with RpcError. */
+/** Publishes a message on NATS and reads the first message in its ack inbox as the ack. Rejects with RpcError. */
 export async function publishAndWait(
   node: BrokerNode,
   outgoing: Outgoing,

@@ -19,7 +19,7 @@ const CORRELATION_ID = 0x3a;
 const ACK_POLICY = 0x40;
 const EXPECTED_OFFSET = 0x48;
 
-/** Fields of the Message that a PublishRequest becomes. */
+/** Fields of the Message that carry over from a PublishRequest. */
 const MESSAGE = {
   offset: 0x08,
   key: 0x12,
@@ -38,21 +38,20 @@ const INVALID_TEXT = 'string field contains invalid UTF-8';
 const writer = new ByteWriter();
 
 /**
- * A PublishRequest on its way through a broker. It is looked at where it lies: what the broker has no use for itself,
- * such as key, value and correlation id, goes from the request into the envelope as the bytes that it is. One object
- * serves any number of requests, one after the other.
+ * Converts PublishRequests to envelopes without decoding them: fields that the broker does not use itself, such as key,
+ * value and correlation id, are copied as bytes. One object serves any number of requests, one after the other.
  */
 export class PublishedMessage {
   stream = '';
   partition = 0;
-  /** The number on the wire, which may be one that the protocol does not name. */
+  /** The number on the wire, possibly unknown to the protocol. */
   ackPolicy = 0;
   expectedOffset = 0n;
-  /** A header has a name that is too long for the log of a real server, which does not survive it. */
+  /** Whether the name of a header is too long for the log of a real server, which crashes on it. */
   overlongHeader = false;
   readonly #reader = new WireReader();
   readonly #recentStream = new RecentText();
-  /** Start and end of each header with its length, the tag left out. */
+  /** Start and end of each header with its length, without the tag. */
   readonly #headers: number[] = [];
   #source: Buffer = Buffer.alloc(0);
   #keyStart = 0;
@@ -62,7 +61,7 @@ export class PublishedMessage {
   #idStart = 0;
   #idEnd = 0;
 
-  /** Takes up a request. Throws WireError for bytes that are none, and for text that is not UTF-8. */
+  /** Reads a request. Throws WireError for invalid bytes, and for text that is not UTF-8. */
   read(source: Buffer): void {
     this.#clear(source);
     const reader = this.#reader;
@@ -135,7 +134,7 @@ export class PublishedMessage {
         this.#header();
         return;
       case ACK_INBOX:
-        // The inbox of the session takes its place, but it has to be text all the same.
+        // The inbox of the session replaces it, but it still has to be valid text.
         reader.string(true);
         return;
       case CORRELATION_ID:
@@ -179,7 +178,7 @@ export function encodeInbox(inbox: string): Buffer {
   return writer.take();
 }
 
-/** Whether a header's name is too long for the log of a real server, which does not survive it. */
+/** Whether a header's name is too long for the log of a real server, which crashes on it. */
 export function isOverlong(name: string): boolean {
   return (
     name.length > MAX_HEADER_NAME_BYTES ||
@@ -187,7 +186,7 @@ export function isOverlong(name: string): boolean {
   );
 }
 
-/** Passes over a field of some length; answers where it begins. */
+/** Skips a length-delimited field; returns where it begins. */
 function enter(reader: WireReader): number {
   const size = reader.length();
   const start = reader.position;

@@ -8,7 +8,7 @@ import {
 } from 'liftbridge-client/protocol';
 import { RpcError } from '../grpc/status.js';
 
-/** The ack in a message of an ack inbox. Throws UNKNOWN for anything else. */
+/** Decodes the ack in a message of an ack inbox. Throws UNKNOWN for any other message. */
 export function readAck(data: Buffer): wire.Ack {
   const start = readEnvelope(data, ENVELOPE_ACK);
   if (start < 0) throw new RpcError('UNKNOWN', `Invalid ack for publish: ${reason(data, start)}`);
@@ -21,7 +21,7 @@ export function readAck(data: Buffer): wire.Ack {
   }
 }
 
-/** The server's words for what is wrong with an envelope. */
+/** The server's error texts for an invalid envelope. */
 function reason(data: Buffer, answer: number): string {
   switch (envelopeFault(answer)) {
     case 'too-short':

@@ -4,12 +4,12 @@ import { wrongValue } from '../option-error.js';
 import { HELD_PHASES, type HeldPhase, type Recovery, type RecoveryPhase } from './phase.js';
 import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
 
-/** What the phases of a recovery do to the broker. */
+/** The effects of the phases on the broker. */
 export interface RecoveryHost {
   readonly clock: Clock;
-  /** The broker enters a phase that lasts `ms` milliseconds. */
+  /** Called when the broker enters a phase of `ms` milliseconds. */
   enter(phase: RecoveryPhase, lasts: number): void;
-  /** Whether the broker knows a metadata leader, without which nothing can be replayed. */
+  /** Whether the broker knows a metadata leader, which a replay needs. */
   knowsLeader(): boolean;
 }
 
@@ -25,7 +25,7 @@ const NEXT = { empty: 'replay', replay: 'not-leading', 'not-leading': 'ready' } 
 >;
 const ORDER: readonly RecoveryPhase[] = ['empty', 'replay', 'not-leading', 'ready'];
 
-/** Takes one broker through the phases of its recovery: by the clock, and past a hold only when a test releases it. */
+/** Moves one broker through the phases of its recovery: by the clock, and past a hold only when a test releases it. */
 export class BrokerRecovery implements Recovery {
   readonly ready: Promise<void>;
   readonly #host: RecoveryHost;
@@ -33,7 +33,7 @@ export class BrokerRecovery implements Recovery {
   #hold: HeldPhase | null;
   #phase: RecoveryPhase = 'empty';
   #begun = false;
-  /** The time of the present phase has passed. */
+  /** Whether the time of the current phase has passed. */
   #due = false;
   #stopped: Error | null = null;
   #timer: ClockTimer | null = null;
@@ -44,7 +44,7 @@ export class BrokerRecovery implements Recovery {
     this.#plan = plan;
     this.#hold = hold;
     this.ready = this.#reached('ready');
-    // A test need not wait for it.
+    // A test may ignore it.
     this.ready.catch(() => {});
   }
 
@@ -59,7 +59,7 @@ export class BrokerRecovery implements Recovery {
     this.proceed();
   }
 
-  /** Resolves in the phase that is held, or once the broker is ready; rejects when it is stopped before. */
+  /** Resolves in the held phase, or once the broker is ready; rejects when it stops before. */
   get held(): Promise<void> {
     return this.#reached(this.#hold ?? 'ready');
   }
@@ -73,14 +73,14 @@ export class BrokerRecovery implements Recovery {
     return reached;
   }
 
-  /** Goes to the end without waiting for anything but a metadata leader. */
+  /** Moves to the end, and waits only for a metadata leader. */
   finish(): Promise<void> {
     this.#plan = NO_RECOVERY;
     this.#due = true;
     return this.release();
   }
 
-  /** Goes on if nothing keeps the broker in its phase: the time, a hold, or a metadata leader that it does not know. */
+  /** Moves to the next phase unless the time, a hold, or a missing metadata leader keeps the broker in its phase. */
   proceed(): void {
     while (
       this.#begun &&
@@ -94,7 +94,7 @@ export class BrokerRecovery implements Recovery {
     }
   }
 
-  /** The broker is stopped, or closed, in the middle of its recovery. */
+  /** Ends the recovery because the broker stops or closes. */
   stop(reason: string): void {
     this.#timer?.cancel();
     this.#stopped = new Error(reason);
@@ -113,7 +113,7 @@ export class BrokerRecovery implements Recovery {
       });
     }
     this.#settle(phase);
-    // Last, since it may set off the next phase.
+    // Last, because it may start the next phase.
     this.#host.enter(phase, lasts);
   }
 

@@ -1,21 +1,21 @@
 /**
- * How far a restarted broker has come. In `empty` it serves calls and knows no stream, group or cursor. In `replay` it
- * shows the metadata of the past. In `not-leading` it shows the present metadata, but none of its partitions and groups
- * runs. `ready` is the end of the recovery.
+ * The phase of a restarted broker. In `empty` it serves calls and knows no stream, group or cursor. In `replay` it
+ * shows past metadata. In `not-leading` it shows the current metadata, but none of its partitions and groups runs.
+ * `ready` is the end of the recovery.
  */
 export type RecoveryPhase = 'empty' | 'replay' | 'not-leading' | 'ready';
 
 /** A phase that a test can hold. */
 export type HeldPhase = Exclude<RecoveryPhase, 'ready'>;
 
-/** The phases that can be held, in their order. */
+/** The phases that a test can hold, in their order. */
 export const HELD_PHASES = ['empty', 'replay', 'not-leading'] as const satisfies readonly HeldPhase[];
 
-/** The recovery of a broker that was started, as a test follows and steers it. */
+/** The recovery of a started broker, for a test to follow and control. */
 export interface Recovery {
-  /** The phase that the broker is in. */
+  /** The current phase. */
   readonly phase: RecoveryPhase;
-  /** Resolves once the broker is ready. Rejects with an Error when the broker is stopped or closed before. */
+  /** Resolves once the broker is ready. Rejects with an Error when the broker stops or closes before. */
   readonly ready: Promise<void>;
   /**
    * Ends a hold. The remaining phases take the time that `recoveryTime` gives them, and none without it.

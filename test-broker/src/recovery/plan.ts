@@ -1,19 +1,19 @@
 import type { ResolvedSettings } from '../settings.js';
 
-/** How long each phase of a restart takes, in milliseconds. */
+/** The length of each phase of a restart, in milliseconds. */
 export interface RecoveryPlan {
-  /** From the start to the first connection that is accepted. */
+  /** From the start to the first accepted connection. */
   readonly refused: number;
   readonly empty: number;
   readonly replay: number;
   readonly notLeading: number;
 }
 
-/** What the length of a real recovery depends on. */
+/** The facts that decide the length of a real recovery. */
 export interface RestartSize {
-  /** Whether other brokers went on meanwhile, so that the cluster has a metadata leader. */
+  /** Whether other brokers kept running, so that the cluster has a metadata leader. */
   readonly survivors: boolean;
-  /** Milliseconds that the broker was away. */
+  /** Milliseconds of the broker's absence. */
   readonly away: number;
   readonly streams: number;
 }
@@ -21,12 +21,12 @@ export interface RestartSize {
 /** A restart without phases. */
 export const NO_RECOVERY: RecoveryPlan = Object.freeze({ refused: 0, empty: 0, replay: 0, notLeading: 0 });
 
-/** Milliseconds that a restart takes where nothing else is given: about a tenth of the real time. */
+/** Default duration of a restart in milliseconds: about a tenth of the real time. */
 export const QUICK_RECOVERY_MS = 200;
 
 const SERVER_ELECTION_MS = 1_000;
 
-/** Whether a cluster is quick by its settings; one that waits as long as the server does recovers as slowly, too. */
+/** Whether the settings make a cluster quick; one with the timeouts of the server also recovers as slowly. */
 export function isQuick({ settings, given }: Pick<ResolvedSettings, 'settings' | 'given'>): boolean {
   const name = 'clustering.replica.max.leader.timeout';
   return !given.has(name) || settings[name] <= SERVER_ELECTION_MS;
@@ -34,7 +34,7 @@ export function isQuick({ settings, given }: Pick<ResolvedSettings, 'settings' |
 
 const SHARES = Object.freeze({ refused: 0.1, empty: 0.5, replay: 0.15, notLeading: 0.25 });
 
-/** Phases of this length together, in about the proportions of the real server. */
+/** Phases with this total length, in about the proportions of the real server. */
 export function scaledRecovery(total: number): RecoveryPlan {
   const { refused, empty, replay, notLeading } = SHARES;
   return {
@@ -50,7 +50,7 @@ const MAX_BACKOFF_MS = 10_000;
 
 /**
  * The lengths of the real server. A single broker elects itself, which takes more than a second. In a cluster the
- * metadata leader contacts a silent broker less and less often, so a long absence makes a long empty phase. Replay and
+ * metadata leader contacts a silent broker at growing intervals, so a long absence makes a long empty phase. Replay and
  * start grow with the number of streams.
  */
 export function realRecovery({ survivors, away, streams }: RestartSize): RecoveryPlan {
