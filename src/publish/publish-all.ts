@@ -45,7 +45,7 @@ export async function* publishAll(
         if (feed.waiting !== null) await untilAborted(feed.waiting, options.signal);
         continue;
       }
-      if (feed.waiting !== null && acks.length < limit) {
+      if (feed.waiting !== null) {
         // Acks are yielded while a slow source has no entry.
         await Promise.race([feed.waiting, settled(first)]);
         if (mayPull() && feed.ready()) continue;

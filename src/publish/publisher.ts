@@ -66,11 +66,11 @@ export class Publisher {
 
   /** Publishes and resolves with the ack; with null once it is written for ackPolicy 'none'. */
   publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
-    // Not a deferred promise: an argument that is refused rejects it, and it costs one object fewer for each publish.
+    // Not a deferred promise: this makes one object less for each publish.
     return new Promise((resolve, reject) => {
       try {
         this.#submit('publish', stream, value, options, (error, ack) => {
-          // What costs is left to the failure: the line of the caller is looked for then.
+          // The call site is expensive to find, so only a failure looks for it.
           resolve(error === null ? ack : rejectedAtCaller(error));
         });
       } catch (error) {
@@ -79,7 +79,10 @@ export class Publisher {
     });
   }
 
-  /** Publishes and calls back exactly once, in the async context of the call. Reports a callback that throws as 'asyncError'. Throws InvalidArgumentError. */
+  /**
+   * Publishes and calls back exactly once, in the async context of the call. Reports a callback that throws as 'asyncError'.
+   * Throws InvalidArgumentError.
+   */
   publishAsync(
     stream: string,
     value: Value,

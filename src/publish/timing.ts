@@ -2,7 +2,7 @@
 
 // ack-watch
 
-/** Milliseconds between two checks of what is in flight. */
+/** Milliseconds between two checks of the publishes in flight. */
 export const ACK_CHECK_INTERVAL_MS = 250;
 
 // broker-choice

@@ -136,6 +136,42 @@ describe('the broker that is chosen for publishes to a partition', () => {
     expect(chosen()).toBeNull();
   });
 
+  it('is another one that is opened while the unreachable leader is tried again', async () => {
+    cluster.away.set('a', new Error('away'));
+    expect(chosen()).toBeNull();
+    await settle();
+    await vi.advanceTimersByTimeAsync(LEADER_GRACE_MS);
+    expect(publishStreams.to(target('a')).blockedUntil).toBeLessThan(performance.now());
+    expect(chosen()).toBeNull();
+    await settle();
+    expect(publishStreams.to(target('b')).usable).toBe(true);
+    expect(chosen()).toBe('b');
+  });
+
+  it('is the leader, whose stream is opened again at the very end of its pause', () => {
+    const leader = publishStreams.to(target('a'));
+    const openLeader = vi.spyOn(leader, 'open').mockReturnValue();
+    leader.blockedUntil = performance.now() + 1;
+    expect(chosen()).toBeNull();
+    expect(openLeader).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(chosen()).toBeNull();
+    expect(openLeader).toHaveBeenCalledOnce();
+  });
+
+  it('is another one, whose stream is opened again at the very end of its pause', () => {
+    cluster.leaderId = null;
+    const openA = vi.spyOn(publishStreams.to(target('a')), 'open').mockReturnValue();
+    publishStreams.to(target('a')).blockedUntil = performance.now() + 1;
+    publishStreams.to(target('b')).blockedUntil = performance.now() + 1;
+    publishStreams.to(target('c')).blockedUntil = performance.now() + 1;
+    expect(chosen()).toBeNull();
+    expect(openA).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(chosen()).toBeNull();
+    expect(openA).toHaveBeenCalledOnce();
+  });
+
   it('is none when the leader refuses this client permanently, and the leader is tried again after its pause', async () => {
     const refused = new ConnectionError('no certificate', { reason: 'tls-rejected', retryable: false });
     cluster.away.set('a', refused);

@@ -41,6 +41,31 @@ describe('InFlight', () => {
     expect(find(inFlight, mine.correlationId)).toBe(mine);
   });
 
+  it('finds none for a number whose slot holds another publish', () => {
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
+    const [early, late] = [generated(1), generated(257)];
+    inFlight.add(early);
+    expect(find(inFlight, late.correlationId)).toBeNull();
+    inFlight.add(late);
+    expect([find(inFlight, early.correlationId), find(inFlight, late.correlationId)]).toEqual([early, late]);
+    expect(find(inFlight, generated(513).correlationId)).toBeNull();
+    inFlight.delete(late);
+    expect(find(inFlight, late.correlationId)).toBeNull();
+    expect(find(inFlight, early.correlationId)).toBe(early);
+  });
+
+  it('counts each publish once, and ignores the deletion of one that is not in flight', () => {
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
+    const one = generated(1);
+    inFlight.add(one);
+    inFlight.add(generated(2));
+    inFlight.delete(generated(3));
+    expect(inFlight.size).toBe(2);
+    inFlight.delete(one);
+    inFlight.delete(one);
+    expect(inFlight.size).toBe(1);
+  });
+
   it('equals a map for any sequence of changes, while the ring grows', () => {
     // Three are added for each that is removed: some hundred are in flight in the end, and the ring grows twice.
     const step = fc.record({

@@ -206,6 +206,19 @@ describe('publishes to a partition', () => {
     expect(hasTime(publish({ timeout, deadline: 1_000 + left }), 1_000)).toBe(expected);
   });
 
+  it('are sent with the last ack when the stream is usable again', async () => {
+    const publishStream = await open('a');
+    const usable = vi.spyOn(publishStream, 'usable', 'get');
+    const [one, two] = submit(2);
+    usable.mockReturnValue(false);
+    submit(1);
+    usable.mockReturnValue(true);
+    acknowledge(one!);
+    expect(written).toEqual(['0 a', '1 a']);
+    acknowledge(two!);
+    expect(written).toEqual(['0 a', '1 a', '2 a']);
+  });
+
   it('are not sent once the sender has stopped', async () => {
     await open('a');
     cluster.stream('a').writable = false;
@@ -688,6 +701,28 @@ describe('a partition that changes to another leader', () => {
     submit(1);
     expect(written).toEqual(['0 a', '1 a']);
     expect(queue.detour).toBe(true);
+  });
+
+  it('decides as soon as only acks of all replicas are missing', async () => {
+    await open('a');
+    await open('b');
+    const [prompt] = submit(1);
+    submit(1, { ackPolicy: AckPolicy.ALL });
+    change('b');
+    submit(1);
+    expect(written).toEqual(['0 a', '1 a']);
+    acknowledge(prompt!);
+    expect(written).toEqual(['0 a', '1 a', '2 a']);
+  });
+
+  it('waits on while acks of the leader are missing', async () => {
+    await open('a');
+    await open('b');
+    const [one] = submit(2);
+    change('b');
+    submit(1);
+    acknowledge(one!);
+    expect(written).toEqual(['0 a', '1 a']);
   });
 
   it('gives up the publishes in flight after 200 ms when acks have stopped', async () => {
