@@ -12,7 +12,7 @@ import { ClusterView } from './cluster-view.js';
 import { type ClusterEvents, EventHub } from './events.js';
 import type { Existence } from './existence.js';
 import { toConnectionError } from './failures.js';
-import { LookupMiss, leaderIn, refusePaused } from './leader-lookup.js';
+import { LookupMiss, leaderIn } from './leader-lookup.js';
 import type { BrokerInfo, Metadata, PartitionInfo } from './metadata.js';
 import { MetadataAge } from './metadata-age.js';
 import type { MetadataAnswer } from './metadata-answer.js';
@@ -22,8 +22,8 @@ import { Pool } from './pool.js';
 import { Prober } from './prober.js';
 import { Sightings } from './sightings.js';
 import { outOfTime, UnaryCaller } from './unary-caller.js';
-import { definitionOf, operationOf, type UnaryMethod, type UnaryRequest, type UnaryResponse } from './unary-calls.js';
-import { waitUntilDecided, whenUnknown } from './unknown-stream.js';
+import type { UnaryMethod, UnaryRequest, UnaryResponse } from './unary-calls.js';
+import { UnaryRouter, unknownBroker } from './unary-router.js';
 
 /** Routes each call to a broker: keeps the view of the cluster and the connections, and retries where that is safe. */
 export class Router implements AdminCluster {
@@ -31,6 +31,7 @@ export class Router implements AdminCluster {
   readonly #hub = new EventHub();
   readonly #closing = new AbortController();
   readonly #caller: UnaryCaller;
+  readonly #unary: UnaryRouter;
   readonly #calls: MetadataCalls;
   readonly #view: ClusterView;
   readonly #pool: Pool;
@@ -47,6 +48,7 @@ export class Router implements AdminCluster {
     const sightings = new Sightings();
     this.#calls = new MetadataCalls(settings, this.#caller, this.#pool, sightings);
     this.#view = new ClusterView({ ...settings, calls: this.#calls, sightings, pool: this.#pool });
+    this.#unary = new UnaryRouter(this, this.#caller, this.#pool, this.#view);
     this.#age = new MetadataAge(
       options.metadataMaxAge,
       (streams) => this.#refreshAged(streams),
@@ -171,7 +173,7 @@ export class Router implements AdminCluster {
     const { operation = 'Connect' } = about;
     const context = { ...about, operation, broker: target.id };
     const connection = this.#pool.find(target);
-    if (connection === undefined) throw this.#unknownBroker(operation, target.id, about);
+    if (connection === undefined) throw unknownBroker(operation, target.id, about);
     const late = (ms: number): Error => tooSlow(context, ms);
     const bounds = { waiting, timeout: this.options.connectTimeout, closed: this.closed, late };
     try {
@@ -186,15 +188,7 @@ export class Router implements AdminCluster {
     request: UnaryRequest<Method>,
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
-    const operation = operationOf(method);
-    return this.#caller.run({
-      operation,
-      method: definitionOf(method),
-      request,
-      bounds,
-      target: async (_attempt, tried) => this.#pool.choose(tried),
-      ...(bounds.about === undefined ? {} : { unknown: whenUnknown(this, operation, bounds.about, request) }),
-    });
+    return this.#unary.toAny(method, request, bounds);
   }
 
   callLeader<Method extends UnaryMethod>(
@@ -204,28 +198,7 @@ export class Router implements AdminCluster {
     request: UnaryRequest<Method>,
     bounds: CallBounds = {},
   ): Promise<UnaryResponse<Method>> {
-    const operation = operationOf(method);
-    let admitted: number | null | undefined;
-    return this.#caller.run({
-      operation,
-      method: definitionOf(method),
-      request,
-      bounds,
-      unknown: whenUnknown(this, operation, stream, request),
-      connection: () => admitted ?? undefined,
-      target: async (attempt, tried, last, deadline) => {
-        if (attempt > 1 || this.leader(stream, partition) === null) await this.#view.refresh([stream]);
-        if (this.partitionCount(stream) === 0) await waitUntilDecided(this, operation, stream, deadline);
-        for (;;) {
-          const { id } = leaderIn(this.metadata, operation, stream, partition);
-          const connection = this.#pool.route(id);
-          if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, id));
-          if (tried.has(connection.address)) refusePaused(this.metadata, operation, stream, partition, last);
-          admitted = await bounds.admit?.(connection, deadline);
-          if (admitted !== null) return connection;
-        }
-      },
-    });
+    return this.#unary.toLeader(method, stream, partition, request, bounds);
   }
 
   callBroker<Method extends UnaryMethod>(
@@ -234,21 +207,7 @@ export class Router implements AdminCluster {
     request: UnaryRequest<Method>,
     waiting: Waiting = {},
   ): Promise<UnaryResponse<Method>> {
-    const operation = operationOf(method);
-    return this.#caller.run(
-      {
-        operation,
-        method: definitionOf(method),
-        request,
-        bounds: waiting,
-        target: async () => {
-          const connection = this.#pool.route(brokerId);
-          if (connection === undefined) throw new LookupMiss(this.#unknownBroker(operation, brokerId));
-          return connection;
-        },
-      },
-      1,
-    );
+    return this.#unary.toBroker(method, brokerId, request, waiting);
   }
 
   emit<Name extends keyof ClusterEvents>(name: Name, ...event: ClusterEvents[Name]): void {
@@ -293,12 +252,6 @@ export class Router implements AdminCluster {
 
   #targetOf(id: string): BrokerTarget | null {
     return this.#pool.route(id) ?? null;
-  }
-
-  #unknownBroker(operation: string, broker: string, about: ErrorContext = {}): ConnectionError {
-    const what = attempt(operation, about);
-    const text = `${what} failed: broker "${broker}" is not in the metadata of the cluster. It may have left.`;
-    return new ConnectionError(text, { ...about, operation, broker, reason: 'no-broker', outcome: 'not-sent' });
   }
 }
 

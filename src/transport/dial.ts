@@ -51,10 +51,21 @@ export async function dial(target: DialTarget, signal?: AbortSignal): Promise<Di
   }
 }
 
+/** Time that a peer has to take the last bytes of a connection. */
+const CLOSE_GRACE_MS = 250;
+
 /** Resolves when a socket that was destroyed, or ends, is closed. */
 export function socketClosed(socket: Socket): Promise<void> {
   if (socket.closed) return Promise.resolve();
   return new Promise((resolve) => socket.once('close', () => resolve())); // one event settles it
+}
+
+/** Closes a socket once the last bytes (GOAWAY) are out, and without them when the peer does not take them. */
+export function letGo(socket: Socket): void {
+  if (socket.closed) return;
+  const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.destroySoon();
 }
 
 function openSocket(target: DialTarget): Socket {

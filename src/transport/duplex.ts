@@ -2,7 +2,7 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { monotonicNow } from '../async/clock.js';
-import { clearTimeout, queueMicrotask, setTimeout } from '../async/timers.js';
+import { queueMicrotask } from '../async/timers.js';
 import { CallMetadataError } from '../errors/call-metadata.js';
 import { excerpt, messageOf } from '../errors/quote.js';
 import { authorityOf } from './authority.js';
@@ -10,14 +10,14 @@ import { callMetadata, requestHeaders } from './call-headers.js';
 import { connectionFailure } from './connection-failure.js';
 
 import { connectOptions, tlsOptions } from './credentials.js';
-import { type Dialled, dial, socketClosed } from './dial.js';
+import { type Dialled, dial, letGo, socketClosed } from './dial.js';
 import { DuplexStream, type StreamOwner } from './duplex-stream.js';
 import type { MetadataEntries } from './metadata.js';
 import { keepForStream } from './native-session.js';
 import type { PeerOptions } from './peer-options.js';
 import { PeerWatch } from './peer-watch.js';
 import { type ConnectionReason, type RpcFailure, resetName, Status } from './status.js';
-import { lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
+import { deadlineOf, lostEnd, type OpenOptions, type Received, type StreamEnd, transportEnd } from './stream-end.js';
 
 export type { TlsOptions } from './credentials.js';
 export { DuplexStream } from './duplex-stream.js';
@@ -33,8 +33,6 @@ export interface DataSessionOptions extends PeerOptions {
 /** `draining`: no new streams, running ones may finish. `closed` is final: a new session takes its place. */
 export type SessionState = 'idle' | 'connecting' | 'open' | 'draining' | 'closed';
 
-/** Milliseconds that a peer has to take the last bytes of a connection. */
-const CLOSE_GRACE = 250;
 const LIVENESS_PATH = '/grpc.health.v1.Health/Check';
 
 /** One HTTP/2 session to one broker, for the streams of the data plane. */
@@ -293,17 +291,4 @@ export class DataSession {
     });
     if (this.#socket !== undefined) await socketClosed(this.#socket);
   }
-}
-
-/** Closes a socket once the last bytes (GOAWAY) are out, and without them when the peer does not take them. */
-function letGo(socket: Socket): void {
-  if (socket.closed) return;
-  const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE);
-  socket.once('close', () => clearTimeout(timer));
-  socket.destroySoon();
-}
-
-function deadlineOf({ timeout, deadline }: OpenOptions): number | undefined {
-  if (timeout === undefined) return deadline;
-  return Math.min(deadline ?? Number.POSITIVE_INFINITY, monotonicNow() + timeout);
 }

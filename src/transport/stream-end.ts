@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { monotonicNow } from '../async/clock.js';
 import type { Waiting } from '../async/deadline.js';
 import { excerpt } from '../errors/quote.js';
 import { receivedMetadata } from './call-headers.js';
@@ -52,6 +53,12 @@ export interface OpenOptions extends RpcOptions {
   readonly deadline?: number | undefined;
   /** Largest message to accept, in bytes; default: the session's `maxReceiveBytes`. */
   readonly maxMessageBytes?: number | undefined;
+}
+
+/** When a stream with these options must have ended, as of `monotonicNow()`; undefined for no limit. */
+export function deadlineOf({ timeout, deadline }: OpenOptions): number | undefined {
+  if (timeout === undefined) return deadline;
+  return Math.min(deadline ?? Number.POSITIVE_INFINITY, monotonicNow() + timeout);
 }
 
 /** What came before the end. */
