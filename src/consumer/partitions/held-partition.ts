@@ -1,15 +1,9 @@
-import { backoffDelay } from '../../async/backoff.js';
 import { type Deferred, deferred } from '../../async/deferred.js';
-import { pause } from '../../async/sleep.js';
-import { LiftbridgeError } from '../../errors.js';
 import type { Consumer as GroupMember } from '../../protocol/generated/api.js';
 import type { Message, ReceivedMessage } from '../../protocol/received-message.js';
-import { PartitionReader } from '../../subscribe/partition-reader.js';
 import type { Start } from '../../subscribe/positions.js';
-import type { ReaderEvents } from '../../subscribe/reader-contract.js';
 import type { ConsumerContext } from '../context.js';
-import { isFatal, isFenced, seemsGone } from '../membership/poll-failure.js';
-import { READONLY_PAUSE_MS, REOPEN_BACKOFF } from '../timing.js';
+import { LastingReader } from './lasting-reader.js';
 import { MessageBuffer } from './message-buffer.js';
 import { Trouble } from './trouble.js';
 
@@ -42,16 +36,12 @@ export class HeldPartition {
   verifyUntil = 0;
   /** Why it is not being read. */
   readonly trouble: Trouble;
-  readonly #context: ConsumerContext;
   readonly #member: GroupMember;
   readonly #events: HeldEvents;
   readonly #buffer: MessageBuffer;
   readonly #stopped = new AbortController();
   readonly #late = new AbortController();
-  #reader: PartitionReader | null = null;
-  #opening = false;
-  /** Counts the calls of `open`: what goes on from an earlier one is not wanted any more. */
-  #openings = 0;
+  readonly #reader: LastingReader;
   #active = false;
   #position: bigint | null = null;
   #stored = -1n;
@@ -69,14 +59,23 @@ export class HeldPartition {
     bufferLimit: () => number,
     events: HeldEvents,
   ) {
-    this.#context = context;
     this.#member = member;
     this.#events = events;
     this.trouble = new Trouble(context.resubscribeTimeout, (error) => events.stuck(this, error));
     this.#buffer = new MessageBuffer(
-      { pause: () => this.#reader?.pause(), resume: () => this.#reader?.resume() },
+      { pause: () => this.#reader.pause(), resume: () => this.#reader.resume() },
       bufferLimit,
     );
+    this.#reader = new LastingReader(context, stream, partition, member, {
+      trouble: this.trouble,
+      signal: this.signal,
+      isPaused: () => this.#buffer.isFull,
+      position: () => this.#position,
+      messages: (messages, bytes) => this.#receive(messages, bytes),
+      lost: () => this.#lost(),
+      gone: (error) => events.gone(this, error),
+      failed: (error) => events.failed(this, error),
+    });
   }
 
   /** Aborted when it is given up. */
@@ -107,7 +106,7 @@ export class HeldPartition {
 
   /** The first offset that can be processed; null while only the broker can tell. */
   get begins(): bigint | null {
-    return this.#buffer.firstOffset ?? this.#reader?.position ?? null;
+    return this.#buffer.firstOffset ?? this.#reader.position;
   }
 
   /** Epoch of the group under which it is held. */
@@ -122,12 +121,9 @@ export class HeldPartition {
 
   /** Subscribes, which ends any subscription under an earlier epoch. No message is processed yet. */
   async open(start: Start, resume: boolean): Promise<void> {
-    this.#openings++;
-    this.#reader?.cancel();
+    this.#reader.cancel();
     this.#buffer.clear();
-    await this.#open(start, resume);
-    this.trouble.clear();
-    if (this.#reader?.over === true) void this.#reopen(null);
+    await this.#reader.open(start, resume);
   }
 
   /** Lets messages from the offset on be processed; the group's cursor holds the offset before it. */
@@ -184,7 +180,7 @@ export class HeldPartition {
   stop(): void {
     this.#active = false;
     this.#stopped.abort(new Error('the partition was given up'));
-    this.#reader?.cancel();
+    this.#reader.cancel();
     this.#buffer.clear();
   }
 
@@ -195,7 +191,7 @@ export class HeldPartition {
 
   /** Moves to the broker that leads the partition now, if that is another one. */
   metadataChanged(): void {
-    this.#reader?.metadataChanged();
+    this.#reader.metadataChanged();
   }
 
   #idle(): void {
@@ -204,98 +200,14 @@ export class HeldPartition {
     this.#whenIdle = null;
   }
 
-  async #open(start: Start, resume: boolean): Promise<void> {
-    const { cluster, requestTimeout } = this.#context;
-    const plan = {
-      start,
-      stop: { at: 'never' },
-      reverse: false,
-      readIsrReplica: false,
-      resume,
-      consumer: this.#member,
-    } as const;
-    const isCurrent = (): boolean => reader === this.#reader && !this.signal.aborted;
-    const events = this.#readerEvents(isCurrent);
-    const reader = new PartitionReader(cluster, this.stream, this.partition, plan, this.#context, events);
-    if (this.#buffer.isFull) reader.pause();
-    this.#reader = reader;
-    this.#opening = true;
-    try {
-      await reader.open({ signal: this.signal, timeout: requestTimeout });
-    } finally {
-      this.#opening = false;
-    }
-  }
-
-  /** Events of an earlier reader, or after the release of the partition, have no effect. */
-  #readerEvents(isCurrent: () => boolean): ReaderEvents {
-    return {
-      messages: (messages, bytes) => {
-        if (isCurrent()) this.#receive(messages, bytes);
-      },
-      done: (why) => {
-        if (!isCurrent()) return;
-        if (why === 'revoked') this.#lost();
-        // The end of a readonly partition: it may be made writable again.
-        else if (!this.#opening) void this.#reopen(null);
-      },
-      failed: (error) => {
-        if (!isCurrent() || this.#opening) return;
-        // A broken connection is mended by the reader, for all of its time.
-        if (LiftbridgeError.is(error, 'CONNECTION') && error.retryable) this.trouble.note(error, true);
-        void this.#reopen(error);
-      },
-    };
-  }
-
   #receive(messages: ReceivedMessage[], bytes: number): void {
     this.#buffer.push(messages, bytes);
     if (this.#active && this.#position !== null) this.#buffer.skipTo(this.#position);
     if (this.isReady) this.#events.ready(this);
   }
 
-  /** Goes on where the last reader has stopped, with what has arrived kept. */
-  async #reopen(failure: unknown): Promise<void> {
-    const opening = this.#openings;
-    let error = failure;
-    for (let attempt = 1; ; attempt++) {
-      if (error !== null) {
-        if (!this.#mayReopen(error)) return;
-        this.trouble.note(error);
-      }
-      const delay = error === null ? READONLY_PAUSE_MS : backoffDelay(attempt, REOPEN_BACKOFF);
-      if (error !== null) this.#context.cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
-      await pause(delay, this.signal);
-      if (this.signal.aborted || this.#openings !== opening) return;
-      error = await this.#openAgain();
-      if (error === null && this.#reader?.over === false) return;
-    }
-  }
-
   #lost(): void {
     this.lost = true;
     this.#events.lost(this);
-  }
-
-  async #openAgain(): Promise<unknown> {
-    const position = this.#reader?.position ?? this.#position ?? 0n;
-    try {
-      await this.#open({ at: 'offset', offset: position }, false);
-      this.trouble.clear();
-      return null;
-    } catch (error) {
-      return error;
-    }
-  }
-
-  #mayReopen(error: unknown): boolean {
-    if (this.signal.aborted) return false;
-    if (isFenced(error)) this.#lost();
-    else if (isFatal(error)) this.#events.failed(this, error);
-    else {
-      if (seemsGone(error)) this.#events.gone(this, error);
-      return true;
-    }
-    return false;
   }
 }
