@@ -12,7 +12,7 @@ import { CURSORS_BACKOFF, CURSORS_WRITE_TIMEOUT_MS } from './timing.js';
 const LOOKS_BEFORE_WRITE = 4;
 /** Looks between two writes where there are replicas, which need no write as a rule. */
 const LOOKS_BETWEEN_WRITES = 10;
-/** More ids than it takes to find one for each partition of the cursors stream. */
+/** More ids than are needed to find one for each partition of the cursors stream. */
 const PROBE_IDS = 10_000;
 
 /**

@@ -56,7 +56,7 @@ export function formatAddress({ host, port }: Address): string {
   return authorityOf(host, port);
 }
 
-/** Reads what `connect` is given to begin with. Throws InvalidArgumentError when there is no address, or one that is none. */
+/** Reads the first addresses that `connect` is given. Throws InvalidArgumentError when there is none, or one is invalid. */
 export function parseSeeds(servers: unknown): readonly Address[] {
   if (typeof servers !== 'string') {
     const list = readValue('connect', 'servers', servers, ADDRESSES) as unknown[];

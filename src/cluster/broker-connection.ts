@@ -46,7 +46,7 @@ export class BrokerConnection implements Candidate, Witness {
   connectedSince: number | null = null;
   /** Whether a connection to it has ever failed. */
   hasFailed = false;
-  /** Called when it stopped answering. */
+  /** Called when it stops answering. */
   onDown: (connection: BrokerConnection) => void = () => undefined;
   #suspectUntil = 0;
   readonly #settings: ConnectionSettings;
@@ -73,10 +73,10 @@ export class BrokerConnection implements Candidate, Witness {
       },
       opened: () => {
         this.#slowestConnect = Math.max(this.#slowestConnect ?? 0, monotonicNow() - this.#openingSince);
-        this.#answered();
+        this.#noteAnswer();
       },
-      failed: (failure) => this.#notOpened(failure),
-      ended: (failure, closed) => this.#ended(failure, closed),
+      failed: (failure) => this.#noteFailedOpen(failure),
+      ended: (failure, closed) => this.#noteEnd(failure, closed),
     });
   }
 
@@ -89,7 +89,7 @@ export class BrokerConnection implements Candidate, Witness {
     return this.#suspectUntil > monotonicNow();
   }
 
-  /** Records that it did not answer a call in time that it should have answered: other brokers come first for a while. */
+  /** Records that it left a call unanswered: other brokers come first for a while. */
   markSuspect(): void {
     this.#suspectUntil = monotonicNow() + SUSPECT_MS;
   }
@@ -115,7 +115,7 @@ export class BrokerConnection implements Candidate, Witness {
       const channel = this.#unary();
       const response = await channel.call(method, request, bounds);
       this.#noteConnections(channel);
-      this.#answered();
+      this.#noteAnswer();
       return response;
     } catch (error) {
       this.#judge(error, bounds.timeout);
@@ -158,16 +158,16 @@ export class BrokerConnection implements Candidate, Witness {
     return this.disconnect();
   }
 
-  #ended(failure: RpcFailure, closed: boolean): void {
+  #noteEnd(failure: RpcFailure, closed: boolean): void {
     this.connectedSince = null;
     if (!closed) return;
     this.#judge(failure);
-    // What took one connection to the broker may have taken the other one too.
+    // The other connection to the broker may have broken for the same reason.
     if (failure.connection === 'lost') void this.#channel?.checkLiveness();
   }
 
   /** A broker that refuses new connections for good, but answers calls on the one that it has, is not down. */
-  #notOpened(failure: RpcFailure): void {
+  #noteFailedOpen(failure: RpcFailure): void {
     const answersCalls = this.up === true && this.#channel?.connected === true;
     if (!answersCalls || failure.connection?.startsWith('tls-') !== true) this.#judge(failure);
   }
@@ -197,8 +197,8 @@ export class BrokerConnection implements Candidate, Witness {
   }
 
   /**
-   * An attempt that a dead network swallowed must not hold up the next one for long once the network is back: where earlier
-   * ones took a moment, it has a few seconds.
+   * An attempt on a dead network must not delay the next one for long once the network is back: where earlier attempts
+   * were quick, it gets a few seconds.
    */
   get #connectTimeout(): number {
     const { connectTimeout } = this.#settings.options;
@@ -213,7 +213,7 @@ export class BrokerConnection implements Candidate, Witness {
     this.#channelConnection = channel.newest;
   }
 
-  #answered(): void {
+  #noteAnswer(): void {
     this.connectedSince ??= monotonicNow();
     this.#suspectUntil = 0;
     this.#backoff.reset();
@@ -231,7 +231,7 @@ export class BrokerConnection implements Candidate, Witness {
     if (error.codeName === 'UNAVAILABLE') this.connectedSince = null;
     const unreached = error.codeName === 'DEADLINE_EXCEEDED' && !error.sent && timeout >= FAIR_TIMEOUT_MS;
     if (error.connection !== undefined || unreached) this.#failed(error);
-    else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#answered();
+    else if (error.codeName !== 'UNAVAILABLE' && error.codeName !== 'DEADLINE_EXCEEDED') this.#noteAnswer();
   }
 
   #gone(): ConnectionError {

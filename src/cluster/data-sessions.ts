@@ -6,7 +6,7 @@ import { DataSession, type DataSessionOptions } from '../transport/duplex.js';
 import { RpcFailure } from '../transport/status.js';
 import { CONNECT_BACKOFF } from './timing.js';
 
-/** What the owner of the sessions to a broker is told. */
+/** Receives the events of the sessions to a broker. */
 export interface DataSessionEvents {
   /** An attempt begins; it fails with what this throws. */
   opening(): void;

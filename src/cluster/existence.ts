@@ -13,7 +13,7 @@ import { BRIEF_REQUEST } from './unary-calls.js';
  * - `present`: a broker knows it
  * - `replaced`: a stream of that name exists, created at another time
  * - `gone`: certainly deleted; or, where this client has never seen it, certainly not there
- * - `unsure`: no broker whose word counts has answered. Try again after a pause
+ * - `unsure`: no broker whose answer counts has answered: try again after a pause
  */
 export type Existence = 'present' | 'replaced' | 'gone' | 'unsure';
 
@@ -77,7 +77,7 @@ export class ExistenceCheck {
       if (unknown.length === 0) return 'unsure';
       if (this.#isMissedForLong(sought)) return this.#gone(sought);
       if (!unknown.some((answer) => this.#counts(sought, createdAt, answer))) {
-        this.#context.logger.debug({ sought }, 'unknown to brokers whose word does not count yet');
+        this.#context.logger.debug({ sought }, 'unknown to brokers whose answers do not count yet');
         return 'unsure';
       }
       if (poll >= AGREEING_POLLS) return this.#gone(sought);

@@ -100,7 +100,7 @@ export class MetadataCalls {
     streams: readonly string[],
     groups: readonly string[],
     signal: AbortSignal | undefined,
-    answered: () => void = () => undefined,
+    onAnswer: () => void = () => undefined,
   ): Promise<MetadataAnswer> {
     const { options, closed } = this.#settings;
     // A server that waits for a dead broker uses up all the time that it gets, and answers the next call at once.
@@ -112,7 +112,7 @@ export class MetadataCalls {
     const bytes = await withDeadline(bounds, (deadline) =>
       connection.call(FETCH_METADATA, request, { timeout, signal: deadline.signal }),
     );
-    answered();
+    onAnswer();
     return await this.#learn(bytes, { witness: connection, since: connection.connectedSince });
   }
 

@@ -244,7 +244,7 @@ export class Router implements AdminCluster {
     }
   }
 
-  /** A lost network may have taken the other connections too. Without a check, the loss of an idle connection goes unnoticed. */
+  /** The network may be lost, and the other connections with it. Without a check, the loss of an idle connection stays unnoticed. */
   #lost(connection: BrokerConnection): void {
     this.#prober.revive(connection);
     for (const other of this.#pool.connections) if (other !== connection) void other.checkLiveness();

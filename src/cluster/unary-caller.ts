@@ -39,7 +39,7 @@ export interface Call<Request, Response> {
 /** Share of the whole time that one attempt of a repeatable call has, so that a silent broker leaves time for another. */
 export const ATTEMPT_SHARE = 1 / 3;
 
-/** Runs unary calls: within their time, with retries where they are safe, and with one kind of error in the end. */
+/** Runs unary calls: within their time, with retries where they are safe, and and with one kind of error. */
 export class UnaryCaller {
   readonly #settings: ConnectionSettings;
 

@@ -28,7 +28,7 @@ async function* decoded(subscription: Subscription): AsyncGenerator<ActivityEven
   for await (const message of subscription) yield decode(message);
 }
 
-/** Anybody may publish to the activity stream, also what is no event. */
+/** Any client may publish to the activity stream, also a message that is no event. */
 function decode(message: Message): ActivityEvent {
   try {
     return decodeActivity(message);

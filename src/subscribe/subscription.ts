@@ -15,7 +15,7 @@ import type { ReaderEvents, ReaderOptions } from './reader-contract.js';
 import { lookUpStream } from './stream-lookup.js';
 import { LEADER_CHECK_MS } from './timing.js';
 
-/** What a subscription needs of the client. */
+/** Dependencies of a subscription. */
 export interface SubscriptionContext extends ReaderOptions {
   readonly cluster: Cluster;
   /** Told when the subscription has ended, so that the client can forget it. */
@@ -231,7 +231,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
         this.#lastArrival = monotonicNow();
         this.#queue.push(messages, bytes);
       },
-      done: () => this.#finished(),
+      done: () => this.#noteReaderDone(),
       failed: (error) => {
         this.#queue.fail(error);
         this.#release();
@@ -239,7 +239,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     };
   }
 
-  #finished(): void {
+  #noteReaderDone(): void {
     if (--this.#reading > 0) return;
     this.#queue.end();
     this.#release();
@@ -253,13 +253,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     const idle = setInterval(() => void this.#checkLeader(), LEADER_CHECK_MS).unref();
     this.#cleanup.push(stop, () => clearInterval(idle));
     const signal = this.#signal;
-    // Also what has arrived but was not read yet is not to be read after an abort: until the loop has ended it counts.
+    // An abort also drops what has arrived and was not read yet, so the signal counts until the loop has ended.
     if (signal !== undefined) this.#forgetSignal = onAbort(signal, () => this.#end({ error: signal.reason }));
   }
 
   #forgetSignal: () => void = () => undefined;
 
-  /** A leader that was replaced but lives keeps a subscription open and has nothing new to tell. */
+  /** A leader that was replaced but still runs keeps a subscription open, and delivers nothing new. */
   async #checkLeader(): Promise<void> {
     if (monotonicNow() - this.#lastArrival < LEADER_CHECK_MS) return;
     const { cluster } = this.#context;

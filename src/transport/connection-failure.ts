@@ -69,7 +69,7 @@ function alertName(code: string): string | null {
 
 function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';
-  // Several addresses of one name were tried: the first failure speaks for all.
+  // Several addresses of one name were tried: the first failure is the one to report.
   if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
   return 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

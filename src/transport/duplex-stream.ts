@@ -19,9 +19,9 @@ import {
 
 const LATE = 'deadline exceeded';
 
-/** What a stream asks of its session. */
+/** The session of a stream, as the stream uses it. */
 export interface StreamOwner {
-  /** The end that the connection gave this stream, or undefined when the connection is well. */
+  /** The end that the connection gave this stream, or undefined while the connection works. */
   connectionEnd(id: number | undefined, received: Received): StreamEnd | undefined;
   /** The stream has ended. */
   release(stream: DuplexStream): void;
@@ -102,7 +102,7 @@ export class DuplexStream {
     this.#onBatch = handler;
   }
 
-  /** Stops reading: the chunk at hand is still handed out, then the peer may send one window and has to stop. */
+  /** Stops reading: the current chunk is still handed out, then the peer may send one window and has to stop. */
   pause(): void {
     this.#paused = true;
     this.#stream?.pause();
@@ -170,7 +170,7 @@ export class DuplexStream {
     this.#outbox.attach(stream);
   }
 
-  /** Ends the stream with what its session has to say. @internal */
+  /** Ends the stream with the end that its session gives it. @internal */
   fail(end: StreamEnd): void {
     this.#finishWith(end);
     this.#stream?.close(constants.NGHTTP2_CANCEL);

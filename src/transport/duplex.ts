@@ -129,7 +129,7 @@ export class DataSession {
     this.#shut('draining', this.#lost('lost', undefined, note));
   }
 
-  /** Moves on to a state without new streams, and tells so once. */
+  /** Enters a state without new streams, and calls the listeners once. */
   #shut(state: 'draining' | 'closed', failure: RpcFailure): void {
     if (this.#state === 'closed' || this.#state === state) return;
     this.#state = state;
@@ -144,7 +144,7 @@ export class DataSession {
     if (this.#socket !== undefined) letGo(this.#socket);
   }
 
-  /** Calls `listener` once when the session takes no more streams (draining or closed). Answers the way to take it back. */
+  /** Calls `listener` once when the session takes no more streams (draining or closed). Returns the function that removes it. */
   onClose(listener: (failure: RpcFailure) => void): () => void {
     this.#listeners.add(listener);
     const { failure } = this;
@@ -152,13 +152,13 @@ export class DataSession {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Bytes received so far. Unchanged since a request was sent: nothing has been heard of the peer since. */
+  /** Bytes received so far. When they have not changed since a request was sent, the peer has been silent since. */
   get received(): number {
     return this.#socket?.bytesRead ?? 0;
   }
 
   /**
-   * True when the session should not be written to before `checkLiveness` has resolved: nothing was heard of the peer for ten
+   * True when the session should not be written to before `checkLiveness` has resolved: the peer was silent for ten
    * seconds, or a check is under way. A new stream waits for that by itself.
    */
   get stale(): boolean {

@@ -10,7 +10,7 @@ export interface KeepaliveOptions {
   readonly inUse?: () => boolean;
   /** Sends a keepalive to the peer; `urgent` is the second and last time. */
   readonly ask: (urgent: boolean) => void;
-  /** Called once when the peer is taken for dead. */
+  /** Called once when the peer counts as dead. */
   readonly dead: () => void;
 }
 

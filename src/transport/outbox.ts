@@ -76,7 +76,7 @@ export class Outbox {
     this.#target?.end();
   }
 
-  /** Drops what is pending and wakes everybody who waits. */
+  /** Drops what is pending and wakes all waiters. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -122,7 +122,7 @@ export class Outbox {
 
   #send(target: Writable, chunk: Buffer): void {
     target.write(chunk, (error) => {
-      // A stream that failed tells so by its end; here nothing was accepted.
+      // A stream that failed reports it by its end; here nothing was accepted.
       if (error || this.#closed) return;
       this.#unaccepted -= chunk.length;
       this.#chunks.giveBack(chunk);

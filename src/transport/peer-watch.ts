@@ -29,7 +29,7 @@ export interface WatchedPeer {
 
 /**
  * Notices a peer that has vanished without closing its connection: by a keepalive while the connection is silent, by a check
- * when somebody asks for one, and by a check as soon as the process wakes up. Any byte counts as an answer.
+ * on request, and by a check as soon as the process wakes up. Any byte counts as an answer.
  */
 export class PeerWatch {
   readonly #peer: WatchedPeer;

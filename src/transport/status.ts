@@ -35,12 +35,12 @@ export function statusName(code: number): StatusName {
 /** Why there is no connection to a peer: the reasons of a ConnectionError, less those that only the layers above know. */
 export type ConnectionReason = Exclude<ConnectionErrorReason, 'unavailable' | 'no-broker' | 'no-leader'>;
 
-/** What the transport throws: one failed call, or a broker that could not be reached. Upper layers turn it into a LiftbridgeError. */
+/** The error that the transport throws: one failed call, or a broker that could not be reached. Upper layers turn it into a LiftbridgeError. */
 export class RpcFailure extends Error {
   override readonly name = 'RpcFailure';
   /** gRPC status code; see `Status`. */
   readonly code: number;
-  /** The server's own text, or what the transport has to say. */
+  /** The server's own text, or the text of the transport. */
   readonly details: string;
   /** False when the server cannot have acted on the call: repeating it is safe. */
   readonly sent: boolean;
@@ -127,7 +127,7 @@ export function resetName(errorCode: number): string {
   return resetNames[errorCode] ?? `0x${errorCode.toString(16)}`;
 }
 
-/** Decodes a percent-encoded `grpc-message`; what is not well encoded stays as it is, for an error text must never be lost. */
+/** Decodes a percent-encoded `grpc-message`; what is badly encoded stays as it is, since an error text must never be lost. */
 export function decodeStatusMessage(encoded: string): string {
   if (!encoded.includes('%')) return encoded;
   const bytes: Buffer[] = [];

@@ -23,7 +23,7 @@ export interface StreamEnd {
   readonly code: number;
   /** Name of `code`. */
   readonly codeName: StatusName;
-  /** The server's text, decoded, or what the transport has to say. */
+  /** The server's text, decoded, or the text of the transport. */
   readonly message: string;
   /** Leading metadata, empty when none came. */
   readonly headers: ReceivedMetadata;

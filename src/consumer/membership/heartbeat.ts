@@ -43,7 +43,7 @@ export interface HeartbeatEvents {
   failed(error: unknown): void;
 }
 
-/** Asks for the assignments again and again, and finds its way through changes of epoch and coordinator. */
+/** Polls the assignments at an interval, and follows changes of epoch and coordinator. */
 export class Heartbeat {
   readonly #membership: Membership;
   readonly #events: HeartbeatEvents;
@@ -88,7 +88,7 @@ export class Heartbeat {
     this.#wake();
   }
 
-  /** Resolves when a poll that began later than this call was answered, and heeded. */
+  /** Resolves when a poll that began after this call was answered, and its answer was applied. */
   waitUntilConfirmed(): Promise<void> {
     const confirmed = deferred();
     this.#confirmations.push(confirmed);
@@ -129,7 +129,7 @@ export class Heartbeat {
         this.#away = false;
         if (this.#events.assigned(answer, recovered)) {
           for (const confirmed of waiting.splice(0)) confirmed.resolve();
-          await this.#rest();
+          await this.#waitForNextPoll();
           continue;
         }
         this.#confirmations.unshift(...waiting.splice(0));
@@ -232,7 +232,7 @@ export class Heartbeat {
     });
   }
 
-  async #rest(): Promise<void> {
+  async #waitForNextPoll(): Promise<void> {
     const ends = monotonicNow() + this.#interval;
     for (let left = this.#interval; left > 0; left = ends - monotonicNow()) {
       if (this.#hurry || this.#signal.aborted) return;

@@ -3,9 +3,9 @@ import { type Cluster, type Existence, hasEnded, untilCertain } from '../../clus
 import { StreamDeletedError } from '../../errors.js';
 import { EXISTENCE_TIMEOUT_MS, LEADER_CHECK_MS } from '../timing.js';
 
-/** What the watch tells. */
+/** Receives the findings of a watch. */
 export interface WatchEvents {
-  /** What is known of the leaders is fresh. */
+  /** The cached leaders are up to date. */
   refreshed(): void;
   /** A stream was deleted, others are left. */
   deleted(error: StreamDeletedError): void;
@@ -13,7 +13,7 @@ export interface WatchEvents {
   failed(error: StreamDeletedError): void;
 }
 
-/** Keeps an eye on the streams of a consumer: on their leaders, and on whether they exist. */
+/** Watches the streams of a consumer: their leaders, and whether they exist. */
 export class StreamWatch {
   readonly #cluster: Cluster;
   readonly #events: WatchEvents;
@@ -31,11 +31,11 @@ export class StreamWatch {
     this.#unlisten = cluster.on('leaderChange', ({ stream }) => {
       if (this.#streams.has(stream)) events.refreshed();
     });
-    // A leader that was replaced but lives keeps subscriptions open and has nothing new to tell.
+    // A leader that was replaced but still runs keeps subscriptions open, and delivers nothing new.
     this.#timer = setInterval(() => void this.#refresh(), LEADER_CHECK_MS).unref();
   }
 
-  /** The streams that exist as far as it knows. */
+  /** The streams that were not deleted, as far as it knows. */
   get streams(): string[] {
     return [...this.#streams.keys()];
   }

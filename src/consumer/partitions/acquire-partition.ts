@@ -21,7 +21,7 @@ import type { Writability } from './write-probe.js';
 /** What waiting for the owner of a partition needs. */
 export interface HandoverContext {
   readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
-  /** Milliseconds that an owner has to say that it is about to finish; one that does not is taken to be dead. */
+  /** Milliseconds that an owner has to say that it is about to finish; an owner that does not counts as dead. */
   readonly silence: number;
   /** Milliseconds that an owner has to finish, those without cursors not counted. */
   readonly patience: number;
@@ -121,7 +121,7 @@ async function positionOf(held: HeldPartition, deps: AcquireContext): Promise<bi
 }
 
 /**
- * Waits until the owner has finished, or is taken to be dead; returns its last mark, from `before` on. While marks cannot be
+ * Waits until the owner has finished, or counts as dead; returns its last mark, from `before` on. While marks cannot be
  * read or written the silence of the owner means nothing; a mark older than one that was seen comes from a broker that is
  * recovering.
  */

@@ -32,7 +32,7 @@ export class HeldPartition {
   lost = false;
   /** Whether `onAssigned` was called for it. */
   announced = false;
-  /** Its last owner was taken for dead: until then, as of `monotonicNow()`, a late write of that may set the cursor back. */
+  /** Time, as of `monotonicNow()`, until which a late write of an owner that counted as dead may set the cursor back. */
   verifyUntil = 0;
   /** Why it is not being read. */
   readonly trouble: Trouble;

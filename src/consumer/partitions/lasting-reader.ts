@@ -123,7 +123,7 @@ export class LastingReader {
       },
       failed: (error) => {
         if (!isCurrent() || this.#opening) return;
-        // A broken connection is mended by the reader, for all of its time.
+        // The reader itself has tried to repair a broken connection, for as long as it may.
         if (LiftbridgeError.is(error, 'CONNECTION') && error.retryable) this.#owner.trouble.note(error, true);
         void this.#reopen(error);
       },

@@ -62,7 +62,7 @@ export class Ownership {
     return mark !== null && mark.owner !== this.self && mark.generation > generation;
   }
 
-  /** Whether the mark says that somebody else may still be processing. */
+  /** Whether the mark says that another member may still process messages. */
   isTaken(mark: Mark | null): boolean {
     return mark !== null && mark.owner !== this.self && mark.state !== 'released';
   }

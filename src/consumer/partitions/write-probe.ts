@@ -39,8 +39,8 @@ export class WriteProbe {
   }
 
   #write(home: number, cursorId: string, timeout: number): Promise<boolean> {
-    const underWay = this.#writing.get(home);
-    if (underWay !== undefined) return underWay;
+    const running = this.#writing.get(home);
+    if (running !== undefined) return running;
     const writing = this.#context.cursors.set(cursorId, CURSORS_STREAM, 0, 0n, { timeout }).then(
       () => true,
       () => false,

@@ -126,7 +126,7 @@ describe('a consumer', () => {
     expect(await codeOf(consumer.checkpoint())).toBe('CLOSED');
   });
 
-  it('closes when its loop is left, with the message at hand not processed', async () => {
+  it('closes when its loop is left, with the current message not processed', async () => {
     const { loop } = await subscribed();
     cluster.call.deliver(0);
     await loop.next();

@@ -89,7 +89,7 @@ describe('pollFailure', () => {
     [new ClosedError('closed'), 'fatal'],
     [new ConnectionError('no certificate', { reason: 'tls-rejected' }), 'fatal'],
     [new Error('a defect'), 'fatal'],
-  ])('takes %s for %s', (error, expected) => {
+  ])('maps %s to %s', (error, expected) => {
     expect(pollFailure(error)).toBe(expected);
   });
 

@@ -147,7 +147,7 @@ describe('a reader of a partition', () => {
 });
 
 describe('a reader whose call breaks', () => {
-  it('goes on with the next offset, and tells so', async () => {
+  it("continues with the next offset, and emits 'resubscribe'", async () => {
     await opened();
     cluster.call.deliver(0, 1);
     const before = cluster.refreshes;
@@ -162,7 +162,7 @@ describe('a reader whose call breaks', () => {
     expect(log).toEqual(['0', '1', '2']);
   });
 
-  it('goes on although the metadata cannot be refreshed', async () => {
+  it('continues although the metadata cannot be refreshed', async () => {
     await opened();
     cluster.refreshFails = true;
     cluster.call.end(LOST);
@@ -170,7 +170,7 @@ describe('a reader whose call breaks', () => {
     expect(cluster.calls).toHaveLength(2);
   });
 
-  it('tries again ever less often, and fails with the first error when the time is up', async () => {
+  it('tries again at growing intervals, and fails with the first error when the time is up', async () => {
     await opened({}, { resubscribeTimeout: 5_000 });
     cluster.leaderId = null;
     const began = performance.now();
@@ -190,7 +190,7 @@ describe('a reader whose call breaks', () => {
     expect([log, cluster.calls.length]).toEqual([['failed CONNECTION'], 1]);
   });
 
-  it('counts the time anew after a message, or a call that was open for five seconds', async () => {
+  it('restarts the time for recovery after a message, or a call that was open for five seconds', async () => {
     await opened({}, { resubscribeTimeout: 1_000 });
     const breaks = async (ms: number) => {
       await pass(ms);
@@ -247,7 +247,7 @@ describe('a reader whose call breaks', () => {
     if (expected !== 'done') expect(failure).toMatchObject({ broker: 'a', stream: 'orders', partition: 0 });
   });
 
-  it('of a member of a group ends as revoked when the broker ends it, and of anybody else goes on', async () => {
+  it('ends as revoked when it reads for a member of a group and the broker ends it, and continues otherwise', async () => {
     const reader = await opened({}, { isMember: true });
     cluster.call.end(refusal(0, ''));
     await pass();
@@ -261,7 +261,7 @@ describe('a reader whose call breaks', () => {
   });
 });
 
-describe('a reader that hears of new metadata', () => {
+describe('a reader that is told of new metadata', () => {
   it('moves when its broker does not serve the partition any more', async () => {
     const reader = await opened();
     const first = cluster.call;
@@ -333,7 +333,7 @@ describe('a reader that hears of new metadata', () => {
 });
 
 describe('a reader that is opened', () => {
-  it('tries again while there is no leader, and tells so', async () => {
+  it("tries again while there is no leader, and emits 'retry'", async () => {
     cluster.leaderId = null;
     const opening = reading().open({});
     await pass();
@@ -389,7 +389,7 @@ describe('a reader that is opened', () => {
     expect([log, reader.over, cluster.calls.length]).toEqual([['done'], true, 0]);
   });
 
-  it('is over with the last message of its range, and hands out nothing behind it', async () => {
+  it('is over with the last message of its range, and delivers nothing behind it', async () => {
     const reader = await opened({ stopAt: { offset: 1 } });
     cluster.call.deliver(0, 1, 2);
     expect([log, reader.over]).toEqual([['0', '1', 'done'], true]);
@@ -417,7 +417,7 @@ describe('a reader whose stream may be deleted', () => {
     expect(cluster.sought).toEqual([{ stream: 'orders', createdAt: 1, deletedBy: 'a' }]);
   });
 
-  it('fails when nobody can decide', async () => {
+  it('fails when the cluster cannot decide', async () => {
     await opened();
     cluster.existence = () => Promise.reject(new ClosedError('closed'));
     cluster.call.end(refusal(5, 'Stream deleted'));
@@ -455,7 +455,7 @@ describe('a reader whose stream may be deleted', () => {
 });
 
 describe('a reader that is cancelled while it recovers', () => {
-  it('does not report that it goes on', async () => {
+  it('does not report that it continues', async () => {
     const reader = await opened();
     cluster.answers = [() => undefined];
     cluster.call.end(LOST);
@@ -635,7 +635,7 @@ describe('a reader that resumes a paused partition', () => {
     expect(cluster.emitted).toMatchObject([['retry', { error: { reason: 'no-leader' } }]]);
   });
 
-  it('goes on without the ends after three more calls', async () => {
+  it('continues without the ends after three more calls', async () => {
     cluster.ends = undefined;
     await opening(4);
     expect(cluster.call.cancelled).toBeNull();

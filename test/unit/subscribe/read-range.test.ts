@@ -141,7 +141,7 @@ describe('ReadRange', () => {
     expect(verdicts(bounds, [3, 4])).toEqual(['deliver', 'ascending']);
   });
 
-  it('does not take the beginning of another call for ascending', () => {
+  it('does not count the beginning of another call as ascending', () => {
     const bounds = boundsOf({ reverse: true });
     bounds.knowNewest(9n);
     verdicts(bounds, [9, 8]);

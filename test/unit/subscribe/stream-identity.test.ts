@@ -31,7 +31,7 @@ describe('StreamIdentity', () => {
     expect(identity.isReplaced).toBe(true);
   });
 
-  it('does not take a stream for recreated whose creation time is unknown, now or before', () => {
+  it('does not count a stream as recreated when its creation time is unknown, now or before', () => {
     identity.settle();
     expect(identity.isReplaced).toBe(false);
     identity = new StreamIdentity(cluster as never, 'orders', 2);
@@ -73,7 +73,7 @@ describe('StreamIdentity', () => {
     ['replaced', true],
     ['present', false],
     ['unsure', false],
-  ])('takes a stream for deleted when the cluster says so: %s', async (existing, expected) => {
+  ])('counts a stream as deleted when the cluster says so: %s', async (existing, expected) => {
     cluster.existing = existing;
     identity.adopt();
     expect(await identity.isDeleted('a', {})).toBe(expected);

@@ -230,7 +230,7 @@ describe('the loop of a subscription', () => {
 });
 
 describe('a subscription that ends while its loop has messages left', () => {
-  /** A loop that was given the first of four messages: two lie in the chunk at hand, one in the next. */
+  /** A loop that was given the first of four messages: two lie in the current chunk, one in the next. */
   async function behind(end: (subscription: Subscription, stop: AbortController) => unknown) {
     const stop = new AbortController();
     const subscription = await subscribed({ signal: stop.signal });

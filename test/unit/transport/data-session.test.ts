@@ -77,7 +77,7 @@ describe('DataSession.connect', () => {
     expect(peer.sockets.size).toBe(1);
   });
 
-  it('rejects as refused when nobody listens', async () => {
+  it('rejects as refused when no process listens', async () => {
     const session = sessionTo({ host: '127.0.0.1', port: await freePort() });
     const failure = await failureOf(session.connect());
     expect(failure).toMatchObject({ code: 14, connection: 'refused', sent: false });
@@ -350,7 +350,7 @@ describe('keepalive', () => {
     expect(peer.connections[0]?.frames.filter(({ type }) => type === FrameType.PING)).toEqual([]);
   });
 
-  it('takes an answered PING for life when calls stay unanswered', async () => {
+  it('counts an answered PING as alive when calls stay unanswered', async () => {
     const pinged = deferred<void>();
     let pings = 0;
     const peer = await rawPeer({
@@ -446,7 +446,7 @@ describe('checkLiveness', () => {
 describe('flow control', () => {
   const PIECE = 64 * 1024;
 
-  /** Writes as much as the client lets it, until somebody stops it. */
+  /** Writes as much as the client lets it, until the client stops it. */
   function flood(written: Map<number, number>): CallScript {
     return (stream) => {
       stream.respond(GRPC_HEADERS);

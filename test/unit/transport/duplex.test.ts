@@ -140,7 +140,7 @@ describe('DuplexStream', () => {
     expect(messages).toEqual(['before', 'after']);
   });
 
-  it('reads a trailers-only answer, also when nobody reads messages', async () => {
+  it('reads a trailers-only answer, also when no handler reads messages', async () => {
     const peer = await peerWith((stream) => answerTrailersOnly(stream, 5, 'no such stream %C3%BC %25 %zz'));
     const end = await (await sessionTo(peer)).open('/x').ended;
     expect(end).toMatchObject({
@@ -233,7 +233,7 @@ describe('DuplexStream', () => {
     expect(await stream.ended).toMatchObject({ code, transport: true, processed: true });
   });
 
-  it('takes application/grpc+proto for gRPC', async () => {
+  it('accepts application/grpc+proto as gRPC', async () => {
     const peer = await peerWith((stream) =>
       stream.respond(
         { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-status': '0' },
@@ -269,7 +269,7 @@ describe('DuplexStream', () => {
     expect(end.message).toMatch(/7 bytes into a message/);
   });
 
-  it('takes a status that is no number for UNKNOWN', async () => {
+  it('treats a status that is no number as UNKNOWN', async () => {
     const peer = await peerWith((stream) =>
       stream.respond({ ...GRPC_HEADERS, 'grpc-status': 'x' }, { endStream: true }),
     );
@@ -297,7 +297,7 @@ describe('DuplexStream', () => {
     expect(end.message).toContain(name);
   });
 
-  it('takes RST_STREAM NO_ERROR without trailers for INTERNAL', async () => {
+  it('treats RST_STREAM NO_ERROR without trailers as INTERNAL', async () => {
     const peer = await rawCalls((connection, id) => connection.reset(id, 0));
     expect(await (await sessionTo(peer)).open('/x').ended).toMatchObject({ code: 13, transport: true });
   });

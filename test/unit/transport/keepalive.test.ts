@@ -48,7 +48,7 @@ describe('Keepalive', () => {
     expect(log).toEqual([]);
   });
 
-  it('takes any byte for an answer, and starts over', () => {
+  it('counts any byte as an answer, and starts over', () => {
     vi.advanceTimersByTime(500);
     bytes++;
     vi.advanceTimersByTime(100);

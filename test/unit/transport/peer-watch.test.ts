@@ -115,7 +115,7 @@ describe('PeerWatch.stale', () => {
   });
 });
 
-describe('PeerWatch after the process stood still', () => {
+describe('PeerWatch after the process was suspended', () => {
   it('checks the peer at once', async () => {
     vi.setSystemTime(Date.now() + 60_000);
     await vi.advanceTimersByTimeAsync(2_000);

@@ -39,7 +39,7 @@ describe('statusOfHttp', () => {
     [500, 'UNKNOWN'],
     [200, 'UNKNOWN'],
     [Number.NaN, 'UNKNOWN'],
-  ])('takes HTTP %i for %s', (http, name) => {
+  ])('maps HTTP %i to %s', (http, name) => {
     expect(statusName(statusOfHttp(http))).toBe(name);
   });
 });
@@ -83,7 +83,7 @@ describe('decodeStatusMessage', () => {
     );
   });
 
-  it('leaves alone what is not well encoded, and never throws', () => {
+  it('leaves badly encoded text as it is, and never throws', () => {
     expect(decodeStatusMessage('100% sure %4 %xy %')).toBe('100% sure %4 %xy %');
     expect(decodeStatusMessage('%ff')).toBe('\ufffd');
     holds(

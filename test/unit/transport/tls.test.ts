@@ -205,7 +205,7 @@ describe.each(planes)('TLS on %s', (_, through) => {
       },
       'tls-hostname',
     ],
-  ])('takes a checkServerIdentity that returns %s for an answer', async (_what, check, expected) => {
+  ])('uses the answer of a checkServerIdentity that returns %s', async (_what, check, expected) => {
     const peer = await peerWith(elsewhere);
     const checkServerIdentity = check as unknown as NonNullable<TlsOptions['checkServerIdentity']>;
     expect(await through(peer, { ca: authority.ca.cert, checkServerIdentity })).toBe(expected);

@@ -271,7 +271,7 @@ describe('UnaryChannel', () => {
     expect(failure).toMatchObject({ code: 4, sent: false });
   });
 
-  it('connects anew after the peer was away', async () => {
+  it('connects again after the peer was away', async () => {
     let peer = await ScriptedPeer.start((stream) => answer(stream, [metadataAnswer]));
     const { host, port } = peer;
     const channel = channelTo(peer);

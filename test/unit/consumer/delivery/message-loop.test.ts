@@ -69,7 +69,7 @@ describe('MessageLoop', () => {
     ]);
   });
 
-  it('leaves the consumer when it is left, with the message at hand not processed', async () => {
+  it('leaves the consumer when it is left, with the current message not processed', async () => {
     const { queue, leave, loop } = looping();
     const held = partition(0, 3);
     queue.offer(held);

@@ -250,7 +250,7 @@ describe('Heartbeat', () => {
     expect(await outcome.promise).toBe(own ? 'assigned' : 'replaced');
   });
 
-  it('polls again while nobody can tell whether the id is its own still', async () => {
+  it('polls again while no broker can tell whether the id is its own still', async () => {
     const { state, membership } = await member();
     await membership.poll({});
     clock.ahead = 60_001;

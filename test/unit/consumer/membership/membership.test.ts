@@ -255,7 +255,7 @@ describe('membership.isCurrent', () => {
     expect(membership.isCurrent).toBe(false);
   });
 
-  it('ends while the machine sleeps and its monotonic clock stands still', async () => {
+  it('ends while the machine sleeps and its monotonic clock stops', async () => {
     const membership = new Membership(new FakeCluster(group('b1', 5n)).asCluster, 'group', 'me');
     await membership.join(['s'], bounds());
     await membership.poll(bounds());

@@ -56,7 +56,7 @@ describe('StreamWatch', () => {
     expect(cluster.sought).toHaveLength(length + 1);
   });
 
-  it('checks all its streams once, and takes what is not certain for present', async () => {
+  it('checks all its streams once, and counts what is not certain as present', async () => {
     cluster.existence = async (sought) => {
       cluster.sought.push(sought);
       return 'stream' in sought && sought.stream === 'orders' ? 'gone' : 'unsure';

@@ -101,7 +101,7 @@ describe('waiting for the owner of a partition', () => {
     ['write', () => other, async () => (clock.now < AWAY ? 'no' : 'yes') as Writability],
     ['read', () => (clock.now < AWAY ? fail('no broker') : other), async () => 'yes' as const],
   ])(
-    'does not count the time in which nobody can %s cursors, since the owner cannot store its position',
+    'does not count the time in which no member can %s cursors, since the owner cannot store its position',
     async (_what, read, canWrite) => {
       const { mark } = waiting(read, { canWrite });
       expect(await mark).toEqual(other);
@@ -303,7 +303,7 @@ describe('acquirePartition', () => {
     expect(log).toEqual(['readable']);
   });
 
-  it('takes a paused partition for long enough, and rejects with any other failure to see its end', async () => {
+  it('counts a paused partition as long enough, and rejects with any other failure to see its end', async () => {
     const paused = acquiring(6n, null, { newest: new PartitionPausedError('paused') });
     expect(await paused.settled).toBe('acquired');
     expect(paused.log).toContain('activate 7');

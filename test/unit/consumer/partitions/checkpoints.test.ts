@@ -79,7 +79,7 @@ describe('a checkpoint', () => {
     expect(cursors.get(CURSOR)).toBe(109n);
   });
 
-  it('is made again where a late write of an owner that was taken for dead has set the cursor back', async () => {
+  it('is made again where a late write of an owner that counted as dead has set the cursor back', async () => {
     const { cursors, checkpoints, held } = member({});
     held.verifyUntil = Number.POSITIVE_INFINITY;
     await checkpoints.store(held);
