@@ -12,22 +12,13 @@ import { type Joined, Membership } from './membership/membership.js';
 import { isFatal } from './membership/poll-failure.js';
 import { joinAgain } from './membership/rejoin.js';
 import { StreamWatch } from './membership/stream-watch.js';
-import { Announcements } from './partitions/announcements.js';
-import { Assignments, type PartitionMap } from './partitions/assignments.js';
-import { Checkpoints } from './partitions/checkpoints.js';
+import type { Assignments, PartitionMap } from './partitions/assignments.js';
+import type { Checkpoints } from './partitions/checkpoints.js';
 import type { HeldPartition } from './partitions/held-partition.js';
-import { Ownership } from './partitions/ownership.js';
-import { requireCursors, waitForCursors } from './partitions/wait-for-cursors.js';
-import { WriteProbe } from './partitions/write-probe.js';
-import {
-  CLOSE_GRACE_MS,
-  CLOSE_RESERVE_MS,
-  LEAVE_TIMEOUT_MS,
-  OWNER_SILENCE,
-  RELEASE_TIMEOUT_MS,
-  STORE_GRACE_MS,
-  STORE_SHARE,
-} from './timing.js';
+import { partitionParts } from './partitions/partition-parts.js';
+import { requireCursors } from './partitions/wait-for-cursors.js';
+import type { WriteProbe } from './partitions/write-probe.js';
+import { CLOSE_GRACE_MS, CLOSE_RESERVE_MS, LEAVE_TIMEOUT_MS, STORE_SHARE } from './timing.js';
 
 /** What a session is for. */
 export interface SessionPlan {
@@ -85,60 +76,24 @@ export class Session {
       },
       renew: () => this.#heartbeat.hurry(),
     });
-    const ownership = new Ownership(context, groupId);
-    this.#identity = options.isNamed ? new Identity(context, membership, ownership.self) : null;
-    const checkpoints = new Checkpoints(context, membership, ownership);
-    this.#checkpoints = checkpoints;
-    const cursorIds = [ownership.cursorId, checkpoints.cursorId];
-    const probe = new WriteProbe(context, cursorIds);
-    this.#probe = probe;
+    const parts = partitionParts({ context, groupId, options }, membership, {
+      ready: (held) => this.readyQueue.offer(held),
+      gone: (stream, deletedBy) => this.#watch.look(stream, deletedBy),
+      hurry: () => this.#heartbeat.hurry(),
+      waitUntilConfirmed: () => this.#heartbeat.waitUntilConfirmed(),
+      fail: (error) => this.fail(error),
+      report: (error) => this.#report(error),
+    });
+    this.#identity = options.isNamed ? new Identity(context, membership, parts.ownership.self) : null;
+    this.#checkpoints = parts.checkpoints;
+    this.#probe = parts.probe;
+    this.#assignments = parts.assignments;
     this.#heartbeat = this.#newHeartbeat(interval);
     this.#watch = new StreamWatch(context.cluster, plan.streams, {
       refreshed: () => this.#assignments.metadataChanged(),
       deleted: (error) => this.#report(error),
       failed: (error) => this.fail(error),
     });
-    const silence = Math.min(
-      OWNER_SILENCE.most,
-      Math.max(OWNER_SILENCE.least, membership.consumerTimeout * OWNER_SILENCE.share),
-    );
-    const patience = options.revokeTimeout;
-    this.#assignments = new Assignments(
-      context,
-      membership,
-      new Announcements(options.onAssigned, (error) => this.fail(error)),
-      {
-        cluster: context.cluster,
-        groupId,
-        autoOffset: options.autoOffset,
-        checkpoints,
-        ownership,
-        silence,
-        patience: patience + STORE_GRACE_MS,
-        waitUntilReadable: (held) => waitForCursors(context.cluster, cursorIds, held),
-        canWrite: (held, within) => probe.canWrite(held, within),
-        waitUntilConfirmed: () => this.#heartbeat.waitUntilConfirmed(),
-      },
-      {
-        checkpoints,
-        ownership,
-        onRevoked: options.onRevoked,
-        patience,
-        storeTimeout: RELEASE_TIMEOUT_MS,
-        report: (error) => this.#report(error),
-      },
-      {
-        ready: (held) => this.readyQueue.offer(held),
-        lost: (held) => this.#assignments.releaseLost(held),
-        gone: ({ stream }, error) => {
-          const deletedBy = LiftbridgeError.is(error, 'STREAM_DELETED') ? error.broker : undefined;
-          this.#watch.look(stream, deletedBy);
-        },
-        failed: (_held, error) => this.fail(error),
-        stuck: (_held, error) => this.#report(error),
-        hurry: () => this.#heartbeat.hurry(),
-      },
-    );
   }
 
   /** Resolves when `stop` is done. */
