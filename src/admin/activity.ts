@@ -1,7 +1,7 @@
 import { ActivityStreamEvent, ActivityStreamOp } from '../protocol/generated/api.js';
 import { jsonable } from '../protocol/json.js';
 
-/** What happened to a stream or a group; partitions in no order. @inline */
+/** A change of a stream or a group; partitions in no order. @inline */
 export type Activity =
   | { readonly op: 'create-stream'; readonly stream: string; readonly partitions: readonly number[] }
   | { readonly op: 'delete-stream'; readonly stream: string }

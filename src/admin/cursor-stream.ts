@@ -17,7 +17,7 @@ const PROBE_IDS = 10_000;
 
 /**
  * Guards the reading of cursors. A broker that has just started, or has just become the leader, may not know yet which of
- * the cursors in its log are committed: it returns an older offset or none, and goes on doing so, since servers cache
+ * the cursors in its log are committed: it returns an older offset or none, and continues to do so, since servers cache
  * what they returned. So a partition of the cursors stream is read only when its leader shows everything that was stored
  * in it, which is checked once for each leader and each connection to it.
  */

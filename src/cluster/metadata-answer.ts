@@ -24,7 +24,7 @@ export interface MetadataAnswer extends Metadata {
   readonly from: Testimony | null;
 }
 
-/** What is looked for: a stream, of a certain creation time where one is known, or a consumer group. */
+/** The subject of a search: a stream, of a certain creation time where that is known, or a consumer group. */
 export type Sought =
   | {
       readonly stream: string;

@@ -6,7 +6,7 @@ import type { MetadataAnswer } from './metadata-answer.js';
 /** Fetches metadata from some broker; no streams means all of them. Rejects with a LiftbridgeError. */
 export type FetchMetadata = (streams: readonly string[], groups: readonly string[]) => Promise<MetadataAnswer>;
 
-/** What the cache believes of an answer that contradicts it. */
+/** Decides what the cache believes when an answer contradicts it. */
 export interface Belief {
   /** Whether a stream that the answer does not name is certainly gone. */
   isGone(stream: StreamInfo, answer: MetadataAnswer): boolean;

@@ -26,7 +26,7 @@ export type FindBroker = (id: string) => BrokerInfo | undefined;
 /** The same, for a broker that leads or coordinates something, or only holds it. */
 type LookUp = (id: string, leads: boolean) => BrokerInfo | undefined;
 
-/** What one answer may name; far beyond any cluster. Parts of a few bytes would become objects of hundreds. */
+/** The limits of one answer, far beyond any cluster. Parts of a few bytes would become objects of hundreds. */
 export interface AnswerLimits {
   readonly brokers: number;
   /** Streams, their partitions and groups together. */

@@ -13,7 +13,7 @@ import type { EventHub } from './events.js';
 import { toError } from './failures.js';
 import { LookupMiss } from './leader-lookup.js';
 
-/** What to do about a failed attempt. `refresh`: the cached metadata is out of date, look again before the next attempt. */
+/** The reaction to a failed attempt. `refresh`: the cached metadata is out of date, so it is fetched before the next attempt. */
 export type Advice = 'fail' | 'retry' | 'refresh';
 
 /** Calls that store a message each time they are carried out. A join that was carried out refuses the second one. */

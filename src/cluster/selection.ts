@@ -1,6 +1,6 @@
 import type { ServerSelection } from '../options.js';
 
-/** What a choice between brokers looks at. */
+/** A broker, as the choice between brokers sees it. */
 export interface Candidate {
   /** Broker id, the address until it is known. */
   readonly id: string;

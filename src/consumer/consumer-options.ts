@@ -84,7 +84,7 @@ export interface ConsumerCloseOptions {
   readonly timeout?: number | undefined;
 }
 
-/** What a consumer does unless told otherwise. */
+/** The defaults of a consumer. */
 export const CONSUMER_DEFAULTS = Object.freeze({
   autoCheckpoint: 5_000,
   autoOffset: 'new',

@@ -2,7 +2,7 @@ import { CALL_SHAPE, integer, milliseconds, name, readOptions, type Shape, witho
 import type { Message } from '../protocol/received-message.js';
 import { type ConsumeOptions, STREAMS } from './consumer-options.js';
 
-/** What a handler is told beside the message. */
+/** Context of a message for its handler. */
 export interface HandlerContext {
   /** Counts the attempts at this message, from 1. */
   readonly attempt: number;

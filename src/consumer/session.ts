@@ -20,13 +20,13 @@ import { requireCursors } from './partitions/wait-for-cursors.js';
 import type { WriteProbe } from './partitions/write-probe.js';
 import { CLOSE_GRACE_MS, CLOSE_RESERVE_MS, LEAVE_TIMEOUT_MS, STORE_SHARE } from './timing.js';
 
-/** What a session is for. */
+/** Settings and dependencies of a session. */
 export interface SessionPlan {
   readonly context: ConsumerContext;
   readonly groupId: string;
   readonly options: ResolvedConsumerOptions;
   readonly streams: readonly string[];
-  /** Told once when it cannot go on; `stop` is to be called then. */
+  /** Called once when it cannot continue; `stop` must be called then. */
   readonly failed: () => void;
 }
 
@@ -124,8 +124,8 @@ export class Session {
   }
 
   /**
-   * Ends it: gives every partition up, waiting `patience` milliseconds for what is being processed, and leaves the group.
-   * Takes no longer than `timeout`, never rejects: what goes wrong is reported as 'asyncError'.
+   * Ends it: releases every partition, waits up to `patience` milliseconds for messages in progress, and leaves the group.
+   * Takes no longer than `timeout` and never rejects: failures are reported as 'asyncError'.
    */
   stop(patience: number, timeout = patience + CLOSE_GRACE_MS): Promise<void> {
     this.readyQueue.end('clean');
@@ -144,7 +144,7 @@ export class Session {
       await orAbort(within(deadline - monotonicNow(), begun), over);
     } catch {
       const { over } = this.readyQueue;
-      // What else it fails of is for the loop to throw.
+      // Any other failure is thrown by the loop.
       const failure = over !== null && over !== 'clean' && isFatal(over.error) ? over : null;
       if (failure === null && (over !== null || !signal.aborted)) return;
       void this.stop(0);
@@ -191,7 +191,7 @@ export class Session {
 
   #assigned({ epoch, assignments }: FetchConsumerGroupAssignmentsResponse, recovered: boolean): boolean {
     if (recovered && epoch !== this.#epoch && this.#hasLostStream(assignments)) return false;
-    // In a group that has not changed since, nothing was given to others. A group that was created again begins at 0.
+    // While the group has not changed, its partitions were not assigned to other members. A new group begins at epoch 0.
     if (this.#membership.lapsed && this.#epoch >= 0n && (epoch !== this.#epoch || epoch === 0n)) {
       this.#membership.renewTerm();
       this.#expire();
@@ -243,7 +243,7 @@ export class Session {
     return joined;
   }
 
-  /** Others may have had the partitions meanwhile: they are given up, and taken over again where they are assigned. */
+  /** Other members may have had the partitions meanwhile: they are released, and acquired again where they are assigned. */
   #expire(): void {
     const { groupId, consumerId, epoch } = this.#membership;
     const revoked = this.#assignments.expire();

@@ -14,7 +14,7 @@ import { ATTEMPT_TIMEOUT_MS } from './timing.js';
 /** A leader returns the ends of a partition that it has resumed; one that still does not will not do so later either. */
 const MOST_BLIND_CALLS = 3;
 
-/** What the opener works with; the reader has the same parts. */
+/** The parts of a reader that its opener uses. */
 export interface OpenerContext {
   readonly cluster: Cluster;
   readonly stream: string;

@@ -91,7 +91,7 @@ export type Stop =
   | { readonly at: 'offset'; readonly offset: bigint }
   | { readonly at: 'time'; readonly time: bigint };
 
-/** What to read, checked and with every default filled in. */
+/** A read, checked and with every default filled in. */
 export interface ReadPlan {
   readonly start: Start;
   readonly stop: Stop;
@@ -128,7 +128,7 @@ export function readSubscribe(stream: unknown, options: SubscribeOptions | undef
   return readOptions<SubscribeOptions>('subscribe', options, SUBSCRIBE_SHAPE);
 }
 
-/** What options that were read ask for. Throws InvalidArgumentError. */
+/** The read that checked options ask for. Throws InvalidArgumentError. */
 export function planRead(options: SubscribeOptions = {}): ReadPlan {
   const reverse = options.reverse ?? false;
   return {

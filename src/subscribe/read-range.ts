@@ -21,7 +21,7 @@ export class ReadRange {
   /** Nanoseconds: messages before it are left out, until the first that is not. */
   #since: bigint | null = null;
   #delivered = false;
-  /** What came last on the present call. */
+  /** The offset that was received last on the current call. */
   #previous: bigint | null = null;
 
   constructor(plan: ReadPlan) {
@@ -96,7 +96,7 @@ export class ReadRange {
     return last !== null && (last < 0n || (next !== null && next > last));
   }
 
-  /** What to ask the broker for now, on a new call. */
+  /** The range to ask the broker for on a new call. */
   remaining(): Range {
     this.#previous = null;
     const start = this.#next === null ? this.#start : ({ at: 'offset', offset: this.#next } as const);

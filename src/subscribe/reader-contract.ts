@@ -9,7 +9,7 @@ export interface ReaderEvents {
   failed(error: unknown): void;
 }
 
-/** What a reader needs of the client, beside the cluster; milliseconds. */
+/** Settings of a reader, in milliseconds, and its cursors. */
 export interface ReaderOptions {
   readonly requestTimeout: number;
   readonly resubscribeTimeout: number;

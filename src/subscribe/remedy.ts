@@ -4,7 +4,7 @@ import type { StreamEnd } from '../transport/stream-end.js';
 import { NotConfirmed } from './subscribe-call.js';
 import { errorOfEnd, meaningOfEnd, type Place } from './subscribe-errors.js';
 
-/** What a reader does next. */
+/** The next step of a reader. */
 export type Remedy =
   | { readonly kind: 'retry'; readonly error: LiftbridgeError }
   /** Finds out whether the stream still exists; retries while that is not certain. */

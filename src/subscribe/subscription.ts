@@ -47,7 +47,7 @@ async function allPartitions(cluster: Cluster, stream: string, waiting: BoundedW
 /**
  * The messages of one partition, or of all partitions of a stream, as an async iterable: for one loop.
  *
- * Memory stays bounded however slow the loop is: brokers have to stop sending. After a failure it goes on at another
+ * Memory stays bounded however slow the loop is: brokers have to stop sending. After a failure it continues at another
  * leader with the next offset, without gap and without duplicate. The loop ends cleanly at `stopAt`, at the end of a
  * readonly partition and after `close`; it throws STREAM_DELETED, PARTITION_PAUSED, CONNECTION when the brokers stay
  * away for longer than `resubscribeTimeout`, and the reason of an aborted signal. `break` and `throw` in the loop close

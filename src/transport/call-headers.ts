@@ -4,7 +4,7 @@ import { messageOf } from '../errors/quote.js';
 import { checkedMetadata } from '../options/call-metadata.js';
 import type { CallMetadata, MetadataEntries, ReceivedMetadata } from './metadata.js';
 
-/** What this client calls itself. */
+/** The user agent of this client. */
 export const USER_AGENT = 'liftbridge-client-node/0.1.0';
 
 /** Where a call goes. */

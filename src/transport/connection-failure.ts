@@ -46,7 +46,7 @@ export function connectionReason(error: unknown): ConnectionReason {
   return 'lost';
 }
 
-/** What a TLS alert of the peer says, by the end of OpenSSL's name for it. */
+/** Explanations of the TLS alerts of a peer, by the end of OpenSSL's name for them. */
 const alertHints: Readonly<Record<string, string>> = {
   CERTIFICATE_REQUIRED: 'it wants a client certificate; give tls.cert and tls.key',
   HANDSHAKE_FAILURE: 'it found no common TLS settings, or it wants a client certificate (tls.cert and tls.key)',

@@ -52,7 +52,7 @@ function mutable(pem: Pem): string | Buffer | (string | Buffer)[] {
   return typeof pem === 'string' || Buffer.isBuffer(pem) ? pem : [...pem];
 }
 
-/** What `tls.connect` needs for the data plane, without the address. */
+/** The options of `tls.connect` for the data plane, without the address. */
 export function connectOptions(tls: TlsOptions): ConnectionOptions {
   return {
     secureContext: secureContext(tls),

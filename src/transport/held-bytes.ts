@@ -1,7 +1,7 @@
 /** Pieces up to here are copied behind each other: a view of each would take several times its bytes. */
 const SMALL_PIECE = 1024;
 const BLOCK = 4096;
-/** What a piece that is kept as a view takes besides its bytes. */
+/** Memory of a piece that is kept as a view, beside its bytes. */
 const VIEW = 100;
 
 /**

@@ -19,7 +19,7 @@ export class Outbox {
   #writer: ByteWriter | undefined;
   readonly #chunks = new ChunkPool();
   #target: Writable | undefined;
-  /** What was flushed before there was a target. */
+  /** Chunks that were flushed before there was a target. */
   #early: Buffer[] = [];
   #unaccepted = 0;
   #scheduled = false;

@@ -61,7 +61,7 @@ export function deadlineOf({ timeout, deadline }: OpenOptions): number | undefin
   return Math.min(deadline ?? Number.POSITIVE_INFINITY, monotonicNow() + timeout);
 }
 
-/** What came before the end. */
+/** Headers and trailers that came before the end. */
 export interface Received {
   readonly headers?: IncomingHttpHeaders | undefined;
   readonly trailers?: IncomingHttpHeaders | undefined;

@@ -10,7 +10,7 @@ import type { MessageHandler, ResolvedRunOptions } from '../run-options.js';
 import { publishDeadLetter } from './dead-letter.js';
 import type { ReadyQueue } from './ready-queue.js';
 
-/** What a runner needs of the consumer. */
+/** Dependencies of a runner. */
 export interface RunnerContext {
   readonly groupId: string;
   readonly cluster: Cluster;
@@ -90,7 +90,7 @@ export class MessageRunner {
     this.#context.readyQueue.offer(held);
   }
 
-  /** Whether the message was processed; false when the partition has gone meanwhile. */
+  /** Whether the message was processed; false when the partition was released meanwhile. */
   async #process(held: HeldPartition, message: Message): Promise<boolean> {
     const { retries, minDelay, maxDelay, deadLetter } = this.#options;
     for (let attempt = 1; ; attempt++) {

@@ -27,7 +27,7 @@ export class ReadyQueue {
     this.#lease = lease;
   }
 
-  /** Null while it goes on; how it ended. */
+  /** How it ended; null while it is open. */
   get over(): { readonly error: unknown } | 'clean' | null {
     return this.#over;
   }

@@ -19,7 +19,7 @@ import { pollFailure } from './poll-failure.js';
 /** After this many failures in a row an earlier epoch counts as that of a group that was created again. */
 const FAILURES_UNTIL_ANY_EPOCH = 3;
 
-/** What a heartbeat tells its consumer. */
+/** Receives the events of a heartbeat. */
 export interface HeartbeatEvents {
   /**
    * What the coordinator assigns; `recovered` for the first answer after it was away or denied this member. False when
@@ -39,7 +39,7 @@ export interface HeartbeatEvents {
    * cluster still counts it as one. Rejects when joining is impossible for good.
    */
   denied(leaveFirst: boolean): Promise<Joined>;
-  /** It cannot go on. */
+  /** It has failed for good. */
   failed(error: unknown): void;
 }
 
@@ -219,7 +219,7 @@ export class Heartbeat {
     await pause(this.#delay, this.#signal);
   }
 
-  /** In the background: the search for the coordinator goes on meanwhile. */
+  /** In the background: the search for the coordinator continues meanwhile. */
   #report(): void {
     if (this.#membership.silence < this.#membership.coordinatorTimeout) return;
     if (monotonicNow() - this.#reported < REPORT_INTERVAL_MS || this.#signal.aborted) return;

@@ -10,7 +10,7 @@ const OWNER_BITS = 31n;
 
 /**
  * Tells which process has joined under a consumer id last, by a cursor beside those of the group. The server cannot tell
- * two processes with one id apart: the second one may join once the first one has expired, and the first one would go on
+ * two processes with one id apart: the second one may join once the first one has expired, and the first one would continue
  * as a member when it comes back.
  */
 export class Identity {

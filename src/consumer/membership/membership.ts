@@ -15,7 +15,7 @@ const NANOSECONDS = 1_000_000n;
 /** The result of a join: `joined` by this call, or `member` before it, also as far as the cluster knows. */
 export type Joined = 'joined' | 'member';
 
-/** A member of a consumer group: what it knows of the group, and the calls that it makes for it. */
+/** A member of a consumer group: its view of the group, and the calls that it makes as a member. */
 export class Membership {
   readonly #cluster: Cluster;
   #coordinator = '';
@@ -46,7 +46,7 @@ export class Membership {
     return this.#epoch;
   }
 
-  /** Counts the times that this member may have come back to the group: partitions that were taken over in an earlier term may have had other owners since. */
+  /** Counts the times that this member may have come back to the group: partitions that were acquired in an earlier term may have had other owners since. */
   get term(): number {
     return this.#term;
   }
@@ -89,7 +89,7 @@ export class Membership {
     this.#memberEpoch = this.#epoch;
   }
 
-  /** Begins another term without a join: what was taken over before may have had other owners since. */
+  /** Begins another term without a join: partitions that were acquired before may have had other owners since. */
   renewTerm(): void {
     this.#term++;
   }
@@ -151,7 +151,7 @@ export class Membership {
     this.#replaced = true;
   }
 
-  /** Leaves the group; that it was no member any more is as good. */
+  /** Leaves the group; it also succeeds when the member was not in the group any more. */
   async leave(waiting: Waiting): Promise<void> {
     if (this.#replaced) return;
     try {
@@ -166,7 +166,7 @@ export class Membership {
   async poll(waiting: Waiting): Promise<FetchConsumerGroupAssignmentsResponse> {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, epoch: this.#epoch };
-    // The answer tells of a moment after this one; a process that stops before it reads the answer must not count from there.
+    // The answer is about a moment after this one. A process that is suspended before it reads the answer must not count from then.
     const asked = { at: monotonicNow(), wall: wallNow() };
     const answer = await this.#cluster.callBroker('fetchConsumerGroupAssignments', this.#coordinator, request, waiting);
     this.#lapsed = !this.isCurrent;
@@ -202,7 +202,7 @@ export class Membership {
     return true;
   }
 
-  /** Tells the cluster that the coordinator does not answer. */
+  /** Reports to the cluster that the coordinator does not answer. */
   async report(waiting: Waiting): Promise<void> {
     const { groupId, consumerId } = this;
     const request = { groupId, consumerId, coordinator: this.#coordinator, epoch: this.#epoch };

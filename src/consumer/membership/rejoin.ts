@@ -3,7 +3,7 @@ import { LiftbridgeError } from '../../errors.js';
 import { REJOIN_PAUSE_MS } from '../timing.js';
 import type { Joined, Membership } from './membership.js';
 
-/** What joining again needs. */
+/** Dependencies of joining again. */
 export interface Rejoin {
   readonly membership: Membership;
   /** The streams that exist. `check` finds out which do, and ends the consumer where none is left. */
@@ -18,7 +18,7 @@ export interface Rejoin {
 
 /**
  * Joins a group again, after leaving it where `leaveFirst`, until that has succeeded. Returns `member` where the cluster
- * counts this member as one still. Rejects with the reason of the signal, or with what makes joining hopeless.
+ * counts this member as one still. Rejects with the reason of the signal, or with the failure that no attempt can overcome.
  */
 export async function joinAgain(deps: Rejoin, leaveFirst: boolean): Promise<Joined> {
   const { membership, watch, joinTimeout, leaveTimeout, signal } = deps;

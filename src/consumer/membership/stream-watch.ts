@@ -84,7 +84,7 @@ export class StreamWatch {
   #gone(stream: string): void {
     if (!this.#streams.delete(stream)) return;
     const left = this.#streams.size;
-    const advice = left > 0 ? 'The consumer goes on with the others.' : 'It was the last one of the consumer.';
+    const advice = left > 0 ? 'The consumer continues with the others.' : 'It was the last one of the consumer.';
     const error = new StreamDeletedError(`Stream "${stream}" was deleted. ${advice}`, {
       stream,
       operation: 'consumer.subscribe',

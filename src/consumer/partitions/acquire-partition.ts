@@ -18,7 +18,7 @@ import type { HeldPartition } from './held-partition.js';
 import { encodeMark, type Mark, type Ownership } from './ownership.js';
 import type { Writability } from './write-probe.js';
 
-/** What waiting for the owner of a partition needs. */
+/** Dependencies of the wait for the owner of a partition. */
 export interface HandoverContext {
   readonly ownership: Pick<Ownership, 'read' | 'isTaken'>;
   /** Milliseconds that an owner has to say that it is about to finish; an owner that does not counts as dead. */
@@ -33,7 +33,7 @@ export interface HandoverContext {
   readonly ownWorkDone: () => void;
 }
 
-/** What taking a partition over needs. */
+/** Dependencies of an acquisition. */
 export interface AcquireContext extends HandoverContext {
   readonly cluster: Cluster;
   readonly groupId: string;
@@ -56,11 +56,11 @@ export async function acquirePartition(held: HeldPartition, deps: AcquireContext
   await deps.waitUntilReadable(held);
   const before = await deps.ownership.read(stream, partition, { signal });
   const { start, isFresh } = await startOf(held, before, deps);
-  // A paused partition tells where it ends only when it is resumed.
+  // The ends of a paused partition are known only once it is resumed.
   await held.open(start, start.at !== 'offset');
   const opened = start.at === 'offset' ? start.offset : held.begins;
   if (opened === null) throw new AcquireRestart('its newest offset is not known yet');
-  // Only now: another one may have begun to take it over at the same time.
+  // Only now: another member may have begun to acquire it at the same time.
   const mark = await awaitHandover(held, before, deps);
   const position = sameMark(before, mark) ? opened : (await positionOf(held, deps)) + 1n;
   if (position < opened) throw new AcquireRestart('its position was set back meanwhile');
@@ -108,7 +108,7 @@ async function isBeyondEnd(held: HeldPartition, cursor: bigint, { cluster }: Acq
     cluster.logger.warn({ stream, partition, cursor }, 'the position of a group is beyond the end: it begins again');
     return true;
   } catch (error) {
-    // A paused partition tells nothing of its end, and has one.
+    // A paused partition does not return its end, but it has one.
     if (LiftbridgeError.is(error, 'PARTITION_PAUSED')) return false;
     throw error;
   }
@@ -179,7 +179,7 @@ function sameMark(a: Mark | null, b: Mark | null): boolean {
   return a?.generation === b?.generation && a?.owner === b?.owner && a?.state === b?.state;
 }
 
-/** Generations follow the epochs, so that of two members that take a partition over together the later one counts. */
+/** Generations follow the epochs, so that the later one counts of two members that acquire a partition at the same time. */
 async function hold(held: HeldPartition, mark: Mark | null, { ownership }: AcquireContext): Promise<void> {
   const next = (mark?.generation ?? 0n) + 1n;
   held.generation = next > held.epoch ? next : held.epoch;

@@ -18,7 +18,7 @@ const BUDGET = 8 * 1024 * 1024;
 const LARGEST_SHARE = 1024 * 1024;
 const SMALLEST_SHARE = 64 * 1024;
 
-/** What the held partitions tell the consumer, and need of it. */
+/** The consumer, as its held partitions use it. */
 export interface AssignmentEvents extends HeldEvents {
   /** The assignments may have changed: look at once. */
   hurry(): void;
@@ -27,7 +27,7 @@ export interface AssignmentEvents extends HeldEvents {
 /** Stream to partitions, both in order. */
 export type PartitionMap = ReadonlyMap<string, number[]>;
 
-/** What the coordinator has just changed. */
+/** The changes of one answer of the coordinator. */
 export interface Change {
   readonly assigned: PartitionMap;
   readonly revoked: PartitionMap;
@@ -42,9 +42,9 @@ export class Assignments {
   readonly #acquireContext: Omit<AcquireContext, 'ownWorkDone' | 'announce'>;
   readonly #releaseContext: ReleaseContext;
   readonly #held = new Map<string, HeldPartition>();
-  /** Partitions that are being given up, by key. */
+  /** Partitions that are being released, by key. */
   readonly #leaving = new Map<string, Promise<void>>();
-  /** Partitions that are being taken over and were not announced yet. */
+  /** Partitions that are being acquired and were not announced yet. */
   readonly #coming = new Set<HeldPartition>();
   #ownWork: Promise<unknown>[] = [];
   #known = new Set<string>();
@@ -88,7 +88,7 @@ export class Assignments {
     await Promise.all(this.#ownWork);
   }
 
-  /** Gives up what is not assigned any more, takes over what is new and leaves the rest in peace. */
+  /** Releases what is not assigned any more, acquires what is new, and keeps the rest. */
   reconcile(assignments: readonly PartitionAssignment[], epoch: bigint): Change {
     if (this.#closed) return { assigned: new Map(), revoked: new Map() };
     this.#releaseLost();
@@ -134,7 +134,7 @@ export class Assignments {
     await this.waitUntilReleased();
   }
 
-  /** Resolves when everything that was given up before is released. */
+  /** Resolves when every release that has begun is complete. */
   async waitUntilReleased(): Promise<void> {
     await Promise.all(this.#leaving.values());
   }
@@ -193,10 +193,7 @@ export class Assignments {
         if (LiftbridgeError.is(error)) held.trouble.note(error);
         const delay = backoffDelay(attempt, ACQUIRE_BACKOFF);
         const { cluster } = this.#context;
-        cluster.logger.debug(
-          { error, stream: held.stream, partition: held.partition },
-          'taking over a partition failed',
-        );
+        cluster.logger.debug({ error, stream: held.stream, partition: held.partition }, 'acquiring a partition failed');
         cluster.emit('retry', { operation: 'TakeOver', attempt, delay, error });
         await pause(delay, held.signal);
       }

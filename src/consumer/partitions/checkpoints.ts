@@ -8,7 +8,7 @@ import { CHECKPOINT_RETRY_MS } from '../timing.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
 
-/** What checkpoints need to know of the membership. */
+/** The membership, as checkpoints use it. */
 export interface Standing {
   readonly groupId: string;
   readonly isCurrent: boolean;
@@ -102,8 +102,8 @@ export class Checkpoints {
   }
 
   /**
-   * Asks the broker that keeps the cursors for something harmless first: what is sent into a connection that is dead, and
-   * is not known to be, may arrive when others have gone on.
+   * Makes a harmless call to the broker that keeps the cursors first: a write that is sent into a dead connection may arrive
+   * late, when another member has already stored a later position.
    */
   async #storeAt(home: number, due: readonly HeldPartition[]): Promise<void> {
     const request = { stream: CURSORS_STREAM, partition: home };

@@ -7,7 +7,7 @@ import { LastingReader } from './lasting-reader.js';
 import { MessageBuffer } from './message-buffer.js';
 import { Trouble } from './trouble.js';
 
-/** What a partition tells the consumer that holds it. */
+/** Receives the events of a held partition. */
 export interface HeldEvents {
   /** It has a message to process. */
   ready(held: HeldPartition): void;
@@ -17,13 +17,13 @@ export interface HeldEvents {
   gone(held: HeldPartition, error: unknown): void;
   /** It can never be read. */
   failed(held: HeldPartition, error: unknown): void;
-  /** It cannot be read for a long time; that is tried further. */
+  /** It could not be read for a long time; reading it is tried further. */
   stuck(held: HeldPartition, error: unknown): void;
 }
 
 /**
- * A partition that was assigned to this member, from then until it is given up: it is read over as many readers as it
- * takes, and one message of it at a time is processed.
+ * A partition that was assigned to this member, until it is released. It is read over successive readers, and
+ * one of its messages at a time is processed.
  */
 export class HeldPartition {
   /** Generation of the mark that says that it is held. */
@@ -78,17 +78,17 @@ export class HeldPartition {
     });
   }
 
-  /** Aborted when it is given up. */
+  /** Aborted when it is released. */
   get signal(): AbortSignal {
     return this.#stopped.signal;
   }
 
-  /** Aborted when it is given up and a message that is still being processed will be processed again elsewhere. */
+  /** Aborted when it is released before its message was processed: another member will process that message again. */
   get tooLate(): AbortSignal {
     return this.#late.signal;
   }
 
-  /** Offset behind the last message that was processed; null before it was taken over. */
+  /** Offset behind the last message that was processed; null before it was acquired. */
   get position(): bigint | null {
     return this.#position;
   }
@@ -179,14 +179,14 @@ export class HeldPartition {
   /** Ends reading; what has arrived but was not begun is dropped. */
   stop(): void {
     this.#active = false;
-    this.#stopped.abort(new Error('the partition was given up'));
+    this.#stopped.abort(new Error('the partition was released'));
     this.#reader.cancel();
     this.#buffer.clear();
   }
 
   /** Ends waiting for a message that is still being processed. */
   expire(): void {
-    this.#late.abort(new Error('the partition was given up'));
+    this.#late.abort(new Error('the partition was released'));
   }
 
   /** Moves to the broker that leads the partition now, if that is another one. */

@@ -28,7 +28,7 @@ export async function lagOf(
     .sort((a, b) => (a.stream === b.stream ? a.partition - b.partition : a.stream < b.stream ? -1 : 1));
 }
 
-/** Null while the partition is being taken over. */
+/** Null while the partition is being acquired. */
 async function lagOfOne(cluster: Cluster, held: HeldPartition, waiting: Waiting): Promise<PartitionLag | null> {
   if (held.position === null) return null;
   const { stream, partition } = held;

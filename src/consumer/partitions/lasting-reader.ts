@@ -14,7 +14,7 @@ import type { Trouble } from './trouble.js';
 /** The owner of a lasting reader: what it gives to the reader, and is told by it. */
 export interface LastingReaderOwner {
   readonly trouble: Trouble;
-  /** Aborted when the partition is given up. */
+  /** Aborted when the partition is released. */
   readonly signal: AbortSignal;
   /** Whether a new reader begins paused. */
   isPaused(): boolean;
@@ -29,7 +29,7 @@ export interface LastingReaderOwner {
   failed(error: unknown): void;
 }
 
-/** Reads a partition over successive readers until it is given up: it outlives failures that end one reader. */
+/** Reads a partition over successive readers until it is released: it outlives failures that end one reader. */
 export class LastingReader {
   readonly #context: ConsumerContext;
   readonly #stream: string;
@@ -38,7 +38,7 @@ export class LastingReader {
   readonly #owner: LastingReaderOwner;
   #reader: PartitionReader | null = null;
   #opening = false;
-  /** Counts the calls of `open`: what goes on from an earlier one is not wanted any more. */
+  /** Counts the calls of `open`: the work of an earlier one is obsolete. */
   #openings = 0;
 
   constructor(

@@ -57,7 +57,7 @@ export class Ownership {
     await this.#context.cursors.set(this.cursorId, stream, partition, encodeMark(mark), waiting);
   }
 
-  /** Whether a later owner has taken over what was held under that generation. */
+  /** Whether a later owner has acquired the partition since that generation. */
   isOvertaken(mark: Mark | null, generation: bigint): boolean {
     return mark !== null && mark.owner !== this.self && mark.generation > generation;
   }

@@ -10,22 +10,22 @@ import type { Checkpoints } from './checkpoints.js';
 import type { HeldPartition } from './held-partition.js';
 import type { Ownership } from './ownership.js';
 
-/** What giving partitions up needs. */
+/** Dependencies of a release. */
 export interface ReleaseContext {
   readonly checkpoints: Checkpoints;
   readonly ownership: Ownership;
   readonly onRevoked: PartitionsCallback | undefined;
   /** Milliseconds for messages that are being processed and for `onRevoked`, together. */
   readonly patience: number;
-  /** Milliseconds for storing what was processed and saying so, together; tried again within them while brokers are away. */
+  /** Milliseconds for storing the position and the mark, together; tried again within them while brokers are away. */
   readonly storeTimeout: number;
   /** Told of what went wrong on the way. */
   readonly report: (error: unknown) => void;
 }
 
 /**
- * Gives partitions of a stream up: waits for the message that is being processed and for `onRevoked`, stores the
- * position, and says so to the next owner. Takes bounded time and never rejects.
+ * Releases partitions of a stream: waits for the message that is being processed and for `onRevoked`, stores the
+ * position, and marks the partition as released for the next owner. Takes bounded time and never rejects.
  */
 export async function releasePartitions(
   stream: string,
@@ -85,7 +85,7 @@ async function storeAndSay(held: HeldPartition, deps: ReleaseContext, ends: numb
   const { stream, partition } = held;
   const left = (): number => Math.min(STORE_CALL_TIMEOUT_MS, Math.max(1, ends - monotonicNow()));
   const mark = await deps.ownership.read(stream, partition, { timeout: left() });
-  // Another member has waited for long enough and goes on by itself: its position is not to be set back.
+  // Another member has waited for long enough and has acquired it: its position must not be set back.
   if (deps.ownership.isOvertaken(mark, held.generation)) return;
   await deps.checkpoints.store(held, left());
   await say(held, 'released', deps, left());
