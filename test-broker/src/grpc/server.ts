@@ -11,6 +11,7 @@ import type { CallHost } from './call-host.js';
 import { Connection } from './connection.js';
 import { openCall, serve } from './dispatch.js';
 import { createGreeting, listen } from './listener.js';
+import { keepForStream } from './native-session.js';
 import type { ServedCall } from './served-call.js';
 import type { Services } from './service.js';
 import { RpcError } from './status.js';
@@ -217,6 +218,7 @@ export class GrpcServer implements CallHost, FaultTarget {
     session.once('close', () => this.#connections.delete(connection));
     session.on('error', () => connection.cut());
     session.on('stream', (stream, headers, _flags, rawHeaders?: string[]) => {
+      keepForStream(session, stream);
       const opened = openCall(this, connection, stream, headers, rawHeaders ?? []);
       if (!opened) return;
       const { call, service } = opened;
