@@ -9,24 +9,24 @@ interface Chunk {
 }
 
 /**
- * Bytes that only grow, in pieces from 512 bytes up to 1 MiB so that little data takes little memory. What one `append`
- * brings stays in one piece. Bytes are never changed once they are in, so views of them can be handed out.
+ * A growing byte sequence, in pieces from 512 bytes up to 1 MiB so that few bytes take little memory. The bytes of one
+ * `append` stay in one piece. Stored bytes never change, so views of them can be passed on.
  */
 export class ByteChunks {
   #chunks: Chunk[] = [];
   #length = 0;
 
-  /** Bytes that are in. */
+  /** Number of stored bytes. */
   get length(): number {
     return this.#length;
   }
 
-  /** Bytes of memory that are taken. */
+  /** Number of allocated bytes. */
   get allocated(): number {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
   }
 
-  /** Copies the bytes to the end. */
+  /** Appends a copy of the bytes. */
   append(bytes: Uint8Array): void {
     const size = bytes.length;
     let last = this.#chunks[this.#chunks.length - 1];
@@ -36,7 +36,7 @@ export class ByteChunks {
     this.#length += size;
   }
 
-  /** Adds views of the bytes from position `from` up to `to` to `out`, as few as there are pieces. */
+  /** Adds views of the bytes from position `from` up to `to` to `out`, one for each piece. */
   slice(from: number, to: number, out: Buffer[]): void {
     if (from >= to) return;
     for (let i = this.#find(from); i < this.#chunks.length; i++) {
@@ -46,26 +46,26 @@ export class ByteChunks {
     }
   }
 
-  /** A view of one run of bytes that came in by one `append`. */
+  /** A view of bytes that one `append` added. */
   view(from: number, to: number): Buffer {
     const { bytes, start } = this.#chunks[this.#find(from)]!;
     return bytes.subarray(from - start, to - start);
   }
 
-  /** The first `length` bytes as chunks of their own that share memory with these, and grow apart from them. */
+  /** The first `length` bytes as a new sequence that shares memory with this one; each grows on its own. */
   head(length: number): ByteChunks {
     const head = new ByteChunks();
     for (const { bytes, start, used } of this.#chunks) {
       if (start >= length) break;
       const size = Math.min(used, length - start);
-      // Cut to size: the head must not write where these bytes go on.
+      // Truncated, so that the new sequence does not write where this one continues.
       head.#chunks.push({ bytes: bytes.subarray(0, size), start, used: size });
     }
     head.#length = Math.min(length, this.#length);
     return head;
   }
 
-  /** Gives back the memory at the end that nothing was written to. Worth it when nothing more will come. */
+  /** Releases unused memory at the end. Worth it when no more bytes follow. */
   trim(): void {
     const last = this.#chunks[this.#chunks.length - 1];
     if (last === undefined || last.bytes.length - last.used <= last.used >>> 3) return;
@@ -76,7 +76,7 @@ export class ByteChunks {
 
   #grow(size: number, last: Chunk | undefined): Chunk {
     const next = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 2 * (last?.bytes.length ?? 0)));
-    // A message that fills most of a piece gets one of its own size: what follows would not fit behind it anyway.
+    // A message that fills most of a piece gets one of its own size: the next message would not fit behind it anyway.
     const bytes = Buffer.allocUnsafeSlow(size > next / 2 ? size : next);
     const chunk: Chunk = { bytes, start: this.#length, used: 0 };
     this.#chunks.push(chunk);

@@ -3,8 +3,8 @@ import { frameKey } from './frame.js';
 import { Segment } from './segment.js';
 
 /**
- * The segments without the messages whose key has a later one at or below the high watermark. Offsets stay as they
- * are. The last segment is not touched, one that loses nothing is kept as it is, and one that loses all is left out.
+ * The segments without the messages whose key has a later message at or below the high watermark. Offsets stay
+ * unchanged. The last segment is not compacted, an unchanged one is kept, and an empty one is left out.
  */
 export function compact(segments: readonly Segment[], highWatermark: number): Segment[] {
   if (segments.length < 2) return [...segments];
@@ -18,7 +18,7 @@ export function compact(segments: readonly Segment[], highWatermark: number): Se
   return [...compacted, active];
 }
 
-/** A key as something that a map can look up: each byte is one character. */
+/** A key as a string for a map: each byte is one character. */
 function keyText(key: Buffer): string {
   return key.toString('latin1');
 }

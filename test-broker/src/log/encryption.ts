@@ -9,16 +9,16 @@ const TAG_BYTES = 16;
 const DATA_CIPHER = 'aes-256-gcm';
 
 /**
- * Encrypts values with a data key of their own, which is stored with them, wrapped by the master key: one byte with the
- * length of the wrapped key, the wrapped key (AES key wrap with padding), a nonce of 12 bytes, AES-256-GCM ciphertext
- * and its tag.
+ * Encrypts each value with its own data key, which the master key wraps. The stored format is one byte with the length
+ * of the wrapped key, the wrapped key (AES key wrap with padding), a nonce of 12 bytes, AES-256-GCM ciphertext and its
+ * tag.
  */
 export class ValueEncryption {
   readonly #masterKey: Buffer;
   readonly #wrapCipher: string;
 
   /**
-   * `masterKey`: 16 or 32 bytes, as they are in the environment variable LIFTBRIDGE_ENCRYPTION_KEY. Throws
+   * `masterKey`: 16 or 32 bytes, in the form of the environment variable LIFTBRIDGE_ENCRYPTION_KEY. Throws
    * EncryptionError with the server's text for another length.
    */
   constructor(masterKey: string | Uint8Array) {
@@ -30,7 +30,7 @@ export class ValueEncryption {
     this.#wrapCipher = `id-aes${8 * size}-wrap-pad`;
   }
 
-  /** The value as it is stored. No value is encrypted as an empty one. */
+  /** Encrypts a value. A missing value is encrypted as an empty one. */
   seal(value: Uint8Array | null): Buffer {
     const dataKey = randomBytes(DATA_KEY_BYTES);
     const nonce = randomBytes(NONCE_BYTES);
@@ -41,7 +41,7 @@ export class ValueEncryption {
     return Buffer.concat([Buffer.from([wrapped.length]), wrapped, nonce, body, cipher.getAuthTag()]);
   }
 
-  /** The value that `seal` stored. Throws EncryptionError when the key is another or the bytes were changed. */
+  /** Decrypts a value. Throws EncryptionError for another key or changed bytes. */
   open(stored: Uint8Array | null): Buffer {
     const bytes = Buffer.from(stored ?? []);
     const keyEnd = 1 + (bytes[0] ?? 0);

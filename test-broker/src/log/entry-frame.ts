@@ -3,7 +3,7 @@ import { entrySize } from './entry-size.js';
 import { encodeFrame, storedHeaders } from './frame.js';
 import type { LogEntry } from './log-types.js';
 
-/** A message as it is stored, and its entry size. */
+/** Encodes a message for storage; returns the frame and its entry size. */
 export function encodeEntry(
   { stream, partition }: { readonly stream: string; readonly partition: number },
   { key, value, headers, subject, reply, timestamp }: LogEntry,

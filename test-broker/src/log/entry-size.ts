@@ -6,8 +6,8 @@ const FIXED_BYTES = 28 + 4 + 1 + 1 + 4 + 4 + 2;
 const HEADER_BYTES = 2 + 4;
 
 /**
- * Bytes that the server would take for a message on disk. Segment sizes and byte retention count these, not what this
- * broker stores.
+ * The bytes that a message takes on the server's disk. Segment sizes and byte retention count these, not the bytes that
+ * this broker stores.
  */
 export function entrySize(keySize: number, valueSize: number, headers: Iterable<LogHeader>): number {
   let size = FIXED_BYTES + keySize + valueSize;
@@ -15,7 +15,7 @@ export function entrySize(keySize: number, valueSize: number, headers: Iterable<
   return size;
 }
 
-/** The entry size of a message that is already encoded. */
+/** The entry size of an encoded message. */
 export function frameEntrySize(frame: Buffer): number {
   const { key, value, headers, headerBytes } = framePayload(frame);
   return FIXED_BYTES + key + value + headers * HEADER_BYTES + headerBytes;

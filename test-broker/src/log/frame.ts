@@ -11,7 +11,7 @@ import {
   WireReader,
 } from 'liftbridge-client/protocol';
 
-/** A message as the log stores it. The bytes are views of the log's own memory and must not be changed. */
+/** A stored message. The bytes are views of the log's memory and must not be changed. */
 export interface LogRecord {
   readonly offset: number;
   /** Null when there is none: an empty key and no key are the same on the wire. */
@@ -21,11 +21,11 @@ export interface LogRecord {
   readonly timestamp: bigint;
   readonly subject: string;
   readonly reply: string;
-  /** What the publisher set, and `subject` and `reply`. */
+  /** The headers of the publisher, and `subject` and `reply`. */
   readonly headers: Map<string, Buffer>;
 }
 
-/** A header as the log takes it. */
+/** A header of a message. */
 export type LogHeader = readonly [string, Uint8Array];
 
 const EMPTY = Buffer.alloc(0);
@@ -33,7 +33,7 @@ const writer = new ByteWriter();
 const reader = new WireReader();
 let lastSubject = { text: '', bytes: EMPTY };
 
-/** The headers that are stored: the publisher's own, and `subject` and `reply` in place of any of those names. */
+/** The stored headers: those of the publisher, with `subject` and `reply` in place of headers of these names. */
 export function storedHeaders(headers: Iterable<LogHeader>, subject: string, reply: string): LogHeader[] {
   const stored: LogHeader[] = [];
   for (const header of headers) {
@@ -57,7 +57,7 @@ export function encodeFrame(fields: MessageFields): Buffer {
   }
 }
 
-/** Reads back what {@link encodeFrame} made. Throws WireError. */
+/** Decodes the result of {@link encodeFrame}. Throws WireError. */
 export function decodeFrame(frame: Buffer): LogRecord {
   const message = decodeMessage(frame, FRAME_PREFIX, frame.length, emptyMessage());
   return {
@@ -92,7 +92,7 @@ export function frameOffset(frame: Buffer): number {
   return find(frame, 0x08) ? Number(reader.int64()) : 0;
 }
 
-/** Bytes of the parts of a message that count for its entry size. */
+/** Sizes of the parts of a message that count for its entry size, in bytes. */
 export interface FramePayload {
   key: number;
   value: number;
@@ -100,7 +100,7 @@ export interface FramePayload {
   headerBytes: number;
 }
 
-/** How large the parts of the message are, without decoding them. */
+/** The sizes of the parts of the message, without decoding them. */
 export function framePayload(frame: Buffer): FramePayload {
   const payload = { key: 0, value: 0, headers: 0, headerBytes: 0 };
   reader.open(frame, FRAME_PREFIX, frame.length);
@@ -137,7 +137,7 @@ export function frameKey(frame: Buffer): Buffer | null {
   return find(frame, 0x12) ? reader.bytes() : null;
 }
 
-/** Stops behind the tag. Fields stand in the order of their numbers, so a greater one ends the search. */
+/** Stops behind the tag. Fields are in the order of their numbers, so a greater number ends the search. */
 function find(frame: Buffer, wanted: number): boolean {
   reader.open(frame, FRAME_PREFIX, frame.length);
   for (let tag = reader.tag(); tag !== 0 && tag <= wanted; tag = reader.tag()) {
@@ -147,7 +147,7 @@ function find(frame: Buffer, wanted: number): boolean {
   return false;
 }
 
-/** Calls back with each frame of a run of whole frames. */
+/** Calls back with each frame of a run of complete frames. */
 export function eachFrame(run: Buffer, visit: (frame: Buffer) => void): void {
   for (let start = 0; start < run.length; ) {
     const end = start + FRAME_PREFIX + run.readUInt32BE(start + 1);

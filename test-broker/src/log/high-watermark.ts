@@ -10,7 +10,7 @@ export interface HighWatermarkOptions {
   readonly storage: PartitionStorage | null;
   /** Newest stored offset, -1 when there is none. */
   readonly newestOffset: number;
-  /** Whether only the last checkpoint tells what is committed; else everything stored is. */
+  /** Whether only the messages up to the last checkpoint are committed; else all stored messages are. */
   readonly checkpointed: boolean;
   /** Called when a checkpoint is due, to call `checkpoint` and report a disk that fails. */
   onDue(): void;

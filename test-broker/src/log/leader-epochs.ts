@@ -1,12 +1,12 @@
-/** The first offset that a leader of an epoch wrote, or was to write. */
+/** The first offset of an epoch. */
 export interface EpochStart {
   readonly epoch: number;
   readonly startOffset: number;
 }
 
 /**
- * Which leader epoch wrote which offsets. A replica that comes back asks the leader where its own last epoch ended
- * and drops what it has beyond.
+ * The history of leader epochs: which epoch wrote which offsets. A replica that comes back asks the leader where its
+ * own last epoch ended, and drops later messages.
  */
 export class LeaderEpochs {
   #starts: EpochStart[];
@@ -25,17 +25,17 @@ export class LeaderEpochs {
     return this.#starts[this.#starts.length - 1]?.epoch ?? 0;
   }
 
-  /** Notes that an epoch begins at this offset. An epoch that is not later than the last one changes nothing. */
+  /** Records the start of an epoch at this offset. An epoch that is not later than the last one is ignored. */
   begin(epoch: number, startOffset: number): void {
     if (epoch <= this.last) return;
-    // An epoch in which nothing was written gives way to the one that did write there.
+    // An epoch without messages is replaced by the next one.
     while (this.#starts.length > 0 && this.#starts[this.#starts.length - 1]!.startOffset >= startOffset) {
       this.#starts.pop();
     }
     this.#starts.push({ epoch, startOffset });
   }
 
-  /** The epoch that wrote this offset, 0 when it is not known. */
+  /** The epoch that wrote this offset, 0 for an unknown one. */
   epochOf(offset: number): number {
     let epoch = 0;
     for (const start of this.#starts) {
@@ -45,18 +45,18 @@ export class LeaderEpochs {
     return epoch;
   }
 
-  /** The last offset written in this epoch or before; `newest` when no later epoch is known. */
+  /** The last offset of this epoch or an earlier one; `newest` when no later epoch is known. */
   lastOffset(epoch: number, newest: number): number {
     const later = this.#starts.find((start) => start.epoch > epoch);
     return later === undefined ? newest : later.startOffset - 1;
   }
 
-  /** Forgets what began at this offset or later. */
+  /** Removes epochs that began at this offset or later. */
   truncate(offset: number): void {
     this.#starts = this.#starts.filter((start) => start.startOffset < offset);
   }
 
-  /** Forgets what ended before this offset, which becomes the start of the epoch that wrote it. */
+  /** Removes epochs that ended before this offset, which becomes the start of the epoch that wrote it. */
   dropBefore(offset: number): void {
     const epoch = this.epochOf(offset);
     if (epoch === 0) return;

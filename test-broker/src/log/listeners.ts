@@ -1,21 +1,21 @@
 interface Listener<T> {
   readonly call: (event: T) => void;
-  /** How many events had been told when it came. */
+  /** Number of events before it was added. */
   readonly since: number;
 }
 
-/** Functions that are told of something, in the order in which they came. */
+/** Listeners of an event, called in the order of their addition. */
 export class Listeners<T> {
-  /** Made when the first listener comes: most logs never have one. */
+  /** Created for the first listener: most logs never have one. */
   #listeners: Set<Listener<T>> | null = null;
   #told = 0;
 
-  /** How many are listening. */
+  /** Number of listeners. */
   get size(): number {
     return this.#listeners?.size ?? 0;
   }
 
-  /** Adds a listener, which must not throw; the answer takes it away again. */
+  /** Adds a listener, which must not throw; the returned function removes it. */
   add(call: (event: T) => void): () => void {
     const listener: Listener<T> = { call, since: this.#told };
     this.#listeners ??= new Set();
@@ -25,7 +25,7 @@ export class Listeners<T> {
     };
   }
 
-  /** Tells all who are listening now; who comes meanwhile is not told. */
+  /** Calls all current listeners, but none that is added meanwhile. */
   tell(event: T): void {
     const number = ++this.#told;
     if (this.#listeners === null) return;

@@ -1,13 +1,13 @@
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** How a partition log keeps its messages. Times are milliseconds. */
+/** The configuration of a partition log. Times are milliseconds. */
 export interface LogConfig {
-  /** Entry bytes that are kept, 0 for all. Default 0. */
+  /** Limit of retained entry bytes, 0 for none. Default 0. */
   readonly retentionMaxBytes: number;
-  /** Messages that are kept, 0 for all. Default 0. */
+  /** Limit of retained messages, 0 for none. Default 0. */
   readonly retentionMaxMessages: number;
-  /** Age at which a segment goes, by its last write; 0 for never. Default 7 days. */
+  /** Age at which a segment is deleted, by its last write; 0 for never. Default 7 days. */
   readonly retentionMaxAge: number;
   /** Time between two runs of the cleaner, 0 for the server's 5 minutes. Default 5 minutes. */
   readonly cleanerInterval: number;
@@ -15,11 +15,11 @@ export interface LogConfig {
   readonly segmentMaxBytes: number;
   /** Age at which a segment is full, by its first write; 0 for never. Default 7 days. */
   readonly segmentMaxAge: number;
-  /** Keep only the last message of each key in segments that are full. Default false. */
+  /** Whether full segments keep only the last message of each key. Default false. */
   readonly compactEnabled: boolean;
-  /** Check the expected offset of every append. Default false. */
+  /** Whether every append checks the expected offset. Default false. */
   readonly concurrencyControl: boolean;
-  /** Store values encrypted. Default false. */
+  /** Whether values are stored encrypted. Default false. */
   readonly encryption: boolean;
 }
 
@@ -48,9 +48,9 @@ const NUMBERS = [
 ] as const;
 
 /**
- * The resolved configuration of a log: what is given, the defaults for the rest, and 0 replaced where the server
- * takes it for "use another value". Negative retention limits and segment ages mean no limit, as 0 does.
- * Throws RangeError for what the real server does not survive: a negative cleaner interval or segment size.
+ * Fills in the defaults of a configuration, and replaces 0 where the server takes it for "use another value". Negative
+ * retention limits and segment ages mean no limit, as 0 does. Throws RangeError for values that crash the real server:
+ * a negative cleaner interval or segment size.
  */
 export function resolveLogConfig(given: Partial<LogConfig> = {}): LogConfig {
   const config = { ...LOG_DEFAULTS, ...given };

@@ -1,4 +1,4 @@
-/** A refusal of a partition log; its text is what the server puts behind its own "Failed to ...: ". */
+/** A refusal by a partition log; the server puts its text behind its own "Failed to ...: ". */
 export class LogError extends Error {
   override readonly name: string = 'LogError';
 }
@@ -15,7 +15,7 @@ export class IncorrectOffsetError extends LogError {
   }
 }
 
-/** An append to a log that is readonly. */
+/** An append to a readonly log. */
 export class ReadonlyLogError extends LogError {
   override readonly name = 'ReadonlyLogError';
 
@@ -24,7 +24,7 @@ export class ReadonlyLogError extends LogError {
   }
 }
 
-/** A value that could not be encrypted or decrypted, or a key that cannot do it. */
+/** A failed encryption or decryption of a value, or an invalid key. */
 export class EncryptionError extends LogError {
   override readonly name = 'EncryptionError';
 }

@@ -8,14 +8,14 @@ import { Segment } from './segment.js';
 import { SegmentList } from './segment-list.js';
 import type { PartitionStorage } from './storage.js';
 
-/** The segments and leader epochs of a log in memory, and the same on disk when there is a storage. */
+/** The segments and leader epochs of a log in memory, and a copy on disk when there is a storage. */
 export class LogStore {
   readonly segments: SegmentList;
   readonly epochs = new LeaderEpochs();
   readonly #config: LogConfig;
   readonly #storage: PartitionStorage | null;
   readonly #segmentMaxAge: bigint;
-  /** What the last compaction went by: with the same again it would find nothing. */
+  /** The state at the last compaction: with the same state another one would find nothing. */
   #compacted = { highWatermark: -1, activeBase: 0 };
 
   constructor(config: LogConfig, storage: PartitionStorage | null) {
@@ -25,7 +25,7 @@ export class LogStore {
     this.segments = new SegmentList(storage === null ? [] : recoverSegments(storage, this.epochs));
   }
 
-  /** Adds a message, on disk first: when that fails, nothing has changed. */
+  /** Adds a message, on disk first: when that fails, the log is unchanged. */
   append(frame: Uint8Array, offset: number, timestamp: bigint, size: number, epoch: number): void {
     const { active } = this.segments;
     this.#storage?.append(active, frame, epoch, size);
@@ -34,8 +34,8 @@ export class LogStore {
   }
 
   /**
-   * Lets an empty active segment begin with this offset: what lies before it was compacted or dropped elsewhere. In a
-   * segment that has messages a gap is stored as such.
+   * Moves the start of an empty active segment to this offset: earlier offsets were compacted or dropped elsewhere. A
+   * segment with messages stores the gap as such.
    */
   skipTo(offset: number): void {
     const { active, all, nextOffset } = this.segments;
@@ -45,7 +45,7 @@ export class LogStore {
     this.#storage?.remove(active.baseOffset);
   }
 
-  /** Opens a new segment if the active one is full or, at this time, too old. Answers whether it did. */
+  /** Opens a new segment if the active one is full or, at this time, too old. Returns whether it did. */
   rollIfDue(now: bigint): boolean {
     const { active, nextOffset } = this.segments;
     const old = this.#segmentMaxAge > 0n && active.count > 0 && now - active.firstTime >= this.#segmentMaxAge;
@@ -55,14 +55,14 @@ export class LogStore {
     return true;
   }
 
-  /** Takes away what retention does not keep at this time. */
+  /** Removes the segments that have expired at this time. */
   expire(now: bigint): void {
     const expired = this.segments.removeFirst(expiredSegments(this.segments.all, this.#config, now));
     for (const segment of expired) this.#storage?.remove(segment.baseOffset);
     if (expired.length > 0) this.epochs.dropBefore(this.segments.all[0]!.baseOffset);
   }
 
-  /** Takes away the messages that a later one with the same key stands for. */
+  /** Removes messages that have a later one with the same key. */
   compact(highWatermark: number): void {
     const activeBase = this.segments.active.baseOffset;
     if (this.#compacted.highWatermark === highWatermark && this.#compacted.activeBase === activeBase) return;
@@ -85,13 +85,13 @@ export class LogStore {
     try {
       this.#truncateStorage(this.#storage, kept, gone);
     } catch (error) {
-      // Appending after a half-done truncation would mix offsets of two histories in the files.
+      // An append after a partial truncation would mix offsets of two histories in the files.
       this.#storage.refuse(error);
       throw error;
     }
   }
 
-  /** Drops everything. */
+  /** Deletes everything. */
   delete(): void {
     this.segments.replace([new Segment(this.segments.nextOffset)]);
     this.#storage?.delete();
@@ -99,9 +99,9 @@ export class LogStore {
 
   #truncateStorage(storage: PartitionStorage, kept: readonly Segment[], gone: Segment[]): void {
     const { active } = this.segments;
-    // When nothing is left, the file whose name tells the next offset must be there before the others go.
+    // When no message is left, the file whose name holds the next offset must exist before the others are deleted.
     if (kept.length === 1) storage.activate(active, this.epochs.last);
-    // From the end backwards: at every moment the files are a log that lacks nothing in between.
+    // From the end backwards: at every moment the files are a log without gaps.
     for (const segment of gone.reverse()) {
       const head = kept.find((other) => other.baseOffset === segment.baseOffset);
       if (head === undefined) storage.remove(segment.baseOffset);

@@ -6,45 +6,45 @@ import type { LogConfig } from './log-config.js';
 import type { LogRead } from './segment-list.js';
 import type { PartitionStorage } from './storage.js';
 
-/** `closed` is a partition that is paused, or a broker that has stopped. */
+/** `closed`: the partition is paused, or the broker has stopped. */
 export type LogState = 'open' | 'closed' | 'deleted';
 
-/** What happened to a log, for those who wait on it. */
+/** A change of a log, for its listeners. */
 export type LogChange = 'high-watermark' | 'readonly' | 'closed' | 'reopened' | 'deleted';
 
 export interface PartitionLogOptions {
   readonly stream: string;
   readonly partition: number;
-  /** What is not given is the server's default. */
+  /** Missing values take the server's defaults. */
   readonly config?: Partial<LogConfig>;
   readonly clock: Clock;
-  /** Keeps the log on disk, and brings back what is there. Default: memory only. */
+  /** Keeps the log on disk and loads existing files. Default: memory only. */
   readonly storage?: PartitionStorage | null;
-  /** Needed when the configuration says `encryption`. */
+  /** Required when the configuration sets `encryption`. */
   readonly encryption?: ValueEncryption | null;
-  /** Is called when an operation on disk fails that no caller waits for. */
+  /** Receives failures of disk operations without a caller. */
   readonly onWarning?: (message: string) => void;
-  /** What comes back from disk is committed up to the last checkpoint only. Default false: all of it. */
+  /** Whether loaded messages are committed up to the last checkpoint only. Default false: all are committed. */
   readonly checkpointed?: boolean;
-  /** Oddities of the server, each true by default. */
+  /** Faults of the server to reproduce, each true by default. */
   readonly quirks?: { readonly timestampLookup?: boolean };
 }
 
-/** A message on its way into the log. */
+/** A message to append. */
 export interface LogEntry {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: Iterable<LogHeader>;
   readonly subject: string;
   readonly reply: string;
-  /** Now, in nanoseconds since the epoch. */
+  /** The current time, in nanoseconds since the epoch. */
   readonly timestamp: bigint;
-  /** Looked at by a log with concurrency control; -1 stands for any. */
+  /** Checked by a log with concurrency control; -1 accepts any offset. */
   readonly expectedOffset: bigint;
   readonly leaderEpoch: number | bigint;
 }
 
-/** Messages on their way to another replica. */
+/** Messages for another replica. */
 export interface LogSlice extends LogRead {
   readonly epochs: readonly EpochStart[];
 }

@@ -67,17 +67,17 @@ export class PartitionLog {
     return this.#store.segments;
   }
 
-  /** Which leader epoch wrote which offsets. */
+  /** The history of leader epochs. */
   get epochs(): LeaderEpochs {
     return this.#store.epochs;
   }
 
-  /** The first offset that is retained, -1 when there is none. */
+  /** The first retained offset, -1 when there is none. */
   get oldestOffset(): number {
     return this.segments.oldestOffset;
   }
 
-  /** The last offset that was given out, -1 when there was none. */
+  /** The last assigned offset, -1 when there is none. */
   get newestOffset(): number {
     return this.segments.nextOffset - 1;
   }
@@ -87,17 +87,17 @@ export class PartitionLog {
     return this.segments.nextOffset;
   }
 
-  /** The last offset that is committed, -1 when none is. It may lie beyond the newest one after a truncation. */
+  /** The last committed offset, -1 when there is none. After a truncation it may be greater than the newest offset. */
   get highWatermark(): number {
     return this.#highWatermark.offset;
   }
 
-  /** Nothing is retained. */
+  /** Whether no message is retained. */
   get isEmpty(): boolean {
     return this.oldestOffset === -1;
   }
 
-  /** Refuses to be appended to. Lost when the log is closed and opened again. */
+  /** Whether appends are refused. Reset when the log is closed and opened again. */
   get readonly(): boolean {
     return this.#readonly;
   }
@@ -108,29 +108,29 @@ export class PartitionLog {
     this.#changes.tell('readonly');
   }
 
-  /** Bytes of memory that the messages and their index take. */
+  /** Bytes of memory for the messages and their index. */
   get memory(): number {
     return this.segments.all.reduce((sum, segment) => sum + segment.allocated, 0);
   }
 
-  /** Calls back at once with every change, until the answer is called. The listener must not throw. */
+  /** Calls back synchronously on every change, until the returned function is called. The listener must not throw. */
   onChange(listener: (change: LogChange) => void): () => void {
     return this.#changes.add(listener);
   }
 
-  /** Calls back at once with the offset of every message that is appended, until the answer is called. */
+  /** Calls back synchronously with the offset of every appended message, until the returned function is called. */
   onAppend(listener: (offset: number) => void): () => void {
     return this.#appends.add(listener);
   }
 
   /**
-   * Stores a message and answers its offset. Throws LogError when the log is not open, ReadonlyLogError,
-   * IncorrectOffsetError, EncryptionError, and what the disk says. Nothing is stored then.
+   * Stores a message and returns its offset. Throws LogError when the log is not open, ReadonlyLogError,
+   * IncorrectOffsetError, EncryptionError, and errors of the disk. The log is unchanged then.
    */
   append(entry: LogEntry): number {
     this.requireOpen();
     if (this.#readonly) throw new ReadonlyLogError();
-    // As in the server, a full segment is closed by what is refused as well.
+    // As in the server, a refused message closes a full segment too.
     this.#store.rollIfDue(entry.timestamp);
     const offset = this.nextOffset;
     this.#checkExpected(entry.expectedOffset, offset);
@@ -139,7 +139,7 @@ export class PartitionLog {
     return offset;
   }
 
-  /** Moves the high watermark forward, but not beyond the newest offset. Answers whether it moved. */
+  /** Moves the high watermark forward, up to the newest offset. Returns whether it moved. */
   setHighWatermark(offset: number): boolean {
     if (!this.#highWatermark.advance(Math.min(offset, this.newestOffset))) return false;
     this.#changes.tell('high-watermark');
@@ -147,8 +147,8 @@ export class PartitionLog {
   }
 
   /**
-   * The messages from `from` up to and with `to`, committed or not, of about `maxBytes` together but at least one if
-   * there is one. Throws LogError when the log is not open.
+   * Reads the messages from `from` to `to` inclusive, committed or not, of about `maxBytes` together but at least one
+   * if there is one. Throws LogError when the log is not open.
    */
   read(from: number, to: number, maxBytes: number): LogRead {
     if (this.#state !== 'open') throw new LogError('segment has been closed');
@@ -157,7 +157,7 @@ export class PartitionLog {
     return encryption === null ? read : { ...read, frames: read.frames.map((run) => decryptFrames(run, encryption)) };
   }
 
-  /** The frame as a subscriber may see it: with the value decrypted. */
+  /** The frame for a subscriber, with the value decrypted. */
   readable(frame: Buffer): Buffer {
     return decryptFrame(frame, this.#encryption);
   }
@@ -168,7 +168,7 @@ export class PartitionLog {
     return record ?? null;
   }
 
-  /** The stored messages from `from` up to and with `to`, committed or not. */
+  /** The stored messages from `from` to `to` inclusive, committed or not. */
   *records(from = 0, to = Number.MAX_SAFE_INTEGER): Generator<LogRecord> {
     for (const frame of this.segments.frames(from, to)) yield decodeFrame(this.readable(frame));
   }
@@ -190,23 +190,23 @@ export class PartitionLog {
     return stopOffsetAt(this.segments.all, time, this.#timestampOddity);
   }
 
-  /** Notes that this broker leads the partition in this epoch from the next offset on. */
+  /** Records that this broker leads the partition in this epoch from the next offset on. */
   beginEpoch(epoch: number | bigint): void {
     this.epochs.begin(Number(epoch), this.nextOffset);
   }
 
-  /** The last offset that was written in this leader epoch or before. */
+  /** The last offset of this leader epoch or an earlier one. */
   lastOffsetForEpoch(epoch: number | bigint): number {
     return this.epochs.lastOffset(Number(epoch), this.newestOffset);
   }
 
-  /** What a follower that has everything before `from` needs next, about `maxBytes` of it. */
+  /** The next messages for a follower that has everything before `from`, about `maxBytes` of them. */
   slice(from: number, maxBytes: number): LogSlice {
     this.requireOpen();
     return { ...this.segments.read(from, this.newestOffset, maxBytes), epochs: [...this.epochs.starts] };
   }
 
-  /** Stores what another replica gave, as it is: with its offsets, times and leader epochs. */
+  /** Stores the messages of another replica unchanged, with their offsets, times and leader epochs. */
   appendSlice(slice: LogSlice): void {
     this.requireOpen();
     const epochs = new LeaderEpochs(slice.epochs);
@@ -222,20 +222,22 @@ export class PartitionLog {
     this.#highWatermark.truncated(this.newestOffset);
   }
 
-  /** What the cleaner does every `cleanerInterval`: roll the active segment, or else retention and compaction. */
+  /**
+   * Runs the cleaner, as every `cleanerInterval`: rolls the active segment, or else applies retention and compaction.
+   */
   clean(): void {
     this.requireOpen();
     this.#cleaner.clean(this.highWatermark);
   }
 
-  /** Stops everything, as a pause does. What waits is told; readers fail from now on. */
+  /** Closes the log, as a pause does. Its listeners are notified; readers fail from now on. */
   close(): void {
     if (this.#state !== 'open') return;
     this.#attempt('checkpoint', () => this.#checkpoint());
     this.kill();
   }
 
-  /** Stops everything without a checkpoint of the high watermark, as the end of the process does. */
+  /** Closes the log without a checkpoint of the high watermark, as the end of the process does. */
   kill(): void {
     if (this.#state !== 'open') return;
     this.#stop();
@@ -244,12 +246,12 @@ export class PartitionLog {
     this.#changes.tell('closed');
   }
 
-  /** What was committed after the last checkpoint is stored, but not known to be committed. */
+  /** Moves the high watermark back to the last checkpoint: later messages are stored, but not known to be committed. */
   fallBackToCheckpoint(): void {
     this.#highWatermark.fallBack(this.newestOffset);
   }
 
-  /** Goes on after `close`, with the same offsets. The log is writable then, even if it was readonly before. */
+  /** Opens the log again after `close`, with the same offsets. It is writable, even if it was readonly before. */
   reopen(): void {
     if (this.#state === 'deleted') throw new LogError('commit log was deleted');
     if (this.#state === 'open') return;
@@ -259,7 +261,7 @@ export class PartitionLog {
     this.#changes.tell('reopened');
   }
 
-  /** Drops all messages, on disk too, for ever. */
+  /** Deletes all messages for good, on disk too. */
   delete(): void {
     if (this.#state === 'deleted') return;
     this.#stop();
@@ -306,7 +308,7 @@ export class PartitionLog {
     this.#highWatermark.checkpoint(this.nextOffset > 0);
   }
 
-  /** For what no caller waits for, or what must complete: a disk that fails is reported. */
+  /** For work without a caller, or that must complete: reports a disk that fails. */
   #attempt(what: string, work: () => void): void {
     try {
       work();

@@ -4,7 +4,7 @@ import { Segment } from './segment.js';
 import type { StoredSegment } from './segment-file.js';
 import type { PartitionStorage } from './storage.js';
 
-/** Builds the segments of a log from what is stored, and notes the leader epochs that wrote them. */
+/** Builds the segments of a log from its files, and records the leader epochs that wrote them. */
 export function recoverSegments(storage: PartitionStorage, epochs: LeaderEpochs): Segment[] {
   const segments: Segment[] = [];
   storage.load((baseOffset, stored) => {

@@ -1,7 +1,7 @@
 import type { LogConfig } from './log-config.js';
 import type { Segment } from './segment.js';
 
-/** How many leading segments retention takes away at this time (nanoseconds). The last segment always stays. */
+/** Number of leading segments that retention removes at this time (nanoseconds). The last segment always stays. */
 export function expiredSegments(segments: readonly Segment[], config: LogConfig, now: bigint): number {
   let first = 0;
   if (config.retentionMaxAge > 0) first = expiredByAge(segments, now - nanoseconds(config.retentionMaxAge));
@@ -25,7 +25,7 @@ function expiredByAge(segments: readonly Segment[], limit: bigint): number {
   return first;
 }
 
-/** The first segment that is kept when the sum from the newest one back must stay within the limit. */
+/** The first retained segment when the sum from the newest one back must stay within the limit. */
 function firstWithin(
   segments: readonly Segment[],
   oldest: number,

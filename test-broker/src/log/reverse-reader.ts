@@ -6,15 +6,14 @@ import type { Segment } from './segment.js';
 
 /** A delivery of messages from newer to older. */
 export interface ReverseDelivery extends Delivery {
-  /** There is nothing older. */
+  /** Whether there is no older message. */
   readonly ended: boolean;
 }
 
 /**
- * Reads from a start back to the oldest message, in the segments as they were when it was made, and never waits.
- *
- * Within its first segment the server takes the distance of the start from the base offset for the index of an entry.
- * After compaction that is another entry, or none, and then the whole segment is passed over.
+ * Reads from a start offset back to the oldest message, in the segments at its creation, and never waits. Within its
+ * first segment the server uses the distance of the start from the base offset as the index of an entry. After
+ * compaction that is another entry, or none, and then it skips the whole segment.
  */
 export class ReverseReader {
   readonly #log: PartitionLog;
@@ -25,7 +24,7 @@ export class ReverseReader {
 
   /**
    * `start` is lowered to the high watermark; `stop`: the offset behind which `stopped` is reported, -1 for never.
-   * Throws LogError `segment not found` when nothing was ever committed.
+   * Throws LogError `segment not found` when no message was ever committed.
    */
   constructor(log: PartitionLog, start: number, stop = -1) {
     const from = Math.min(start, log.highWatermark);
@@ -40,8 +39,8 @@ export class ReverseReader {
   }
 
   /**
-   * The next messages, of about `maxBytes` together but at least one, each frame on its own. Throws LogError when the
-   * log was closed or deleted, and when retention took away the segment that the reader is in.
+   * Returns the next messages, of about `maxBytes` together but at least one, each frame on its own. Throws LogError
+   * when the log was closed or deleted, and when retention has removed the segment of the reader.
    */
   read(maxBytes: number): ReverseDelivery {
     this.#log.requireOpen();
@@ -60,7 +59,7 @@ export class ReverseReader {
     return { frames, count: frames.length, last, stopped: false, ended: !this.#rewind() };
   }
 
-  /** Goes to the segment with the next entry; false when there is none. */
+  /** Moves to the segment with the next entry; false when there is none. */
   #rewind(): boolean {
     while (this.#index < 0 && this.#segment > 0) this.#previousSegment();
     return this.#index >= 0;

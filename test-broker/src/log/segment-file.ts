@@ -28,10 +28,10 @@ export interface StoredRecord {
 }
 
 export interface StoredSegment {
-  /** Latest leader epoch when the file was made, null when the header is not whole. */
+  /** Latest leader epoch at the creation of the file, null when the header is incomplete. */
   readonly epoch: number | null;
   readonly records: StoredRecord[];
-  /** Bytes that can be used; what is behind them is torn. */
+  /** Number of valid bytes; the rest is damaged. */
   readonly validBytes: number;
 }
 
@@ -40,7 +40,7 @@ export function segmentFileName(baseOffset: number): string {
   return `${String(baseOffset).padStart(20, '0')}.log`;
 }
 
-/** The base offset in the name of a segment file, null when the file is something else. */
+/** The base offset in the name of a segment file, null for any other file. */
 export function baseOffsetOf(fileName: string): number | null {
   const match = /^(\d{20})\.log$/.exec(fileName);
   return match === null ? null : Number(match[1]);
@@ -54,7 +54,7 @@ export function encodeHeader(baseOffset: number, epoch: number): Buffer {
   return header;
 }
 
-/** What goes before a frame. */
+/** Encodes the header of a record, which precedes its frame. */
 export function encodeRecordHeader(frame: Uint8Array, epoch: number, size: number): Buffer {
   const header = Buffer.allocUnsafe(RECORD_BYTES);
   header.writeUInt32BE(frame.length, 0);
@@ -64,12 +64,12 @@ export function encodeRecordHeader(frame: Uint8Array, epoch: number, size: numbe
   return header;
 }
 
-/** Whether the file begins as a segment does, or is too short to tell. */
+/** Whether the file begins like a segment, or is too short to tell. */
 export function isSegmentFile(bytes: Buffer): boolean {
   return bytes.length < HEADER_BYTES || bytes.subarray(0, MAGIC.length).equals(MAGIC);
 }
 
-/** Reads a file as far as it is whole. The frames are views of `bytes`. */
+/** Reads the valid part of a file. The frames are views of `bytes`. */
 export function decodeSegmentFile(bytes: Buffer): StoredSegment {
   if (bytes.length < HEADER_BYTES) return { epoch: null, records: [], validBytes: 0 };
   const records: StoredRecord[] = [];

@@ -1,18 +1,18 @@
 import { Segment } from './segment.js';
 
-/** Frames of messages as they follow each other. */
+/** Consecutive frames of messages. */
 export interface LogRead {
-  /** Runs of one or many whole frames. They are views of the log's memory and must not be changed. */
+  /** Runs of one or more complete frames. They are views of the log's memory and must not be changed. */
   readonly frames: Buffer[];
-  /** Messages in them. */
+  /** Number of messages in them. */
   readonly count: number;
-  /** Offset of the last of them, -1 when there is none. */
+  /** Offset of the last message, -1 when there is none. */
   readonly last: number;
-  /** Where to read on. */
+  /** Offset at which to continue. */
   readonly next: number;
 }
 
-/** The segments of a log, oldest first. There is always one, and the last one is written to. */
+/** The segments of a log, oldest first. There is always one, and the last one is active. */
 export class SegmentList {
   #segments: Segment[];
 
@@ -33,7 +33,7 @@ export class SegmentList {
     return this.active.nextOffset;
   }
 
-  /** The first offset that is retained, -1 when there is none. */
+  /** The first retained offset, -1 when there is none. */
   get oldestOffset(): number {
     return this.#segments.find((segment) => segment.count > 0)?.firstOffset ?? -1;
   }
@@ -58,7 +58,7 @@ export class SegmentList {
     return null;
   }
 
-  /** The frames of the messages from `from` up to and with `to`. */
+  /** The frames of the messages from `from` to `to` inclusive. */
   *frames(from: number, to: number): Generator<Buffer> {
     for (const segment of this.#segments.slice(this.find(from))) {
       if (segment.baseOffset > to) return;
@@ -82,7 +82,7 @@ export class SegmentList {
     return segment;
   }
 
-  /** Takes away the first segments. */
+  /** Removes the first segments. */
   removeFirst(count: number): Segment[] {
     const removed = this.#segments.slice(0, count);
     this.#segments = this.#segments.slice(count);
@@ -90,7 +90,7 @@ export class SegmentList {
     return removed;
   }
 
-  /** Puts other segments in the place of these; answers those that are gone. */
+  /** Replaces segments; returns those that no longer exist. */
   replace(segments: Segment[]): Segment[] {
     const kept = new Set(segments);
     const gone = this.#segments.filter((segment) => !kept.has(segment));
@@ -99,7 +99,7 @@ export class SegmentList {
     return gone;
   }
 
-  /** The messages from `from` up to and with `to`: about `maxBytes` of them, but at least one if there is one. */
+  /** Reads the messages from `from` to `to` inclusive: about `maxBytes` of them, but at least one if there is one. */
   read(from: number, to: number, maxBytes: number): LogRead {
     const frames: Buffer[] = [];
     let bytes = 0;

@@ -4,27 +4,27 @@ import { frameTimestamp } from './frame.js';
 const INITIAL_INDEX_LENGTH = 16;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
-/** A position in a segment, and how much was read up to there. */
+/** A position in a segment, and the number of bytes read up to it. */
 export interface SegmentRead {
-  /** Index of the first entry that was not read. */
+  /** Index of the first unread entry. */
   readonly end: number;
   readonly bytes: number;
 }
 
-/** What became of a segment: `removed` by retention, or `replaced` by compaction or truncation. */
+/** State of a segment: `removed` by retention, or `replaced` by compaction or truncation. */
 export type SegmentState = 'live' | 'removed' | 'replaced';
 
 /**
- * A run of messages from a base offset on, as the frames that subscribers receive. Entries have an index from 0;
- * offsets and indexes run in parallel until compaction takes entries out.
+ * A run of messages from a base offset on, as frames for subscribers. Entries have an index from 0; offsets and indexes
+ * are parallel until compaction removes entries.
  */
 export class Segment {
   state: SegmentState = 'live';
   readonly baseOffset: number;
   #frames: ByteChunks;
-  /** Position behind each frame. */
+  /** End position of each frame. */
   #ends: Uint32Array | null = null;
-  /** Offset less base offset of each entry, null as long as that is the index. */
+  /** Offset minus base offset of each entry, null while that equals the index. */
   #offsets: Uint32Array | null = null;
   #count = 0;
   #size = 0;
@@ -36,7 +36,7 @@ export class Segment {
     this.#frames = frames;
   }
 
-  /** Entries. */
+  /** Number of entries. */
   get count(): number {
     return this.#count;
   }
@@ -46,17 +46,17 @@ export class Segment {
     return this.#size;
   }
 
-  /** Bytes of the frames. */
+  /** Number of bytes in the frames. */
   get bytes(): number {
     return this.#frames.length;
   }
 
-  /** Bytes of memory. */
+  /** Number of allocated bytes. */
   get allocated(): number {
     return this.#frames.allocated + (this.#ends?.byteLength ?? 0) + (this.#offsets?.byteLength ?? 0);
   }
 
-  /** No more fits, whatever the configuration says: positions are 32 bits wide. */
+  /** Whether the segment is full in any configuration: positions are 32 bits wide. */
   get full(): boolean {
     return this.#frames.length >= MAX_SEGMENT_BYTES;
   }
@@ -97,7 +97,7 @@ export class Segment {
     this.#count++;
   }
 
-  /** Gives back spare memory: nothing more will be appended. */
+  /** Releases spare memory: no more entries follow. */
   seal(): void {
     this.#frames.trim();
     this.#ends = this.#ends?.slice(0, this.#count) ?? null;
@@ -108,7 +108,7 @@ export class Segment {
     return this.baseOffset + (this.#offsets === null ? index : this.#offsets[index]!);
   }
 
-  /** Where the frame of an entry begins among the frames; that of the entry behind the last is the end. */
+  /** Start of the frame of an entry; for the index behind the last entry the end of the frames. */
   positionAt(index: number): number {
     return index === 0 ? 0 : this.#ends![index - 1]!;
   }
@@ -145,7 +145,7 @@ export class Segment {
     return { end, bytes: stop - start };
   }
 
-  /** A segment of the entries before this index, which shares their bytes. `size` is the sum of their entry sizes. */
+  /** A segment with the entries before this index, which shares their bytes. `size` is the sum of their entry sizes. */
   head(count: number, size: number): Segment {
     const head = new Segment(this.baseOffset, this.#frames.head(this.positionAt(count)));
     head.#count = count;

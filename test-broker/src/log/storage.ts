@@ -31,11 +31,11 @@ const TEMPORARY_SUFFIX = '.tmp';
 const MAX_NAME_BYTES = 200;
 
 export interface StorageOptions {
-  /** Directory of the partition, made when the first message comes. */
+  /** Directory of the partition, created for the first message. */
   readonly directory: string;
-  /** Shared by the partitions of a broker, so that they do not open too many files together. */
+  /** Shared by the partitions of a broker, to limit the number of open files. */
   readonly files?: OpenFiles;
-  /** Told of every damage that was repaired. */
+  /** Receives a warning for each repaired damage. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -44,20 +44,20 @@ export function partitionDirectory(dataDir: string, stream: string, partition: n
   const wellFormed = stream.replace(/\p{Surrogate}/gu, '\uFFFD');
   const escaped = encodeURIComponent(wellFormed).replace(/[.*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
   const digest = () => createHash('sha256').update(stream).digest('hex');
-  // No escaped name begins with "%-", so a digest never meets one.
+  // No escaped name begins with "%-", so it never equals a digest.
   return join(dataDir, escaped.length > MAX_NAME_BYTES ? `%-${digest()}` : escaped, String(partition));
 }
 
 /**
- * A partition on disk: a file for each segment (see segment-file.ts) and `high-watermark`, a decimal number, in a
- * directory. Every append is one synchronous write, so what was acknowledged survives the end of the process at any
- * point; it is not forced to the disk, so it may not survive the end of the machine.
+ * A partition on disk: a directory with a file for each segment (see segment-file.ts) and `high-watermark`, a decimal
+ * number. Every append is one synchronous write, so acknowledged messages survive the end of the process at any point.
+ * It is not flushed to the disk, so they may not survive a crash of the machine.
  */
 export class PartitionStorage {
   readonly directory: string;
   readonly #files: OpenFiles;
   readonly #onWarning: (message: string) => void;
-  /** The file that is written to, and how long it is. */
+  /** The active file and its length. */
   #active = { path: '', length: 0 };
   #broken: unknown = null;
 
@@ -67,7 +67,7 @@ export class PartitionStorage {
     this.#onWarning = onWarning;
   }
 
-  /** Reads the segments, oldest first, after cutting off what is torn. */
+  /** Reads the segments, oldest first, after removing damaged ends. */
   load(visit: (baseOffset: number, segment: StoredSegment) => void): void {
     const names = this.#names();
     for (const name of names.filter((name) => name.endsWith(TEMPORARY_SUFFIX))) rmSync(join(this.directory, name));
@@ -84,7 +84,7 @@ export class PartitionStorage {
     return -1;
   }
 
-  /** Makes the file of a new segment, which is written to from now on. */
+  /** Creates the file of a new segment, which becomes the active one. */
   roll(baseOffset: number, epoch: number): void {
     if (this.#active.path === '') mkdirSync(this.directory, { recursive: true });
     else this.#files.close(this.#active.path);
@@ -98,9 +98,9 @@ export class PartitionStorage {
     }
   }
 
-  /** Writes a message to the end of the active segment, which is made when it is the first. */
+  /** Appends a message to the active segment, and creates the first one. */
   append(active: Segment, frame: Uint8Array, epoch: number, size: number): void {
-    // No earlier epoch wrote anything that is stored.
+    // No earlier epoch wrote a stored message.
     if (this.#active.path === '') this.roll(active.baseOffset, 0);
     this.#write([encodeRecordHeader(frame, epoch, size), frame]);
   }
@@ -112,7 +112,7 @@ export class PartitionStorage {
     rmSync(path, { force: true });
   }
 
-  /** Puts what is left of a segment in the place of its file. */
+  /** Replaces the file of a segment by its remaining messages. */
   rewrite(segment: Segment, epochOf: (offset: number) => number): void {
     const parts: Buffer[] = [encodeHeader(segment.baseOffset, epochOf(segment.baseOffset))];
     for (let index = 0; index < segment.count; index++) {
@@ -124,7 +124,7 @@ export class PartitionStorage {
     this.#replaceFile(path, Buffer.concat(parts));
   }
 
-  /** Goes on behind the last entry of this segment: cuts what its file has beyond, or makes the file. */
+  /** Continues after the last entry of this segment: truncates its file there, or creates it. */
   activate(segment: Segment, epoch: number): void {
     const path = this.#path(segment.baseOffset);
     if (!existsSync(path)) {
@@ -138,18 +138,18 @@ export class PartitionStorage {
     this.#active = { path, length };
   }
 
-  /** Takes nothing more, since the files are no longer what the log is. */
+  /** Refuses further writes, because the files no longer match the log. */
   refuse(cause: unknown): void {
     this.#broken = cause;
   }
 
-  /** Notes the high watermark. */
+  /** Writes the high watermark. */
   checkpoint(highWatermark: number): void {
     mkdirSync(this.directory, { recursive: true });
     this.#replaceFile(join(this.directory, CHECKPOINT_FILE), `${highWatermark}\n`);
   }
 
-  /** Closes the file that is open; a later append opens it again. */
+  /** Closes the open file; a later append opens it again. */
   close(): void {
     this.#files.close(this.#active.path);
   }
@@ -199,7 +199,7 @@ export class PartitionStorage {
     try {
       written = this.#files.append(path, parts);
     } finally {
-      // A part of a record must not stand before the next one.
+      // A partial record must not precede the next one.
       if (written !== expected) this.#undo(path, length);
     }
     if (written !== expected) throw new Error(`wrote ${written} of ${expected} bytes to ${path}: is the disk full?`);

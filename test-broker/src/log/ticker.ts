@@ -1,8 +1,8 @@
 import type { Clock, ClockTimer } from '../clock.js';
 
 /**
- * Runs something at whole intervals from a start, and only while there is a reason to: thousands of logs without
- * messages must not keep as many timers going.
+ * Runs a function at multiples of an interval from a start, and only on demand: thousands of idle logs must not keep as
+ * many timers.
  */
 export class Ticker {
   readonly #clock: Clock;
@@ -11,14 +11,14 @@ export class Ticker {
   #start: number | null = null;
   #timer: ClockTimer | null = null;
 
-  /** `interval`: milliseconds; `run` answers whether the next tick is wanted too. */
+  /** `interval`: milliseconds; `run` returns whether the next tick is needed too. */
   constructor(clock: Clock, interval: number, run: () => boolean) {
     this.#clock = clock;
     this.#interval = interval;
     this.#run = run;
   }
 
-  /** Begins to count intervals. Nothing runs until `want`. */
+  /** Starts to count intervals. Nothing runs until `want`. */
   start(): void {
     this.stop();
     this.#start = this.#clock.now();
@@ -31,7 +31,7 @@ export class Ticker {
     this.#timer = this.#clock.after(this.#interval - into, () => this.#tick());
   }
 
-  /** No tick comes any more. */
+  /** Stops all ticks. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;

@@ -7,25 +7,25 @@ const BEFORE_LOG = 'timestamp is before the beginning of the log';
 interface SegmentChoice {
   /** Index of the first segment that begins after the time, the number of segments when none does. */
   readonly index: number;
-  /** An empty segment was looked at, on which the server's lookup fails as a whole. */
+  /** The lookup met an empty segment, on which the server's lookup fails. */
   readonly poisoned: boolean;
 }
 
-/** The error of a lookup on a log that is paused. */
+/** The error of a lookup in a paused log. */
 export function closedLookup(): LogError {
   return new LogError(`${NO_SEGMENT}: segment has been closed`);
 }
 
 /**
- * The lowest offset at or after a time, `next` when there is none. `oddity` keeps two faults of the server: a search that
- * comes across an empty segment answers `next`, and so does one for a time between the last message of the second-last
- * segment and the first message of the last segment.
+ * The lowest offset at or after a time, `next` when there is none. `oddity` reproduces two faults of the server: a
+ * search that meets an empty segment returns `next`, and so does one for a time between the last message of the
+ * second-last segment and the first message of the last segment.
  */
 export function startOffsetAt(segments: readonly Segment[], time: bigint, next: number, oddity: boolean): number {
   const searched = searchable(segments, oddity);
   const { index, poisoned } = choose(searched, time);
   if (poisoned) return next;
-  // The segment before the chosen one may hold the time; when all of it is earlier, the chosen one begins later.
+  // The segment before the chosen one may hold the time; when it is entirely earlier, the chosen one begins later.
   const begin = Math.max(index - 1, 0);
   const end = oddity && index === searched.length - 1 ? begin + 1 : index + 1;
   for (const segment of searched.slice(begin, end)) {
@@ -36,8 +36,8 @@ export function startOffsetAt(segments: readonly Segment[], time: bigint, next: 
 }
 
 /**
- * The highest offset at or before a time; of several messages of exactly that time the first. Throws LogError when the
- * log begins later, or has no message, and with `oddity` also when the search comes across an empty segment.
+ * The highest offset at or before a time; of several messages with exactly that time the first. Throws LogError when
+ * the log begins later or is empty, and with `oddity` also when the search meets an empty segment.
  */
 export function stopOffsetAt(segments: readonly Segment[], time: bigint, oddity: boolean): number {
   const searched = searchable(segments, oddity);

@@ -1,6 +1,6 @@
 import type { NatsListener } from './listener.js';
 
-/** A NATS listener that can be closed and opened again on its port, one change after the other. */
+/** A NATS listener that can close and open again on its port, one change after the other. */
 export class SwitchedListener {
   readonly url: string;
   readonly port: number;

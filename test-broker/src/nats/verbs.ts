@@ -1,13 +1,13 @@
 /** A command of the NATS client protocol. */
 export type Verb = 'PUB' | 'HPUB' | 'SUB' | 'UNSUB' | 'CONNECT' | 'PING' | 'PONG' | 'INFO' | '+OK' | '-ERR';
 
-/** What the start of a line is: a command, maybe one when more bytes come, or nothing that NATS knows. */
+/** The start of a line: a command, possibly one when more bytes arrive, or nothing that NATS knows. */
 export type Recognized = Verb | 'partial' | 'unknown';
 
 interface Word {
   readonly verb: Verb;
   readonly bytes: Uint8Array;
-  /** Whether a blank has to follow; after the others the server takes anything. */
+  /** Whether a blank has to follow; after the other commands the server accepts any byte. */
   readonly blank: boolean;
 }
 
@@ -24,7 +24,7 @@ const INFO = word('INFO', false);
 const OK = word('+OK', false);
 const ERR = word('-ERR', true);
 
-/** Reads the command at `start`, in either case; `end` is the end of the line, or of what has come of it so far. */
+/** Reads the command at `start`, in either case; `end` is the end of the line, or of its received part. */
 export function recognize(bytes: Buffer, start: number, end: number): Recognized {
   if (start >= end) return 'partial';
   const candidate = candidateFor(bytes, start, end);
