@@ -25,7 +25,8 @@ export class SlicedQueue<T> {
     for (const entry of entries) this.#entries.push(entry);
     if (this.#working || entries.length === 0) return;
     if (this.#sliceEnd === null) this.#beginSlice();
-    if (monotonicNow() < this.#sliceEnd!) this.#run();
+    else if (monotonicNow() >= this.#sliceEnd) return;
+    this.#run();
   }
 
   /** Resolves when nothing is left. */
@@ -50,7 +51,9 @@ export class SlicedQueue<T> {
   #run(): void {
     this.#working = true;
     try {
-      while (!this.#entries.empty && monotonicNow() < this.#sliceEnd!) this.#work(this.#entries.shift()!);
+      // At least one, however slow the machine is: each turn gets on.
+      do this.#work(this.#entries.shift()!);
+      while (!this.#entries.empty && monotonicNow() < this.#sliceEnd!);
     } finally {
       this.#working = false;
     }
