@@ -1,8 +1,8 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, mergeConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+import { base } from './vitest.base.js';
 
 /** Files that take longest, in any order. Begun last, one of them would run alone at the end. */
 const LONG = [
@@ -19,38 +19,55 @@ const LONG = [
   'test-broker/test/cli.',
 ];
 
+/** Mentioned by a file that replaces modules, timers or globals, or that measures or watches its process. */
+const NEEDS_PROCESS =
+  /vi\.(mock|doMock|useFakeTimers|stubGlobal|stubEnv)|process\.(on|once|emit|env|getActiveResourcesInfo)|support\/(memory|global-timers)|setFlagsFromString|node:(vm|diagnostics_channel)/;
+/** Folders whose tests start processes or read the project itself. */
+const APART = /^test\/(packaging|examples|real-cluster|interop|docs|fuzz)\//;
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+function testFiles(): string[] {
+  return ['test', 'test-broker/test'].flatMap((folder) =>
+    (readdirSync(root + folder, { recursive: true }) as string[])
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => `${folder}/${name}`),
+  );
+}
+
+const needsProcess = (file: string): boolean =>
+  APART.test(file) || LONG.some((part) => file.includes(part)) || NEEDS_PROCESS.test(readFileSync(root + file, 'utf8'));
+
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification): number => (LONG.some((part) => moduleId.includes(part)) ? 0 : 1);
+    // Files that share a process come in a row, at the end: a process is handed on to the next file only if that shares it.
+    const rank = ({ moduleId, project }: TestSpecification): number =>
+      LONG.some((part) => moduleId.includes(part)) ? 0 : project.config.isolate ? 1 : 2;
     const sorted = await super.sort(files);
     return sorted.toSorted((a, b) => rank(a) - rank(b));
   }
 }
 
-export default defineConfig({
-  resolve: {
-    // Tests run on the sources of both packages: nothing has to be built first.
-    alias: [
-      { find: /^liftbridge-client$/, replacement: here('./src/index.ts') },
-      { find: /^liftbridge-client\/(envelope|nats|protocol)$/, replacement: here('./src/$1.ts') },
-      { find: /^liftbridge-test-broker$/, replacement: here('./test-broker/src/index.ts') },
-    ],
-  },
-  test: {
-    include: ['test/**/*.test.ts', 'test-broker/test/**/*.test.ts'],
-    globalSetup: ['test/support/run-directory.ts'],
-    setupFiles: ['test/support/late-rejections.ts'],
-    // Bounds against a hang, never a measure: tests wait for conditions. A failed test is not tried again.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { interval: 5, timeout: 60_000 } },
-    maxWorkers: 2,
-    sequence: { sequencer: LongFirst },
-    coverage: {
-      provider: 'v8',
-      include: ['src/**', 'test-broker/src/**'],
-      exclude: ['src/protocol/generated/**'],
-      reporter: ['text-summary', 'html'],
+const files = testFiles();
+
+/**
+ * Loading the sources takes longer than most files of tests run. So files share a process, one after the other, unless they do
+ * something that another file would notice.
+ */
+export default mergeConfig(
+  base,
+  defineConfig({
+    test: {
+      // More than there are processors in a small machine: many tests wait.
+      maxWorkers: 3,
+      sequence: { sequencer: LongFirst },
+      projects: [
+        { extends: true, test: { name: 'apart', isolate: true, include: files.filter(needsProcess) } },
+        {
+          extends: true,
+          test: { name: 'shared', isolate: false, include: files.filter((file) => !needsProcess(file)) },
+        },
+      ],
     },
-  },
-});
+  }),
+);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, mergeConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import config from './vitest.config.js';
+import { base } from './vitest.base.js';
 
 /** One change of one source, as scripts/mutation/run.mjs hands it over. */
 interface Mutant {
@@ -26,7 +26,7 @@ class UnitFirst extends BaseSequencer {
 }
 
 export default mergeConfig(
-  config,
+  base,
   defineConfig({
     plugins: [
       {
@@ -40,6 +40,7 @@ export default mergeConfig(
       },
     ],
     test: {
+      include: ['test/**/*.test.ts', 'test-broker/test/**/*.test.ts'],
       // Shorter than usual: a mutant that makes a test hang is noticed.
       testTimeout: 30_000,
       hookTimeout: 30_000,

@@ -1,5 +1,3 @@
-import { afterAll, afterEach } from 'vitest';
-
 /** Something that a test opens and has to close. */
 export interface Closable {
   close(): unknown;
@@ -8,9 +6,8 @@ export interface Closable {
 const ofTest: Closable[] = [];
 const ofFile: Closable[] = [];
 
-// Registered before the hooks of the file that imports this: so they run after those.
-afterEach(() => closeAll(ofTest));
-afterAll(() => closeAll(ofFile));
+export const closeOpenedByTest = (): Promise<void> => closeAll(ofTest);
+export const closeOpenedByFile = (): Promise<void> => closeAll(ofFile);
 
 /** Closes in reverse order. One that cannot be closed does not keep the others open. */
 async function closeAll(opened: Closable[]): Promise<void> {
