@@ -16,7 +16,7 @@ export default defineConfig({
     codeSplitting: {
       groups: [
         { name: 'runtime', test: /rolldown[\\/]runtime/ },
-        { name: 'public.d', test: /protocol[\\/](public|ack-policy)\.d\.[mc]?ts/ },
+        { name: 'public.d', test: /(protocol[\\/](public|ack-policy)|errors[\\/]error-details)\.d\.[mc]?ts/ },
       ],
     },
   },

@@ -1,4 +1,5 @@
-import { decodeMessage, FRAME_PREFIX, type Message, ReceivedMessage } from 'liftbridge-client/protocol';
+import type { Message } from 'liftbridge-client';
+import { decodeMessage, FRAME_PREFIX, ReceivedMessage } from 'liftbridge-client/protocol';
 import { encodeFrame, type LogRecord } from './log/frame.js';
 
 /** A message that a broker has stored. */
