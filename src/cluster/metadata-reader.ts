@@ -37,7 +37,7 @@ const LIMITS: AnswerLimits = { brokers: 10_000, parts: 1_000_000 };
 
 /**
  * Bytes of one partition at most. Its lists of replicas cost eight bytes for an id of no character, which is two bytes in the
- * answer, and the decoder makes them at one go; real ones have a few hundred bytes.
+ * answer, and the decoder makes them at once; real ones have a few hundred bytes.
  */
 export const LARGEST_PARTITION = 1024 * 1024;
 
@@ -48,7 +48,7 @@ const GROUP = 0x1a;
 /**
  * Reads a FetchMetadataResponse out of its bytes, step by step: one `next()` reads one stream, partition or group at
  * most, so that its caller can give the event loop a turn between two steps. The generated decoder would read thousands of partitions
- * at one go. The list of brokers may lack one that leads partitions: `remembered` finds those of earlier lists.
+ * at once. The list of brokers may lack one that leads partitions: `remembered` finds those of earlier lists.
  */
 export function* readMetadata(
   bytes: Buffer,

@@ -22,7 +22,7 @@ export function operationOf(method: UnaryMethod): Operation {
 }
 
 /**
- * Bytes at most of an answer that is decoded at one go. FetchMetadata, whose answers are larger, is read step by step. The
+ * Bytes at most of an answer that is decoded at once. FetchMetadata, whose answers are larger, is read step by step. The
  * decoder makes up to twelve bytes of one byte, so this is 192 MiB.
  */
 const LARGEST_ANSWER = 16 * 1024 * 1024;

@@ -69,7 +69,7 @@ export class Consumer implements AsyncDisposable {
 
   /**
    * Joins the group and resolves with its messages, for one loop, once the first partitions are being read. The loop ends
-   * after `close`, and throws the typed error of what the consumer cannot go on with, or the reason of the signal; `break`
+   * after `close`, and throws the typed error that ends the consumer, or the reason of the signal; `break`
    * closes the consumer, and the current message does not count as processed then. Rejects with CONSUMER_EXISTS, NO_SUCH_STREAM,
    * CURSORS_DISABLED, CLOSED, and with CONNECTION or PERMISSION_DENIED when its partitions can never be read.
    * go-liftbridge: `Subscribe`.

@@ -67,14 +67,14 @@ export const SLOW_RELEASE_MS = 100;
 export const STORE_CALL_TIMEOUT_MS = 5_000;
 /** Delay between attempts to store a position at release. */
 export const STORE_BACKOFF = { first: 20, longest: 500 } as const;
-/** Time for the calls of the last owner beside `revokeTimeout`, while cursors can be written. */
+/** Time for the calls of the last owner in addition to `revokeTimeout`, while cursors can be written. */
 export const STORE_GRACE_MS = 5_000;
 /** Time in which a member stores the positions of what it releases, also while brokers are unreachable. */
 export const RELEASE_TIMEOUT_MS = 60_000;
 
 // Delivery
 
-/** Time for closing beside the message that is being processed, for storing and leaving together. */
+/** Time for closing, for storing and leaving together; the message in progress has its own. */
 export const CLOSE_GRACE_MS = 5_000;
 /** Share of the time for closing that storing gets. */
 export const STORE_SHARE = 0.7;

@@ -63,7 +63,7 @@ export interface SubscribeOptions extends CallOptions {
   /**
    * Default 'new': what is published after the call. 'latest' begins with the newest message. An offset beyond the end
    * waits for just that offset. Times are dates or nanoseconds since the epoch, `ago` is milliseconds before now.
-   * A cursor goes on behind the offset that it holds, or at the beginning when it holds none. Default when reading in
+   * A cursor begins behind the offset that it holds, or at the beginning when it holds none. Default when reading in
    * reverse: 'latest'. go-liftbridge: `StartAtOffset`, `StartAtEarliestReceived`, `StartAtLatestReceived`,
    * `StartAtTime`, `StartAtTimeDelta`.
    */

@@ -3,7 +3,7 @@ import type { Waiting } from '../../cluster/cluster-api.js';
 import type { ConsumerContext } from '../context.js';
 
 /**
- * Who has a partition, as the members of a group tell each other through a cursor of its own beside the group's:
+ * The state of a partition. The members of a group tell it each other by a cursor of their own, apart from the group's:
  * - `held`: its owner processes messages of it
  * - `releasing`: its owner knows that it goes to another member, and is about to finish
  * - `released`: the group's cursor holds the last offset that its owner has processed

@@ -109,7 +109,7 @@ const codeOf = (work: Promise<unknown>) =>
   );
 
 describe('a consumer', () => {
-  it('joins its group, hands out messages and leaves with its position stored', async () => {
+  it('joins its group, delivers messages and leaves with its position stored', async () => {
     const assigned: unknown[] = [];
     const { consumer, loop } = await subscribed({ onAssigned: (...given) => void assigned.push(given) });
     expect([...consumer.assignments]).toEqual([['orders', [0]]]);

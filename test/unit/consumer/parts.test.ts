@@ -42,7 +42,7 @@ function messages(...offsets: number[]): ReceivedMessage[] {
 }
 
 describe('MessageBuffer', () => {
-  it('pauses the broker at its limit, and lets it go on when most is taken', () => {
+  it('pauses the broker at its limit, and lets it continue when most is taken', () => {
     const told: string[] = [];
     const owner = { pause: () => told.push('pause'), resume: () => told.push('resume') };
     const buffer = new MessageBuffer(owner, () => 100);

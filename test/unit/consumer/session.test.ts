@@ -91,7 +91,7 @@ describe('a session whose coordinator has restarted', () => {
     expect(one.session.readyQueue.over).toBeNull();
   });
 
-  it('goes on when the group has all its streams', async () => {
+  it('continues when the group has all its streams', async () => {
     const one = await member();
     await restarted(one, STREAMS, 34n);
     const { length } = one.asked;
@@ -103,7 +103,7 @@ describe('a session whose coordinator has restarted', () => {
 });
 
 describe('a session', () => {
-  it('goes on when others were given all of a stream while the coordinator was there', async () => {
+  it('continues when others were given all of a stream while the coordinator was there', async () => {
     const one = await member();
     one.asked.length = 0;
     Object.assign(one.group, { streams: ['refunds'], epoch: 2n });

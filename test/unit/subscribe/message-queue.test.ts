@@ -14,7 +14,7 @@ const offsets = (messages: ReceivedMessage[] | null) => messages?.map(({ offset 
 const KILOBYTE = 1024;
 
 describe('MessageQueue', () => {
-  it('hands out batches in order, and waits for one where there is none', async () => {
+  it('delivers batches in order, and waits for one where there is none', async () => {
     const { queue } = open();
     queue.push(batch(1, 2), 10);
     queue.push(batch(3), 10);
@@ -26,7 +26,7 @@ describe('MessageQueue', () => {
     expect(offsets(await waiting)).toEqual([4]);
   });
 
-  it('stops its owner at a mebibyte and lets it go on at a quarter', () => {
+  it('stops its owner at a mebibyte and lets it continue at a quarter', () => {
     const { queue, calls } = open();
     for (let n = 0; n < 1_023; n++) queue.push(batch(n), KILOBYTE);
     expect(calls).toEqual([]);

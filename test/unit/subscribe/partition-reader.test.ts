@@ -408,7 +408,7 @@ describe('a reader whose stream may be deleted', () => {
     ['gone', ['failed STREAM_DELETED'], 1],
     ['replaced', ['failed STREAM_DELETED'], 1],
     ['present', [], 2],
-  ])('fails or goes on as the cluster decides: %s', async (existing, expected, calls) => {
+  ])('fails or continues as the cluster decides: %s', async (existing, expected, calls) => {
     await opened();
     cluster.existing = existing;
     cluster.call.end(refusal(5, 'Stream deleted'));
@@ -782,7 +782,7 @@ describe('a reader of a bounded range', () => {
     expect(log).toEqual(['1', '2', '3', 'done']);
   });
 
-  it('hands out nothing of a chunk that lies before its start', async () => {
+  it('delivers nothing of a chunk that lies before its start', async () => {
     await opened({ startAt: { offset: 5 } });
     cluster.call.deliver(3, 4);
     cluster.call.deliver(4, 5, 6);

@@ -12,7 +12,7 @@ const verdicts = (bounds: ReadRange, offsets: readonly number[]) =>
   offsets.map((offset) => bounds.judge(message(offset)));
 
 describe('ReadRange', () => {
-  it("goes on behind the newest message with 'new'", () => {
+  it("continues behind the newest message with 'new'", () => {
     const bounds = boundsOf({});
     expect(bounds.remaining().start).toEqual({ at: 'new' });
     bounds.knowNewest(7n);

@@ -52,7 +52,7 @@ describe('resolveStartTime', () => {
     expect(await resolveStartTime(logOf([0], true).read, 0n, 0n)).toBe(0n);
   });
 
-  it('goes on behind a gap at once', async () => {
+  it('continues behind a gap at once', async () => {
     const { read, reads } = logOf([0, 999, 1_000, 1_001], true);
     expect(await resolveStartTime(read, 9_995n, 1_001n)).toBe(1_000n);
     expect(reads()).toBe(5);

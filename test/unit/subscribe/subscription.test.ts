@@ -218,7 +218,7 @@ describe('the loop of a subscription', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('has brokers stop while it does not read, and go on when it does', async () => {
+  it('has brokers stop while it does not read, and continue when it does', async () => {
     const subscription = await subscribed();
     const loop = subscription[Symbol.asyncIterator]();
     for (let offset = 0; !call().paused && offset < 100_000; offset += 500)
@@ -248,12 +248,12 @@ describe('a subscription that ends while its loop has messages left', () => {
     }
   }
 
-  it('hands out none of them after an abort or a close', async () => {
+  it('delivers none of them after an abort or a close', async () => {
     expect(await behind((_subscription, stop) => stop.abort('enough'))).toEqual(['enough']);
     expect(await behind((subscription) => subscription.close())).toEqual([]);
   });
 
-  it('hands out all of them when the broker ends it', async () => {
+  it('delivers all of them when the broker ends it', async () => {
     const denied = async () => {
       call().end(refusal(7, 'denied'));
       await pass();
@@ -266,7 +266,7 @@ describe('a subscription that ends while its loop has messages left', () => {
     expect(await behind(complete)).toEqual(['1', '2', '3']);
   });
 
-  it('hands out none of them once it was aborted after the broker had ended it', async () => {
+  it('delivers none of them once it was aborted after the broker had ended it', async () => {
     const both = async (_subscription: Subscription, stop: AbortController) => {
       call().end(refusal(8, 'End of readonly partition'));
       await pass();

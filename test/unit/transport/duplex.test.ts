@@ -344,7 +344,7 @@ describe('DuplexStream', () => {
     expect(peer.calls).toEqual([]);
   });
 
-  it('cancels on the server when its signal is aborted, and hands out nothing after that', async () => {
+  it('cancels on the server when its signal is aborted, and delivers nothing after that', async () => {
     const closed = deferred<number>();
     let call: ServerHttp2Stream | undefined;
     const peer = await peerWith((stream) => {

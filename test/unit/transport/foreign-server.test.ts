@@ -165,7 +165,7 @@ describe('UnaryChannel against a grpc-js server', () => {
     await expect(call).rejects.toMatchObject({ code: 12, sent: true });
   });
 
-  it('ends by its deadline, and goes on with the next call on the same connection', async () => {
+  it('ends by its deadline, and continues with the next call on the same connection', async () => {
     await fetch('foo');
     const { connection } = channel;
     expect(connection).not.toBeNull();

@@ -34,7 +34,7 @@ describe('frame, beginFrame and endFrame', () => {
 });
 
 describe('FrameSplitter', () => {
-  it('hands out every message once and in order, however the bytes are split', () => {
+  it('delivers every message once and in order, however the bytes are split', () => {
     holds(
       fc.property(payloads, fc.array(fc.nat(), { maxLength: 12, size: 'max' }), (list, cuts) => {
         const splitter = new FrameSplitter(1000);
@@ -47,7 +47,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('hands out every message when each byte comes alone', () => {
+  it('delivers every message when each byte comes alone', () => {
     holds(
       fc.property(payloads, (list) => {
         const splitter = new FrameSplitter(1000);
@@ -58,7 +58,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('hands out every message when the bytes are cut at any two places', () => {
+  it('delivers every message when the bytes are cut at any two places', () => {
     const list = [0, 1, 4, 5, 6, 130].map((size) => Buffer.alloc(size, size));
     const bytes = Buffer.concat(list.map(frame));
     const splitter = new FrameSplitter(1_000);
@@ -75,7 +75,7 @@ describe('FrameSplitter', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('hands out messages within a chunk without copying them', () => {
+  it('delivers messages within a chunk without copying them', () => {
     const chunk = Buffer.concat([frame(Buffer.from('a')), frame(Buffer.from('b'))]);
     const sources: Buffer[] = [];
     new FrameSplitter(10).push(chunk, (source) => sources.push(source));
@@ -101,7 +101,7 @@ describe('FrameSplitter', () => {
     expect(refused).toThrow(expect.objectContaining({ reason: 'compressed' }));
   });
 
-  it('hands out what came before a frame that it refuses', () => {
+  it('delivers what came before a frame that it refuses', () => {
     const { messages, onFrame } = copies();
     const chunk = Buffer.concat([frame(Buffer.from([7])), Buffer.from([1, 0, 0, 0, 0])]);
     expect(() => new FrameSplitter(10).push(chunk, onFrame)).toThrow(FrameError);

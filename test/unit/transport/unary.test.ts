@@ -349,7 +349,7 @@ describe('UnaryChannel', () => {
     });
   });
 
-  it('lets other calls go on when one of them runs into its deadline', async () => {
+  it('lets other calls continue when one of them runs into its deadline', async () => {
     const streams: ServerHttp2Stream[] = [];
     const peer = await peerWith((stream) => streams.push(stream));
     const channel = channelTo(peer);

@@ -170,7 +170,7 @@ describe('Heartbeat', () => {
         expect(denied.mock.calls).toEqual([[false]]);
       });
 
-      it('goes on polling where the cluster counts it as a member still', async () => {
+      it('continues polling where the cluster counts it as a member still', async () => {
         const { state, membership } = await member();
         clock.ahead = APPLIED;
         state.failure = refused(text);

@@ -73,7 +73,7 @@ describe('joining a group again', () => {
     expect(log).toHaveLength(1);
   });
 
-  it('goes on with the streams that are left when one is gone, and ends when none is', async () => {
+  it('continues with the streams that are left when one is gone, and ends when none is', async () => {
     const { log, join } = rejoining([gone]);
     expect(await join(false)).toBe('joined');
     expect(log).toEqual(['join orders,clicks 5', 'check', 'join orders 5']);

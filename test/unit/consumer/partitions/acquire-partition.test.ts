@@ -316,7 +316,7 @@ describe('acquirePartition', () => {
     expect(log).not.toContain('held 4 by 9');
   });
 
-  it('goes on at the position that the last owner has stored meanwhile', async () => {
+  it('continues at the position that the last owner has stored meanwhile', async () => {
     const marks = [other, { ...other, state: 'released' as const }];
     const { log, settled, cursors } = acquiring(6n, null, {
       ownership: {

@@ -61,7 +61,7 @@ describe('a held partition', () => {
     expect([held.epoch, held.term]).toEqual([5n, 2]);
   });
 
-  it('hands nothing out before it is active, and then only messages from its position on', async () => {
+  it('delivers nothing before it is active, and then only messages from its position on', async () => {
     await held.open({ at: 'offset', offset: 0n }, false);
     cluster.call.deliver(0, 1, 2);
     expect([held.begin(), held.isReady, held.position, held.begins, log]).toEqual([null, false, null, 0n, []]);
@@ -115,7 +115,7 @@ describe('a held partition', () => {
     expect(idle).toHaveBeenCalledTimes(1);
   });
 
-  it('has the broker stop at its limit, and go on when most is processed', async () => {
+  it('has the broker stop at its limit, and continue when most is processed', async () => {
     await active();
     expect(held.isStalled).toBe(false);
     cluster.call.deliver(...MANY);
