@@ -13,9 +13,9 @@ const kept: Buffer[] = [];
  */
 export class ChunkPool implements ChunkSource {
   readonly chunkSize = CHUNK;
-  /** Slices of a chunk that are on their way. */
+  /** Slices of a chunk that were sent and not yet given back. */
   readonly #lent = new Map<ArrayBufferLike, number>();
-  /** Chunks that the writer has left, while slices of them are on their way. */
+  /** Chunks that the writer has filled, until all their slices are given back. */
   readonly #left = new Map<ArrayBufferLike, Buffer>();
 
   allocate(size: number): Buffer {

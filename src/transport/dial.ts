@@ -25,7 +25,7 @@ export interface DialTarget {
   readonly timeout: number;
 }
 
-/** A session whose peer has shown itself, and the socket below. */
+/** A session whose peer has sent its SETTINGS, and its socket. */
 export interface Dialled {
   readonly session: ClientHttp2Session;
   readonly socket: Socket;
@@ -84,7 +84,7 @@ function failure(target: DialTarget, reason: ConnectionReason, cause?: unknown, 
   return connectionFailure(address, reason, { sent: false, cause, ...(note === undefined ? {} : { note }) });
 }
 
-/** Follows one connection through its steps; whichever of success, error, close, timeout and abort comes first decides. */
+/** Follows one connection through its steps; the first of success, error, close, timeout and abort decides. */
 function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | undefined): Promise<Dialled> {
   // The steps are closures over one state, and `settle` alone settles the promise.
   return new Promise((resolve, reject) => {
@@ -115,8 +115,8 @@ function handshake(target: DialTarget, socket: Socket, signal: AbortSignal | und
     // The listeners for errors stay: without one, a later error would end the process.
     socket.on('error', onError);
     socket.once('close', onClose);
-    // A peer of TLS 1.2 refuses the certificate before the handshake is complete. Node tells of nothing between its request for
-    // one and the end, but that the keys are known: the request was read by then.
+    // A peer of TLS 1.2 refuses the certificate before the handshake is complete. Between its request for
+    // one and the end, Node emits 'keylog' only: the request was read by then.
     if (target.tls !== undefined)
       socket.once('keylog', () => {
         refusal = closeMeansRefusal(socket as TLSSocket, target.identity);
@@ -152,14 +152,14 @@ function startHttp2({ host, port, tls }: DialTarget, socket: Socket): ClientHttp
   const session = connectHttp2(`${scheme}://${authorityOf(host, port)}`, {
     createConnection: () => socket,
     settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
-    // Node counts what waits for the peer's window against it; our own bounds are elsewhere.
+    // Node counts data that waits for the peer's window against it; this package has its own bounds.
     maxSessionMemory: 1024,
   });
   session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW));
   return session;
 }
 
-/** A plaintext client that was cut off: does the peer speak TLS? */
+/** Whether the peer speaks TLS, asked after it cut a plaintext client off. */
 async function mayNeedTls(target: DialTarget, error: RpcFailure): Promise<boolean> {
   if (target.tls !== undefined) return false;
   if (error.connection !== 'lost' && error.connection !== 'protocol') return false;

@@ -27,7 +27,7 @@ export interface StreamOwner {
   release(stream: DuplexStream): void;
 }
 
-/** One gRPC call with a stream of messages either way. Nothing on it throws but what `encode` throws. */
+/** One gRPC call with a stream of messages either way. Only an error of `encode` is thrown. */
 export class DuplexStream {
   /** Settles exactly once, and never rejects. After it no message is handed out. */
   readonly ended: Promise<StreamEnd>;
@@ -83,7 +83,7 @@ export class DuplexStream {
     return this.#outbox.drained(below);
   }
 
-  /** Says that nothing more will be written; what is pending still goes out. */
+  /** Ends the writing; what is pending is still sent. */
   halfClose(): void {
     this.#outbox.end();
   }
@@ -228,7 +228,7 @@ export class DuplexStream {
       const [code, message] = readFailure(error);
       this.#finishWith(transportEnd(code, message, true, this.#received, { cause: error }));
     }
-    // The server is done: what is still unsent has no reader, and must not keep the stream.
+    // The server has ended the call: unsent data has no reader, and must not keep the stream open.
     const stream = this.#stream;
     stream?.close(stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
   }
@@ -273,7 +273,7 @@ export class DuplexStream {
     for (const undo of this.#cleanup) undo();
     this.#cleanup = [];
     this.#outbox.close();
-    // What is left in the pipe is let go, or the stream would never close.
+    // Unread data is dropped: the stream might never close otherwise.
     this.#stream?.resume();
     this.#end.resolve(end);
     this.#owner.release(this);

@@ -4,7 +4,7 @@ import { HeldBytes } from './held-bytes.js';
 /** Bytes before each gRPC message: a compression flag and a big-endian length. */
 export const FRAME_PREFIX = 5;
 
-/** Opens a gRPC message in the writer; give the answer to `endFrame`. */
+/** Opens a gRPC message in the writer; pass the result to `endFrame`. */
 export function beginFrame(writer: ByteWriter): number {
   writer.byte(0);
   return writer.openWord();
@@ -24,7 +24,7 @@ export function frame(payload: Uint8Array): Buffer {
   return framed;
 }
 
-/** Why a run of frames cannot be read on. */
+/** Why a sequence of frames cannot be read further. */
 export class FrameError extends Error {
   override readonly name = 'FrameError';
   readonly reason: 'compressed' | 'too-large' | 'truncated';
@@ -46,12 +46,12 @@ export type OnFrame = (source: Buffer, start: number, end: number) => void;
 
 /**
  * Cuts gRPC messages out of the chunks that a connection delivers, wherever those were split. A message that lies
- * within a chunk is handed out as a view of it; only one that spans chunks is copied, once, and its small pieces twice.
+ * within a chunk is passed on as a view of it; only one that spans chunks is copied, once, and its small pieces twice.
  */
 export class FrameSplitter {
   readonly #limit: number;
   readonly #pending = new HeldBytes();
-  /** Bytes that must be there before the first pending message is whole. */
+  /** Bytes that must have arrived before the first pending message is complete. */
   #needed = FRAME_PREFIX;
 
   /** `limit`: the largest message in bytes. */
@@ -64,12 +64,12 @@ export class FrameSplitter {
     return this.#pending.size;
   }
 
-  /** Bytes of memory in which they are held, but for what else lies in large chunks of the connection. */
+  /** Bytes of memory that hold them, without the rest of large chunks of the connection. */
   get held(): number {
     return this.#pending.memory;
   }
 
-  /** Hands every message that is whole now to `onFrame`, in order. Throws FrameError; it must not be used after that. */
+  /** Passes every complete message to `onFrame`, in order. Throws FrameError; it must not be used after that. */
   push(chunk: Buffer, onFrame: OnFrame): void {
     if (this.#pending.size === 0) {
       this.#cut(chunk, onFrame);
