@@ -20,7 +20,7 @@ const ack = await client.publish('orders', JSON.stringify({ item: 'tea' }), {
   headers: { 'content-type': 'application/json' },
   partitioner: partitionByKey,
 });
-assert.equal(ack?.offset, 0n);
+assert.equal(ack.offset, 0n);
 console.log(`stored on ${ack.messageSubject} at offset ${ack.offset}`);
 
 // Many at a time, without waiting for each: they share the connection, and each partition keeps their order.

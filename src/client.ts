@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
 import { type InspectOptions, inspect } from 'node:util';
-import type { ActivityEvent } from './admin/activity.js';
 import { Cursors } from './admin/cursors.js';
 import {
   type FetchMetadataOptions,
@@ -32,10 +31,11 @@ import {
 import { jsonable } from './protocol/json.js';
 import type { Ack } from './protocol/received-ack.js';
 import { type PublishSource, publishAll } from './publish/publish-all.js';
-import type { PublishOptions, Value } from './publish/publish-options.js';
+import { type PublishResult, publishBatch } from './publish/publish-batch.js';
+import type { OutgoingMessage, PublishAllOptions, PublishOptions, Value } from './publish/publish-options.js';
 import { publishToSubject } from './publish/publish-to-subject.js';
 import { Publisher } from './publish/publisher.js';
-import { type ActivityOptions, openActivity } from './subscribe/activity-feed.js';
+import { type ActivityFeed, type ActivityOptions, openActivity } from './subscribe/activity-feed.js';
 import type { SubscribeOptions } from './subscribe/positions.js';
 import type { Subscription } from './subscribe/subscription.js';
 
@@ -44,6 +44,11 @@ export interface CloseOptions {
   /** Milliseconds that publishes in flight have to be acknowledged. Default: the client's `ackTimeout`. */
   readonly timeout?: number | undefined;
 }
+
+/** Options of a publish that is acknowledged. @inline */
+export type WithAck = PublishOptions & { readonly ackPolicy?: 'leader' | 'all' | undefined };
+/** Options of a publish that is not acknowledged. @inline */
+export type WithoutAck = PublishOptions & { readonly ackPolicy: 'none' };
 
 /** The events of a client, by name; see `ClusterEvents` for when each is sent. There is none called 'error'. */
 export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Name]] };
@@ -93,7 +98,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   static {
     pointErrorsAtCaller(Client.prototype, [
       ...(['createStream', 'deleteStream', 'pauseStream', 'setStreamReadonly'] as const),
-      ...(['publishToSubject', 'subscribe', 'createConsumer', 'activity'] as const),
+      ...(['publishToSubject', 'publishBatch', 'subscribe', 'createConsumer', 'activity'] as const),
       ...(['fetchMetadata', 'fetchPartitionMetadata', 'setCursor', 'fetchCursor'] as const),
       ...(['ping', 'flush', 'close'] as const),
     ]);
@@ -121,13 +126,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   /**
    * Creates a stream on a NATS subject and waits until every partition has a leader that answers, unless
-   * `waitForLeaders` is false. Rejects with STREAM_EXISTS, or TIMEOUT when created but not ready in time.
+   * `waitForLeaders` is false. Resolves with whether it was created: with `ifNotExists` it may be there. Rejects with STREAM_EXISTS, or TIMEOUT when created but not ready in time.
    * go-liftbridge: `CreateStream`.
    */
-  async createStream(subject: string, name: string, options: CreateStreamOptions = {}): Promise<void> {
+  async createStream(subject: string, name: string, options: CreateStreamOptions = {}): Promise<boolean> {
     this.#assertOpen('createStream');
-    const given = await createStream(this.#router, subject, name, options);
-    this.#publisher.noteConcurrencyControl(name, given.optimisticConcurrencyControl === true);
+    const { options: given, created } = await createStream(this.#router, subject, name, options);
+    if (created) this.#publisher.noteConcurrencyControl(name, given.optimisticConcurrencyControl === true);
+    return created;
   }
 
   /** Deletes a stream with all its messages. Rejects with NO_SUCH_STREAM. go-liftbridge: `DeleteStream`. */
@@ -153,6 +159,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * time (it may be stored all the same), NO_SUCH_PARTITION, READONLY_PARTITION, INCORRECT_OFFSET, MESSAGE_TOO_LARGE.
    * go-liftbridge: `Publish`.
    */
+  publish(stream: string, value: Value, options?: WithAck): Promise<Ack>;
+  /** The same without an ack: resolves with null once the connection has taken the message. */
+  publish(stream: string, value: Value, options: WithoutAck): Promise<null>;
+  /** The same where the ack policy is not known to the compiler. */
+  publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null>;
   publish(stream: string, value: Value, options?: PublishOptions): Promise<Ack | null> {
     return this.#publisher.publish(stream, value, options);
   }
@@ -175,10 +186,39 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Publishes a whole source, pipelined inside the in-flight window, and hands out the acks in source order. Reads no
-   * further ahead than `maxInFlight`; the first failure ends the iterable.
+   * Publishes messages in their order and resolves with a result for each, in the same order. Rejects for a bad argument, before
+   * anything is sent, and with the reason of the signal; never because of a message.
    */
-  publishAll(stream: string, source: PublishSource, options: PublishOptions = {}): AsyncIterable<Ack> {
+  async publishBatch(
+    stream: string,
+    messages: readonly (Value | OutgoingMessage)[],
+    options: PublishOptions = {},
+  ): Promise<PublishResult[]> {
+    this.#assertOpen('publishBatch');
+    return await publishBatch(this.#publisher, stream, messages, options);
+  }
+
+  /**
+   * Publishes a whole source, pipelined inside the in-flight window, and hands out the acks in source order. Reads no
+   * further ahead than `maxInFlight`, and nothing before the first one is asked for. The first failure ends the iterable; with
+   * `onError: 'continue'` it hands out a result for each message, with its index, ack and error.
+   */
+  publishAll(
+    stream: string,
+    source: PublishSource,
+    options: PublishOptions & { readonly onError: 'continue' },
+  ): AsyncIterable<PublishResult>;
+  /** The same with acks alone; the first failure ends it. */
+  publishAll(
+    stream: string,
+    source: PublishSource,
+    options?: PublishOptions & { readonly onError?: 'stop' | undefined },
+  ): AsyncIterable<Ack>;
+  publishAll(
+    stream: string,
+    source: PublishSource,
+    options: PublishAllOptions = {},
+  ): AsyncIterable<Ack | PublishResult> {
     return publishAll(this.#publisher, stream, source, options, this.#router.options.maxInFlight.messages);
   }
 
@@ -186,6 +226,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Publishes to a NATS subject, whatever streams listen there, and resolves with the first ack. With a partitioner the
    * stream on that subject is looked up and partition n > 0 becomes "subject.n". go-liftbridge: `PublishToSubject`.
    */
+  publishToSubject(subject: string, value: Value, options?: WithAck): Promise<Ack>;
+  /** The same without an ack. */
+  publishToSubject(subject: string, value: Value, options: WithoutAck): Promise<null>;
+  /** The same where the ack policy is not known to the compiler. */
+  publishToSubject(subject: string, value: Value, options?: PublishOptions): Promise<Ack | null>;
   async publishToSubject(subject: string, value: Value, options: PublishOptions = {}): Promise<Ack | null> {
     this.#assertOpen('publishToSubject');
     return await publishToSubject(this.#router, subject, value, options, this.#router.options);
@@ -247,7 +292,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Reads the activity stream, decoded; `startAt`, `stopAt`, `signal` and `timeout` are those of `subscribe`. Rejects with
    * NO_SUCH_STREAM when the server keeps none.
    */
-  async activity(options: ActivityOptions = {}): Promise<AsyncIterable<ActivityEvent>> {
+  async activity(options: ActivityOptions = {}): Promise<ActivityFeed> {
     this.#assertOpen('activity');
     return await openActivity((stream, given) => this.#readers.subscribe(stream, given), options);
   }

@@ -61,7 +61,7 @@ export {
   UnexpectedError,
 } from './errors.js';
 // Options
-export type { CallOptions, ClientOptions, Logger } from './options.js';
+export type { CallOptions, ClientOptions, Logger, PublishDefaults } from './options.js';
 export type { AckPolicy } from './protocol/ack-policy.js';
 export type { Json } from './protocol/json.js';
 export type { Ack, AckError } from './protocol/received-ack.js';
@@ -74,8 +74,10 @@ export {
   partitionByRoundRobin,
   toPartition,
 } from './publish/partitioners.js';
+export type { PublishResult } from './publish/publish-batch.js';
 export type { OutgoingMessage, PublishOptions, Value } from './publish/publish-options.js';
 // Subscribing
+export { ActivityFeed } from './subscribe/activity-feed.js';
 export type { StartAt, StopAt, SubscribeOptions } from './subscribe/positions.js';
 export { Subscription } from './subscribe/subscription.js';
 export type { TlsOptions } from './transport/credentials.js';

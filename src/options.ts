@@ -28,6 +28,7 @@ export {
   streamSubject,
   wellFormedText,
 } from './options/names.js';
+export type { PublishDefaults } from './options/publish-defaults.js';
 export {
   arrayOf,
   bytes,

@@ -65,6 +65,11 @@ export interface StreamOptions {
 export interface CreateStreamOptions extends StreamOptions, CallOptions {
   /** Wait until every partition has a leader that answers. Default true. */
   readonly waitForLeaders?: boolean | undefined;
+  /**
+   * A stream of that name with the same subject and number of partitions is success; its other settings cannot be compared,
+   * since servers do not tell them. Default false.
+   */
+  readonly ifNotExists?: boolean | undefined;
 }
 
 /** Options of `pauseStream`. */
@@ -90,6 +95,7 @@ const wholeMilliseconds: Rule = { ...integer(0), expected: 'a whole number of mi
 const CREATE_SHAPE = {
   ...CALL_SHAPE,
   waitForLeaders: flag,
+  ifNotExists: flag,
   group: text,
   partitions: integer(1, MAX_INT32),
   replicationFactor: either(integer(1, MAX_INT32), oneOf('max')),

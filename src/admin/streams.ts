@@ -1,6 +1,7 @@
 import { monotonicNow } from '../async/clock.js';
 import { type AdminCluster, untilCertain } from '../cluster/cluster-api.js';
-import { LiftbridgeError } from '../errors.js';
+import { quoted } from '../errors/quote.js';
+import { LiftbridgeError, StreamExistsError } from '../errors.js';
 import type { CallOptions } from '../options.js';
 import {
   type CreateStreamOptions,
@@ -20,23 +21,51 @@ export async function createStream(
   subject: string,
   name: string,
   given: CreateStreamOptions = {},
-): Promise<CreateStreamOptions> {
+): Promise<{ readonly options: CreateStreamOptions; readonly created: boolean }> {
   const options = readCreateStream(subject, name, given);
   const started = monotonicNow();
   const known = cluster.metadata.streams.has(name);
   const trace = { ambiguous: false };
+  let created = true;
   try {
     await cluster.callAny('createStream', createStreamRequest(subject, name, options), { ...options, trace });
   } catch (error) {
     const mayBeOurs = LiftbridgeError.is(error, 'STREAM_EXISTS') && trace.ambiguous && !known;
-    if (!mayBeOurs || !(await matches(cluster, subject, name, options))) throw error;
+    if (!mayBeOurs || !(await matches(cluster, subject, name, options))) {
+      if (options.ifNotExists !== true || !LiftbridgeError.is(error, 'STREAM_EXISTS')) throw error;
+      await checkSame(cluster, subject, name, options, error);
+      created = false;
+    }
   }
   cluster.noteCreated(name);
-  if (options.waitForLeaders === false) return options;
+  if (options.waitForLeaders === false) return { options, created };
   const total = options.timeout ?? cluster.options.requestTimeout;
   const timeout = Math.max(0, total - (monotonicNow() - started));
   await waitForLeaders(cluster, name, options.partitions ?? 1, { signal: options.signal, timeout });
-  return options;
+  return { options, created };
+}
+
+/** Rejects with STREAM_EXISTS when the stream that exists has another subject or number of partitions than was asked for. */
+async function checkSame(
+  cluster: AdminCluster,
+  subject: string,
+  name: string,
+  { partitions = 1, signal, timeout = cluster.options.requestTimeout }: CreateStreamOptions,
+  cause: LiftbridgeError,
+): Promise<void> {
+  await untilCertain(cluster, { stream: name }, { signal, timeout });
+  const stream = cluster.metadata.streams.get(name);
+  if (stream?.subject === subject && stream.partitions.size === partitions) return;
+  const found =
+    stream === undefined
+      ? 'it cannot be compared: the cluster does not tell it yet'
+      : `it has subject ${quoted(stream.subject)} and ${counted(stream.partitions.size)}, not ${quoted(subject)} and ${counted(partitions)}`;
+  const message = `CreateStream of stream ${quoted(name)} failed: there is a stream of that name already, and ${found}.`;
+  throw new StreamExistsError(message, { operation: 'CreateStream', stream: name, cause });
+}
+
+function counted(partitions: number): string {
+  return partitions === 1 ? '1 partition' : `${partitions} partitions`;
 }
 
 /**

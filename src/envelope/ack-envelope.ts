@@ -1,4 +1,4 @@
-import { int64, oneOf, readOptions, type Shape, wellFormedText } from '../options.js';
+import { int64, integer, oneOf, readOptions, type Shape, wellFormedText } from '../options.js';
 import { decodeAckFields, encodeAckFields } from '../protocol/ack.js';
 import { ACK_POLICIES } from '../protocol/ack-policy.js';
 import { ByteWriter } from '../protocol/byte-writer.js';
@@ -13,6 +13,7 @@ const reader = new WireReader();
 
 const ACK_SHAPE = {
   stream: wellFormedText,
+  partition: integer(-1),
   partitionSubject: wellFormedText,
   messageSubject: wellFormedText,
   offset: int64(),

@@ -2,6 +2,7 @@ import { InvalidArgumentError } from '../errors/error-classes.js';
 import type { TlsOptions } from '../transport/credentials.js';
 import { checkedMetadata } from './call-metadata.js';
 import { type Logger, logger } from './logger.js';
+import { type PublishDefaults, publishDefaults } from './publish-defaults.js';
 import {
   arrayOf,
   callback,
@@ -77,6 +78,8 @@ export interface ClientOptions {
   readonly retry?: RetryOptions | undefined;
   /** Where the client reports what it does. Default: nowhere. */
   readonly logger?: Logger | undefined;
+  /** What each publish has unless the call says otherwise. Default: nothing. */
+  readonly publishDefaults?: PublishDefaults | undefined;
   /** Encoded bytes of one publish; a larger one rejects alone, before it is sent. Default 4 MiB less framing. */
   readonly maxMessageBytes?: number | undefined;
   /** Translates the address of an advertised broker: Kubernetes, Docker, port-forwards. Answers "host", "host:port" or "[::1]:9292". */
@@ -102,6 +105,7 @@ export interface ResolvedClientOptions {
   readonly retry: { readonly attempts: number; readonly minDelay: number; readonly maxDelay: number };
   readonly logger: Logger;
   readonly maxMessageBytes: number;
+  readonly publishDefaults: PublishDefaults | undefined;
   readonly resolveBroker: ((broker: BrokerAddress) => string) | undefined;
   readonly metadata: MetadataOption | undefined;
 }
@@ -121,6 +125,7 @@ export const CLIENT_DEFAULTS = Object.freeze({
   retry: Object.freeze({ attempts: 10, minDelay: 50, maxDelay: 1_000 }),
   logger: Object.freeze({ debug: silent, info: silent, warn: silent, error: silent }),
   maxMessageBytes: 4 * 1024 * 1024 - 5,
+  publishDefaults: undefined,
   resolveBroker: undefined,
   metadata: undefined,
 } satisfies ResolvedClientOptions);
@@ -196,6 +201,7 @@ const CLIENT_SHAPE = {
   maxInFlight: group<MaxInFlight>({ messages: integer(1), bytes: integer(1) }),
   retry: group<RetryOptions>({ attempts: integer(1), minDelay: milliseconds(0), maxDelay: milliseconds(0) }),
   logger,
+  publishDefaults,
   maxMessageBytes: integer(1),
   resolveBroker: callback,
   metadata: either(callback, CALL_METADATA),

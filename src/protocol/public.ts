@@ -57,6 +57,8 @@ export type AckError = 'ok' | 'unknown' | 'incorrect-offset' | 'too-large' | 'en
 export interface Ack {
   /** The stream that answers. */
   readonly stream: string;
+  /** The partition that stored the message; -1 where only the subject of a wildcard stream is known. */
+  readonly partition: number;
   /** The subject of the stream, without the `.n` of a partition; a pattern for a wildcard stream. */
   readonly partitionSubject: string;
   /** The subject that the message was published to. */
@@ -77,7 +79,12 @@ export interface Ack {
   readonly error: AckError;
 }
 
-/** The fields of an ack to be written, all optional. */
+/** The fields of an ack to be written, all optional. The subjects tell the partition, so that a `partition` is left out of account. */
 export type AckFields = {
-  readonly [Name in keyof Ack]?: (Ack[Name] extends bigint ? bigint | number : Ack[Name]) | undefined;
+  /** Not written. */
+  readonly partition?: number | undefined;
+} & {
+  readonly [Name in Exclude<keyof Ack, 'partition'>]?:
+    | (Ack[Name] extends bigint ? bigint | number : Ack[Name])
+    | undefined;
 };

@@ -8,14 +8,22 @@ export type { Ack, AckError, AckFields } from './public.js';
 /** The errors in the order of their numbers on the wire. */
 export const ACK_ERRORS: readonly AckError[] = ['ok', 'unknown', 'incorrect-offset', 'too-large', 'encryption'];
 
-/** The public view of a decoded ack. */
-export function toAck(ack: wire.Ack): Ack {
-  return new ReceivedAck(ack);
+/** The public view of a decoded ack. `partition` is that of the publish, where that is known. */
+export function toAck(ack: wire.Ack, partition = partitionOf(ack)): Ack {
+  return new ReceivedAck(ack, partition);
+}
+
+/** What comes after the subject of the stream is the number of the partition; nothing is partition 0. */
+function partitionOf({ partitionSubject, msgSubject }: wire.Ack): number {
+  if (msgSubject === partitionSubject) return msgSubject === '' || /[*>]/.test(msgSubject) ? -1 : 0;
+  const rest = msgSubject.startsWith(`${partitionSubject}.`) ? msgSubject.slice(partitionSubject.length + 1) : '';
+  return /^[1-9]\d{0,9}$/.test(rest) ? Number(rest) : -1;
 }
 
 /** A class, because it makes an object with a prototype at the cost of a literal. */
 class ReceivedAck implements Ack {
   readonly stream: string;
+  readonly partition: number;
   readonly partitionSubject: string;
   readonly messageSubject: string;
   readonly offset: bigint;
@@ -26,8 +34,9 @@ class ReceivedAck implements Ack {
   readonly commitTimestamp: bigint;
   readonly error: AckError;
 
-  constructor(ack: wire.Ack) {
+  constructor(ack: wire.Ack, partition: number) {
     this.stream = ack.stream;
+    this.partition = partition;
     this.partitionSubject = ack.partitionSubject;
     this.messageSubject = ack.msgSubject;
     this.offset = ack.offset;

@@ -6,11 +6,13 @@ import { HandlerError } from '../errors.js';
 import { checkValue, type Rule, streamName } from '../options.js';
 import type { Ack } from '../protocol/received-ack.js';
 import { AsyncFeed, type MessageFeed, SyncFeed } from './message-feed.js';
+import { type PublishResult, refuseNoAcks, resultOf } from './publish-batch.js';
 import {
   type OutgoingMessage,
   outgoing,
+  type PublishAllOptions,
   type PublishOptions,
-  readPublishOptions,
+  readPublishAll,
   type Value,
 } from './publish-options.js';
 import type { Publisher } from './publisher.js';
@@ -23,22 +25,37 @@ export type PublishSource = Iterable<Value | OutgoingMessage> | AsyncIterable<Va
  * `maxInFlight` has messages, so a reader that falls behind stops the source. While other publishes fill `maxInFlight`, one
  * message at a time waits for room, so that every pipeline makes progress.
  */
-export async function* publishAll(
+export function publishAll(
   publisher: Publisher,
   stream: string,
   source: PublishSource,
-  given: PublishOptions,
+  given: PublishAllOptions,
   limit: number,
-): AsyncGenerator<Ack, void, undefined> {
-  const options = readPublishOptions('publishAll', given);
+): AsyncGenerator<Ack | PublishResult, void, undefined> {
+  return pipelined(publisher, stream, source, given, limit, publisher.unread.add(stream));
+}
+
+async function* pipelined(
+  publisher: Publisher,
+  stream: string,
+  source: PublishSource,
+  given: PublishAllOptions,
+  limit: number,
+  begun: () => void,
+): AsyncGenerator<Ack | PublishResult, void, undefined> {
+  begun();
+  const { onError = 'stop', ...options } = readPublishAll(given);
   checkValue('publishAll', 'stream', stream, streamName);
+  const withResults = onError === 'continue';
+  if (withResults) refuseNoAcks('publishAll', options);
+  let index = 0;
   let failed = false;
   const feed = feedOf(source, stream, options.signal);
   const acks: Promise<Ack | null>[] = [];
   const mayPull = (): boolean => acks.length === 0 || (acks.length < limit && publisher.admission.hasRoom);
   try {
     for (;;) {
-      while (mayPull() && feed.ready()) acks.push(submit(publisher, stream, feed.take(), options));
+      while (mayPull() && feed.ready()) acks.push(submit(publisher, stream, feed.take(), options, withResults));
       const first = acks[0];
       if (first === undefined) {
         if (feed.done) break;
@@ -51,6 +68,10 @@ export async function* publishAll(
         if (mayPull() && feed.ready()) continue;
       }
       void acks.shift();
+      if (withResults) {
+        yield await resultOf(index++, first, options.signal);
+        continue;
+      }
       const ack = await first;
       if (ack !== null) yield ack;
     }
@@ -100,8 +121,9 @@ function submit(
   stream: string,
   entry: Value | OutgoingMessage,
   common: PublishOptions,
+  withResults: boolean,
 ): Promise<Ack | null> {
-  const ack = attempt(publisher, stream, entry, common);
+  const ack = attempt(publisher, stream, entry, common, withResults);
   // The error is thrown in its turn. Until then, or when the reader has stopped, it must not count as unhandled.
   ack.catch(() => undefined);
   return ack;
@@ -112,9 +134,11 @@ function attempt(
   stream: string,
   entry: Value | OutgoingMessage,
   common: PublishOptions,
+  withResults: boolean,
 ): Promise<Ack | null> {
   try {
     const { value, options } = outgoing(entry, common);
+    if (withResults) refuseNoAcks('publishAll', options);
     return publisher.publish(stream, value, options);
   } catch (error) {
     return Promise.reject(error);

@@ -9,6 +9,7 @@ import {
   int64,
   messageKey,
   oneOf,
+  type PublishDefaults,
   partitionId,
   payload,
   type Rule,
@@ -50,7 +51,20 @@ export interface PublishOptions extends CallOptions {
   readonly partitioner?: Partitioner | undefined;
 }
 
-/** A message of `publishAll` with options of its own, which win over those of the call. */
+/** The options of a call over the defaults of its client. */
+export function withDefaults(options: PublishOptions, defaults: PublishDefaults): PublishOptions {
+  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const headers = options.headers === undefined ? defaults.headers : { ...defaults.headers, ...options.headers };
+  return { ...defaults, ...set, headers };
+}
+
+/** Options of `publishAll`. @inline */
+export interface PublishAllOptions extends PublishOptions {
+  /** 'stop' ends at the first failure, by throwing it; 'continue' hands out a result for each message. Default 'stop'. */
+  readonly onError?: 'stop' | 'continue' | undefined;
+}
+
+/** A message of `publishAll` or `publishBatch` with options of its own, which win over those of the call. */
 export interface OutgoingMessage extends Omit<PublishOptions, 'signal' | 'timeout'> {
   /** What is published. */
   readonly value: Value;
@@ -68,6 +82,7 @@ const MESSAGE_SHAPE = {
 } as const;
 
 const PUBLISH_SHAPE = { ...CALL_SHAPE, ...MESSAGE_SHAPE } satisfies Shape<PublishOptions>;
+const PUBLISH_ALL_SHAPE = { ...PUBLISH_SHAPE, onError: oneOf('stop', 'continue') } satisfies Shape<PublishAllOptions>;
 const OUTGOING_SHAPE = { ...MESSAGE_SHAPE, value: payload } satisfies Shape<OutgoingMessage>;
 
 /** An entry of a source. */
@@ -104,16 +119,22 @@ export function readPublishOptions(where: string, options: PublishOptions | unde
   return readOptions<PublishOptions>(where, options, PUBLISH_SHAPE);
 }
 
+/** The same for `publishAll`. */
+export function readPublishAll(options: PublishAllOptions | undefined): PublishAllOptions {
+  return readOptions<PublishAllOptions>('publishAll', options, PUBLISH_ALL_SHAPE);
+}
+
 /** The message and options of an entry of a source. Throws InvalidArgumentError. */
 export function outgoing(
   entry: Value | OutgoingMessage,
   common: PublishOptions,
+  where = 'publishAll',
 ): { value: Value; options: PublishOptions } {
   if (entry === null || typeof entry === 'string' || types.isUint8Array(entry))
     return { value: entry, options: common };
-  checkValue('publishAll', 'message', entry, ENTRY);
-  const { value, ...options } = readOptions<OutgoingMessage>('publishAll', entry, OUTGOING_SHAPE, 'message');
-  if (value === undefined) checkValue('publishAll', 'message.value', undefined, payload);
+  checkValue(where, 'message', entry, ENTRY);
+  const { value, ...options } = readOptions<OutgoingMessage>(where, entry, OUTGOING_SHAPE, 'message');
+  if (value === undefined) checkValue(where, 'message.value', undefined, payload);
   return { value, options: { ...common, ...options } };
 }
 

@@ -9,14 +9,14 @@ import {
   NoSuchStreamError,
   ServerError,
 } from '../errors.js';
-import { checkValue, publishSubject } from '../options.js';
+import { checkValue, type PublishDefaults, publishSubject } from '../options.js';
 import { ackPolicyCode } from '../protocol/ack-policy.js';
 import { PublishToSubjectRequest } from '../protocol/generated/api.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { choosePartition } from './choose-partition.js';
 import { tooLargeError } from './message-errors.js';
 import type { PartitionerMessage } from './partitioners.js';
-import { type PublishOptions, readMessage, toBytes, toHeaders, type Value } from './publish-options.js';
+import { type PublishOptions, readMessage, toBytes, toHeaders, type Value, withDefaults } from './publish-options.js';
 import { NATS_PAUSE_MS } from './timing.js';
 
 const NOTHING = new Uint8Array(0);
@@ -31,10 +31,16 @@ export async function publishToSubject(
   subject: string,
   value: Value,
   given: PublishOptions,
-  limits: { readonly ackTimeout: number; readonly maxMessageBytes: number },
+  limits: {
+    readonly ackTimeout: number;
+    readonly maxMessageBytes: number;
+    readonly publishDefaults?: PublishDefaults | undefined;
+  },
 ): Promise<Ack | null> {
   checkValue('publishToSubject', 'subject', subject, publishSubject);
-  const options = readMessage('publishToSubject', value, given);
+  const read = readMessage('publishToSubject', value, given);
+  const { publishDefaults } = limits;
+  const options = publishDefaults === undefined ? read : withDefaults(read, publishDefaults);
   refuseExpectedOffset(options);
   if (options.signal?.aborted) throw options.signal.reason;
   const content = { key: toBytes(options.key), value: toBytes(value) };

@@ -8,7 +8,7 @@ import { TimeoutQueue } from '../async/timeout-queue.js';
 import type { Cluster } from '../cluster/cluster-api.js';
 import { atCallSite, callSite, rejectedAtCaller } from '../errors/call-site.js';
 import { ClosedError, HandlerError, type LiftbridgeError } from '../errors.js';
-import { callback, checkValue } from '../options.js';
+import { callback, checkValue, type PublishDefaults } from '../options.js';
 import { type Ack, toAck } from '../protocol/received-ack.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { CorrelationIds } from './correlation-ids.js';
@@ -16,19 +16,23 @@ import { Dispatcher } from './dispatcher.js';
 import type { Generation, PendingPublish, Settle } from './partition-queue.js';
 import { hasTime } from './probe-pacing.js';
 import { closedError, timeoutError } from './publish-errors.js';
-import { type PublishOptions, readPublish, type Value } from './publish-options.js';
+import { type PublishOptions, readPublish, type Value, withDefaults } from './publish-options.js';
 import { PublishRecords } from './publish-records.js';
 import type { PublishResult } from './publish-result.js';
+import { UnreadSources } from './unread-sources.js';
 
 /** The part of the client's options that the publisher uses; milliseconds and bytes. */
 export interface PublisherOptions {
   readonly ackTimeout: number;
   readonly maxInFlight: { readonly messages: number; readonly bytes: number };
   readonly maxMessageBytes: number;
+  readonly publishDefaults?: PublishDefaults | undefined;
 }
 
 /** Publishes to streams. Every publish settles exactly once: with its ack, an error, its timeout, an abort, or `close`. */
 export class Publisher {
+  /** Calls of `publishAll` that nothing reads. */
+  readonly unread = new UnreadSources();
   /** The publishes in flight, and those that wait for room. */
   readonly admission: AdmissionQueue<PendingPublish>;
   readonly #cluster: Cluster;
@@ -41,6 +45,7 @@ export class Publisher {
   readonly #deadlines = new TimeoutQueue<PendingPublish>((pending) => this.#expire(pending));
   readonly #ids = new CorrelationIds();
   readonly #records: PublishRecords;
+  readonly #defaults: PublishDefaults | undefined;
   /** Generations that a flush waits for. */
   readonly #sealed = new Set<Generation>();
   #generation: Generation = newGeneration();
@@ -50,6 +55,7 @@ export class Publisher {
 
   constructor(cluster: Cluster, options: PublisherOptions) {
     this.#cluster = cluster;
+    this.#defaults = options.publishDefaults;
     this.#records = new PublishRecords(this.#ids, options);
     this.#dispatcher = new Dispatcher(cluster, {
       maxMessageBytes: options.maxMessageBytes,
@@ -108,6 +114,7 @@ export class Publisher {
 
   /** Resolves when all earlier publishes have settled. */
   async flush(): Promise<void> {
+    this.unread.warn();
     if (this.#generation.open > 0) {
       this.#sealed.add(this.#generation);
       this.#generation = newGeneration();
@@ -129,7 +136,8 @@ export class Publisher {
   }
 
   #submit(where: string, stream: string, value: Value, given: PublishOptions | undefined, settle: Settle): void {
-    const options = readPublish(where, stream, value, given);
+    const read = readPublish(where, stream, value, given);
+    const options = this.#defaults === undefined ? read : withDefaults(read, this.#defaults);
     if (this.#closed) {
       settle(
         new ClosedError(`${where} to stream "${stream}": the client is closed`, { stream, operation: where }),
@@ -158,7 +166,7 @@ export class Publisher {
   #handleResult(result: PublishResult): void {
     switch (result.kind) {
       case 'response':
-        this.#settle(result.pending, null, toAck(result.ack));
+        this.#settle(result.pending, null, toAck(result.ack, result.pending.partition));
         return;
       case 'written':
         for (const pending of result.pendings) this.#settle(pending, null, null);

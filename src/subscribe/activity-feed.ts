@@ -8,13 +8,50 @@ import type { Subscription } from './subscription.js';
 /** Options of `client.activity`; they mean what they mean in `subscribe`. @inline */
 export type ActivityOptions = Pick<SubscribeOptions, 'startAt' | 'stopAt' | 'signal' | 'timeout'>;
 
+/**
+ * The events of the activity stream, for one loop, which ends after `close` as that of a `Subscription` does. Returned by
+ * `client.activity`.
+ */
+export class ActivityFeed implements AsyncIterable<ActivityEvent>, AsyncDisposable {
+  readonly #subscription: Subscription;
+
+  /** @internal */
+  static create(subscription: Subscription): ActivityFeed {
+    return new ActivityFeed(subscription);
+  }
+
+  private constructor(subscription: Subscription) {
+    this.#subscription = subscription;
+  }
+
+  /** The offset in the activity stream that comes next: `startAt: { offset: position }` goes on there. */
+  get position(): bigint {
+    return this.#subscription.position;
+  }
+
+  /** The events, one at a time. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ActivityEvent, void, undefined> {
+    for await (const message of this.#subscription) yield decode(message);
+  }
+
+  /** Ends the loop. Idempotent. */
+  async close(): Promise<void> {
+    await this.#subscription.close();
+  }
+
+  /** The same as `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
 /** Subscribes to the activity stream and decodes what comes. */
 export async function openActivity(
   subscribe: (stream: string, options: SubscribeOptions) => Promise<Subscription>,
   options: ActivityOptions,
-): Promise<AsyncIterable<ActivityEvent>> {
+): Promise<ActivityFeed> {
   try {
-    return decoded(await subscribe(ACTIVITY_STREAM, options));
+    return ActivityFeed.create(await subscribe(ACTIVITY_STREAM, options));
   } catch (cause) {
     if (!LiftbridgeError.is(cause, 'NO_SUCH_STREAM') && !LiftbridgeError.is(cause, 'NO_SUCH_PARTITION')) throw cause;
     throw new NoSuchStreamError(
@@ -22,10 +59,6 @@ export async function openActivity(
       { operation: 'activity', stream: ACTIVITY_STREAM, cause },
     );
   }
-}
-
-async function* decoded(subscription: Subscription): AsyncGenerator<ActivityEvent, void, undefined> {
-  for await (const message of subscription) yield decode(message);
 }
 
 /** Any client may publish to the activity stream, also a message that is no event. */

@@ -28,8 +28,8 @@ export type StartAt =
       readonly offset: bigint | number;
     }
   | {
-      /** At the first message from this time on: a date, or nanoseconds since the epoch. */
-      readonly time: Date | bigint;
+      /** At the first message from this time on: a date, milliseconds since the epoch as a number, or nanoseconds as a bigint. */
+      readonly time: Date | number | bigint;
     }
   | {
       /** This many milliseconds ago. */
@@ -48,8 +48,8 @@ export type StopAt =
       readonly offset: bigint | number;
     }
   | {
-      /** Behind the last message up to this time: a date, or nanoseconds since the epoch. */
-      readonly time: Date | bigint;
+      /** Behind the last message up to this time: a date, milliseconds since the epoch as a number, or nanoseconds as a bigint. */
+      readonly time: Date | number | bigint;
     };
 
 /** Options of `subscribe`. go-liftbridge: `SubscriptionOption`. */
@@ -103,6 +103,8 @@ export interface ReadPlan {
 }
 
 const NANOSECONDS = 1_000_000n;
+/** The last time that fits into 64 bits of nanoseconds. A larger number is most likely one of nanoseconds. */
+const LATEST_TIME_MS = 9_223_372_036_854;
 
 const KINDS = ['offset', 'time', 'ago', 'cursor'];
 
@@ -197,12 +199,18 @@ function wrongPosition(option: string, value: unknown, expected: string): Invali
   });
 }
 
+/** NaN for what is no time in milliseconds. */
+function millisecondsOf(value: unknown): number {
+  if (types.isDate(value)) return Date.prototype.getTime.call(value);
+  return typeof value === 'number' && value >= 0 && value <= LATEST_TIME_MS ? Math.floor(value) : Number.NaN;
+}
+
 function nanoseconds(option: string, value: unknown): bigint {
-  const milliseconds = types.isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
+  const milliseconds = millisecondsOf(value);
   if (Number.isFinite(milliseconds)) return BigInt(milliseconds) * NANOSECONDS;
   if (typeof value === 'bigint' && value >= 0n && value < 2n ** 63n) return value;
   throw new InvalidArgumentError(
-    `subscribe: expected ${option} to be a valid Date or a bigint of nanoseconds since the epoch, got ${describe(value)}`,
+    `subscribe: expected ${option} to be a valid Date, a number of milliseconds or a bigint of nanoseconds since the epoch, got ${describe(value)}`,
     { operation: 'subscribe' },
   );
 }

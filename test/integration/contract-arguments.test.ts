@@ -41,6 +41,7 @@ const CALLS: Record<string, (client: Client, options?: Options) => unknown> = {
   setStreamReadonly: (to, options) => to.setStreamReadonly('orders', options),
   publish: (to, options) => to.publish('orders', 'refused', options),
   publishAll: (to, options) => first(to.publishAll('orders', ['refused'], options)),
+  publishBatch: (to, options) => to.publishBatch('orders', ['refused'], options),
   publishToSubject: (to, options) => to.publishToSubject('orders', 'refused', options),
   subscribe: (to, options) => to.subscribe('orders', options),
   fetchMetadata: (to, options) => to.fetchMetadata(options),

@@ -83,6 +83,11 @@ export function publicMethods({
       good: ['orders', ['v']],
       options: ['key', 'headers', 'ackPolicy', 'correlationId', 'partition', 'partitioner', ...WAIT],
     },
+    publishBatch: {
+      call: (...given) => client.publishBatch(...(given as unknown as Parameters<Client['publishBatch']>)),
+      good: ['orders', ['v']],
+      options: ['key', 'headers', 'ackPolicy', 'correlationId', 'partition', 'partitioner', ...WAIT],
+    },
     publishToSubject: {
       call: (...given) => client.publishToSubject(...(given as unknown as Parameters<Client['publishToSubject']>)),
       good: ['orders', 'v'],

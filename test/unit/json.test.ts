@@ -49,7 +49,7 @@ const partitionJson = {
 describe('JSON of an ack', () => {
   it('has every field, offsets and times as decimal text', () => {
     expect(through(ack())).toEqual({
-      ...{ stream: 'orders', partitionSubject: 'o', messageSubject: 'o', offset: '1152921504606846976' },
+      ...{ stream: 'orders', partition: 0, partitionSubject: 'o', messageSubject: 'o', offset: '1152921504606846976' },
       ...{ ackInbox: '', correlationId: 'c', ackPolicy: 'leader', receptionTimestamp: '5', commitTimestamp: '6' },
       error: 'ok',
     });

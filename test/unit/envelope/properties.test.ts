@@ -83,7 +83,7 @@ describe('encodeAck', () => {
     fc.assert(
       fc.property(ack, (given) => {
         const envelope = encodeAck(given);
-        expect(decodeAck(envelope)).toEqual(given);
+        expect(decodeAck(envelope)).toEqual({ ...given, partition: expect.any(Number) });
         const again = GeneratedAck.encode(GeneratedAck.decode(payload(envelope))).finish();
         expect(Buffer.from(again).equals(payload(envelope))).toBe(true);
       }),

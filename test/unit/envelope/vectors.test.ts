@@ -48,7 +48,7 @@ function seenMessage(data: Uint8Array) {
 }
 
 function seenAck(data: Uint8Array) {
-  const { offset, receptionTimestamp, commitTimestamp, ackPolicy, error, ...texts } = decodeAck(data);
+  const { offset, receptionTimestamp, commitTimestamp, ackPolicy, error, partition: _, ...texts } = decodeAck(data);
   return {
     ...{ ...texts, offset: String(offset), ackPolicy: POLICIES.indexOf(ackPolicy), ackError: ERRORS.indexOf(error) },
     ...{ receptionTimestampNs: String(receptionTimestamp), commitTimestampNs: String(commitTimestamp) },

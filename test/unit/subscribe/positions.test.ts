@@ -43,7 +43,7 @@ describe('planRead', () => {
     ['startAt.time', { startAt: { time: new Date(Number.NaN) } }],
     ['startAt.time', { startAt: { time: -1n } }],
     ['startAt.time', { startAt: { time: 2n ** 63n } }],
-    ['startAt.time', { startAt: { time: 5 } }],
+    ['startAt.time', { startAt: { time: -5 } }],
     ['startAt.ago', { startAt: { ago: -1 } }],
     ['startAt.cursor', { startAt: { cursor: '' } }],
     ['stopAt', { stopAt: { cursor: 'x' } }],
