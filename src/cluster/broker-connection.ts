@@ -260,7 +260,7 @@ export class BrokerConnection implements Candidate, Witness {
 
   #reportLoss(failure: RpcFailure): void {
     const error = toConnectionError(failure, { operation: 'Connect', broker: this.id }) as ConnectionError;
-    this.#settings.options.logger.warn({ broker: this.id, address: this.address, error }, 'broker disconnected');
+    this.#settings.options.logger.warn({ broker: this.id, address: this.address, err: error }, 'broker disconnected');
     this.#settings.hub.emit('disconnect', { broker: { id: this.id, address: this.address }, error });
   }
 }

@@ -83,7 +83,7 @@ export class MetadataCalls {
           if (!signal.aborted) heard(answer);
         } catch (error) {
           if (signal.aborted) return;
-          this.#settings.options.logger.debug({ broker: connection.id, error }, 'broker does not answer');
+          this.#settings.options.logger.debug({ broker: connection.id, err: error }, 'broker does not answer');
         }
       }),
     );

@@ -63,7 +63,7 @@ export class Prober {
     try {
       await this.probe(connection);
     } catch (error) {
-      this.#settings.options.logger.debug({ broker: connection.id, error }, 'broker does not answer');
+      this.#settings.options.logger.debug({ broker: connection.id, err: error }, 'broker does not answer');
     }
   }
 }

@@ -240,7 +240,7 @@ export class Router implements AdminCluster {
     try {
       await this.refresh(streams);
     } catch (error) {
-      this.logger.debug({ error }, 'metadata could not be refreshed, it is tried again');
+      this.logger.debug({ err: error }, 'metadata could not be refreshed, it is tried again');
     }
   }
 

@@ -257,7 +257,7 @@ export class Session {
   #report(error: unknown): void {
     const { cluster } = this.#plan.context;
     cluster.logger.error(
-      { error, group: this.#membership.groupId },
+      { err: error, group: this.#membership.groupId },
       'a consumer had a problem that no caller waits for',
     );
     cluster.emit('asyncError', LiftbridgeError.from(error));

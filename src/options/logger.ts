@@ -1,7 +1,7 @@
 import { messageOf } from '../errors/quote.js';
 import type { Rule } from './validate.js';
 
-/** Where the client reports what it does. A pino logger fits as it is. */
+/** Where the client reports what it does. A pino logger fits as it is: an error is in `err` of the context. */
 export interface Logger {
   /** What only helps to understand the client itself. */
   debug(context: object, message: string): void;

@@ -57,7 +57,7 @@ export class LeaderSearch {
       await this.#cluster.refresh([...streams], { signal: this.#signal });
     } catch (error) {
       if (this.#signal.aborted) return;
-      this.#cluster.logger.debug({ error }, 'metadata refresh after a lost publish stream failed');
+      this.#cluster.logger.debug({ err: error }, 'metadata refresh after a lost publish stream failed');
     }
   }
 }

@@ -17,7 +17,7 @@ export class MetadataRefresh {
     this.#cluster
       .refresh([stream])
       .catch((error: unknown) => {
-        this.#cluster.logger.debug({ error, stream }, 'metadata refresh after a failed publish failed');
+        this.#cluster.logger.debug({ err: error, stream }, 'metadata refresh after a failed publish failed');
       })
       .finally(() => this.#running.delete(stream));
   }

@@ -218,7 +218,7 @@ export class Publisher {
   }
 
   #report(error: LiftbridgeError): void {
-    this.#cluster.logger.error({ error }, error.message);
+    this.#cluster.logger.error({ err: error }, error.message);
     this.#cluster.emit('asyncError', error);
   }
 }

@@ -39,7 +39,7 @@ export async function streamIsGone(cluster: Cluster, stream: string, signal: Abo
   try {
     return (await untilCertain(cluster, { stream }, { signal })) === 'gone';
   } catch (error) {
-    if (!signal.aborted) cluster.logger.debug({ error, stream }, 'the check whether the stream exists failed');
+    if (!signal.aborted) cluster.logger.debug({ err: error, stream }, 'the check whether the stream exists failed');
     return false;
   }
 }

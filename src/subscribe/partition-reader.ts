@@ -191,7 +191,7 @@ export class PartitionReader {
       await this.#cluster.refresh([this.stream], waiting);
     } catch (error) {
       waiting.signal?.throwIfAborted();
-      this.#cluster.logger.debug({ error, stream: this.stream }, 'metadata refresh for a subscription failed');
+      this.#cluster.logger.debug({ err: error, stream: this.stream }, 'metadata refresh for a subscription failed');
     }
   }
 
@@ -290,7 +290,7 @@ export class PartitionReader {
       else this.#finish();
     } catch (error) {
       // The broker cannot be asked: if it does not come back, the call itself breaks.
-      this.#cluster.logger.debug({ error, ...this.#place }, 'looking at the rest of a range failed');
+      this.#cluster.logger.debug({ err: error, ...this.#place }, 'looking at the rest of a range failed');
     }
   }
 

@@ -266,7 +266,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     try {
       await cluster.refresh([this.stream], { timeout: LEADER_CHECK_MS });
     } catch (error) {
-      cluster.logger.debug({ error, stream: this.stream }, 'metadata refresh for an idle subscription failed');
+      cluster.logger.debug({ err: error, stream: this.stream }, 'metadata refresh for an idle subscription failed');
       return;
     }
     for (const reader of this.#readers) reader.metadataChanged();

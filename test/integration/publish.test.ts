@@ -222,7 +222,7 @@ describe("publish with ackPolicy 'none'", () => {
     await expect(other.publish('orders', 'x', { ackPolicy: 'none' })).resolves.toBeNull();
     const error = await reported.promise;
     expect(error).toMatchObject({ code: 'READONLY_PARTITION', stream: 'orders' });
-    expect(logged).toEqual([{ error }]);
+    expect(logged).toEqual([{ err: error }]);
   });
 
   it('rejects when the connection breaks before it has taken the message', async () => {

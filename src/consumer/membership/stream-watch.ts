@@ -104,6 +104,6 @@ export class StreamWatch {
 
   #failed(error: unknown): void {
     if (this.#stopped.signal.aborted) return;
-    this.#cluster.logger.debug({ error }, 'looking for the streams of a consumer failed');
+    this.#cluster.logger.debug({ err: error }, 'looking for the streams of a consumer failed');
   }
 }
