@@ -15,9 +15,10 @@ export class Ledger {
   }
 
   /** Takes the next message of a partition; answers the offset that it must have. */
-  add(partition: number, key: string | null, value: string): number {
-    const line = `${key ?? ''}\u0000${value}\n`;
-    this.#hashes[partition]!.update(line);
+  add(partition: number, key: string | null, value: Buffer): number {
+    this.#hashes[partition]!.update(`${key ?? ''}\u0000`)
+      .update(value)
+      .update('\n');
     return this.counts[partition]!++;
   }
 

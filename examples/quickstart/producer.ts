@@ -1,16 +1,24 @@
-import type { Client } from 'liftbridge-client';
+import { type Client, type ErrorCode, LiftbridgeError } from 'liftbridge-client';
+import { UserError } from './user-error.js';
 
 /** A message with its place in the partition. */
 interface Outgoing {
   readonly offset: number;
   readonly key: string | null;
-  readonly value: string;
+  readonly value: Buffer;
 }
 
 /** What is on its way while a leader falls is lost: no use waiting for long. */
 const ACK_TIMEOUT = 1_000;
 const RETRY_PAUSE = 50;
 const GIVE_UP_AFTER = 60_000;
+/** What another attempt ends in as well. */
+const FINAL: ReadonlySet<ErrorCode> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'ENCRYPTION',
+]);
 
 /**
  * Publishes to one partition so that every message is stored exactly once and in order, whatever breaks on the way.
@@ -29,6 +37,8 @@ export class PartitionProducer {
   #unacknowledged: Outgoing[] = [];
   #next = 0;
   #failed = false;
+  /** Why the message can never be stored, and so none behind it. */
+  #refusal: UserError | null = null;
   #inFlight = 0;
   #wake: (() => void) | null = null;
 
@@ -41,7 +51,7 @@ export class PartitionProducer {
   }
 
   /** Publishes the next message; waits when too many are under way. */
-  async publish(key: string | null, value: string): Promise<void> {
+  async publish(key: string | null, value: Buffer): Promise<void> {
     while (this.#failed || this.#unacknowledged.length >= this.#limit) await this.#settle(this.#limit - 1);
     const outgoing = { offset: this.#next++, key, value };
     this.#unacknowledged.push(outgoing);
@@ -68,7 +78,10 @@ export class PartitionProducer {
       (error) => {
         this.#inFlight--;
         if (error === null) this.#stored(offset + 1);
-        else this.#failed = true;
+        else {
+          this.#failed = true;
+          if (FINAL.has(error.code)) this.#refusal ??= refusalOf(offset, value, error);
+        }
         this.#wake?.();
       },
       options,
@@ -90,6 +103,7 @@ export class PartitionProducer {
         this.#wake = resolve;
       });
     }
+    if (this.#refusal !== null) throw this.#refusal;
     if (this.#failed) await this.#recover();
   }
 
@@ -108,9 +122,14 @@ export class PartitionProducer {
         const { newestOffset } = await this.#client.fetchPartitionMetadata(this.#stream, this.#partition);
         return Number(newestOffset);
       } catch (error) {
-        if (Date.now() > deadline) throw error;
+        if (Date.now() > deadline || LiftbridgeError.is(error, 'CLOSED')) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE));
       }
     }
   }
+}
+
+function refusalOf(offset: number, value: Buffer, error: LiftbridgeError): UserError {
+  const what = `message ${offset} of a partition, of ${value.length.toLocaleString('en')} bytes, cannot be stored`;
+  return new UserError(`${what}: ${error.message}`);
 }

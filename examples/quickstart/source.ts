@@ -1,11 +1,11 @@
 import { constants, createReadStream } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { UserError } from './user-error.js';
 
 /** One message to publish. */
 export interface Entry {
   readonly key: string | null;
-  readonly value: string;
+  readonly value: Buffer;
   /** How much of the source has been read with this entry, from 0 to 1; null while the size is not known. */
   readonly share: number | null;
 }
@@ -18,11 +18,6 @@ export interface Source {
 
 /** Entries of a source of unknown size that are held back to see whether they are all. */
 const LOOK_AHEAD = 1_000;
-
-/** Why there is nothing to read: for the user, in one line. */
-export class SourceError extends Error {
-  override readonly name = 'SourceError';
-}
 
 /** The lines of FILE, of standard input for `-`, or without FILE one event for each package of package-lock.json. */
 export async function openSource(file: string | undefined, lockFile: string): Promise<Source> {
@@ -37,21 +32,37 @@ async function readableSize(path: string): Promise<number> {
   try {
     await access(path, constants.R_OK);
     const found = await stat(path);
-    if (found.isDirectory()) throw new SourceError(`cannot read ${path}: it is a folder`);
+    if (found.isDirectory()) throw new UserError(`cannot read ${path}: it is a folder`);
     return found.isFile() ? found.size : 0;
   } catch (error) {
-    if (error instanceof SourceError) throw error;
+    if (error instanceof UserError) throw error;
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
-    throw new SourceError(`cannot read ${path}: ${reason}`);
+    throw new UserError(`cannot read ${path}: ${reason}`);
   }
 }
 
-async function* lines(input: NodeJS.ReadableStream, size: number | null): AsyncIterable<Entry> {
+const LINE_END = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** The lines as bytes: a file need not be text. */
+async function* lines(input: AsyncIterable<Buffer>, size: number | null): AsyncIterable<Entry> {
   let read = 0;
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    read += Buffer.byteLength(line) + 1;
-    yield { key: null, value: line, share: size ? Math.min(1, read / size) : null };
+  const entry = (line: Buffer): Entry => {
+    read += line.length + 1;
+    const value = line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
+    return { key: null, value, share: size ? Math.min(1, read / size) : null };
+  };
+  let begun: Buffer[] = [];
+  for await (const chunk of input) {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_END); end >= 0; end = chunk.indexOf(LINE_END, from)) {
+      yield entry(Buffer.concat([...begun, chunk.subarray(from, end)]));
+      begun = [];
+      from = end + 1;
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
   }
+  if (begun.length > 0) yield entry(Buffer.concat(begun));
 }
 
 /** Fills in the shares of a source that ends early; the size of a longer one is known at its end only. */
@@ -75,6 +86,6 @@ async function* packages(lockFile: string): AsyncIterable<Entry> {
   for (const [index, path] of names.entries()) {
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     const event = { event: 'locked', name, version: lock.packages[path]?.version ?? null };
-    yield { key: name, value: JSON.stringify(event), share: (index + 1) / names.length };
+    yield { key: name, value: Buffer.from(JSON.stringify(event)), share: (index + 1) / names.length };
   }
 }

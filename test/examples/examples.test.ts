@@ -1,6 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Ended, type Lifetime, ROOT, runToEnd } from '../support/child-process.js';
+import { type Ended, type Lifetime, ROOT, runToEnd, startProcess } from '../support/child-process.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** Runs an example as a user does. */
 function run(example: string, args: readonly string[] = [], input = '', lifetime: Lifetime = 'test'): Promise<Ended> {
@@ -50,5 +54,51 @@ describe('the quickstart', () => {
   it('says in one line that a file is missing, with exit code 2', async () => {
     const { code, error } = await run('quickstart.ts', ['no/such/file']);
     expect({ code, error }).toEqual({ code: 2, error: 'quickstart: cannot read no/such/file: no such file\n' });
+  });
+
+  it('reads back the lines of a binary file, byte for byte', async () => {
+    const file = join(temporaryDirectory(), 'binary');
+    writeFileSync(file, Buffer.from([0xff, 0x00, 0xfe, 0x0a, 0x0a, 0xc3, 0x28, 0x0d, 0x0a, 0x80]));
+    const { code, out, error } = await run('quickstart.ts', [file]);
+    expect({ code, error }).toEqual({ code: 0, error: '' });
+    expect(out).toContain('4 messages published');
+    expect(out).toContain('Everything published was read back, once and in order.');
+  });
+
+  it('ends with one line at a line that is too large for a message', async () => {
+    const input = `one\n${'x'.repeat(5_000_000)}\nthree\n`;
+    const { code, error } = await run('quickstart.ts', ['-'], input);
+    expect(code).toBe(2);
+    expect(error).toMatch(/^quickstart: message \d of a partition, of 5,000,000 bytes, cannot be stored: .*\n$/);
+  });
+
+  it('shows its help, refuses other options, and says in one line that the cluster is down', async () => {
+    const help = await run('quickstart.ts', ['--help']);
+    expect(help).toMatchObject({ code: 0, error: '', out: expect.stringContaining('npm run quickstart -- FILE') });
+    expect((await run('quickstart.ts', ['--fast'])).error).toMatch(/^quickstart: expected one FILE, got --fast.*\n$/);
+    const env = { ...process.env, LIFTBRIDGE_ADDRESSES: '127.0.0.1:1' };
+    const down = await runToEnd(process.execPath, ['--import', 'tsx', 'examples/quickstart.ts'], { env });
+    expect(down).toMatchObject({ code: 1, out: 'Connecting to 127.0.0.1:1 ...\n' });
+    expect(down.error).toMatch(/^quickstart: connect failed: .*127\.0\.0\.1:1: no process listens there.*\n$/);
+  });
+
+  const hasScript = spawnSync('script', ['--version']).status === 0;
+  // Without the tool `script` there is no terminal to interrupt in.
+  it.skipIf(!hasScript)('gives the cursor back at Ctrl-C', async () => {
+    const file = join(temporaryDirectory(), 'lines');
+    writeFileSync(file, 'line\n'.repeat(2_000_000));
+    const command = `${process.execPath} --import tsx examples/quickstart.ts ${file}`;
+    const child = startProcess('script', ['-qefc', command, '/dev/null'], { cwd: ROOT, stdio: 'pipe' });
+    let out = '';
+    child.stdout!.on('data', (chunk: Buffer) => {
+      out += chunk;
+    });
+    const ended = once(child, 'exit');
+    await expect.poll(() => out).toContain('\u001b[?25l');
+    await expect.poll(() => out).toMatch(/[1-9]\d* published/);
+    child.stdin!.write('\u0003');
+    expect((await ended)[0]).toBe(130);
+    expect(out).toContain('quickstart: interrupted');
+    expect(out.lastIndexOf('\u001b[?25h')).toBeGreaterThan(out.lastIndexOf('\u001b[?25l'));
   });
 });

@@ -1,0 +1,4 @@
+/** What the user can mend, told in one line. */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+}
