@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
 import { runNode } from '../support/child-process.js';
 import { type CodeBlock, codeBlocks, documents } from './code-blocks.js';
@@ -25,11 +27,21 @@ function asFile({ line, code }: CodeBlock): string {
   return `${'\n'.repeat(line - 1)}${code}`;
 }
 
+/** The language of each block; '' where none is named. */
+function languagesOf(text: string): string[] {
+  return [...text.matchAll(/^```(\w*)\n[\s\S]*?^```$/gm)].map(([, language]) => language!);
+}
+
 function nameOf({ file, line }: CodeBlock): string {
   return `${file.replaceAll('/', '~')}~${line}.ts`;
 }
 
 describe('the code in README.md and docs/', () => {
+  it('names the language of each block: ts and typescript are compiled here, js and python are run as recipes of test/packaging', () => {
+    const languages = documents().flatMap((file) => languagesOf(readFileSync(file, 'utf8')));
+    expect(new Set(languages)).toEqual(new Set(['ts', 'typescript', 'js', 'python', 'sh', 'text', 'mermaid']));
+  });
+
   it('compiles, each block by itself', () => {
     const files = new Map(blocks.map((block) => [nameOf(block), asFile(block)]));
     const program = programOf(new Map([...files, ['given.ts', GIVEN]]), { noUncheckedIndexedAccess: false });
@@ -39,9 +51,28 @@ describe('the code in README.md and docs/', () => {
 });
 
 describe("the README's first program", () => {
-  it('prints what it published, and ends', async () => {
+  const run = (code: string) => runNode(['--import', 'tsx', '--input-type=module', '--eval', code]);
+
+  it('has ten lines at most, prints what it published, and ends', async () => {
     const [first] = codeBlocks('README.md');
-    const ended = await runNode(['--import', 'tsx', '--input-type=module', '--eval', first!.code]);
-    expect(ended).toEqual({ code: 0, out: '0n hello\n', error: '' });
+    expect(first!.code.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(10);
+    await using broker = await TestBroker.start();
+    const code = first!.code.replace('localhost:9292', broker.addresses[0]!);
+    expect(await run(code)).toEqual({ code: 0, out: 'stored in partition 0 at offset 0\n0n hello\n', error: '' });
+    expect((await run(code)).out).toBe('stored in partition 0 at offset 1\n0n hello\n');
+  });
+
+  it('comes right behind the installation', () => {
+    const [install] = readFileSync('README.md', 'utf8').split('```ts');
+    expect(install).toContain('npm install liftbridge-client\n');
+    expect(install).not.toContain('## ');
+  });
+
+  it('has a test broker beside it that starts', async () => {
+    const [, second] = codeBlocks('README.md');
+    expect(await run(second!.code)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^\[ '127\.0\.0\.1:\d+' ]\n$/),
+    });
   });
 });
