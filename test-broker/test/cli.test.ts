@@ -93,7 +93,7 @@ describe('liftbridge-test-broker', () => {
     );
   });
 
-  test('what cannot be understood or read is one line and exit code 2', async () => {
+  test('prints one line and exits with code 2 for invalid or unreadable input', async () => {
     const [unknown, setting, config, certificate] = await Promise.all([
       failed('--prot', '1'),
       failed('--port', '0', '--set', 'stream.retention=1'),
@@ -106,7 +106,7 @@ describe('liftbridge-test-broker', () => {
     expect(certificate).toMatch(/^liftbridge-test-broker: cannot read tls.cert ".*none.pem": ENOENT/);
   });
 
-  test('what cannot be had is one line and exit code 2', async () => {
+  test('prints one line and exits with code 2 for a resource that is not available', async () => {
     const [nats, data, plaintext] = await Promise.all([
       failed('--port', '0', '--nats-url', 'nats://me:secret@127.0.0.1:1'),
       // There Linux says of every new directory that it does not exist.

@@ -38,7 +38,7 @@ async function play(files: readonly string[]): Promise<string> {
 }
 
 describe.skipIf(!PRESENT)(`TestBroker (skipped without ../shared/conformance)`, () => {
-  it('does what the real server was recorded to do', { timeout: 600_000 }, async () => {
+  it('behaves as recorded from the real server', { timeout: 600_000 }, async () => {
     const outputs = await Promise.all(parts().map(play));
     const failures = outputs.flatMap((output) => output.match(/^FAIL .*(\n {4}.*)*/gm) ?? []);
     expect(failures).toEqual([]);

@@ -203,7 +203,7 @@ describe('a broker', () => {
     },
   );
 
-  test('closes whatever it is given', async () => {
+  test('closes with any argument', async () => {
     for (const what of NAMES) {
       const broker = await TestBroker.start();
       await (broker.close as Method)(VALUES[what]!() as never);

@@ -33,7 +33,7 @@ describe('resolveOptions', () => {
     expect(resolveOptions(options).settings['cursors.stream.partitions']).toBe(partitions);
   });
 
-  test('options that stand for a setting become that setting', () => {
+  test('options for a setting become that setting', () => {
     const { settings, given, port } = resolveOptions({
       port: 9292,
       cursorsPartitions: 3,

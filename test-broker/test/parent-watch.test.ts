@@ -60,7 +60,7 @@ describe.skipIf(process.platform === 'win32')('the command line (skipped on Wind
     await ended;
   });
 
-  test('knows a package manager by what it sets', () => {
+  test('recognises a package manager by its environment variables', () => {
     expect(startedByPackageManager({})).toBe(false);
     expect(startedByPackageManager({ npm_command: 'exec' })).toBe(true);
     expect(startedByPackageManager({ npm_lifecycle_event: 'npx' })).toBe(true);

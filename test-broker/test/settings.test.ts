@@ -62,7 +62,7 @@ describe('resolveSettings', () => {
     }
   });
 
-  test('segments roll at the age they expire unless told otherwise, and at most once a second', () => {
+  test('segments roll at the age of their expiry by default, and at most once a second', () => {
     expect(resolveSettings({ 'streams.retention.max.age': '1h' })['streams.segment.max.age']).toBe(3_600_000);
     expect(resolveSettings({ 'streams.segment.max.age': 10 })['streams.segment.max.age']).toBe(1_000);
     expect(resolveSettings({ 'streams.segment.max.age': 0 })['streams.segment.max.age']).toBe(0);
@@ -84,7 +84,7 @@ describe('resolveSettings', () => {
 });
 
 describe('resolveGiven', () => {
-  test('tells what was given, and what of it has no effect here', () => {
+  test('returns the given names, and those without effect here', () => {
     const { given, inert } = resolveGiven({ 'logging.level': 'debug', telemetry: { enabled: true }, port: 1 });
     expect([...given]).toEqual(['logging.level', 'port']);
     expect(inert).toEqual(['logging.level', 'telemetry.enabled']);

@@ -23,7 +23,7 @@ async function told(broker: TestBroker, count: number): Promise<wire.ActivityStr
 }
 
 describe('the activity stream', () => {
-  it('tells of every change in its order, with ids that grow', async () => {
+  it('records every change in order, with growing ids', async () => {
     const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 1 });
     await api.createStream('s', { partitions: 2 });
     await api.failure('CreateStream', { name: 's', subject: 's' });
@@ -91,7 +91,7 @@ describe('the activity stream', () => {
     expect(all.map(({ op }) => op)).toEqual([CREATE_STREAM, SET_STREAM_READONLY, CREATE_STREAM, SET_STREAM_READONLY]);
   });
 
-  it('tells everything once across a restart of the process', async () => {
+  it('records everything once across a restart of the process', async () => {
     const dataDir = temporaryDirectory();
     const first = await openBroker({ activityStream: true, cursorsPartitions: 0, dataDir });
     await first.api.createStream('one');
@@ -103,7 +103,7 @@ describe('the activity stream', () => {
     expect(streams).toEqual(['__activity', 'one', 'two']);
   });
 
-  it('tells nothing of what was before a reset', async () => {
+  it('records nothing from before a reset', async () => {
     const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
     await api.createStream('before');
     await broker.reset();

@@ -87,7 +87,7 @@ describe('authorisation', () => {
     await expect(api.call('PublishToSubject', { subject: 'may' })).resolves.toMatchObject({ ack: { stream: 'may' } });
   });
 
-  it('is told on PublishAsync, where the message is stored all the same', async () => {
+  it('is reported on PublishAsync, where the message is still stored', async () => {
     const publishing = api.publishAsync();
     publishing.send({ stream: 'may-not', correlationId: 'c' });
     const [refusal, ack] = await publishing.take(2);
@@ -106,12 +106,12 @@ describe('authorisation', () => {
     expect(await api.call('FetchCursor', cursor)).toEqual({ offset: -1n });
   });
 
-  it('leaves consumer groups to everybody', async () => {
+  it('leaves consumer groups open to every client', async () => {
     const request = { groupId: 'g', consumerId: 'c', streams: ['may'] };
     await expect(api.call('JoinConsumerGroup', request)).resolves.toMatchObject({ epoch: 0n });
   });
 
-  it('keeps the activity stream empty, for nobody in particular publishes there', async () => {
+  it('keeps the activity stream empty, because its publisher has no identity', async () => {
     await broker.clock.advance(5_000);
     expect(broker.messages('__activity')).toEqual([]);
   });

@@ -111,7 +111,7 @@ describe('cursors of a cluster', () => {
 });
 
 describe('Subscribe in a cluster', () => {
-  it('waits for ever on a broker without a replica, until the stream is gone', async () => {
+  it('waits on a broker without a replica until the stream is deleted', async () => {
     await apis[0]!.createStream('single', { replicationFactor: 1 });
     const leader = broker.leaderOf('single');
     await apis[leader]!.publish('single', ['x']);
@@ -146,7 +146,7 @@ describe('Subscribe in a cluster', () => {
 });
 
 describe('the activity stream of a cluster', () => {
-  it('goes on with another metadata leader, which may repeat what was under way', async () => {
+  it('continues with another metadata leader, which may repeat a pending event', async () => {
     const created = () =>
       broker
         .messages('__activity')

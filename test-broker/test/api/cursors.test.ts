@@ -98,7 +98,7 @@ describe('FetchCursor', () => {
     expect(await fetched({ stream: 'never', partition: 0, cursorId: 'x' })).toBe(-1n);
   });
 
-  it('reads what was stored last once the cache is empty, and resumes its partition for that', async () => {
+  it('reads the last stored offset once the cache is empty, and resumes its partition for that', async () => {
     for (const offset of [1n, 2n ** 62n, 8n]) await api.call('SetCursor', { ...CURSOR, offset });
     const partition = partitionOf('c,s,2');
     await api.call('PauseStream', { name: '__cursors', partitions: [partition] });

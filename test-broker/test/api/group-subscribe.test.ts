@@ -44,7 +44,7 @@ describe('Subscribe for a consumer group', () => {
     second.cancel();
   });
 
-  it('displaces nobody when the later request fails', async () => {
+  it('displaces no holder when the later request fails', async () => {
     const first = await standing('a', 5n);
     const { status } = await subscribe('b', 6n, { startPosition: 9 as wire.StartPosition }).end();
     expect(status).toBe('INVALID_ARGUMENT');
@@ -53,7 +53,7 @@ describe('Subscribe for a consumer group', () => {
     first.cancel();
   });
 
-  it('loses the place of a consumer that subscribes anew to its own old subscription', async () => {
+  it('loses the slot of a consumer that subscribes again to its own old subscription', async () => {
     const first = await standing('a', 5n);
     const second = await standing('a', 6n);
     expect(await first.end()).toEqual(REPLACED);
@@ -82,7 +82,7 @@ describe('Subscribe for a consumer group', () => {
     other.cancel();
   });
 
-  it('takes a consumer without a group for anybody', async () => {
+  it('treats a consumer without a group like any client', async () => {
     const first = await standing('a', 5n);
     const loose = api.subscribe({ stream, consumer: { groupId: '', groupEpoch: 0n, consumerId: 'a' } });
     await loose.next();

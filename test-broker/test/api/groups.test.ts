@@ -71,7 +71,7 @@ describe('JoinConsumerGroup', () => {
 });
 
 describe('LeaveConsumerGroup', () => {
-  it('refuses what is missing, an unknown group, and who is no member', async () => {
+  it('refuses missing arguments, an unknown group, and a consumer that is no member', async () => {
     expect(await api.failure('LeaveConsumerGroup', {})).toEqual(invalid('No groupId provided'));
     expect(await api.failure('LeaveConsumerGroup', { groupId })).toEqual(invalid('No consumerId provided'));
     const notFound = { status: 'NOT_FOUND', message: 'consumer group does not exist' };
@@ -100,7 +100,7 @@ describe('FetchConsumerGroupAssignments', () => {
     expect(await api.failure('FetchConsumerGroupAssignments', { ...request, epoch: 0n })).toEqual(member);
   });
 
-  it('keeps a member in its group; who is silent is expired, and that is told', async () => {
+  it('keeps a member in its group; a silent member expires, and the others learn of it', async () => {
     await join('alive');
     await join('silent');
     await broker.clock.advance(0.75 * TIMEOUT);
@@ -146,7 +146,7 @@ describe('ReportConsumerGroupCoordinator', () => {
   const report = (more: Partial<wire.ReportConsumerGroupCoordinatorRequest>) =>
     api.failure('ReportConsumerGroupCoordinator', { groupId, consumerId: 'c1', ...more });
 
-  it('refuses what does not fit the group', async () => {
+  it('refuses a report that does not fit the group', async () => {
     expect(await report({ groupId: '' })).toEqual(invalid('No groupId provided'));
     expect(await report({ consumerId: '' })).toEqual(invalid('No consumerId provided'));
     expect(await report({})).toEqual(invalid('No coordinator provided'));
@@ -163,7 +163,7 @@ describe('ReportConsumerGroupCoordinator', () => {
     );
   });
 
-  it('finds nobody to take over in a cluster of one, once enough have reported', async () => {
+  it('finds no broker to take over in a cluster of one, once enough members have reported', async () => {
     const { coordinator } = await join('c1');
     const { epoch } = await join('c2');
     const request = { groupId, coordinator, epoch };

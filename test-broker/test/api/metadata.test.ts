@@ -64,7 +64,7 @@ describe('FetchMetadata', () => {
     });
   });
 
-  it('counts the load anew only when what it knows is old', async () => {
+  it('counts the load again only when its cached list is old', async () => {
     const partitions = async () => (await api.call('FetchMetadata', {})).brokers[0]!.partitionCount;
     const before = await partitions();
     await api.createStream('more', { partitions: 4 });

@@ -47,7 +47,7 @@ describe('PauseStream', () => {
     expect(await messages.end()).toEqual(CLOSED);
   });
 
-  it('stops the partition from leading until somebody publishes, and is told of for ever', async () => {
+  it('stops the partition from leading until the next publish, and stays in the metadata', async () => {
     await api.createStream(stream);
     await api.publish(stream, ['a']);
     await api.call('PauseStream', { name: stream });
@@ -69,7 +69,7 @@ describe('PauseStream', () => {
     expect([await leads(0), await leads(1), await leads(2)]).toEqual(expected);
   });
 
-  it('resumes for PublishAsync, and keeps the order of what comes behind', async () => {
+  it('resumes for PublishAsync, and keeps the order of later messages', async () => {
     await api.createStream(stream);
     await api.call('PauseStream', { name: stream });
     const publishing = api.publishAsync();
@@ -184,7 +184,7 @@ describe('SetStreamReadonly', () => {
     expect(latestTimestamp).toBeGreaterThan(firstTimestamp);
   });
 
-  it('drops what comes over NATS, but notes that it came', async () => {
+  it('drops messages from NATS, but records their arrival', async () => {
     await api.createStream(stream);
     await api.call('SetStreamReadonly', { name: stream, readonly: true });
     await api.call('PublishToSubject', { subject: stream }, null);
@@ -195,7 +195,7 @@ describe('SetStreamReadonly', () => {
 });
 
 describe('auto-pause', () => {
-  it('pauses a stream that never got a message, unless somebody reads it and that counts', async () => {
+  it('pauses a stream without any message, unless a subscriber counts as activity', async () => {
     const config = { autoPauseTime: { value: 600_000n } };
     await api.createStream(stream, config);
     const watched = `${stream}-watched`;

@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 describe('PublishAsync', () => {
-  it('answers what wants an ack, by correlation id, and not what wants none', async () => {
+  it('responds to messages with an ack policy, by correlation id, and not to others', async () => {
     const publishing = api.publishAsync();
     publishing.send({ stream, correlationId: 'leader', ackPolicy: LEADER, ackInbox: 'ignored' });
     publishing.send({ stream, correlationId: 'none', ackPolicy: NONE });

@@ -66,7 +66,7 @@ describe('Publish', () => {
     expect(await api.failure('Publish', { stream, ...request })).toEqual({ status, message });
   });
 
-  it('waits until the deadline for the ack of a policy that nobody knows', async () => {
+  it('waits until the deadline for the ack of an unknown policy', async () => {
     await api.createStream(stream);
     expect(await expiry({ broker, api }, 'Publish', { stream, ackPolicy: 7 as wire.AckPolicy })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
@@ -83,7 +83,7 @@ describe('Publish', () => {
     expect(await newest()).toBe(-1n);
   });
 
-  it('takes whatever comes to the ack inbox first for the ack', async () => {
+  it('takes the first message in the ack inbox for the ack', async () => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, ackInbox: stream })).toEqual({
       status: 'UNKNOWN',
@@ -105,7 +105,7 @@ describe('Publish', () => {
     }
   });
 
-  it('refuses what NATS and what gRPC do not carry', async () => {
+  it('refuses messages that NATS or gRPC do not carry', async () => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, value: Buffer.alloc(1_100_000) })).toEqual({
       status: 'UNKNOWN',
@@ -184,7 +184,7 @@ describe('Publish below the min ISR', () => {
 });
 
 describe('PublishToSubject', () => {
-  it('fails where nobody listens, unless it waits for no ack', async () => {
+  it('fails without a listener, unless it waits for no ack', async () => {
     expect(await expiry({ broker, api }, 'PublishToSubject', { subject: 'nobody' })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });

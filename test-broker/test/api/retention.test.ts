@@ -44,7 +44,7 @@ async function offsets(request: Partial<wire.SubscribeRequest> = { startPosition
 
 const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-describe('Subscribe on a stream whose beginning is gone', () => {
+describe('Subscribe on a stream whose first messages are deleted', () => {
   beforeEach(async () => {
     await create({ retentionMaxMessages: value(5n) }, 12);
     await broker.clock.advance(2 * TICK);
@@ -58,11 +58,11 @@ describe('Subscribe on a stream whose beginning is gone', () => {
     expect(await offsets(request)).toEqual(from(9, 12));
   });
 
-  it('does not end at a stop offset that is gone', async () => {
+  it('does not end at a deleted stop offset', async () => {
     expect(await offsets({ startPosition: OFFSET, stopPosition: STOP_OFFSET, stopOffset: 3n })).toEqual(from(9, 12));
   });
 
-  it('has nothing to read back from an offset that is gone', async () => {
+  it('reads nothing backwards from a deleted offset', async () => {
     const { messages, end } = await api
       .subscribe({ stream, startPosition: OFFSET, startOffset: 2n, reverse: true })
       .all();
@@ -104,7 +104,7 @@ describe('Subscribe on a stream of which nothing is left', () => {
 });
 
 describe('Subscribe by a client that is too slow', () => {
-  it('ends with UNKNOWN when what it was to read next is gone', async () => {
+  it('ends with UNKNOWN when its next message is deleted', async () => {
     await create({ segmentMaxBytes: value(100_000n), retentionMaxMessages: value(1n) }, 0);
     const messages = api.subscribe({ stream });
     await messages.next();
@@ -122,7 +122,7 @@ describe('Subscribe by a client that is too slow', () => {
 });
 
 describe('the cleaner', () => {
-  it('keeps what is in the active segment, whatever its age', async () => {
+  it('keeps the active segment at any age', async () => {
     await create({ retentionMaxAge: value(BigInt(TICK / 2)), segmentMaxBytes: value(1_000_000n) }, 3);
     await broker.clock.advance(5 * TICK);
     expect(await offsets()).toEqual(from(0, 3));

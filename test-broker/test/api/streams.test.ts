@@ -94,7 +94,7 @@ describe('CreateStream', () => {
     await expect(api.createStream(fresh(), request)).resolves.toBeUndefined();
   });
 
-  it('says ALREADY_EXISTS for a name that is taken, whatever the subject', async () => {
+  it('rejects with ALREADY_EXISTS for an existing name, with any subject', async () => {
     const name = fresh();
     await api.createStream(name);
     const expected = { status: 'ALREADY_EXISTS', message: 'stream already exists' };
@@ -164,7 +164,7 @@ describe('CreateStream with encryption', () => {
     });
   });
 
-  it('hands out what it was given', async () => {
+  it('returns the given settings', async () => {
     process.env[name] = '0123456789abcdef';
     const stream = fresh();
     await api.createStream(stream, { encryption: value(true) });

@@ -215,7 +215,7 @@ describe('Subscribe on a readonly partition', () => {
     await expectRefused({ stream: 'readonly-empty', stopPosition: STOP_LATEST }, exhausted('Stream is empty'));
   });
 
-  it('ends for who has read everything when it becomes readonly', async () => {
+  it('ends for a client that has read everything when it becomes readonly', async () => {
     await api.createStream('becomes-readonly');
     await api.publish('becomes-readonly', ['a']);
     const messages = api.subscribe({ stream: 'becomes-readonly', startPosition: EARLIEST });

@@ -94,7 +94,7 @@ describe.skipIf(NATS_SERVER === null)(
       await expect(Broker.start({ nats: server.url })).rejects.toThrow(/^cannot connect to the NATS server at nats:/);
     });
 
-    it('says that credentials are refused, without telling them', async () => {
+    it('reports that credentials are refused, without showing them', async () => {
       const server = await natsServer('--user', 'joe', '--pass', 'secret');
       await expect(Broker.start({ nats: { url: server.url, user: 'joe', password: 'wrong' } })).rejects.toMatchObject({
         code: 'AUTHORIZATION_VIOLATION',

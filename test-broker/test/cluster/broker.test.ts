@@ -50,7 +50,7 @@ describe('TestBroker.start', () => {
     await new Promise((resolve) => taken.close(resolve));
   });
 
-  it('rejects with BrokerOptionError for what it does not understand', async () => {
+  it('rejects with BrokerOptionError for invalid options', async () => {
     await expect(TestBroker.start({ broker: 3 } as object)).rejects.toThrow('did you mean "brokers"?');
     await expect(TestBroker.start({ settings: { 'streams.encryption': true }, activityStream: true })).rejects.toThrow(
       'LIFTBRIDGE_ENCRYPTION_KEY',
@@ -70,7 +70,7 @@ describe('TestBroker.start', () => {
 });
 
 describe('TestBroker.messages', () => {
-  it('tells what is stored, of one partition or of all', async () => {
+  it('returns the stored messages of one partition or of all', async () => {
     const { broker, client } = await running();
     await client.createStream('s', { partitions: 2 });
     await client.publish('s', '{"a":1}', { partition: 1, key: Buffer.from('k'), headers: { h: Buffer.from('v') } });

@@ -42,7 +42,7 @@ export interface Subscription {
   readonly live: Promise<void>;
   /** How it ended. */
   readonly ended: Promise<Failure>;
-  /** Resolves once so many messages came. */
+  /** Resolves once this many messages have arrived. */
   count(messages: number): Promise<void>;
   cancel(): void;
 }

@@ -20,7 +20,7 @@ describe('placement', () => {
     expect(new Set(sets)).toEqual(new Set(['broker-0,broker-2']));
   });
 
-  it('refuses more replicas than there are brokers, whichever broker is asked', async () => {
+  it('refuses more replicas than there are brokers, on any broker', async () => {
     const { clients } = await running({ brokers: 3 });
     for (const client of clients) {
       await expect(client.createStream('s', { replicationFactor: 4 })).rejects.toEqual({

@@ -22,7 +22,7 @@ describe('a partition whose leader is stopped', () => {
     resumed.cancel();
   });
 
-  it('loses what is published until then, with DEADLINE_EXCEEDED', async () => {
+  it('loses messages published until then, with DEADLINE_EXCEEDED', async () => {
     const { broker, clients, leader, follower } = await threeBrokers(
       {},
       { settings: { 'clustering.replica.max.leader.timeout': '3h' } },
@@ -37,7 +37,7 @@ describe('a partition whose leader is stopped', () => {
     expect(broker.messages('s')).toEqual([]);
   });
 
-  it('keeps its dead leader when nobody else has a replica', async () => {
+  it('keeps its dead leader when no other broker has a replica', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({ replicationFactor: 1 });
     await clients[leader]!.publish('s', 'kept');
     await broker.stopBroker(leader);
@@ -49,7 +49,7 @@ describe('a partition whose leader is stopped', () => {
     expect(broker.messages('s').map((message) => message.text())).toEqual(['kept', 'next']);
   });
 
-  it('drops what was never replicated when the old leader comes back, and gives its offsets out anew', async () => {
+  it('drops messages that were never replicated when the old leader comes back, and assigns their offsets again', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     await clients[leader]!.publish('s', 'replicated', { ackPolicy: 'ALL' });
     broker.faults.partition(leader, follower);
@@ -76,7 +76,7 @@ describe('a partition whose leader is stopped', () => {
 });
 
 describe('a leader that the others cannot reach', () => {
-  it('keeps taking messages, which are gone once it hears that it was replaced', async () => {
+  it('keeps storing messages, which it drops once it learns of its replacement', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     await clients[leader]!.publish('s', 'common', { ackPolicy: 'ALL' });
     const subscription = clients[leader]!.subscribe('s');
@@ -110,7 +110,7 @@ describe('moveLeader', () => {
     expect(broker.leaderOf('s')).toBe(leader);
   });
 
-  it('leaves subscriptions on the old leader open, which deliver what the new one takes', async () => {
+  it('leaves subscriptions on the old leader open, which deliver the messages of the new one', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     const subscription = clients[leader]!.subscribe('s');
     await subscription.live;

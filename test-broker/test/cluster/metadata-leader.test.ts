@@ -13,7 +13,7 @@ function created(client: ApiClient, stream: string): Promise<boolean> {
 }
 
 describe('the metadata leader', () => {
-  it('is missed at once by those who still believe in it', async () => {
+  it('is missed at once by brokers that still follow it', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     freezeClock();
     await broker.stopBroker(0);
@@ -52,7 +52,7 @@ describe('the metadata leader', () => {
     await expect(clients[1]!.createStream('s19')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('leads no more when it comes back before anybody has noticed that it was away', async () => {
+  it('does not lead when it comes back before any broker has noticed its absence', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await broker.stopBroker(0);
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
@@ -63,7 +63,7 @@ describe('the metadata leader', () => {
     expect(recovery.phase).toBe('not-leading');
   });
 
-  it('is missed as well by whoever resumes a partition, in the words of Go', async () => {
+  it('is missed by a caller that resumes a partition too, with the text of Go', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     await clients[0]!.createStream('s');
     await clients[0]!.call('pauseStream', { name: 's' });
@@ -117,7 +117,7 @@ describe('the metadata leader', () => {
     );
   });
 
-  it('steps down with what it could not commit when it loses its majority', async () => {
+  it('steps down with its uncommitted operations when it loses its majority', async () => {
     const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0, ...SERVER_TIMES });
     const clock = freezeClock();
     broker.faults.partition(0, 1);
@@ -140,7 +140,7 @@ describe('the metadata leader', () => {
 });
 
 describe('FetchMetadata', () => {
-  it('waits for a broker that is down until the deadline once, and then tells of the others', async () => {
+  it('waits for a stopped broker until the deadline once, and then returns the others', async () => {
     const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0 });
     await broker.stopBroker(2);
     await expect(clients[0]!.call('fetchMetadata', {}, 150)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });

@@ -36,7 +36,7 @@ describe('MetadataState', () => {
     expect(partition(0)).toMatchObject({ leader: 'a', leaderEpoch: 5n, paused: false });
   });
 
-  it('reports a partition as paused for ever after the first pause', () => {
+  it('always reports a partition as paused after the first pause', () => {
     const { apply, partition } = withStream();
     apply({ kind: 'pause-stream', name: 's', partitions: [1], resumeAll: false, at: 7n });
     expect(partition(0)).toMatchObject({ paused: false, reportedPaused: false, pauseTimes: { first: 0n, latest: 0n } });
@@ -65,7 +65,7 @@ describe('MetadataState', () => {
     expect(partition(1)).toMatchObject({ readonly: true, reportedReadonly: true });
   });
 
-  it('takes resumeAll from the last pause, whichever partitions that was for', () => {
+  it('takes resumeAll from the last pause of any partitions', () => {
     const { metadata, apply } = withStream();
     apply({ kind: 'pause-stream', name: 's', partitions: [], resumeAll: true });
     apply({ kind: 'pause-stream', name: 's', partitions: [0], resumeAll: false });
@@ -94,7 +94,7 @@ describe('MetadataState', () => {
     expect(metadata.loads.of('b').leaders).toBe(1);
   });
 
-  it('passes over what is meant for a stream that is gone', () => {
+  it('ignores operations on a deleted stream', () => {
     const { metadata, apply } = withStream();
     apply({ kind: 'delete-stream', name: 's' });
     apply({ kind: 'pause-stream', name: 's', partitions: [], resumeAll: true });
@@ -114,7 +114,7 @@ describe('OperationLog', () => {
     expect(log.end).toBe(3);
   });
 
-  it('forgets what every broker has applied', () => {
+  it('discards operations that every broker has applied', () => {
     const log = new OperationLog();
     for (const name of ['a', 'b', 'c']) log.append({ kind: 'delete-stream', name });
     log.forget(2);

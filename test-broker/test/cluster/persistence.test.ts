@@ -85,7 +85,7 @@ describe('a broker with a dataDir', () => {
     expect((await client.publish('s', 'y', { partition: 1 })).offset).toBe(0);
   });
 
-  it('begins at offset 0 with a stream that was deleted and created anew', async () => {
+  it('begins at offset 0 with a stream that was deleted and recreated', async () => {
     const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     for (const value of ['old', 'new']) {

@@ -16,7 +16,7 @@ describe.skipIf(NATS_SERVER === null)(
 
     afterAll(() => nats.stop());
 
-    it('takes what is published through any broker, and by NATS clients', async () => {
+    it('accepts publishes through any broker, and from NATS clients', async () => {
       const { broker, clients } = await running({ brokers: 3, nats: nats.url });
       expect(broker.natsUrl).toBe(nats.url);
       await clients[0]!.createStream('s', { subject: 'real.subject', replicationFactor: 3 });

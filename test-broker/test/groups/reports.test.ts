@@ -55,7 +55,7 @@ describe('CoordinatorReports', () => {
     expect(counted.report(group, 'c3', BROKERS, [group])).toEqual(WAITING);
   });
 
-  it('keeps the witnesses of a failover only when it is told to', () => {
+  it('keeps the reporters of a failover only with `keepWitnesses`', () => {
     const group = groupOf(2);
     for (const [keep, then] of [
       [true, { coordinator: 'b2' }],

@@ -268,7 +268,7 @@ describe('the headers of a request', () => {
 });
 
 describe('binary metadata', () => {
-  test('accepts what Go encodes, padded or not, and names the position of what it cannot read', () => {
+  test('accepts the encoding of Go, padded or not, and names the position of an invalid character', () => {
     for (let size = 0; size < 30; size++) {
       const padded = randomBytes(size).toString('base64');
       expect(binaryMetadataFault('x-bin', padded)).toBeNull();
@@ -321,7 +321,7 @@ test.each([
 });
 
 describe('Health/List', () => {
-  test('tells the status of every service', async () => {
+  test('reports the status of every service', async () => {
     const client = healthClient(server.address);
     const before = await unary(client, 'List', {});
     expect(before).toEqual({ statuses: { '': { status: 'SERVING' }, 'proto.API': { status: 'SERVING' } } });
@@ -331,7 +331,7 @@ describe('Health/List', () => {
     client.close();
   });
 
-  test('refuses what is no message', async () => {
+  test('refuses bytes that are no message', async () => {
     expect(ending(await raw(session, `/${HEALTH_SERVICE}/List`, undecodable))).toEqual(['13', UNARY_GARBAGE]);
   });
 });

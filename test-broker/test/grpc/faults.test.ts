@@ -54,7 +54,7 @@ async function rawClient(server: GrpcServer) {
 }
 
 describe('rejectNext', () => {
-  test('fails as many calls of the RPC as it was told, and no other', async () => {
+  test('fails the given number of calls of the RPC, and no other', async () => {
     const { server, faults } = await serve();
     faults.rejectNext('FetchMetadata', 'UNAVAILABLE', 'try again', 2);
     faults.rejectNext('FetchMetadata', 13);
@@ -145,7 +145,7 @@ describe('cutMidFrame', () => {
 });
 
 describe('cutConnections', () => {
-  test('cuts what is open; a new connection is served', async () => {
+  test('cuts open connections; a new connection is served', async () => {
     const { server, faults } = await serve();
     const session = await rawClient(server);
     const closed = new Promise((resolve) => session.once('close', resolve));
@@ -204,7 +204,7 @@ describe('silence', () => {
     expect(await newcomer).toBeNull();
   });
 
-  test('what a handler writes meanwhile is sent afterwards', async () => {
+  test('sends after its end what a handler writes during it', async () => {
     let write = () => {};
     const faults = new Faults();
     const server = await startServer(
@@ -276,7 +276,7 @@ describe('partition', () => {
 });
 
 describe('ack faults', () => {
-  test('are there for those who send acks', () => {
+  test('apply to the sending of acks', () => {
     const faults = new Faults();
     faults.delayAcks(250);
     faults.dropAcks(2);

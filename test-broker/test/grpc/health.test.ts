@@ -29,7 +29,7 @@ describe('Health', () => {
     });
   });
 
-  test('Watch tells the status now and each change; shutdown stops the API alone', async () => {
+  test('Watch reports the current status and each change; shutdown stops the API alone', async () => {
     const seen = { api: [] as string[], nope: [] as string[] };
     const api = client.Watch({ service: 'proto.API' });
     const nope = client.Watch({ service: 'nope' });

@@ -96,7 +96,7 @@ describe('unary calls', () => {
     expect(plain(trailers)).toEqual({});
   });
 
-  test('an error that is no status is UNKNOWN with its text, and the broker is told', async () => {
+  test('an error without a status is UNKNOWN with its text, and the broker is warned', async () => {
     const warnings: unknown[] = [];
     const server = await serve(
       { FetchMetadata: failing(new Error('nats: invalid subject')) },
@@ -348,7 +348,7 @@ describe('streams from the server', () => {
     await expect.poll(() => server.openCalls('Subscribe')).toBe(0);
   });
 
-  test('10,000 idle streams stand on one connection, and all can be cancelled at once', async () => {
+  test('one connection carries 10,000 idle streams, and all can be cancelled at once', async () => {
     const server = await serve({
       Subscribe: {
         kind: 'server-stream',

@@ -152,7 +152,7 @@ describe('createAuthorize', () => {
     expect(() => allowAll({ identity: null }, 'orders', 'Publish')).not.toThrow();
   });
 
-  test('allows what a rule names exactly and denies all else', () => {
+  test('permits exactly the calls that a rule names and denies all others', () => {
     const authorize = enabled([['alice', 'orders', 'Publish']]);
     authorize(alice, 'orders', 'Publish');
     const denied = (identity: string, resource: string, rpc: string) =>

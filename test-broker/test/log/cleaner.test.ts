@@ -146,7 +146,7 @@ describe('compaction', () => {
     expect(log.record(3)?.value).toBeNull();
   });
 
-  it('keeps what is not committed, and the last committed of each key', () => {
+  it('keeps uncommitted messages, and the last committed one of each key', () => {
     const { log, add } = openLog({ config });
     for (let i = 0; i < 9; i++) add({ key: 'a', commit: i <= 4 });
     add({ key: 'a', commit: false });
@@ -163,7 +163,7 @@ describe('compaction', () => {
     expect(held(log)).toEqual([2]);
   });
 
-  it('counts entry sizes anew', () => {
+  it('counts entry sizes again', () => {
     const { log, add } = openLog({ config });
     for (let i = 0; i < 4; i++) add({ key: 'a' });
     add({ key: 'b' });

@@ -8,7 +8,7 @@ import { held, messages, offsets, openLog, range, SUBJECT } from './log-fixture.
 const ALL = Number.MAX_SAFE_INTEGER;
 
 describe('PartitionLog.append', () => {
-  it('stores a frame that is a gRPC message with what was published, subject and reply added', () => {
+  it('stores a gRPC message frame of the published message, with subject and reply added', () => {
     const { log, add } = openLog({ stream: 'orders', partition: 3 });
     const headers: [string, Uint8Array][] = [
       ['trace', Buffer.from('t1')],
@@ -162,7 +162,7 @@ describe('PartitionLog.setHighWatermark', () => {
 });
 
 describe('PartitionLog.onChange', () => {
-  it('tells at once of the high watermark, readonly, close, reopen and delete, and not of appends', () => {
+  it('notifies synchronously of the high watermark, readonly, close, reopen and delete, and not of appends', () => {
     const { log, add } = openLog();
     const seen: string[] = [];
     const appended: number[] = [];
@@ -181,7 +181,7 @@ describe('PartitionLog.onChange', () => {
     stop();
   });
 
-  it('does not tell a listener that was added or taken away by another one', () => {
+  it('does not notify a listener that another one has added or removed', () => {
     const { log, add } = openLog();
     const seen: string[] = [];
     const again = () => {
@@ -267,7 +267,7 @@ describe('PartitionLog.record', () => {
 });
 
 describe('PartitionLog memory', () => {
-  it('takes nothing for an empty log and close to what is stored for many messages', () => {
+  it('takes no memory for an empty log and little more than the stored bytes for many messages', () => {
     const { log, add } = openLog();
     expect(log.memory).toBe(0);
     add();
@@ -305,7 +305,7 @@ describe('resolveLogConfig', () => {
     });
   });
 
-  it('refuses what the server does not survive', () => {
+  it('refuses values that crash the server', () => {
     expect(() => resolveLogConfig({ cleanerInterval: -1 })).toThrow(
       'expected cleanerInterval to be at least 0, got -1',
     );

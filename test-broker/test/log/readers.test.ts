@@ -52,7 +52,7 @@ describe('ForwardReader', () => {
     expect(drain(new ForwardReader(log, 0), 1)).toEqual(range(0, 4));
   });
 
-  it.each([3, 50])('with start %d beyond the high watermark 2 delivers what is committed next', (start) => {
+  it.each([3, 50])('with start %d beyond the high watermark 2 delivers the next committed messages', (start) => {
     const { log, add } = filled(3);
     const reader = new ForwardReader(log, start);
     expect(drain(reader)).toEqual([]);
@@ -61,7 +61,7 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([3, 4]);
   });
 
-  it('that waits delivers what was appended before it came and is committed later', () => {
+  it('that waits delivers messages appended before it and committed later', () => {
     const { log, add } = filled(2);
     add({ commit: false });
     add({ commit: false });
@@ -108,7 +108,7 @@ describe('ForwardReader', () => {
     expect(reader.read(ALL)).toMatchObject({ count: 2, last: 3, stopped: true });
   });
 
-  it('never stops at an offset that is gone, and delivers what follows', () => {
+  it('never stops at an offset that no longer exists, and delivers the following messages', () => {
     const retained = filled(12, { config: { segmentMaxBytes: 200, retentionMaxMessages: 5 } });
     retained.log.clean();
     retained.log.clean();

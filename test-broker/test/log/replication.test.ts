@@ -32,7 +32,7 @@ describe('PartitionLog.slice and appendSlice', () => {
     expect(follower.log.highWatermark).toBe(-1);
   });
 
-  it('copy the bytes: what the follower has does not change with the leader', () => {
+  it('copy the bytes: the follower does not change with the leader', () => {
     const leader = openLog();
     leader.add();
     const follower = openLog();
@@ -107,7 +107,7 @@ describe('PartitionLog.truncate', () => {
     expect([log.highWatermark, log.newestOffset]).toEqual([4, 5]);
   });
 
-  it('lets a leader that returns drop what the new one does not have', () => {
+  it('makes a returning leader drop the messages that the new one does not have', () => {
     const old = openLog();
     for (let i = 0; i < 4; i++) old.add({ leaderEpoch: 1 });
     const next = openLog();

@@ -82,7 +82,7 @@ describe('a log with storage', () => {
     expect(held(openIn(directory).log)).toEqual([6]);
   });
 
-  it('keeps what compaction left', () => {
+  it('keeps the messages that compaction left', () => {
     const directory = temporaryDirectory();
     const config = { segmentMaxBytes: 200, compactEnabled: true };
     const first = openIn(directory, { config });
@@ -95,7 +95,7 @@ describe('a log with storage', () => {
     expect(second.add()).toBe(13);
   });
 
-  it.each(range(0, 8))('keeps what was left when it was truncated at %d', (offset) => {
+  it.each(range(0, 8))('keeps the remaining messages of a truncation at %d', (offset) => {
     for (const segmentMaxBytes of [1, 200, 0]) {
       const directory = temporaryDirectory();
       const first = openIn(directory, { config: { segmentMaxBytes } });
@@ -109,7 +109,7 @@ describe('a log with storage', () => {
     }
   });
 
-  it('keeps what was left when it was truncated at an offset that compaction took away', () => {
+  it('keeps the remaining messages of a truncation at an offset that compaction removed', () => {
     const directory = temporaryDirectory();
     const first = openIn(directory, { config: { segmentMaxBytes: 200, compactEnabled: true } });
     for (const key of ['x', 'a', 'y', 'a', 'z']) first.add({ key });
@@ -118,7 +118,7 @@ describe('a log with storage', () => {
     expect(state(openIn(directory))).toEqual(state(first));
   });
 
-  it('keeps what a follower was given', () => {
+  it('keeps the messages that a follower received', () => {
     const directory = temporaryDirectory();
     const leader = openLog({ config: { segmentMaxBytes: 200, retentionMaxMessages: 5 } });
     for (let i = 0; i < 12; i++) leader.add({ leaderEpoch: 3 });
@@ -300,7 +300,7 @@ describe('PartitionStorage', () => {
     expect(() => add()).toThrow(`${directory} takes nothing more: it could not be changed before`);
   });
 
-  it('reports what fails on a tick instead of throwing into the clock', async () => {
+  it('reports a failure on a tick and does not throw into the clock', async () => {
     const directory = temporaryDirectory();
     const warnings: string[] = [];
     const { clock, add } = openIn(directory, { warnings });

@@ -140,7 +140,7 @@ describe('ClientParser', () => {
     expect(recorder.calls).toEqual([['ping'], ['announce', 'a', 1, false], ['publish', 'a', '', undefined, 'x']]);
   });
 
-  test('never does anything but call commands or throw ProtocolError, whatever comes', () => {
+  test('only calls commands or throws ProtocolError, for any bytes', () => {
     const piece = fc.oneof(
       fc.constantFrom(
         'PUB ',

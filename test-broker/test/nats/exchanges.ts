@@ -153,17 +153,17 @@ export const EXCHANGES: readonly Exchange[] = [
   ),
   quiet('HPUB without headers in CONNECT', `HPUB a 12 14\r\nNATS/1.0\r\n\r\nhi\r\n${PING}`, '[end]'),
   exchange(
-    'a request that reaches nobody',
+    'a request without a subscriber',
     `${REQUESTER}SUB r.* 7\r\nPUB a r.1 2\r\nhi\r\n${PING}`,
     `HMSG r.1 7 ${NOBODY}PONG\r\n`,
   ),
   exchange(
-    'requests that reach nobody do not count towards the maximum',
+    'requests without a subscriber do not count towards the maximum',
     `${REQUESTER}SUB r 7\r\nUNSUB 7 1\r\n${'PUB a r 2\r\nhi\r\n'.repeat(2)}${PING}`,
     `${`HMSG r 7 ${NOBODY}`.repeat(2)}PONG\r\n`,
   ),
   exchange(
-    'a request that reaches nobody, reply in a queue group',
+    'a request without a subscriber, reply in a queue group',
     `${REQUESTER}SUB r.* q 7\r\nPUB a r.1 1\r\nx\r\n${PING}`,
     'PONG\r\n',
   ),

@@ -44,7 +44,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     await other.close();
   });
 
-  /** Reads so many messages of a subscription and ends it. */
+  /** Reads this many messages of a subscription and ends it. */
   async function take(subscription: modern.Subscription, count: number): Promise<string[]> {
     const texts: string[] = [];
     for await (const message of subscription) {
@@ -116,7 +116,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect(message.string()).toBe('v');
   });
 
-  test('rejects a request that nobody serves, at once', async () => {
+  test('rejects a request without a subscriber at once', async () => {
     const failed = client.request('nobody', '', { timeout: 60_000 });
     await expect(failed).rejects.toThrow(/503|no responders/i);
   });
@@ -132,7 +132,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect(bus.publishMessage({ subject: 'few', reply: '', data: Buffer.alloc(0) })).toBe(false);
   });
 
-  test('drains: what was on its way arrives, then the connection is gone', async () => {
+  test('drains: pending messages arrive, then the connection closes', async () => {
     const texts: string[] = [];
     client.subscribe('last', {
       callback: (_error, message) => {

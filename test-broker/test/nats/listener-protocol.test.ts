@@ -137,7 +137,7 @@ describe('NatsListener', () => {
     expect(text === `PONG\r\n${message}${message}`).toBe(true);
   });
 
-  test('sends what one turn produced in one write', async () => {
+  test('sends the output of one turn in one write', async () => {
     const connected = await settled('SUB a 1\r\n');
     const chunks: string[] = [];
     connected.socket.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
@@ -146,7 +146,7 @@ describe('NatsListener', () => {
     expect(chunks).toEqual([[...'12345'].map((value) => `MSG a 1 1\r\n${value}\r\n`).join('')]);
   });
 
-  test('tells a client why it is cut off, even while that is still sending', async () => {
+  test('sends a client the reason of its end, even while that is still sending', async () => {
     const connected = await client('CONNECT {"verbose":false}\r\nPUB a 4000000\r\n');
     for (let part = 0; part < 40; part++) connected.send(Buffer.alloc(100_000));
     expect(await connected.until(() => false)).toBe("-ERR 'Maximum Payload Violation'\r\n");
@@ -178,7 +178,7 @@ describe('NatsListener', () => {
     expect(reader.hasEnded).toBe(false);
   });
 
-  test('holds a fast publisher back for a slow subscriber, who misses nothing', async () => {
+  test('slows a fast publisher down for a slow subscriber, which misses nothing', async () => {
     const limited = closing(await NatsListener.start({ bus, port: 0, maxPending: 4_000_000 }));
     const slow = connect(limited.port, '127.0.0.1');
     closing({ close: () => slow.destroy() });
@@ -203,7 +203,7 @@ describe('NatsListener', () => {
     await all;
   });
 
-  test('takes the subscriptions of a client that has gone off the bus', async () => {
+  test('removes the subscriptions of a disconnected client from the bus', async () => {
     const connected = await settled('SUB a 1\r\nSUB b q 2\r\n');
     const message = { subject: 'a', reply: '', data: Buffer.alloc(0) };
     expect(bus.publishMessage(message)).toBe(true);

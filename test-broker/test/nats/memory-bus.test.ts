@@ -39,7 +39,7 @@ describe('MemoryBus', () => {
     expect(rest.messages).toHaveLength(2);
   });
 
-  test('gives each message to one member of a queue group and to everybody outside', () => {
+  test('gives each message to one member of a queue group and to every other subscriber', () => {
     const bus = new MemoryBus();
     const first = collecting(bus, 'foo', 'q');
     const second = collecting(bus, 'foo.*', 'q');
@@ -90,7 +90,7 @@ describe('MemoryBus', () => {
     expect(late).toEqual(['2']);
   });
 
-  test('delivers what a handler publishes after the message it was called for, and before publish returns', () => {
+  test('delivers the message that a handler publishes after the handled one, and before publish returns', () => {
     const bus = new MemoryBus();
     const seen: string[] = [];
     bus.subscribe('foo', (message) => {
@@ -140,7 +140,7 @@ describe('MemoryBus', () => {
     expect(messages[0]).toMatchObject({ subject: 'a', reply: 'b' });
   });
 
-  test('reports a message whose subject NATS cannot read, and delivers it to nobody', () => {
+  test('reports a message whose subject NATS cannot read, and does not deliver it', () => {
     const errors: unknown[] = [];
     const bus = new MemoryBus({ onError: (error) => errors.push(error) });
     const { messages } = collecting(bus, '>');
@@ -155,7 +155,7 @@ describe('MemoryBus', () => {
     ]);
   });
 
-  test('reaches nobody with an empty token in the subject', () => {
+  test('reaches no subscription with an empty token in the subject', () => {
     const bus = new MemoryBus();
     const { messages } = collecting(bus, '>');
     for (const subject of ['a..b', '.a', 'a.']) bus.publish(subject, Buffer.alloc(0));
@@ -182,7 +182,7 @@ describe('MemoryBus', () => {
     expect(() => bus.publishMessage(tooBig)).toThrow('nats: maximum payload exceeded');
   });
 
-  test('publishMessage says whether anybody receives, and passes the subscriptions of the publisher over', () => {
+  test('publishMessage returns whether a subscription receives, and skips those of the publisher', () => {
     const bus = new MemoryBus();
     const owner = {};
     const message = { subject: 'foo', reply: '', data: Buffer.alloc(0) };

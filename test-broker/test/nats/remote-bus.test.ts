@@ -119,7 +119,7 @@ for (const { name, skip, start } of servers) {
       expect(errors.map(String)).toEqual(['Error: message lost: NATS cannot read the subject "a b c"']);
     });
 
-    test('refuses what NATS refuses, with its words', async () => {
+    test('refuses the same calls as NATS, with its texts', async () => {
       const bus = await connect();
       expect(bus.maxPayload).toBe(1_048_576);
       expect(() => bus.publish('', Buffer.alloc(0))).toThrow(new BusError('nats: invalid subject'));
@@ -155,7 +155,7 @@ for (const { name, skip, start } of servers) {
       expect(heard).toEqual(['1']);
     });
 
-    test('close sends what is on its way first; then everything is refused', async () => {
+    test('close sends pending messages first; then every call is refused', async () => {
       const [bus, other] = [await connect(), await connect()];
       const received = take(other, 'a', 1);
       await other.flush();
@@ -168,7 +168,7 @@ for (const { name, skip, start } of servers) {
       await expect(bus.flush()).rejects.toThrow(CLOSED);
     });
 
-    test('keeps what is published while the connection is lost, in order, and its subscriptions', async () => {
+    test('keeps messages published while the connection is lost, in order, and its subscriptions', async () => {
       const bus = await connect();
       const heard: string[] = [];
       bus.subscribe('a', ({ data }) => heard.push(data.toString()));
@@ -195,7 +195,7 @@ for (const { name, skip, start } of servers) {
       expect(() => bus.publish('a', Buffer.alloc(1))).toThrow('nats: outbound buffer limit exceeded');
     });
 
-    test('ends with a closed connection, and says what was lost, when the server stays away', async () => {
+    test('ends with a closed connection, and reports the lost messages, when the server stays away', async () => {
       const bus = await connect({ maxReconnectAttempts: 3 });
       await server.stop();
       await disconnected(bus);
@@ -213,12 +213,12 @@ async function disconnected(bus: RemoteBus): Promise<void> {
 }
 
 describe('RemoteBus.connect', () => {
-  test('rejects when nobody listens', async () => {
+  test('rejects when no server listens', async () => {
     // Nothing listens on port 1: only the system may.
     await expect(RemoteBus.connect('nats://127.0.0.1:1')).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
   });
 
-  test('rejects what is no NATS address', async () => {
+  test('rejects an invalid NATS address', async () => {
     await expect(RemoteBus.connect('http://localhost')).rejects.toThrow(
       'expected a NATS address such as nats://localhost:4222, got "http://localhost"',
     );

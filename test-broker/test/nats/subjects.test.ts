@@ -70,7 +70,7 @@ describe('publishTarget', () => {
     expect(publishTarget('a', '')).toEqual({ subject: 'a', reply: '' });
   });
 
-  test('is null for what the server cannot read', () => {
+  test('is null for a line that the server cannot read', () => {
     for (const given of ['a b c', ' ', 'a\nb', '']) expect(publishTarget(given, '')).toBeNull();
     expect(publishTarget('a b', 'r')).toBeNull();
     expect(publishTarget('a', 'r s')).toBeNull();
@@ -103,7 +103,7 @@ describe('SubjectIndex', () => {
     probe: subject,
   });
 
-  test('finds whom the definition names, whatever was added and removed before', () => {
+  test('finds the recipients of the definition after any additions and removals', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40, size: 'max' }), (changes) => {
         const index = new SubjectIndex<Member>();

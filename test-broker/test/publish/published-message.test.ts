@@ -31,7 +31,7 @@ function buffers(headers: Iterable<[string, Uint8Array]>): [string, Buffer][] {
 }
 
 describe('PublishedMessage', () => {
-  it('makes an envelope of what is in any request', () => {
+  it('makes an envelope of any request', () => {
     const message = new PublishedMessage();
     fc.assert(
       fc.property(request, (fields) => {

@@ -7,7 +7,7 @@ import { running } from '../cluster/running.js';
 /** Longer than any test takes: only the brokers' clock reaches it. */
 const HOUR = 3_600_000;
 
-/** How so many calls end, one after the other, whose deadline passes on the broker. */
+/** The ends of this number of consecutive calls whose deadline passes on the broker. */
 async function ends(broker: TestBroker, client: ApiClient, count: number): Promise<string[]> {
   const codes: string[] = [];
   for (let i = 0; i < count; i++) {

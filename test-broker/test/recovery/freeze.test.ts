@@ -11,8 +11,8 @@ const PATIENT = {
   settings: { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' },
 };
 
-describe('a leader that is frozen while nobody takes over', () => {
-  it('stores what NATS has kept when it thaws, in order, and acknowledges it late', async () => {
+describe('a leader that is frozen while no broker takes over', () => {
+  it('stores the messages that NATS kept when it thaws, in order, and acknowledges them late', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({}, PATIENT);
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     broker.faults.freeze(leader);
@@ -144,7 +144,7 @@ describe('a leader that is frozen while another broker takes over', () => {
     broker.faults.freeze(0);
     await eventually(
       () =>
-        // What has reached the frozen leader is forwarded to nobody else: the caller has to ask again.
+        // What has reached the frozen leader is not forwarded to another broker: the caller has to ask again.
         clients[1]!.createStream('s', { replicationFactor: 3 }, 200).then(
           () => true,
           ({ code }: Failure) => code === 'ALREADY_EXISTS',
@@ -173,7 +173,7 @@ describe('a metadata leader that is frozen', () => {
     return { broker, clients, clock, create };
   }
 
-  it('takes what was forwarded to it when it thaws', async () => {
+  it('accepts forwarded operations when it thaws', async () => {
     const { broker, clients, clock, create } = await frozen();
     let answer = '';
     const created = create('s', HOUR).then((end) => {

@@ -8,7 +8,7 @@ const OVERFLOW = 'nats: outbound buffer limit exceeded';
 const NO_PUBLISH = { code: 'UNKNOWN', details: `failed to publish to NATS: ${OVERFLOW}` };
 
 describe('a broker without NATS', () => {
-  it('refuses what is published and serves everything else', async () => {
+  it('refuses publishes and serves every other call', async () => {
     const { broker, client } = await running({
       cursorsPartitions: 1,
       settings: { 'metadata.cache.max.age': '2m' },

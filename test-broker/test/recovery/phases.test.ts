@@ -204,7 +204,7 @@ describe('the replay of a restarted broker', () => {
     expect(await names()).toEqual(['kept']);
   });
 
-  it('shows the leader of before a failover, and is that leader to whoever asks', async () => {
+  it('shows the leader from before a failover, and acts as that leader for any client', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     await broker.stopBroker(leader, { graceful: true });
@@ -284,7 +284,7 @@ describe('a follower that recovers in a cluster', () => {
     await eventually(isr, (size) => size === 3);
   });
 
-  it('refuses what others forward while it is the metadata leader and recovers', async () => {
+  it('refuses forwarded operations while it is the metadata leader and recovers', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await clients[0]!.createStream('s', { replicationFactor: 3 });
     for (const index of [0, 1, 2]) await broker.stopBroker(index);
@@ -323,7 +323,7 @@ describe('a broker that is started on the data of an earlier process', () => {
 });
 
 describe('startBroker', () => {
-  it('refuses options that it does not understand', async () => {
+  it('refuses unknown and invalid options', async () => {
     const { broker } = await running();
     await expect(broker.startBroker(0, { hold: 'ready' as 'empty' })).rejects.toThrow(
       'expected hold to be one of empty, replay, not-leading',
