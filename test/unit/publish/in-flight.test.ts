@@ -66,6 +66,17 @@ describe('InFlight', () => {
     expect(inFlight.size).toBe(1);
   });
 
+  it('counts chosen and generated ids, and deletes a chosen one', () => {
+    const inFlight = new InFlight<PendingPublish>(PREFIX);
+    const mine = chosen(1, 'mine');
+    inFlight.add(mine);
+    inFlight.add(generated(2));
+    expect(inFlight.size).toBe(2);
+    inFlight.delete(mine);
+    expect(inFlight.size).toBe(1);
+    expect(find(inFlight, 'mine')).toBeNull();
+  });
+
   it('equals a map for any sequence of changes, while the ring grows', () => {
     // Three are added for each that is removed: some hundred are in flight in the end, and the ring grows twice.
     const step = fc.record({
