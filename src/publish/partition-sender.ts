@@ -247,6 +247,7 @@ export class PartitionSender {
   /** Acks have stopped although the connection is open. */
   #handleSilence(queue: PartitionQueue): void {
     queue.publishStream?.checkLiveness();
+    if (queue.trouble !== null) queue.publishStream?.resetWhenStuck();
     // Acks of all replicas may take until a follower is removed from the ISR, so they prove nothing.
     if (queue.prompt > 0) this.#beginTrouble(queue);
     this.#owner.searchLeader(queue);

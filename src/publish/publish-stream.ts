@@ -11,7 +11,7 @@ import type { DataSession, DuplexStream } from '../transport/duplex.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { InFlight, type InFlightEntry } from './in-flight.js';
 import { tooLargeError, transferredError } from './message-errors.js';
-import { HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, REOPEN_BACKOFF } from './timing.js';
+import { HEALTHY_AFTER_MS, LIVENESS_CHECK_PAUSE_MS, REOPEN_BACKOFF, STUCK_RESPONSE_MS } from './timing.js';
 
 /** After this many failures in a row of the application's metadata function, publishes fail. */
 const METADATA_ATTEMPTS = 3;
@@ -126,11 +126,13 @@ export class PublishStream<T extends SentPublish> {
   }
 
   /**
-   * Cancels a stream whose last response has begun and does not end, after a publish timed out without a response. All later
-   * responses would count as bytes of that one, while the connection is alive. The stream is opened again.
+   * Cancels a stream whose last response began long ago and is not complete, after a publish timed out without a response. All
+   * later responses would count as bytes of that one, while the connection is alive. The stream is opened again.
    */
   resetWhenStuck(): void {
-    if (this.#stream?.isMidMessage) this.#stream.cancel('a response has begun and does not end');
+    const since = this.#stream?.midMessageSince ?? null;
+    if (since !== null && monotonicNow() - since >= STUCK_RESPONSE_MS)
+      this.#stream?.cancel('a response has begun and does not end');
   }
 
   /** Checks that the broker is alive when acks are overdue. A dead connection is closed, which ends the stream. */

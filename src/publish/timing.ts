@@ -65,6 +65,8 @@ export const REOPEN_BACKOFF = { first: 50, longest: 1_000 } as const;
 export const HEALTHY_AFTER_MS = 1_000;
 /** Least time between two checks of the same broker, in milliseconds. */
 export const LIVENESS_CHECK_PAUSE_MS = 500;
+/** A response that is incomplete after this many milliseconds will not be completed: responses are small. */
+export const STUCK_RESPONSE_MS = 1_000;
 
 // publish-streams
 

@@ -40,6 +40,7 @@ export class DuplexStream {
   #onBatch: (() => void) | undefined;
   #headers: IncomingHttpHeaders | undefined;
   #trailers: IncomingHttpHeaders | undefined;
+  #midMessageSince: number | null = null;
   #paused = false;
   #readToEnd = false;
   #settled = false;
@@ -118,9 +119,9 @@ export class DuplexStream {
     this.#abandon(Status.CANCELLED, reason);
   }
 
-  /** Whether a message has begun to arrive and is not complete. */
-  get isMidMessage(): boolean {
-    return this.#splitter.buffered > 0;
+  /** When the message that is not complete began to arrive, as of `monotonicNow()`; null between two messages. */
+  get midMessageSince(): number | null {
+    return this.#midMessageSince;
   }
 
   /** Lets `deadline` (as of `monotonicNow()`) and `signal` end the stream. @internal */
@@ -199,6 +200,7 @@ export class DuplexStream {
     if (this.#settled || this.#onFrame === undefined) return;
     try {
       this.#splitter.push(chunk, this.#handOut);
+      if (this.#splitter.buffered > 0) this.#midMessageSince ??= monotonicNow();
       if (!this.#settled) this.#onBatch?.();
     } catch (error) {
       const [code, message] = readFailure(error);
@@ -207,6 +209,7 @@ export class DuplexStream {
   }
 
   readonly #handOut: OnFrame = (source, start, end) => {
+    this.#midMessageSince = null;
     // A handler may have ended the stream with an earlier message of this chunk.
     if (!this.#settled) this.#onFrame?.(source, start, end);
   };

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { monotonicNow } from '../../../src/async/clock.js';
 import { LiftbridgeError } from '../../../src/errors.js';
 import { PublishAsyncError_Code } from '../../../src/protocol/generated/api.js';
 import type { PublishOptions } from '../../../src/publish/publish-options.js';
@@ -196,12 +197,12 @@ describe('a publish stream that ends', () => {
 });
 
 describe('a publish without any response during its timeout', () => {
-  it('opens the stream again when a response has begun on it and does not end', async () => {
+  it('opens the stream again when a response began a second ago and is not complete', async () => {
     await warm();
     const stuck = cluster.stream('a');
-    stuck.isMidMessage = true;
-    const one = publish('one', { timeout: 500 });
-    await pass(500);
+    stuck.midMessageSince = monotonicNow();
+    const one = publish('one', { timeout: 1_000 });
+    await pass(1_000);
     expect(one.ended).toBe('ACK_TIMEOUT');
     expect(stuck.cancelled).toBe(true);
     const two = publish('two');
@@ -211,6 +212,21 @@ describe('a publish without any response during its timeout', () => {
     acknowledge('a', 0, 2n);
     await pass();
     expect(two.ended).toBe(2n);
+  });
+
+  it('keeps the stream while a response has only just begun, until publishes get no response for a second', async () => {
+    await warm();
+    const stuck = cluster.stream('a');
+    const one = publish('one', { timeout: 500 });
+    await pass(400);
+    stuck.midMessageSince = monotonicNow();
+    await pass(100);
+    expect(one.ended).toBe('ACK_TIMEOUT');
+    expect(stuck.cancelled).toBe(false);
+    const two = publish('two', { timeout: 60_000 });
+    await pass(2_000);
+    expect(stuck.cancelled).toBe(true);
+    expect(two.ended).toBe('CONNECTION');
   });
 
   it('keeps the stream when no response has begun', async () => {

@@ -12,8 +12,8 @@ export class FakeStream {
   writable = true;
   halfClosed = false;
   cancelled = false;
-  /** Whether a response has begun to arrive and is not complete. */
-  isMidMessage = false;
+  /** When the response that is not complete began to arrive. */
+  midMessageSince: number | null = null;
   /** The decoded requests that were written. */
   readonly requests: PublishRequest[] = [];
   #onFrame: (source: Buffer, start: number, end: number) => void = () => undefined;

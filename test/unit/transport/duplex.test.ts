@@ -176,6 +176,32 @@ describe('DuplexStream', () => {
     expect(messages).toEqual(['first', '', 'third']);
   });
 
+  it('tells since when a message is incomplete, and null between two messages', async () => {
+    let connection: RawConnection | undefined;
+    let id = 0;
+    const peer = await rawCalls((raw, streamId) => {
+      [connection, id] = [raw, streamId];
+      raw.headers(id, RAW_HEADERS);
+    });
+    const stream = (await sessionTo(peer)).open('/x');
+    const messages = collect(stream);
+    await expect.poll(() => connection).toBeDefined();
+    expect(stream.midMessageSince).toBeNull();
+    const before = monotonicNow();
+    const bytes = frame(Buffer.from('first'));
+    connection!.data(id, bytes.subarray(0, 3));
+    await expect.poll(() => stream.midMessageSince).not.toBeNull();
+    const since = stream.midMessageSince!;
+    expect(since).toBeGreaterThanOrEqual(before);
+    connection!.data(id, bytes.subarray(3, 7));
+    connection!.data(id, Buffer.concat([bytes.subarray(7), frame(Buffer.from('second')).subarray(0, 6)]));
+    await expect.poll(() => messages).toEqual(['first']);
+    expect(stream.midMessageSince).toBeGreaterThan(since);
+    connection!.data(id, frame(Buffer.from('second')).subarray(6));
+    await expect.poll(() => messages).toEqual(['first', 'second']);
+    expect(stream.midMessageSince).toBeNull();
+  });
+
   it('calls onBatch once for the messages of a chunk', async () => {
     const peer = await peerWith((stream) => answer(stream, [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]));
     const stream = (await sessionTo(peer)).open('/x');
