@@ -21,7 +21,7 @@ const LONG = [
 
 /** Mentioned by a file that replaces modules, timers or globals, or that measures or watches its process. */
 const NEEDS_PROCESS =
-  /vi\.(mock|doMock|useFakeTimers|stubGlobal|stubEnv)|process\.(on|once|emit|env|getActiveResourcesInfo)|support\/(memory|global-timers)|setFlagsFromString|node:(vm|diagnostics_channel)/;
+  /vi\.(mock|doMock|useFakeTimers|stubGlobal|stubEnv)|process\.(emit|getActiveResourcesInfo)|support\/(memory|global-timers)|setFlagsFromString|node:vm/;
 /** Folders whose tests start processes or read the project itself. */
 const APART = /^test\/(packaging|examples|real-cluster|interop|docs|fuzz)\//;
 
@@ -59,7 +59,7 @@ export default mergeConfig(
   defineConfig({
     test: {
       // More than there are processors in a small machine: many tests wait.
-      maxWorkers: 3,
+      maxWorkers: 4,
       sequence: { sequencer: LongFirst },
       projects: [
         { extends: true, test: { name: 'apart', isolate: true, include: files.filter(needsProcess) } },
