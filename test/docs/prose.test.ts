@@ -8,6 +8,7 @@ const PLACES = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs', 'examples', 'bench', 'test-broker/README.md'],
   'src',
   'test-broker/src',
+  'test/integration',
   ...['admin', 'cluster', 'consumer', 'subscribe', 'transport'].map((folder) => `test/unit/${folder}`),
 ];
 

@@ -26,7 +26,7 @@ async function failureOf(call: () => unknown): Promise<LiftbridgeError> {
   throw new Error('the call did not fail');
 }
 
-/** The first frames of the stack that lie in this file. */
+/** The lines of the stack that point to this file. */
 const framesHere = (error: Error): string[] =>
   (error.stack ?? '').split('\n').filter((line) => line.includes('call-sites.test.ts'));
 
@@ -95,14 +95,14 @@ const calls: readonly [string, string, () => Promise<unknown>][] = [
 ];
 
 describe('the stack of a rejection', () => {
-  it.each(calls)('has the line of the caller: %s (%s)', async (_title, code, call) => {
+  it.each(calls)('contains the line of the caller: %s (%s)', async (_title, code, call) => {
     const error = await failureOf(call);
     expect(error.code).toBe(code);
     expect(framesHere(error)).not.toEqual([]);
     expect(error.stack).toMatch(new RegExp(`^${error.name}: `));
   });
 
-  it('has the line of the caller also where the promise is not awaited', async () => {
+  it('contains the line of the caller even when the promise is not awaited', async () => {
     const errors: LiftbridgeError[] = [];
     function unawaited(): void {
       client.fetchMetadata({ streams: [''] }).catch((error: LiftbridgeError) => errors.push(error));
@@ -113,14 +113,14 @@ describe('the stack of a rejection', () => {
     for (const error of errors) expect(error.stack).toContain('at unawaited ');
   });
 
-  it('has it in what is thrown at once', () => {
+  it('contains the line of the caller when the error is thrown synchronously', () => {
     const call = () => client.publishAsync('orders', 'x', () => undefined, { partition: -1 });
     expect(call).toThrow(expect.objectContaining({ stack: expect.stringContaining('at call ') }));
     const make = () => client.createConsumer('');
     expect(make).toThrow(expect.objectContaining({ stack: expect.stringContaining('at make ') }));
   });
 
-  it('leaves the reason of a signal as it is', async () => {
+  it('does not change the reason of a signal', async () => {
     const reason = new Error('enough');
     const { stack } = reason;
     const error = await failureOf(() => client.fetchMetadata({ signal: AbortSignal.abort(reason) }));
@@ -128,7 +128,7 @@ describe('the stack of a rejection', () => {
     expect(error.stack).toBe(stack);
   });
 
-  it('can be replaced, as that of any error', async () => {
+  it('can be replaced, like the stack of any error', async () => {
     const error = await failureOf(() => client.deleteStream('nowhere'));
     error.stack = 'mine';
     expect(error.stack).toBe('mine');

@@ -13,8 +13,8 @@ beforeEach(async () => {
   await client.createStream('foo', 'foo');
 });
 
-describe('a call that the broker cancels without being asked', () => {
-  it('is made again where a timeout is', async () => {
+describe('a call that the broker cancels on its own', () => {
+  it('is retried when a timeout would also be retried', async () => {
     broker.faults.resetNext('SetCursor', 'CANCEL', 2);
     await client.setCursor('me', 'foo', 0, 7n);
     broker.faults.resetNext('FetchCursor', 'CANCEL', 2);
@@ -22,7 +22,7 @@ describe('a call that the broker cancels without being asked', () => {
     expect(broker.faults.pending).toBe(0);
   });
 
-  it('rejects as retryable, with an unknown outcome, where a second time could do harm', async () => {
+  it('rejects as retryable, with an unknown outcome, when a second attempt could do harm', async () => {
     broker.faults.resetNext('PublishToSubject', 'CANCEL');
     await expect(client.publishToSubject('foo', 'x')).rejects.toMatchObject({
       code: 'CONNECTION',
@@ -45,8 +45,8 @@ describe('a call that the broker cancels without being asked', () => {
 });
 
 describe('a call whose deadline has passed', () => {
-  it('rejects with TIMEOUT, never with SERVER, however the broker ends it', async () => {
-    // The broker waits for the ack of the cursor, and ends the call itself when its deadline has passed.
+  it('rejects with TIMEOUT and never with SERVER, for every way in which the broker ends it', async () => {
+    // The broker waits for the ack of the cursor and ends the call itself when the deadline has passed.
     broker.faults.delayAcks(60_000);
     for (const how of ['reset', 'status'] as const) {
       broker.faults.endDeadlines(how);

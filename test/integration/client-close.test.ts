@@ -4,7 +4,7 @@ import { type Client, connect } from '../../src/index.js';
 import { PATIENT } from '../support/patient.js';
 import { StubServer } from '../support/stub-server.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 let broker: TestBroker;
@@ -29,7 +29,7 @@ describe('close', () => {
     expect(offsets).toEqual(Array.from({ length: 50 }, (_, i) => BigInt(i)));
   });
 
-  it('fails publishes as CLOSED whose acks do not come within its timeout', async () => {
+  it('fails publishes with CLOSED when their acks do not arrive within its timeout', async () => {
     const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     broker.faults.dropAcks(1);
@@ -50,7 +50,7 @@ describe('close', () => {
     expect(await read).toBe('ended');
   });
 
-  it('is idempotent, and await using does it', async () => {
+  it('is idempotent and is called by await using', async () => {
     let kept: Client;
     {
       await using client = await connect(broker.addresses, PATIENT);
@@ -61,13 +61,13 @@ describe('close', () => {
     await expect(kept.ping()).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
-  it('refuses a bad option and can be called again', async () => {
+  it('rejects an invalid option and can be called again', async () => {
     const client = await connect(broker.addresses, PATIENT);
     await expect(client.close({ timeout: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await client.close();
   });
 
-  it('makes everything reject with CLOSED afterwards', async () => {
+  it('makes every later call reject with CLOSED', async () => {
     const client = await connect(broker.addresses, PATIENT);
     await client.createStream('foo', 'foo');
     await client.close();
@@ -100,7 +100,7 @@ describe('close', () => {
     expect(client.metadata.streams.has('foo')).toBe(true);
   });
 
-  it('ends calls that wait, at once', async () => {
+  it('ends waiting calls immediately', async () => {
     const stub = await StubServer.start();
     onTestFinished(() => stub.stop());
     const client = await connect(stub.address, PATIENT);
@@ -110,7 +110,7 @@ describe('close', () => {
     expect(await outcome).toMatchObject({ code: 'CLOSED' });
   });
 
-  it('leaves no socket, no timer and no listener behind', async () => {
+  it('leaves no socket, no timer and no listener', async () => {
     const before = { sockets: sockets(), timers: timers() };
     const controller = new AbortController();
     const client = await connect(broker.addresses, { ...PATIENT, serverSelection: 'latency' });
@@ -124,13 +124,13 @@ describe('close', () => {
     await broker.stopBroker(2);
     await client.ping();
     await client.close();
-    // Both ends of a connection live in this process: the brokers' ends close a moment later.
+    // Both ends of a connection are in this process: the broker closes its end a moment later.
     await expect.poll(() => sockets()).toBeLessThanOrEqual(before.sockets);
     await expect.poll(() => timers()).toBeLessThanOrEqual(before.timers + 1);
     expect(broker.openSubscriptions.reduce((sum, count) => sum + count, 0)).toBe(0);
   });
 
-  it('leaves nothing open when connecting failed', async () => {
+  it('leaves nothing open when connect fails', async () => {
     const before = sockets();
     const stub = await StubServer.start();
     onTestFinished(() => stub.stop());

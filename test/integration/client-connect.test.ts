@@ -8,7 +8,7 @@ import { Certificates } from '../support/certificates.js';
 import { closing } from '../support/closing.js';
 import { freePort, REFUSED_PORT, SilentPeer, StubServer } from '../support/stub-server.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 const connected = async (servers: string | readonly string[], options?: ClientOptions): Promise<Client> =>
@@ -25,18 +25,18 @@ const silentPeer = async (): Promise<SilentPeer> => {
 };
 
 describe('connect', () => {
-  it.each([[[]], [undefined], [null], [{}]])('refuses %o instead of addresses', async (servers) => {
+  it.each([[[]], [undefined], [null], [{}]])('rejects %o instead of addresses', async (servers) => {
     await expect(connect(servers as unknown as string)).rejects.toThrow(
       'connect: expected servers to be an address or a non-empty array of addresses',
     );
   });
 
-  it('refuses a bad address and a bad option before anything is sent', async () => {
+  it('rejects an invalid address and an invalid option before it sends anything', async () => {
     await expect(connect(['127.0.0.1:1', 'host:99999'])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(connect('127.0.0.1:1', { ackTimeout: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('resolves with one seed of two reachable, and brings the dead one in when it comes back', async () => {
+  it('resolves when one of two seeds is reachable, and connects to the other one when it comes back', async () => {
     const port = await freePort();
     const alive = await stubServer('alive');
     const client = await connected([`127.0.0.1:${port}`, alive.address]);
@@ -48,7 +48,7 @@ describe('connect', () => {
     expect(await back).toBe(`127.0.0.1:${port}`);
   });
 
-  it('resolves although a broker that the cluster advertises cannot be reached', async () => {
+  it('resolves when an advertised broker is unreachable', async () => {
     const alive = await stubServer('alive');
     alive.brokers.push({ id: 'dead', host: '127.0.0.1', port: REFUSED_PORT });
     const client = await connected(alive.address);
@@ -56,13 +56,13 @@ describe('connect', () => {
     expect([...client.metadata.brokers.keys()]).toEqual(['alive', 'dead']);
   });
 
-  it('resolves although a seed takes the connection and stays silent', async () => {
+  it('resolves when a seed accepts the connection and never responds', async () => {
     const [silent, alive] = [await silentPeer(), await stubServer()];
     const client = await connected([silent.address, alive.address], { connectTimeout: HOUR });
     expect(client.metadata.brokers.size).toBe(1);
   });
 
-  it('rejects with the reason of the seed when it refuses', async () => {
+  it('rejects with the error of the seed when the seed refuses the call', async () => {
     const address = `127.0.0.1:${REFUSED_PORT}`;
     const attempt = connect(address, { connectTimeout: 1_500, retry: { minDelay: 1 } });
     await expect(attempt).rejects.toMatchObject({
@@ -85,7 +85,7 @@ describe('connect', () => {
     expect(message).toContain('no process listens there');
   });
 
-  it('keeps trying until connectTimeout is over, whatever the retry option says', async () => {
+  it('retries until connectTimeout has passed, regardless of the retry option', async () => {
     const port = await freePort();
     const early = createServer((socket) => socket.destroy());
     closing({ close: () => early.close() });
@@ -105,7 +105,7 @@ describe('connect', () => {
     expect(client.metadata.brokers.has('late')).toBe(true);
   });
 
-  it('never hangs on a half-open peer', async () => {
+  it('does not hang on a half-open connection', async () => {
     const silent = await silentPeer();
     await expect(connect(silent.address, { connectTimeout: 200 })).rejects.toMatchObject({
       code: 'CONNECTION',
@@ -129,13 +129,13 @@ describe('connect', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('rejects with the reason of a signal that was aborted before, and connects to nothing', async () => {
+  it('rejects with the reason of a signal that is already aborted, and opens no connection', async () => {
     const silent = await silentPeer();
     await expect(connect(silent.address, { signal: AbortSignal.abort('early') })).rejects.toBe('early');
     expect(silent.connections).toBe(0);
   });
 
-  it('does not end a client whose signal is aborted after it connected', async () => {
+  it('does not close a client whose signal is aborted after it has connected', async () => {
     const stub = await stubServer();
     const controller = new AbortController();
     const client = await connected(stub.address, { signal: controller.signal });
@@ -144,7 +144,7 @@ describe('connect', () => {
     expect(await client.ping()).toBeGreaterThan(0);
   });
 
-  it('rejects with what the server says when it lets nobody in', async () => {
+  it('rejects with the error of the server when the server refuses every client', async () => {
     const stub = await stubServer();
     stub.on('fetchMetadata', () => ({
       fail: 'UNKNOWN',
@@ -153,7 +153,7 @@ describe('connect', () => {
     await expect(connect(stub.address)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 
-  it('goes on with a broker that answers when the first answer is an error', async () => {
+  it('uses another broker when the first one returns an error', async () => {
     const stub = await stubServer();
     stub.on('fetchMetadata', (_request, call) => (call === 1 ? { fail: 'UNAVAILABLE' } : (undefined as never)));
     const client = await connected(stub.address, { retry: { minDelay: 1 } });
@@ -162,7 +162,7 @@ describe('connect', () => {
 });
 
 describe('seeds and advertised brokers', () => {
-  it('connects once to a seed that is an advertised broker under another name', async () => {
+  it('opens one connection when a seed and an advertised broker are the same', async () => {
     const stub = await stubServer();
     const names: string[] = [];
     const client = await connected([`localhost:${stub.port}`, `localhost:${stub.port}`]);
@@ -171,7 +171,7 @@ describe('seeds and advertised brokers', () => {
     expect(names).toEqual([]);
   });
 
-  it('reaches brokers where resolveBroker says', async () => {
+  it('connects to the addresses that resolveBroker returns', async () => {
     const stub = await stubServer();
     stub.brokers = [{ id: 'stub', host: 'liftbridge.internal.invalid', port: 9292 }];
     const asked: unknown[] = [];
@@ -186,12 +186,12 @@ describe('seeds and advertised brokers', () => {
   });
 
   it.each([
-    ['leads nowhere', async () => ({ host: '127.0.0.1', port: REFUSED_PORT })],
+    ['is unreachable', async () => ({ host: '127.0.0.1', port: REFUSED_PORT })],
     ['has no host', async () => ({ host: '', port: 9292 })],
     ['has a port out of range', async () => ({ host: '127.0.0.1', port: 70_000 })],
     ['has a zone id', async () => ({ host: 'fe80::1%lo', port: 9292 })],
-    ['has a host that makes no valid URL', async () => ({ host: 'no host', port: 9292 })],
-  ])('falls back on the seed when its advertised address %s', async (_what, advertised) => {
+    ['has a host that is not valid in a URL', async () => ({ host: 'no host', port: 9292 })],
+  ])('falls back to the seed when its advertised address %s', async (_what, advertised) => {
     const stub = await stubServer();
     stub.brokers = [{ id: 'stub', ...(await advertised()) }];
     stub.streams.set('foo', { partitions: [{ leader: 'stub' }] });
@@ -220,10 +220,10 @@ describe('seeds and advertised brokers', () => {
         throw new Error('no');
       },
     ],
-    ['answers nonsense', () => 'http://x'],
-    ['answers a port out of range', () => '127.0.0.1:70000'],
-    ['answers a zone id', () => '[fe80::1%lo]:9292'],
-    ['answers nothing', () => ''],
+    ['returns a URL', () => 'http://x'],
+    ['returns a port out of range', () => '127.0.0.1:70000'],
+    ['returns a zone id', () => '[fe80::1%lo]:9292'],
+    ['returns an empty string', () => ''],
   ])('rejects with a typed error when resolveBroker %s', async (_what, resolve) => {
     const stub = await stubServer();
     const resolveBroker = resolve as () => string;
@@ -243,7 +243,7 @@ describe('server selection', () => {
     for (let i = 0; i < 20; i++) await client.deleteStream('x');
   };
 
-  it('uses every broker when random', async () => {
+  it('uses every broker with the strategy random', async () => {
     const { one, two, servers } = await pair();
     await callTwenty(await connected(servers));
     expect(count(one)).toBeGreaterThan(0);
@@ -251,10 +251,10 @@ describe('server selection', () => {
     expect(count(one) + count(two)).toBe(20);
   });
 
-  it('avoids the slow broker by latency', async () => {
+  it('avoids the slow broker with the strategy latency', async () => {
     const { one, two, servers } = await pair();
     two.on('fetchMetadata', async () => {
-      // Slow in comparison with the other one.
+      // Slower than the other broker.
       await delay(1_000);
       return undefined as never;
     });
@@ -263,7 +263,7 @@ describe('server selection', () => {
     expect([count(one), count(two)]).toEqual([20, 0]);
   });
 
-  it('takes the broker with the least load by workload, and the other one when that fails', async () => {
+  it('uses the broker with the lowest load with the strategy workload, and the other one when it fails', async () => {
     const { one, two, servers } = await pair();
     for (const stub of [one, two]) for (const broker of stub.brokers) broker.load = broker.id === 'one' ? 9 : 1;
     const client = await connected(servers, { serverSelection: 'workload', retry: { minDelay: 1 } });
@@ -274,7 +274,7 @@ describe('server selection', () => {
     expect(count(one)).toBe(20);
   });
 
-  it('fails over at once when a broker is gone, and reports the retry', async () => {
+  it('fails over immediately when a broker stops, and reports the retry', async () => {
     const { one, two, servers } = await pair();
     const client = await connected(servers, { retry: { minDelay: 1 } });
     await two.stop();
@@ -287,7 +287,7 @@ describe('server selection', () => {
 });
 
 describe('a call', () => {
-  it('rejects with TIMEOUT when no broker answers, within its own timeout', async () => {
+  it('rejects with TIMEOUT within its own timeout when no broker responds', async () => {
     const stub = await stubServer();
     const client = await connected(stub.address);
     stub.on('deleteStream', () => 'silence');
@@ -296,7 +296,7 @@ describe('a call', () => {
     await expect(attempt).rejects.toThrow(/no answer within 150 ms/);
   });
 
-  it('goes to another broker when one stays silent', async () => {
+  it('is sent to another broker when one does not respond', async () => {
     const [silent, stub] = [await silentPeer(), await stubServer()];
     stub.brokers.push({ id: 'silent', host: '127.0.0.1', port: silent.port });
     const client = await connected(stub.address, { requestTimeout: 6_000, retry: { minDelay: 1 } });
@@ -316,7 +316,7 @@ describe('a call', () => {
     await expect(client.ping({ signal: AbortSignal.abort('at once') })).rejects.toBe('at once');
   });
 
-  it('is tried again while the cluster elects a metadata leader', async () => {
+  it('is retried while the cluster elects a metadata leader', async () => {
     const stub = await stubServer();
     const client = await connected(stub.address, { retry: { minDelay: 1 } });
     const answers = ['no known metadata leader', 'nats: no responders available for request'];
@@ -328,7 +328,7 @@ describe('a call', () => {
     expect(stub.of('deleteStream')).toHaveLength(3);
   });
 
-  it('gives up after as many attempts as the retry option says', async () => {
+  it('stops after the number of attempts that the retry option allows', async () => {
     const stub = await stubServer();
     const client = await connected(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     stub.on('deleteStream', () => ({ fail: 'UNAVAILABLE', details: 'never' }));
@@ -342,7 +342,7 @@ describe('connect with TLS', () => {
     closing(await TestBroker.start({ tls: identity }));
   const attempt = (broker: TestBroker, tls: ClientOptions['tls']) => connect(broker.addresses[0]!, { tls });
 
-  it('works with the right CA, and with a client certificate where one is asked for', async () => {
+  it('works with the right CA, and with a client certificate when the broker requires one', async () => {
     const authority = await Certificates.create();
     const { ca } = authority;
     const client = await authority.issue();
@@ -371,7 +371,7 @@ describe('connect with TLS', () => {
   it.each([
     [{ cert: 'x' }, 'connect: expected tls.key together with tls.cert: a client certificate needs both'],
     [{ key: 'x' }, 'connect: expected tls.cert together with tls.key: a client certificate needs both'],
-  ])('refuses half of a client certificate before it connects', async (tls, text) => {
+  ])('rejects an incomplete client certificate before it connects', async (tls, text) => {
     const silent = await silentPeer();
     const attempt = connect(silent.address, { tls });
     await expect(attempt).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });

@@ -23,7 +23,7 @@ afterEach(async () => {
   await broker.close();
 });
 
-/** Everything that arrives on a diagnostics channel until `stop`. */
+/** Collects the messages of a diagnostics channel until `stop`. */
 const listen = (name: string) => {
   const messages: Record<string, unknown>[] = [];
   const receive = (message: unknown): void => void messages.push(message as Record<string, unknown>);
@@ -33,7 +33,7 @@ const listen = (name: string) => {
 };
 
 describe('events', () => {
-  it('can be written as JSON, on the client and on the diagnostics channels', async () => {
+  it('can be serialized as JSON, on the client and on the diagnostics channels', async () => {
     const heard = listen('liftbridge:metadata');
     const client = await open();
     await client.createStream('foo', 'foo');
@@ -55,7 +55,7 @@ describe('events', () => {
     expect(JSON.stringify(consumer.assignments)).toBe('{"foo":[0]}');
   });
 
-  it('tells connect of every broker on the diagnostics channel, with the client', async () => {
+  it('report connect for every broker on the diagnostics channel, with the client', async () => {
     const heard = listen('liftbridge:connect');
     const client = await open();
     heard.stop();
@@ -63,7 +63,7 @@ describe('events', () => {
     expect(heard.messages[0]).toMatchObject({ client, broker: { address: expect.stringMatching(/^127\.0\.0\.1:/) } });
   });
 
-  it('tells disconnect of a broker that stops, and connect when it is back', async () => {
+  it('report disconnect when a broker stops, and connect when it is back', async () => {
     const client = await open();
     await client.createStream('foo', 'foo', { replicationFactor: 1 });
     await client.publish('foo', 'x');
@@ -78,7 +78,7 @@ describe('events', () => {
     expect(await back).toEqual([{ broker: lost }]);
   });
 
-  it('tells leaderChange and metadata when a leader moves', async () => {
+  it('report leaderChange and metadata when a leader moves', async () => {
     const client = await open();
     await client.createStream('foo', 'foo', { replicationFactor: 3 });
     const from = broker.leaderOf('foo');
@@ -97,7 +97,7 @@ describe('events', () => {
     expect(heard.messages).toEqual([{ client, ...expected }]);
   });
 
-  it('tells retry with operation, attempt, delay and error', async () => {
+  it('report retry with operation, attempt, delay and error', async () => {
     const client = await open({ retry: { minDelay: 3 } });
     broker.faults.rejectNext('DeleteStream', 'UNAVAILABLE', 'not now');
     const retried = once(client, 'retry');
@@ -106,12 +106,12 @@ describe('events', () => {
       .catch((error: unknown) => expect(error).toMatchObject({ code: 'NO_SUCH_STREAM' }));
     const [event] = await retried;
     expect(event).toMatchObject({ operation: 'DeleteStream', attempt: 1, error: { code: 'CONNECTION' } });
-    // The delay, less a random part of up to a half.
+    // The delay minus its random part, which is at most half of it.
     const { delay } = event as { delay: number };
     expect([delay >= 1.5, delay <= 3]).toEqual([true, true]);
   });
 
-  it('tells asyncError of what nobody awaits, and never error', async () => {
+  it('report asyncError for failures without an awaiting caller, and never error', async () => {
     const client = await open();
     const heard = listen('liftbridge:asyncError');
     const reported = once(client, 'asyncError');
@@ -126,7 +126,7 @@ describe('events', () => {
     expect(client.listenerCount('error')).toBe(0);
   });
 
-  it('goes to the logger as well, an object and a message', async () => {
+  it('are also written to the logger, as an object and a message', async () => {
     const lines: [string, object, string][] = [];
     const log = (level: string) => (context: object, message: string) => void lines.push([level, context, message]);
     const logger: Logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
@@ -140,7 +140,7 @@ describe('events', () => {
 });
 
 describe('leaders that move', () => {
-  it('are followed by calls that only the leader serves', async () => {
+  it('are found by calls that only the leader serves', async () => {
     const client = await open();
     await client.createStream('foo', 'foo', { replicationFactor: 3 });
     for (const to of [0, 1, 2]) {
@@ -150,7 +150,7 @@ describe('leaders that move', () => {
     }
   });
 
-  it('are waited for when their broker dies', async () => {
+  it('are replaced by new leaders, for which calls wait, when their broker stops', async () => {
     const client = await open();
     await client.createStream('foo', 'foo', { replicationFactor: 3 });
     const before = broker.leaderOf('foo');
@@ -159,7 +159,7 @@ describe('leaders that move', () => {
     expect(info.leader?.address).not.toBe(broker.addresses[before]);
   });
 
-  it('and connections that are cut do not fail a call', async () => {
+  it('do not fail a call, even when connections are cut as well', async () => {
     const client = await open();
     await client.createStream('foo', 'foo', { replicationFactor: 3 });
     await client.publish('foo', 'x');
@@ -170,7 +170,7 @@ describe('leaders that move', () => {
     }
   });
 
-  it('do not keep cursors from being stored and read', async () => {
+  it('do not prevent cursors from being stored and read', async () => {
     const client = await open();
     for (let i = 0; i < 6; i++) await client.setCursor(`c${i}`, 'foo', i, 1n);
     await broker.stopBroker(broker.leaderOf('__cursors', 0));

@@ -6,7 +6,7 @@ import { APIService } from '../support/grpc-js-api.js';
 
 const PARTITIONS = 10_000;
 
-/** A server whose answer to FetchMetadata was encoded beforehand, so that it costs next to nothing to serve. */
+/** A server that encodes its FetchMetadata response in advance, so that serving it costs almost nothing. */
 async function serve(answer: (port: number) => Buffer): Promise<{ port: number; stop(): void }> {
   const server = new Server();
   let bytes: Buffer = Buffer.alloc(0);
@@ -49,7 +49,7 @@ function largeAnswer(port: number): Buffer {
 }
 
 describe('fetchMetadata of a large cluster', () => {
-  it('takes 10,000 partitions over', async () => {
+  it('loads 10,000 partitions', async () => {
     const server = await serve(largeAnswer);
     onTestFinished(() => server.stop());
     await using client = await connect(`127.0.0.1:${server.port}`);

@@ -30,10 +30,10 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     return name;
   };
 
-  /** Brokers carry a change out a moment after the one that was asked has answered. */
+  /** The other brokers apply a change a moment after the called broker has responded. */
   const applied = (look: () => Promise<boolean>): Promise<void> => expect.poll(look).toBe(true);
 
-  it('createStream makes a stream whose partitions can be used at once', async () => {
+  it('createStream creates a stream whose partitions are usable immediately', async () => {
     const name = await created({ partitions: 3 });
     for (const partition of [0, 1, 2])
       expect(await client.publish(name, 'x', { partition })).toMatchObject({ offset: 0n });
@@ -98,7 +98,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(await client.publish(name, 'x')).toMatchObject({ offset: 0n });
   });
 
-  it('publish, publishAsync and publishAll give the acks of their messages', async () => {
+  it('publish, publishAsync and publishAll return the acks of their messages', async () => {
     const name = await created();
     expect(await client.publish(name, 'one', { key: 'k', headers: { h: 'v' } })).toMatchObject({
       stream: name,
@@ -114,20 +114,20 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(offsets).toEqual([3n, 4n]);
   });
 
-  it('publishToSubject reaches the stream on the subject, and the partition that the partitioner chooses', async () => {
+  it('publishToSubject publishes to the stream on the subject, and to the partition that the partitioner chooses', async () => {
     const name = await created({ partitions: 2 });
     expect(await client.publishToSubject(name, 'x')).toMatchObject({ stream: name, offset: 0n });
     const ack = await client.publishToSubject(name, 'x', { key: 'foobarbazqux', partitioner: partitionByKey });
     expect(ack).toMatchObject({ messageSubject: `${name}.1` });
   });
 
-  it('publishToSubject rejects with ACK_TIMEOUT when nobody listens', async () => {
-    await expect(client.publishToSubject(uniqueName('nobody'), 'x', { timeout: 200 })).rejects.toMatchObject({
+  it('publishToSubject rejects with ACK_TIMEOUT when no stream is on the subject', async () => {
+    await expect(client.publishToSubject(uniqueName('unused'), 'x', { timeout: 200 })).rejects.toMatchObject({
       code: 'ACK_TIMEOUT',
     });
   });
 
-  it('subscribe reads what was published, from the beginning to the end', async () => {
+  it('subscribe reads the published messages from the beginning to the end', async () => {
     const name = await created();
     for await (const _ack of client.publishAll(name, ['a', 'b', 'c'], { ackPolicy: 'all' }));
     const subscription = await client.subscribe(name, { startAt: 'earliest', stopAt: 'latest' });
@@ -136,7 +136,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(texts).toEqual(['a', 'b', 'c']);
   });
 
-  it('subscribe goes on behind a stored cursor', async () => {
+  it('subscribe continues after a stored cursor', async () => {
     const name = await created();
     for await (const _ack of client.publishAll(name, ['a', 'b', 'c'], { ackPolicy: 'all' }));
     await client.setCursor('reader', name, 0, 0n);
@@ -146,7 +146,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(texts).toEqual(['b', 'c']);
   });
 
-  it('fetchMetadata tells brokers, streams and partitions, and leaves out what is unknown', async () => {
+  it('fetchMetadata returns brokers, streams and partitions, and omits unknown ones', async () => {
     const before = Date.now();
     const name = await created({ partitions: 2 });
     const metadata = await client.fetchMetadata({ streams: [name, 'unknown'], groups: ['unknown'] });
@@ -159,7 +159,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     const info = metadata.streams.get(name)!;
     expect(info).toMatchObject({ name, subject: name });
     if (cluster.broker !== null) {
-      // The nanoseconds of the broker begin at a whole millisecond.
+      // The broker's timestamps in nanoseconds start at a whole millisecond.
       expect(info.createdAt.getTime()).toBeGreaterThanOrEqual(before - 1);
       expect(info.createdAt.getTime()).toBeLessThanOrEqual(Date.now());
     }
@@ -169,7 +169,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     }
   });
 
-  it('fetchPartitionMetadata tells the exact offsets', async () => {
+  it('fetchPartitionMetadata returns the exact offsets', async () => {
     const name = await created();
     expect(await client.fetchPartitionMetadata(name, 0)).toMatchObject({
       highWatermark: -1n,
@@ -184,7 +184,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     await expect(client.fetchPartitionMetadata(uniqueName(), 0)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
   });
 
-  it('setCursor stores what fetchCursor reads, in every partition of the cursors stream', async () => {
+  it('setCursor stores the offset that fetchCursor reads, in every partition of the cursors stream', async () => {
     const name = uniqueName();
     for (let i = 0; i < 12; i++) await client.setCursor(`cursor-${i}`, name, i, BigInt(i));
     for (let i = 0; i < 12; i++) expect(await client.fetchCursor(`cursor-${i}`, name, i)).toBe(BigInt(i));
@@ -202,7 +202,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(await client.fetchCursor('sleepy', name, 0)).toBe(5n);
   });
 
-  it('activity tells what happens to streams, decoded', async () => {
+  it('activity returns the decoded events of streams', async () => {
     const name = uniqueName();
     const events: ActivityEvent[] = [];
     const feed = await client.activity({ startAt: 'earliest' });
@@ -223,7 +223,7 @@ describe.each([1, 3])('Client on a cluster of %i', (brokers) => {
     expect(await client.ping()).toBeGreaterThan(0);
   });
 
-  it('flush resolves once every publish so far is acknowledged', async () => {
+  it('flush resolves when all previous publishes are acknowledged', async () => {
     const name = await created();
     let acked = 0;
     for (let i = 0; i < 100; i++) client.publishAsync(name, `${i}`, (error) => error === null && acked++);

@@ -34,7 +34,7 @@ const unset = {
 };
 
 describe('createStream', () => {
-  it('leaves every setting unset that is not given', async () => {
+  it('leaves every omitted setting unset', async () => {
     await client.createStream('subject', 'name', { waitForLeaders: false });
     const defaults = { subject: 'subject', name: 'name', group: '', replicationFactor: 0, partitions: 0 };
     expect(stub.of('createStream')).toEqual([{ ...defaults, ...unset }]);
@@ -82,7 +82,7 @@ describe('createStream', () => {
     });
   });
 
-  it('tells 0 and false apart from unset', async () => {
+  it('distinguishes 0 and false from unset', async () => {
     const options = { retentionMaxAge: 0, retentionMaxBytes: 0n, compactEnabled: false, minIsr: 0 };
     await client.createStream('subject', 'name', { ...options, waitForLeaders: false });
     expect(stub.of('createStream')[0]).toMatchObject({
@@ -115,7 +115,7 @@ describe('createStream', () => {
     ['a', 'name', { retentionMaxBytes: '1 GB' }, 'expected retentionMaxBytes to be an integer of at least 0'],
     ['a', 'name', { replicas: 3 }, 'unknown option replicas, got 3 (number)'],
     ['a', 'name', { timeout: -1 }, 'expected timeout to be a number of milliseconds'],
-  ])('refuses (%o, %o, %o) before anything is sent', async (subject, name, options, text) => {
+  ])('rejects (%o, %o, %o) before it sends anything', async (subject, name, options, text) => {
     const attempt = client.createStream(subject, name, options as object);
     await expect(attempt).rejects.toBeInstanceOf(InvalidArgumentError);
     await expect(attempt).rejects.toThrow(text);
@@ -123,7 +123,7 @@ describe('createStream', () => {
   });
 });
 
-describe('createStream after an answer was lost', () => {
+describe('createStream after a lost response', () => {
   const lost = (then: 'exists' | 'other subject' | 'known before') => {
     stub.on('createStream', (_request, call) => {
       if (call > 1) return { fail: 'ALREADY_EXISTS', details: 'stream already exists' };
@@ -133,13 +133,13 @@ describe('createStream after an answer was lost', () => {
     });
   };
 
-  it('succeeds when the stream that exists now is the one that was asked for', async () => {
+  it('succeeds when the existing stream has the requested settings', async () => {
     lost('exists');
     await client.createStream('subject', 'new', { waitForLeaders: false });
     expect(stub.of('createStream')).toHaveLength(2);
   });
 
-  it('rejects with STREAM_EXISTS when it is another one', async () => {
+  it('rejects with STREAM_EXISTS when the existing stream has other settings', async () => {
     lost('other subject');
     await expect(client.createStream('subject', 'new')).rejects.toMatchObject({ code: 'STREAM_EXISTS' });
     stub.streams.delete('new');
@@ -150,7 +150,7 @@ describe('createStream after an answer was lost', () => {
     });
   });
 
-  it('rejects with STREAM_EXISTS when the stream was known before', async () => {
+  it('rejects with STREAM_EXISTS when the stream already existed before the call', async () => {
     stub.streams.set('new', { subject: 'subject', partitions: [{ leader: 'stub' }] });
     await client.fetchMetadata();
     lost('known before');
@@ -158,8 +158,8 @@ describe('createStream after an answer was lost', () => {
   });
 });
 
-describe('createStream waiting for leaders', () => {
-  it('waits until every partition has a leader that answers', async () => {
+describe('createStream, while partitions have no leader,', () => {
+  it('waits until every partition has a leader that responds', async () => {
     stub.on('createStream', () => {
       stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: '' }] });
       return { answer: {} };
@@ -175,7 +175,7 @@ describe('createStream waiting for leaders', () => {
     expect(refusals).toBeLessThan(1);
   });
 
-  it('rejects with TIMEOUT that names the partition without a leader', async () => {
+  it('rejects with TIMEOUT and names the partition without a leader', async () => {
     stub.streams.set('new', { partitions: [{ leader: 'stub' }, { leader: '' }] });
     const attempt = client.createStream('subject', 'new', { partitions: 2, timeout: 1_500 });
     await expect(attempt).rejects.toMatchObject({ code: 'TIMEOUT', stream: 'new', operation: 'CreateStream' });
@@ -186,14 +186,14 @@ describe('createStream waiting for leaders', () => {
 });
 
 describe('deleteStream', () => {
-  it('sends the name, and rejects with NO_SUCH_STREAM when there is none', async () => {
+  it('sends the name, and rejects with NO_SUCH_STREAM when the stream does not exist', async () => {
     await client.deleteStream('foo');
     expect(stub.of('deleteStream')).toEqual([{ name: 'foo' }]);
     stub.on('deleteStream', () => ({ fail: 'NOT_FOUND', details: 'stream does not exist' }));
     await expect(client.deleteStream('bar')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
   });
 
-  it('succeeds when an attempt whose answer was lost has deleted it', async () => {
+  it('succeeds when an attempt with a lost response has deleted the stream', async () => {
     stub.on('deleteStream', (_request, call) => ({ fail: call === 1 ? 'UNAVAILABLE' : 'NOT_FOUND' }));
     await client.deleteStream('foo');
     expect(stub.of('deleteStream')).toHaveLength(2);
@@ -201,7 +201,7 @@ describe('deleteStream', () => {
 });
 
 describe('pauseStream', () => {
-  it('pauses all partitions by default, and those that are named', async () => {
+  it('pauses all partitions by default, or the given ones', async () => {
     await client.pauseStream('foo');
     await client.pauseStream('foo', { partitions: [0, 1], resumeAll: true });
     expect(stub.of('pauseStream')).toEqual([
@@ -210,7 +210,7 @@ describe('pauseStream', () => {
     ]);
   });
 
-  it('refuses an empty list, which would stand for all of them', async () => {
+  it('rejects an empty list, which would mean all partitions', async () => {
     await expect(client.pauseStream('foo', { partitions: [] })).rejects.toThrow(
       'pauseStream: expected partitions to be a non-empty array of partition ids, got an array of 0 (object)',
     );
@@ -224,7 +224,7 @@ describe('pauseStream', () => {
 });
 
 describe('setStreamReadonly', () => {
-  it('sets all partitions readonly by default, and resets those that are named', async () => {
+  it('sets all partitions readonly by default, and resets the given ones', async () => {
     await client.setStreamReadonly('foo');
     await client.setStreamReadonly('foo', { partitions: [0, 1], readonly: false });
     expect(stub.of('setStreamReadonly')).toEqual([
@@ -248,7 +248,7 @@ describe('setCursor and fetchCursor', () => {
     expect(stub.of('fetchCursor')).toEqual([{ cursorId: 'id', stream: 'foo', partition: 1 }]);
   });
 
-  it('reject when no broker wants to be the leader', async () => {
+  it('reject when every broker responds that it is not the leader', async () => {
     await using impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     const refusal = { fail: 'FAILED_PRECONDITION', details: 'Server not leader for cursors partition 0' } as const;
     stub.on('setCursor', () => refusal);
@@ -259,7 +259,7 @@ describe('setCursor and fetchCursor', () => {
     expect(stub.of('setCursor')).toHaveLength(3);
   });
 
-  it('try again when the cursors stream stalls', async () => {
+  it('are retried when the cursors stream stalls', async () => {
     stub.on('setCursor', (_request, call) =>
       call === 1 ? { fail: 'INTERNAL', details: 'context deadline exceeded' } : { answer: {} },
     );
@@ -267,7 +267,7 @@ describe('setCursor and fetchCursor', () => {
     expect(stub.of('setCursor')).toHaveLength(2);
   });
 
-  it('reject with CURSORS_DISABLED when the server keeps none', async () => {
+  it('reject with CURSORS_DISABLED when cursors are disabled on the server', async () => {
     stub.streams.delete('__cursors');
     await using other = await connect(stub.address);
     await expect(other.setCursor('id', 'foo', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });
@@ -279,14 +279,14 @@ describe('setCursor and fetchCursor', () => {
     [() => client.setCursor('id', 'foo', -1, 1), 'setCursor: expected partition to be a whole number from 0'],
     [() => client.setCursor('id', 'foo', 0, 1.5), 'setCursor: expected offset to be a 64-bit integer'],
     [() => client.fetchCursor('id', '', 0), 'fetchCursor: expected stream to be a non-empty string'],
-  ])('refuse a bad argument before anything is sent', async (call, text) => {
+  ])('reject an invalid argument before they send anything', async (call, text) => {
     await expect(call()).rejects.toThrow(text);
     expect(stub.of('setCursor')).toEqual([]);
   });
 });
 
 describe('fetchPartitionMetadata', () => {
-  it('gives watermark, newest offset, times, leader, replicas and ISR', async () => {
+  it('returns high watermark, newest offset, timestamps, leader, replicas and ISR', async () => {
     const times = (first: bigint) => ({
       firstTimestamp: first * 1_000_000n,
       latestTimestamp: (first + 1n) * 1_000_000n,
@@ -324,7 +324,7 @@ describe('fetchPartitionMetadata', () => {
     });
   });
 
-  it('rejects in the end when the leader keeps saying that it is none', async () => {
+  it('rejects eventually when the leader always responds that it is not the leader', async () => {
     await using impatient = await connect(stub.address, { retry: { attempts: 3, minDelay: 1 } });
     stub.on('fetchPartitionMetadata', () => ({ fail: 'FAILED_PRECONDITION', details: 'not partition leader' }));
     await expect(impatient.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({
@@ -336,7 +336,7 @@ describe('fetchPartitionMetadata', () => {
     });
   });
 
-  it('rejects with PARTITION_PAUSED when that is why nobody leads', async () => {
+  it('rejects with PARTITION_PAUSED when the partition has no leader because it is paused', async () => {
     stub.streams.set('foo', { partitions: [{ leader: 'stub', paused: true }] });
     stub.on('fetchPartitionMetadata', () => ({ fail: 'FAILED_PRECONDITION', details: 'not partition leader' }));
     await expect(client.fetchPartitionMetadata('foo', 0)).rejects.toMatchObject({ code: 'PARTITION_PAUSED' });
@@ -359,7 +359,7 @@ describe('fetchPartitionMetadata', () => {
 });
 
 describe('fetchMetadata', () => {
-  it('asks for all streams and no groups by default, else for those that are named', async () => {
+  it('requests all streams and no groups by default, or the given ones', async () => {
     stub.requests.length = 0;
     await client.fetchMetadata();
     await client.fetchMetadata({ streams: ['foo'], groups: ['g'] });
@@ -369,7 +369,7 @@ describe('fetchMetadata', () => {
     ]);
   });
 
-  it('answers just what was asked for, and updates the cached view', async () => {
+  it('returns only the requested streams and groups, and updates the cached snapshot', async () => {
     stub.streams.set('bar', { partitions: [{ leader: 'stub' }] });
     const metadata = await client.fetchMetadata({ streams: ['bar', 'unknown'] });
     expect([...metadata.streams.keys()]).toEqual(['bar']);
@@ -379,7 +379,7 @@ describe('fetchMetadata', () => {
 });
 
 describe('call metadata', () => {
-  it('goes with every call, made anew for each when it is a function', async () => {
+  it('is sent with every call, and computed for each call when it is a function', async () => {
     let token = 0;
     await using other = await connect(stub.address, { metadata: async () => ({ authorization: `Bearer ${++token}` }) });
     stub.requests.length = 0;
@@ -392,7 +392,7 @@ describe('call metadata', () => {
 });
 
 describe('one signal for many calls', () => {
-  it('does not make Node warn of a leak', async () => {
+  it('does not make Node warn about a listener leak', async () => {
     const warnings: Error[] = [];
     const note = (warning: Error): void => void warnings.push(warning);
     process.on('warning', note);

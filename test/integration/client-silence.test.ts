@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Client, connect, type LiftbridgeError } from '../../src/index.js';
 import { closing } from '../support/closing.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 let broker: TestBroker;
@@ -20,25 +20,25 @@ afterEach(async () => {
   await broker.close();
 });
 
-describe('a broker that goes silent without a word', () => {
-  it('does not keep calls from being served by the others', async () => {
+describe('a broker that stops responding without closing its connections', () => {
+  it('does not prevent the other brokers from serving calls', async () => {
     for (let i = 0; i < 6; i++) await client.ping();
     broker.faults.silence(undefined, { broker: 1 });
     let retries = 0;
     client.on('retry', () => retries++);
     for (let i = 0; i < 20; i++) await client.ping();
-    // One attempt at most is lost to it: after that it is asked last.
+    // At most one attempt fails on this broker: after that the client tries it last.
     expect(retries).toBeLessThanOrEqual(1);
   });
 
-  it('does not keep a new client from connecting', async () => {
+  it('does not prevent a new client from connecting', async () => {
     broker.faults.silence(undefined, { broker: 0 });
     const other = await connect(broker.addresses);
     expect(other.metadata.brokers.size).toBe(3);
     await other.close();
   });
 
-  it('ends a call that only it can serve with TIMEOUT, naming what happened', async () => {
+  it('makes a call that only it can serve reject with TIMEOUT and the cause', async () => {
     await client.createStream('foo', 'foo', { replicationFactor: 1 });
     broker.faults.silence(undefined, { broker: broker.leaderOf('foo') });
     await expect(client.fetchPartitionMetadata('foo', 0, { timeout: 800 })).rejects.toMatchObject({
@@ -48,7 +48,7 @@ describe('a broker that goes silent without a word', () => {
     });
   });
 
-  it('is used again when it speaks', async () => {
+  it('is used again when it responds', async () => {
     const speak = broker.faults.silence();
     await expect(client.ping({ timeout: 300 })).rejects.toMatchObject({ code: 'TIMEOUT' });
     speak();
@@ -57,7 +57,7 @@ describe('a broker that goes silent without a word', () => {
     expect(await client.publish('foo', 'x')).toMatchObject({ offset: 0n });
   });
 
-  it('does not keep the client from closing', async () => {
+  it('does not prevent the client from closing', async () => {
     await client.createStream('foo', 'foo');
     await client.publish('foo', 'x');
     broker.faults.silence();
@@ -68,13 +68,13 @@ describe('a broker that goes silent without a word', () => {
 });
 
 describe('a metadata leader that freezes', () => {
-  it('keeps what the others forward to it, and calls are repeated until its successor answers', async () => {
-    // Brokers believe in a lost metadata leader for half a second then, as the server's do.
+  it('never responds to forwarded calls, and the client retries them until the new leader responds', async () => {
+    // With this setting brokers keep a lost metadata leader for half a second, as the server does.
     const settings = { 'clustering.replica.max.leader.timeout': '15s' };
     const slow = closing(await TestBroker.start({ brokers: 3, cursorsPartitions: 0, settings }));
     const whole = closing(await connect(slow.addresses));
     for (const name of ['a', 'b', 'c']) await whole.createStream(name, name, { replicationFactor: 1 });
-    // The client asks the other brokers only.
+    // The client calls only the other brokers.
     slow.faults.unlist(0);
     const other = closing(await connect(slow.addresses.slice(1), { requestTimeout: 6_000, retry: { minDelay: 5 } }));
     const alive = ['a', 'b', 'c'].find((name) => slow.leaderOf(name) !== 0)!;

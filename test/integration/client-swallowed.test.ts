@@ -6,12 +6,12 @@ import { connect } from '../../src/index.js';
 import { closing } from '../support/closing.js';
 import { eventually } from '../support/eventually.js';
 
-/** Takes connections at a port and never answers; those that it has taken stay open when it stops to listen. */
+/** Accepts connections on a port and never responds; accepted connections stay open when it stops listening. */
 async function swallow(port: number): Promise<{ taken: Set<Socket>; stopListening(): Promise<void>; close(): void }> {
   const taken = new Set<Socket>();
   const server = createServer((socket) => {
     taken.add(socket);
-    socket.on('error', () => undefined); // the client gives up, that is the point
+    socket.on('error', () => undefined); // the client closes the connection, as the test expects
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
@@ -23,8 +23,8 @@ async function swallow(port: number): Promise<{ taken: Set<Socket>; stopListenin
   };
 }
 
-describe('an attempt to connect that the network has swallowed', () => {
-  it('does not hold up the next one for as long as connectTimeout', async () => {
+describe('an attempt to connect that gets no response from the network', () => {
+  it('does not delay the next attempt by connectTimeout', async () => {
     const broker = closing(await TestBroker.start());
     const client = closing(await connect(broker.addresses, { connectTimeout: 600_000, requestTimeout: 60_000 }));
     await client.createStream('orders', 'orders');
@@ -36,7 +36,7 @@ describe('an attempt to connect that the network has swallowed', () => {
     const network = closing(await swallow(port));
     const publishing = client.publish('orders', 'after', { timeout: 60_000 });
     const asking = client.fetchPartitionMetadata('orders', 0);
-    // One connection for the streams, one for the calls.
+    // One connection for streams and one for unary calls.
     await eventually('attempts on both planes', () => network.taken.size >= 2);
     await network.stopListening();
     await broker.startBroker(0);

@@ -10,7 +10,7 @@ import { LONG_TIMEOUTS, OFTEN } from './consumer-harness.js';
 const HOUR = 3_600_000;
 const NEVER = { fetchAssignmentsInterval: () => 2 ** 31 - 1 };
 
-/** Milliseconds by which the clients are ahead: the process was stopped for that long. */
+/** Milliseconds by which the clocks of the clients are ahead, as if the process had been stopped for this time. */
 const stopped = vi.hoisted(() => ({ ms: 0 }));
 vi.mock('../../src/async/clock.js', () => ({
   monotonicNow: () => performance.now() + stopped.ms,
@@ -20,7 +20,7 @@ beforeEach(() => {
   stopped.ms = 0;
 });
 
-/** A consumer with its loop, and what it has processed. */
+/** A consumer with its loop and the messages that it has processed. */
 class Reader {
   readonly offsets: bigint[] = [];
   error: unknown = null;
@@ -33,12 +33,12 @@ class Reader {
     this.#messages = messages[Symbol.asyncIterator]();
   }
 
-  /** Takes one message, which is not processed before the next one is asked for. */
+  /** Takes one message, which counts as processed when the loop requests the next one. */
   async one(): Promise<bigint> {
     return (await this.#messages.next()).value!.offset;
   }
 
-  /** Processes whatever comes. */
+  /** Processes all messages that arrive. */
   start(): void {
     void (async () => {
       for (let next = await this.#messages.next(); !next.done; next = await this.#messages.next())
@@ -49,7 +49,7 @@ class Reader {
   }
 }
 
-/** A stream with ten messages, and a member that has one of them at hand when its connections fall silent and it is expired. */
+/** A stream with ten messages, and a member that is handling one of them when its connections go silent and it expires. */
 async function expired(consumerId: string) {
   const broker = closing(await TestBroker.start({ cursorsPartitions: 1, groups: LONG_TIMEOUTS }));
   const publisher = closing(await connect(broker.addresses as string[], PATIENT));
@@ -81,8 +81,8 @@ async function read(client: Client, consumerId: string, options: object): Promis
   return new Reader(consumer, await consumer.subscribe(['orders']));
 }
 
-describe('a member that stood still for longer than the timeout of its group', () => {
-  it('hands nothing out before it has asked, and goes on behind what others have done', async () => {
+describe('a member that was suspended for longer than the timeout of its group', () => {
+  it('delivers nothing before it has polled its coordinator, and continues after the messages that others have processed', async () => {
     const { broker, publisher, publish, reader, wake } = await expired('a');
     const other = await read(closing(await connect(broker.addresses as string[], PATIENT)), 'b', OFTEN);
     other.start();
@@ -101,7 +101,7 @@ describe('a member that stood still for longer than the timeout of its group', (
     expect(await publisher.fetchCursor('__group:group', 'orders', 0)).toBe(19n);
   });
 
-  it('ends with CONSUMER_EXISTS when another process has its id, which goes on', async () => {
+  it('ends with CONSUMER_EXISTS when another process uses its id, and that process continues', async () => {
     const { broker, publish, claim, reader, wake } = await expired('same');
     const before = await claim();
     const other = await read(closing(await connect(broker.addresses as string[], PATIENT)), 'same', OFTEN);

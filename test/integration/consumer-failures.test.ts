@@ -4,15 +4,15 @@ import { Bench, type Member } from './consumer-harness.js';
 
 const STREAMS = { clicks: 3, orders: 2, views: 1 };
 const HOUR = 3_600_000;
-/** Never polls by itself. */
+/** Never polls on its own. */
 const NEVER = { fetchAssignmentsInterval: () => 2 ** 31 - 1 };
 
-/** Cuts a member off without a word: its connections end and nothing it does reaches a broker any more. */
+/** Isolates a member without a leave request: its connections end and none of its calls reaches a broker. */
 async function die(member: Member): Promise<void> {
   await member.client.close({ timeout: 0 });
 }
 
-/** Moves the brokers' clock over the timeout of the group, in steps after which the living have polled. */
+/** Moves the brokers' clock past the timeout of the group in steps, and lets the active members poll after each step. */
 async function expire(bench: Bench): Promise<void> {
   for (let step = 0; step < 8; step++) {
     await bench.broker.clock.advance(HOUR / 6);
@@ -20,14 +20,14 @@ async function expire(bench: Bench): Promise<void> {
   }
 }
 
-/** Resolves when the group goes on: messages that are published from now on are processed as well. */
+/** Resolves when the group makes progress: it also processes messages that are published from now on. */
 async function processMore(bench: Bench): Promise<void> {
   const { size } = bench.processed;
   await eventually('the group goes on', () => bench.processed.size > size + 20);
 }
 
-describe('Consumer under load, where members die', () => {
-  it('processes every message at least once when a member dies without leaving', async () => {
+describe('Consumer under load, when members fail,', () => {
+  it('processes every message at least once when a member ends without leaving', async () => {
     await using bench = await Bench.start({}, STREAMS);
     bench.broker.faults.rejectNext('LeaveConsumerGroup', 'INTERNAL', 'the member is dead', 1_000);
     bench.load(2);
@@ -40,21 +40,21 @@ describe('Consumer under load, where members die', () => {
     expect(a!.error ?? c!.error).toBeNull();
   });
 
-  it('joins again after a pause longer than the timeout, and goes on', async () => {
+  it('joins again after a pause longer than the timeout, and continues', async () => {
     await using bench = await Bench.start({}, STREAMS);
     bench.load(2);
     const a = await bench.member('a', NEVER);
     const b = await bench.member('b');
     await bench.balanced();
     await expire(bench);
-    // Whoever was expired learns it when others take its partitions, and is a member again at once.
+    // An expired member detects this when others take its partitions, and joins again immediately.
     await eventually('it has its share again', () => a.partitions.length > 0);
     await bench.balanced([a, b]);
     await bench.settle();
     expect(a.error ?? b.error).toBeNull();
   });
 
-  it('joins again when the only member was expired and its group is gone', async () => {
+  it('joins again when the only member has expired and its group no longer exists', async () => {
     await using bench = await Bench.start({}, { alone: 2 });
     bench.load(2);
     const a = await bench.member('a', { fetchAssignmentsInterval: () => 300 });
@@ -69,7 +69,7 @@ describe('Consumer under load, where members die', () => {
   });
 });
 
-describe('Consumer under load, where brokers stop', () => {
+describe('Consumer under load, when brokers stop,', () => {
   it('finds the new coordinator when the coordinator stops, in real time', async () => {
     await using bench = await Bench.start(
       { brokers: 3, groups: { consumerTimeout: HOUR, coordinatorTimeout: 600 } },
@@ -115,7 +115,7 @@ describe('Consumer under load, where brokers stop', () => {
     expect(bench.members.map(({ error }) => error)).toEqual([null, null]);
   });
 
-  it('reopens a partition whose subscription broke, without gap or duplicate', async () => {
+  it('reopens a partition without gap or duplicate when its subscription fails', async () => {
     await using bench = await Bench.start({}, { broken: 2 });
     bench.load(2);
     const a = await bench.member('a');

@@ -11,13 +11,13 @@ import { TestBroker, type TestBrokerOptions } from 'liftbridge-test-broker';
 import { eventually } from '../support/eventually.js';
 import { PATIENT } from '../support/patient.js';
 
-/** No member leaves its group because the machine is slow: only the brokers' clock reaches these timeouts. */
+/** Only the brokers' clock reaches these timeouts, so no member leaves its group because the machine is slow. */
 export const LONG_TIMEOUTS = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
 
 /** Polls often although the group's timeout is long. */
 export const OFTEN = { fetchAssignmentsInterval: () => 50 };
 
-/** A member of a group with its loop, and what came of it. */
+/** A member of a group with its loop and the result of the loop. */
 export class Member {
   readonly consumer: Consumer;
   readonly processed: string[] = [];
@@ -59,7 +59,7 @@ export class Bench implements AsyncDisposable {
   readonly members: Member[] = [];
   readonly problems: unknown[] = [];
   readonly asyncErrors: unknown[] = [];
-  /** Counts the changes that members were told of. */
+  /** Counts the rebalances that members have received. */
   rebalances = 0;
   readonly #clients: Client[] = [];
   #loading: Promise<void>[] = [];
@@ -100,18 +100,18 @@ export class Bench implements AsyncDisposable {
     return await member.start();
   }
 
-  /** A publish that was repeated after a failure may be stored twice: only the same offset is the same message. */
+  /** A publish that is retried after a failure may be stored twice: only the same offset means the same message. */
   note(message: Message): void {
     this.processed.add(message.text());
     const place = `${message.stream}/${message.partition} ${message.offset}`;
     this.#counts.set(place, (this.#counts.get(place) ?? 0) + 1);
   }
 
-  /** Publishes to every partition until `settle`, a message every so many milliseconds to each. */
+  /** Publishes to every partition until `settle`, one message for each partition in every interval of this many milliseconds. */
   load(every = 3): void {
     for (const place of this.partitions) {
       const publishing = this.#publish(place, every);
-      // A test that fails does not wait for it.
+      // A failed test does not wait for it.
       publishing.catch(() => undefined);
       this.#loading.push(publishing);
     }
@@ -123,7 +123,7 @@ export class Bench implements AsyncDisposable {
       const text = `${place}/${count}`;
       await this.#persist(stream, Number(partition), text);
       this.published.push(text);
-      // Paces the load: no test depends on how much is published.
+      // Limits the rate: no test depends on the number of messages.
       await sleep(every);
     }
   }
@@ -140,7 +140,7 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** Resolves when the load has gone on for a while: a few times that is longer than from one poll of a member to the next. */
+  /** Resolves after a part of the load; several such parts take longer than the poll interval of a member. */
   async passes(): Promise<void> {
     const before = this.published.length;
     await eventually('messages are published', () => this.published.length > before + 15 * this.partitions.length);
@@ -153,7 +153,7 @@ export class Bench implements AsyncDisposable {
     this.#loading = [];
   }
 
-  /** Stops publishing and waits until everything was processed. */
+  /** Stops publishing and waits until every message is processed. */
   async settle(): Promise<void> {
     await this.finish();
     const missing = () => this.published.filter((text) => !this.processed.has(text));
@@ -165,12 +165,12 @@ export class Bench implements AsyncDisposable {
     });
   }
 
-  /** Messages that were processed more than once. */
+  /** The messages that were processed more than once. */
   get repeated(): string[] {
     return [...this.#counts].filter(([, count]) => count > 1).map(([place, count]) => `${place} x${count}`);
   }
 
-  /** Resolves when the members between them hold every partition once. */
+  /** Resolves when each partition is assigned to exactly one member. */
   async balanced(members = this.members): Promise<void> {
     const all = [...this.partitions].sort();
     const held = () => members.flatMap((member) => member.partitions).sort();

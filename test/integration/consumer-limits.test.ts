@@ -18,7 +18,7 @@ async function start(options: TestBrokerOptions = {}): Promise<{ broker: TestBro
   return { broker, client };
 }
 
-/** Resolves with the name of what was done first. */
+/** Resolves with the name of the promise that settles first. */
 function first(contenders: Record<string, Promise<unknown>>): Promise<string> {
   return Promise.race(
     Object.entries(contenders).map(([name, done]) =>
@@ -31,7 +31,7 @@ function first(contenders: Record<string, Promise<unknown>>): Promise<string> {
 }
 
 describe('a handler that never returns', () => {
-  it.each([1, 4])('does not keep run from ending with close, at a concurrency of %i', async (concurrency) => {
+  it.each([1, 4])('does not prevent close from ending run, with concurrency %i', async (concurrency) => {
     const { client } = await start();
     const consumer = client.createConsumer('group', { autoOffset: 'earliest', revokeTimeout: 50 });
     const reached = vi.fn();
@@ -60,7 +60,7 @@ describe('a handler that never returns', () => {
     }
   });
 
-  it('lets run reject with what ended the consumer', async () => {
+  it('makes run reject with the error that ended the consumer', async () => {
     const { client } = await start();
     const stop = new AbortController();
     const consumer = client.createConsumer('group', { autoOffset: 'earliest', revokeTimeout: 50 });
@@ -72,8 +72,8 @@ describe('a handler that never returns', () => {
   });
 });
 
-describe('closing a consumer while the broker does not answer', () => {
-  /** A consumer with something to store, whose broker falls silent, and a call of somebody else that gives up late. */
+describe('closing a consumer while the broker does not respond', () => {
+  /** A consumer with a position to store, whose broker stops responding, and a call of another caller with a long timeout. */
   async function silenced(giveUpAfter: number) {
     const { broker, client } = await start();
     const observer = closing(await connect(broker.addresses as string[], PATIENT));
@@ -88,23 +88,23 @@ describe('closing a consumer while the broker does not answer', () => {
     return { client, consumer, errors, late };
   }
 
-  it('takes no longer than its timeout, and reports what was not stored', async () => {
+  it('takes no longer than its timeout, and reports the positions that were not stored', async () => {
     const { consumer, errors, late } = await silenced(6_000);
     expect(await first({ late, closed: consumer.close({ timeout: 300 }) })).toBe('closed');
     expect(errors.length).toBeGreaterThan(0);
   });
 
-  it('takes no longer than its own time when it is given none', async () => {
+  it('takes no longer than the default timeout when no timeout is given', async () => {
     const { consumer, late } = await silenced(30_000);
     expect(await first({ late, closed: consumer.close() })).toBe('closed');
   });
 
-  it('takes no longer than the timeout of the client that is closed', async () => {
+  it('takes no longer than the timeout of closing the client', async () => {
     const { client, late } = await silenced(6_000);
     expect(await first({ late, closed: client.close({ timeout: 300 }) })).toBe('closed');
   });
 
-  it('refuses a timeout that is none', async () => {
+  it('rejects an invalid timeout', async () => {
     const { client } = await start();
     const consumer = client.createConsumer('group');
     await expect(consumer.close({ timeout: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -112,13 +112,13 @@ describe('closing a consumer while the broker does not answer', () => {
 });
 
 describe('consumer.subscribe', () => {
-  it('resolves when the partitions are being read, not before', async () => {
-    // The coordinator may be on the broker that stops: another one takes over soon.
+  it('resolves only when the partitions are being read', async () => {
+    // The coordinator may be on the broker that stops: another broker takes over soon.
     const groups = { ...LONG_TIMEOUTS, coordinatorTimeout: 500 };
     const { broker, client } = await start({ brokers: 3, groups });
     await client.createStream('single', 'single', { replicationFactor: 1, partitions: 3 });
     const away = broker.leaderOf('single', 1);
-    // Attempts that wait for the broker that is away end soon.
+    // Attempts that wait for the stopped broker end soon.
     const other = closing(await connect(broker.addresses as string[], { ...PATIENT, requestTimeout: 3_000 }));
     const failures: string[] = [];
     other.on('retry', ({ operation }) => failures.push(operation));
@@ -137,7 +137,7 @@ describe('consumer.subscribe', () => {
   });
 });
 
-/** Passes the first connection on to one address and every later one to another. */
+/** Forwards the first connection to one address and every later one to another. */
 async function switching(one: string, other: string): Promise<string> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -162,7 +162,7 @@ async function switching(one: string, other: string): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-describe('a consumer whose data plane is refused by TLS', () => {
+describe('a consumer whose data connection is refused by TLS', () => {
   it('ends instead of holding partitions that it cannot read', async () => {
     const authority = await Certificates.create();
     const identity = await authority.issue();

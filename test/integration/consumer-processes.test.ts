@@ -4,7 +4,7 @@ import { ROOT, startProcess } from '../support/child-process.js';
 import { eventually } from '../support/eventually.js';
 import { Bench } from './consumer-harness.js';
 
-/** A member in a process of its own, and what it has processed. */
+/** A member in its own process and the messages that it has processed. */
 class Worker {
   readonly processed = new Set<string>();
   readonly #process: ChildProcess;

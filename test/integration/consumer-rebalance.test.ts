@@ -5,7 +5,7 @@ import { Bench } from './consumer-harness.js';
 
 const STREAMS = { clicks: 6, orders: 4, views: 2 };
 
-describe('Consumer under load, where nobody dies', () => {
+describe('Consumer under load, without failures,', () => {
   it.each([1, 3])(
     'processes every message once on %i brokers while one to six members join and leave',
     async (brokers) => {
@@ -29,7 +29,7 @@ describe('Consumer under load, where nobody dies', () => {
     },
   );
 
-  it('goes on with a kept partition while others come and go', async () => {
+  it('continues with its assigned partition while other members join and leave', async () => {
     await using bench = await Bench.start({}, { only: 2 });
     bench.load(1);
     const first = await bench.member('a', { autoCheckpoint: false });
@@ -60,7 +60,7 @@ describe('Consumer under load, where nobody dies', () => {
     expect(bench.repeated).toEqual([]);
   });
 
-  it('takes partitions over from a slow member with a backlog that fills its memory', async () => {
+  it('takes over partitions from a slow member with a full queue', async () => {
     await using bench = await Bench.start({}, { backlog: 2 });
     const value = Buffer.alloc(128 * 1024);
     for (let i = 0; i < 60; i++) await bench.publisher.publish('backlog', value, { partition: i % 2 });
@@ -70,7 +70,7 @@ describe('Consumer under load, where nobody dies', () => {
     const read = async (consumer: typeof slow, delay: number) => {
       for await (const { partition, offset } of await consumer.subscribe(['backlog'])) {
         seen.push(`${partition} ${offset}`);
-        // Makes this member the slow one; nothing depends on how slow.
+        // Makes this member slow; the test does not depend on the delay.
         if (delay > 0) await sleep(delay);
       }
     };
@@ -83,7 +83,7 @@ describe('Consumer under load, where nobody dies', () => {
     expect(seen).toHaveLength(60);
   });
 
-  it('gives more members than partitions their turn when one leaves', async () => {
+  it('assigns partitions to waiting members when another member leaves', async () => {
     await using bench = await Bench.start({}, { single: 1 });
     bench.load();
     const [a, b, c] = [await bench.member('a'), await bench.member('b'), await bench.member('c')];

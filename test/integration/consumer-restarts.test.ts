@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import { Bench, type Member, OFTEN } from './consumer-harness.js';
 
-/** Only the brokers' clock reaches this. */
+/** Only the brokers' clock reaches this timeout. */
 const HOUR = 3_600_000;
 const STREAMS = { clicks: 3, orders: 2 };
 
-/** Notes what the polls of a member fail of. */
+/** Records the errors of a member's polls. */
 function polls(member: Member): string[] {
   const failures: string[] = [];
   member.client.on('retry', ({ operation, error }) => {
@@ -21,14 +21,14 @@ async function coordinatorOf(bench: Bench): Promise<number> {
   return bench.broker.addresses.indexOf(groups.get('group')!.coordinator!.address);
 }
 
-/** Resolves when a poll has failed of that since now. */
+/** Resolves when a later poll fails with this error. */
 async function failing(failures: string[], text: string): Promise<void> {
   const seen = failures.length;
   await eventually(`a poll fails of "${text}"`, () => failures.slice(seen).some((failure) => failure.includes(text)));
 }
 
 describe('a consumer whose coordinator restarts', () => {
-  it.each([1, 3])('lives through every phase of it, with %i brokers', async (brokers) => {
+  it.each([1, 3])('survives every phase of the restart, with %i brokers', async (brokers) => {
     await using bench = await Bench.start(
       { brokers, groups: { consumerTimeout: HOUR, coordinatorTimeout: HOUR } },
       STREAMS,
@@ -52,7 +52,7 @@ describe('a consumer whose coordinator restarts', () => {
     expect(bench.rebalances).toBe(3);
   });
 
-  it('is not ended by a coordinator that is killed and started again and again', async () => {
+  it('does not end when the coordinator is killed and started repeatedly', async () => {
     await using bench = await Bench.start(
       { brokers: 3, groups: { consumerTimeout: HOUR, coordinatorTimeout: HOUR }, recoveryTime: 300 },
       STREAMS,
@@ -72,8 +72,8 @@ describe('a consumer whose coordinator restarts', () => {
   });
 });
 
-describe('a consumer whose group has lost a stream that was created again', () => {
-  it('leaves and joins again, and reads it', async () => {
+describe('a consumer whose stream was deleted and created again', () => {
+  it('leaves, joins again and reads the new stream', async () => {
     await using bench = await Bench.start({}, { clicks: 2 });
     await bench.publisher.createStream('orders', 'orders');
     await bench.publisher.deleteStream('orders');
@@ -94,8 +94,8 @@ describe('a consumer whose group has lost a stream that was created again', () =
   });
 });
 
-describe('a consumer whose coordinator learns late of its join', () => {
-  it('resolves once the coordinator knows, and no member of the group ends', async () => {
+describe('a consumer whose coordinator receives the join late', () => {
+  it('resolves when the coordinator knows the member, and no member of the group ends', async () => {
     await using bench = await Bench.start({ brokers: 3, groups: { consumerTimeout: HOUR } }, STREAMS);
     bench.broker.faults.delayMetadata(HOUR);
     const client = await connect(bench.broker.addresses as string[]);
@@ -110,7 +110,7 @@ describe('a consumer whose coordinator learns late of its join', () => {
       resolved++;
       return messages;
     });
-    // Each broker coordinates a third of the groups, and the metadata leader knows its own at once.
+    // Each broker coordinates a third of the groups, and the metadata leader knows its own groups immediately.
     await eventually('a third of the groups has begun', () => resolved === 2);
     await eventually('coordinators have denied members for a while', () => denied >= 4 * 8);
     bench.broker.faults.delayMetadata(0);
@@ -140,7 +140,7 @@ describe('a consumer that joins while the last member leaves', () => {
 });
 
 describe('a consumer that joins a group while the metadata leader restarts', () => {
-  it('joins again when the leader was not aware of the group', async () => {
+  it('joins again when the leader did not know the group', async () => {
     await using bench = await Bench.start({ groups: { consumerTimeout: HOUR, coordinatorTimeout: HOUR } }, STREAMS);
     const first = await bench.member('a', OFTEN);
     bench.broker.faults.electUnaware(2);

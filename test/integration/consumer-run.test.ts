@@ -29,7 +29,7 @@ const FROM_THE_START = { autoOffset: 'earliest' } as const;
 const STREAMS = ['jobs'];
 
 describe('consumer.run', () => {
-  it('keeps the order of each partition and handles as many at a time as concurrency says', async () => {
+  it('keeps the order of each partition and handles up to `concurrency` messages at the same time', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
     const order = new Map<number, bigint[]>();
     let busy = 0;
@@ -38,7 +38,7 @@ describe('consumer.run', () => {
     const run = consumer.run(
       async (message) => {
         busiest = Math.max(busiest, ++busy);
-        // Handlers overlap in another way each time: no result depends on how long one takes.
+        // A random delay varies how handlers overlap: no result depends on its length.
         await sleep(Math.random() * 5);
         order.set(message.partition, [...(order.get(message.partition) ?? []), message.offset]);
         busy--;
@@ -60,7 +60,7 @@ describe('consumer.run', () => {
     await consumer.subscribe(STREAMS);
     const run = consumer.run(async () => {
       busiest = Math.max(busiest, ++busy);
-      // Long enough for another one to begin, if it may.
+      // Long enough for a second handler to start, if this were possible.
       await turns(10);
       busy--;
       handled++;
@@ -71,7 +71,7 @@ describe('consumer.run', () => {
     expect(busiest).toBe(1);
   });
 
-  it('tries a message again, tells the attempt, and goes on when it succeeds', async () => {
+  it('retries a message, passes the attempt number, and continues when the handler succeeds', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
     const attempts: number[] = [];
     let handled = 0;
@@ -89,7 +89,7 @@ describe('consumer.run', () => {
     expect(attempts).toEqual([1, 2, 3]);
   });
 
-  it('publishes to the dead-letter stream what fails for good, with where it is from and why', async () => {
+  it('publishes a message that fails permanently to the dead-letter stream, with its origin and the error', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
     let handled = 0;
     const run = consumer.run(
@@ -121,7 +121,7 @@ describe('consumer.run', () => {
     expect(await client.fetchCursor('__group:group', 'jobs', 2)).toBe(4n);
   });
 
-  it('ends with HANDLER_FAILED without a dead-letter stream, the message not processed and the group left', async () => {
+  it('ends with HANDLER_FAILED without a dead-letter stream, leaves the group, and does not count the message as processed', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
     const run = consumer.run(
       (message) => {
@@ -153,7 +153,7 @@ describe('consumer.run', () => {
     expect(errors).toMatchObject([{ message: 'never' }, { name: expect.stringMatching(/NoSuch/) }]);
   });
 
-  it('waits for the handlers when it is closed, and counts what they have done', async () => {
+  it('waits for the handlers when it is closed, and counts their messages as processed', async () => {
     const consumer = client.createConsumer('group', FROM_THE_START);
     let [begun, done, closed] = [0, 0, false];
     const gate = deferred<void>();
@@ -179,7 +179,7 @@ describe('consumer.run', () => {
     expect(cursors).toEqual([0n, 0n, 0n, 0n]);
   });
 
-  it('aborts the signal of a handler that takes longer than revokeTimeout, and ends all the same', async () => {
+  it('aborts the signal of a handler that takes longer than revokeTimeout, and then ends', async () => {
     const consumer = client.createConsumer('group', { ...FROM_THE_START, revokeTimeout: 100 });
     let [begun, told] = [false, false];
     const run = consumer.run(
@@ -213,7 +213,7 @@ describe('consumer.run', () => {
     [{ streams: [] }, /streams/],
     [{ deadletter: 'x' }, /unknown option deadletter/],
     [{}, /streams/],
-  ])('rejects %j by name', async (options, text) => {
+  ])('rejects %j and names the option', async (options, text) => {
     const run = client.createConsumer('group').run(() => undefined, options as object);
     await expect(run).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(text) });
   });
@@ -225,13 +225,13 @@ async function processMore(bench: Bench): Promise<void> {
 }
 
 describe('consumer.run under load', () => {
-  it('handles every message once and in order while members come and go, some of which fail at first', async () => {
+  it('handles every message once and in order while members join and leave and some handlers fail first', async () => {
     await using bench = await Bench.start({}, { clicks: 5, orders: 3 });
     bench.load(2);
     const latest = new Map<string, bigint>();
     const disorder: string[] = [];
     const handle = async (message: Message, { attempt }: { attempt: number }): Promise<void> => {
-      // Handlers overlap in another way each time.
+      // A random delay varies how handlers overlap.
       await sleep(Math.random() * 3);
       if (attempt === 1 && message.offset % 10n === 7n) throw new Error('at first');
       const place = `${message.stream}/${message.partition}`;

@@ -25,7 +25,7 @@ async function publish(count: number, partition = 0, stream = 'orders'): Promise
   for (let i = 0; i < count; i++) await client.publish(stream, `${partition}-${i}`, { partition });
 }
 
-/** Reads so many messages, the last one processed too, and goes on reading. */
+/** Reads this many messages until the last one is processed, and continues to read. */
 async function take(messages: AsyncIterable<Message>, count: number): Promise<string[]> {
   const texts: string[] = [];
   const iterator = messages[Symbol.asyncIterator]();
@@ -42,7 +42,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('consumer.subscribe', () => {
-  it('delivers what is published after it has resolved, with the default autoOffset', async () => {
+  it('delivers the messages that are published after it has resolved, with the default autoOffset', async () => {
     await publish(3);
     const messages = await client.createConsumer('group').subscribe(['orders']);
     await client.publish('orders', 'fresh');
@@ -53,7 +53,7 @@ describe('consumer.subscribe', () => {
     ['new', ['late']],
     ['latest', ['0-2', 'late']],
     ['earliest', ['0-0', '0-1', '0-2', 'late']],
-  ] as const)('begins where autoOffset %s says when the group has no position', async (autoOffset, expected) => {
+  ] as const)('starts at autoOffset %s when the group has no position', async (autoOffset, expected) => {
     await publish(3);
     const messages = await client.createConsumer('group', { autoOffset }).subscribe(['orders']);
     await client.publish('orders', 'late');
@@ -66,7 +66,7 @@ describe('consumer.subscribe', () => {
     await expect(failure).rejects.toMatchObject({ code: 'NO_OFFSET', stream: 'orders' });
   });
 
-  it('goes on behind the cursor of the group, which go-liftbridge keeps under the same name', async () => {
+  it('continues after the cursor of the group, which go-liftbridge stores under the same name', async () => {
     await publish(5);
     await client.setCursor('__group:group', 'orders', 0, 2n);
     await client.setCursor('__group:group', 'orders', 1, 0n);
@@ -74,7 +74,7 @@ describe('consumer.subscribe', () => {
     expect(await take(messages, 2)).toEqual(['0-3', '0-4']);
   });
 
-  it('misses nothing that is published to an empty partition while nobody of the group is there', async () => {
+  it('misses no message that is published to an empty partition while the group has no member', async () => {
     const first = client.createConsumer('group');
     await first.subscribe(['orders']);
     await first.close();
@@ -83,7 +83,7 @@ describe('consumer.subscribe', () => {
     expect(await take(messages, 2)).toEqual(['0-0', '0-1']);
   });
 
-  it('begins anew when the position of the group is of an earlier stream of that name', async () => {
+  it('starts from the beginning when the position of the group belongs to an earlier stream of the same name', async () => {
     await publish(5);
     const first = client.createConsumer('group', { autoOffset: 'earliest' });
     await take(await first.subscribe(['orders']), 5);
@@ -95,7 +95,7 @@ describe('consumer.subscribe', () => {
     expect(await take(messages, 2)).toEqual(['0-0', '0-1']);
   });
 
-  it('rejects with CONSUMER_EXISTS for the id of another member, and when it is subscribed already', async () => {
+  it('rejects with CONSUMER_EXISTS for the id of another member, and when it is already subscribed', async () => {
     const first = client.createConsumer('group', { consumerId: 'me' });
     await first.subscribe(['orders']);
     expect(await codeOf(client.createConsumer('group', { consumerId: 'me' }).subscribe(['orders']))).toBe(
@@ -108,7 +108,7 @@ describe('consumer.subscribe', () => {
     expect(await codeOf(client.createConsumer('group').subscribe(['orders', 'nope']))).toBe('NO_SUCH_STREAM');
   });
 
-  it('rejects with CURSORS_DISABLED when the server keeps no cursors, before it joins', async () => {
+  it('rejects with CURSORS_DISABLED before it joins when cursors are disabled on the server', async () => {
     await using plain = await TestBroker.start({ cursorsPartitions: 0 });
     await using other = await connect(plain.addresses as string[], PATIENT);
     await other.createStream('orders', 'orders');
@@ -119,7 +119,7 @@ describe('consumer.subscribe', () => {
     expect((await other.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
   });
 
-  it('rejects with CLOSED once it is closed, and with the reason of an aborted signal', async () => {
+  it('rejects with CLOSED after close, and with the reason of an aborted signal', async () => {
     const consumer = client.createConsumer('group');
     await consumer.close();
     expect(await codeOf(consumer.subscribe(['orders']))).toBe('CLOSED');
@@ -127,7 +127,7 @@ describe('consumer.subscribe', () => {
     await expect(aborted).rejects.toBe('enough');
   });
 
-  it('is tried again while two members create their group at the same time', async () => {
+  it('is retried while two members create their group at the same time', async () => {
     broker.faults.rejectNext('JoinConsumerGroup', 'FAILED_PRECONDITION', 'consumer group already exists');
     broker.faults.rejectNext('JoinConsumerGroup', 'INTERNAL', 'no known metadata leader');
     const consumer = client.createConsumer('group');
@@ -137,7 +137,7 @@ describe('consumer.subscribe', () => {
 });
 
 describe('the loop of a consumer', () => {
-  it('counts a message as processed when it asks for the next one', async () => {
+  it('counts a message as processed when it requests the next one', async () => {
     await publish(3);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: false });
     const iterator = (await consumer.subscribe(['orders']))[Symbol.asyncIterator]();
@@ -149,7 +149,7 @@ describe('the loop of a consumer', () => {
     expect(await client.fetchCursor('__group:group', 'orders', 0)).toBe(0n);
   });
 
-  it('checkpoints and leaves on break, without the message at hand', async () => {
+  it('stores a checkpoint and leaves on break, without counting the current message', async () => {
     await publish(3);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
     for await (const message of await consumer.subscribe(['orders'])) if (message.offset === 1n) break;
@@ -158,14 +158,14 @@ describe('the loop of a consumer', () => {
     expect(consumer.assignments.size).toBe(0);
   });
 
-  it('ends cleanly after close, which returns soon even when it is called inside the loop', async () => {
+  it('ends cleanly after close, which also returns soon when it is called inside the loop', async () => {
     await publish(2);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
     for await (const _ of await consumer.subscribe(['orders'])) await consumer.close();
     expect(consumer.assignments.size).toBe(0);
   });
 
-  it('throws the reason of its signal at once, and leaves the group in the background', async () => {
+  it('throws the reason of its signal immediately, and leaves the group in the background', async () => {
     const consumer = client.createConsumer('group');
     const stop = new AbortController();
     const messages = await consumer.subscribe(['orders'], { signal: stop.signal });
@@ -178,7 +178,7 @@ describe('the loop of a consumer', () => {
     expect((await client.fetchMetadata({ streams: ['orders'], groups: ['group'] })).groups.size).toBe(0);
   });
 
-  it('throws STREAM_DELETED when the last of its streams is deleted, and goes on while others are left', async () => {
+  it('throws STREAM_DELETED when the last of its streams is deleted, and continues while it has other streams', async () => {
     await client.createStream('views', 'views');
     const errors: unknown[] = [];
     client.on('asyncError', (error) => errors.push(error));
@@ -197,15 +197,15 @@ describe('the loop of a consumer', () => {
     await expect(loop).rejects.toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
   });
 
-  it('keeps memory bounded while it stands still', async () => {
+  it('keeps memory bounded while it is blocked', async () => {
     const value = Buffer.alloc(64 * 1024);
     for (let i = 0; i < 400; i++) await client.publish('orders', value, { partition: i % 2 });
     const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
     const iterator = (await consumer.subscribe(['orders']))[Symbol.asyncIterator]();
     await iterator.next();
     await turns();
-    // Both sides live here: the broker's copy is 25 MiB, what the consumer holds beside it must be far less than another.
-    // A collection frees buffers in the background, later on a busy machine.
+    // Both sides are in this process: the broker's copy is 25 MiB, and the consumer must hold far less than a second copy.
+    // Garbage collection frees buffers in the background, later on a busy machine.
     await expect.poll(bufferBytes).toBeLessThan(2 * 400 * value.length);
     let count = 1;
     for (; count < 400; count++) await iterator.next();
@@ -214,7 +214,7 @@ describe('the loop of a consumer', () => {
 });
 
 describe('a rebalance', () => {
-  it('is told to onAssigned, onRevoked and the rebalance event, with onRevoked before the last checkpoint', async () => {
+  it('calls onAssigned, onRevoked and the rebalance event, with onRevoked before the last checkpoint', async () => {
     await publish(2, 0);
     await publish(2, 1);
     const told: string[] = [];
@@ -274,14 +274,14 @@ describe('a rebalance', () => {
 });
 
 describe('checkpoints', () => {
-  it('are made on a timer', async () => {
+  it('are stored on a timer', async () => {
     await publish(3);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: 50 });
     await take(await consumer.subscribe(['orders']), 3);
     await expect.poll(() => client.fetchCursor('__group:group', 'orders', 0)).toBe(2n);
   });
 
-  it('that fail on the timer are reported as asyncError and made up for', async () => {
+  it('that fail on the timer are reported as asyncError and stored later', async () => {
     await publish(3);
     const errors: unknown[] = [];
     client.on('asyncError', (error) => errors.push(error));
@@ -294,7 +294,7 @@ describe('checkpoints', () => {
     await expect.poll(() => client.fetchCursor('__group:group', 'orders', 0)).toBe(2n);
   });
 
-  it('made by hand reject with what went wrong, and before subscribe with INVALID_ARGUMENT', async () => {
+  it('that the caller requests reject with the error of the server, and with INVALID_ARGUMENT before subscribe', async () => {
     await publish(1);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest', autoCheckpoint: false });
     expect(await codeOf(consumer.checkpoint())).toBe('INVALID_ARGUMENT');
@@ -307,7 +307,7 @@ describe('checkpoints', () => {
 });
 
 describe('consumer.lag', () => {
-  it('tells for each partition how many committed messages are still to be processed', async () => {
+  it('returns the number of committed, unprocessed messages of each partition', async () => {
     await publish(5, 0);
     await publish(2, 1);
     const consumer = client.createConsumer('group', { autoOffset: 'earliest' });
@@ -322,7 +322,7 @@ describe('consumer.lag', () => {
 });
 
 describe('client.close', () => {
-  it('checkpoints and takes the members out of their groups', async () => {
+  it('stores checkpoints and makes the members leave their groups', async () => {
     await publish(3);
     const other = await connect(broker.addresses as string[], PATIENT);
     const consumer: Consumer = other.createConsumer('group', { autoOffset: 'earliest' });

@@ -5,10 +5,10 @@ import { expect, it } from 'vitest';
 
 const CALLERS = 20;
 
-it('what a caller passes in is called in the AsyncLocalStorage context of its call', async () => {
+it('functions of a caller run in the AsyncLocalStorage context of its call', async () => {
   const storage = new AsyncLocalStorage<string | number>();
   await using broker = await TestBroker.start();
-  // One publish at a time: the others are sent, and called back, when those of other callers end.
+  // One publish at a time: the others are sent and called back when publishes of other callers end.
   await using client = await storage.run('connecting', () =>
     connect([...broker.addresses], { maxInFlight: { messages: 1 } }),
   );
@@ -34,7 +34,7 @@ it('what a caller passes in is called in the AsyncLocalStorage context of its ca
   expect(seen.filter(([, caller, context]) => caller !== context)).toEqual([]);
 });
 
-it('handlers of a consumer are called in the context in which it was run', async () => {
+it('handlers of a consumer run in the context of the call of run', async () => {
   const storage = new AsyncLocalStorage<string>();
   await using broker = await TestBroker.start();
   await using client = await storage.run('connecting', () => connect([...broker.addresses]));

@@ -35,7 +35,7 @@ afterAll(async () => {
   await broker.close();
 });
 
-/** A broker whose metadata shows no stream at all, and that takes publishes to any. */
+/** A broker whose metadata contains no stream, and that accepts publishes to any stream. */
 async function forgetfulBroker(): Promise<{ address: string; publishes: PublishRequest[]; stop(): void }> {
   const server = new Server();
   const publishes: PublishRequest[] = [];
@@ -60,8 +60,8 @@ async function forgetfulBroker(): Promise<{ address: string; publishes: PublishR
   return { address: `127.0.0.1:${port}`, publishes, stop: () => server.forceShutdown() };
 }
 
-describe('publish to a stream that metadata does not show', () => {
-  it('is left to a broker, which may know better', async () => {
+describe('publish to a stream that is missing in the metadata', () => {
+  it('is sent to a broker, which may know the stream', async () => {
     const forgetful = await forgetfulBroker();
     onTestFinished(() => forgetful.stop());
     await using other = await connect(forgetful.address, PATIENT);
@@ -73,7 +73,7 @@ describe('publish to a stream that metadata does not show', () => {
     expect(forgetful.publishes).toHaveLength(1);
   });
 
-  it("is null with ackPolicy 'none', and its refusal is the event asyncError", async () => {
+  it("resolves with null with ackPolicy 'none', and reports a refusal as the event asyncError", async () => {
     const reported = once(client, 'asyncError');
     expect(await client.publish('nothing', 'x', { ackPolicy: 'none' })).toBeNull();
     const [error] = (await reported) as [LiftbridgeError];
@@ -86,7 +86,7 @@ describe('publish to a stream that metadata does not show', () => {
 });
 
 describe('createStream', () => {
-  it('takes a leader that does not know FetchPartitionMetadata for one that answers', async () => {
+  it('counts a leader without FetchPartitionMetadata as ready', async () => {
     const stub = await StubServer.start();
     onTestFinished(() => stub.stop());
     stub.streams.set('new', { partitions: [{ leader: 'stub' }] });
@@ -97,7 +97,7 @@ describe('createStream', () => {
 });
 
 describe("the event 'metadata'", () => {
-  it('brings the new snapshot, to listeners and on its diagnostics channel', async () => {
+  it('carries the new snapshot, to listeners and on its diagnostics channel', async () => {
     const heard: unknown[] = [];
     const listener = (message: unknown) => heard.push(message);
     channel('liftbridge:metadata').subscribe(listener);
@@ -116,7 +116,7 @@ describe("the event 'metadata'", () => {
 });
 
 describe('the text of an error', () => {
-  it('gives the advice once when the time is up, and what the last attempt failed of', async () => {
+  it('contains the advice once after a timeout, and the error of the last attempt', async () => {
     await using other = await connect(broker.addresses, { requestTimeout: 1_500 });
     broker.faults.rejectNext('DeleteStream', 'UNAVAILABLE', 'out to lunch', 1_000);
     const error = (await other.deleteStream('orders').catch((reason: unknown) => reason)) as LiftbridgeError;
@@ -126,15 +126,13 @@ describe('the text of an error', () => {
     expect(error.message.match(/Raise the timeout/g)).toHaveLength(1);
   });
 
-  it('is our own when a call runs into its deadline', async () => {
-    const error = await client
-      .publishToSubject('nobody.listens', 'x', { timeout: 100 })
-      .catch((reason: Error) => reason);
+  it('comes from the client when a call reaches its deadline', async () => {
+    const error = await client.publishToSubject('no.listener', 'x', { timeout: 100 }).catch((reason: Error) => reason);
     expect(error).toMatchObject({ code: 'ACK_TIMEOUT', message: expect.stringMatching(/no answer within \d+ ms/) });
     expect((error as Error).message).not.toMatch(/remote_addr/);
   });
 
-  it('has the reason of OpenSSL, without the place in its source', async () => {
+  it('contains the reason of OpenSSL without its source location', async () => {
     const { ca } = await Certificates.create();
     const error = await connect(broker.addresses, { tls: { ca: ca.cert } }).catch((reason: Error) => reason);
     expect(error).toMatchObject({ code: 'CONNECTION', reason: 'tls-not-spoken' });
@@ -142,8 +140,8 @@ describe('the text of an error', () => {
   });
 });
 
-describe('what a broker has stored', () => {
-  it('has the shape of a message that a subscription hands out', async () => {
+describe('a message that a broker has stored', () => {
+  it('has the shape of a message that a subscription delivers', async () => {
     await client.createStream('shape', 'shape');
     await client.publish('shape', '{"a":1}', { key: 'k', headers: { h: 'v' } });
     const [stored] = broker.messages('shape');

@@ -17,7 +17,7 @@ afterAll(async () => {
   await broker.close();
 });
 
-/** What a call does that may not wait: throwing and rejecting are the same here. */
+/** The error of a call that must fail immediately, whether it throws or rejects. */
 async function failure(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -33,7 +33,7 @@ async function first(iterable: AsyncIterable<unknown>): Promise<void> {
 
 type Options = Record<string, unknown>;
 
-/** Every call of a client that takes options, with a good target. */
+/** Every call of a client that takes options, with a valid target. */
 const CALLS: Record<string, (client: Client, options?: Options) => unknown> = {
   createStream: (to, options) => to.createStream('refused', 'refused', options),
   deleteStream: (to, options) => to.deleteStream('orders', options),
@@ -53,7 +53,7 @@ const CALLS: Record<string, (client: Client, options?: Options) => unknown> = {
   flush: (to, options) => to.flush(options),
 };
 
-/** Values that an option refuses, by call. */
+/** The invalid values of each option, by call. */
 const BAD: Record<string, Record<string, readonly unknown[]>> = {
   createStream: {
     partitions: [-1, 1.5, Number.NaN, '3', 2 ** 31],
@@ -88,14 +88,14 @@ const BAD: Record<string, Record<string, readonly unknown[]>> = {
   fetchMetadata: { streams: ['x', [5]], groups: [['']] },
 };
 
-describe('a bad option', () => {
+describe('an invalid option', () => {
   const rows = Object.entries(CALLS).flatMap(([call, run]) =>
     Object.entries({ ...BAD[call], timeout: [-1, '5', Number.NaN], signal: [{}, 3], nonsense: [1] }).map(
       ([option, values]) => ({ call, option, values, run }),
     ),
   );
 
-  it.each(rows)('$option of $call is refused by name, before anything is sent', async ({ option, values, run }) => {
+  it.each(rows)('$option of $call is named in the error, and nothing is sent', async ({ option, values, run }) => {
     for (const value of values) {
       const error = await failure(() => run(client, { [option]: value }));
       expect(error).toMatchObject({ name: 'InvalidArgumentError', code: 'INVALID_ARGUMENT' });
@@ -104,7 +104,7 @@ describe('a bad option', () => {
     expect(broker.messages('orders')).toEqual([]);
   });
 
-  it('of connect is refused by name, before any broker is called', async () => {
+  it('of connect is rejected with its name, before any broker is called', async () => {
     const bad: Record<string, readonly unknown[]> = {
       tls: ['x', { caa: 1 }, { rejectUnauthorized: 'no' }],
       serverSelection: ['fast'],
@@ -128,7 +128,7 @@ describe('a bad option', () => {
   });
 
   it.each([[''], [[]], [['']], ['a:b:c'], ['host:99999'], [5], ['http://host'], [['127.0.0.1:1', '']]])(
-    'servers %j are refused by name',
+    'servers %j is rejected with its name',
     async (servers) => {
       const error = await failure(() => connect(servers as string));
       expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('servers') });
@@ -136,7 +136,7 @@ describe('a bad option', () => {
   );
 });
 
-describe('a bad argument', () => {
+describe('an invalid argument', () => {
   it.each<[string, string, (to: Client) => unknown]>([
     ['subject', 'createStream', (to) => to.createStream(5 as never, 'x')],
     ['name', 'createStream', (to) => to.createStream('x', '')],
@@ -159,7 +159,7 @@ describe('a bad argument', () => {
     ['groupId', 'createConsumer', (to) => to.createConsumer('')],
     ['autoOffset', 'createConsumer', (to) => to.createConsumer('g', { autoOffset: 'first' as never })],
     ['streams', 'consumer.subscribe', (to) => to.createConsumer('g').subscribe([])],
-  ])('%s of %s is refused by name', async (argument, call, run) => {
+  ])('%s of %s is rejected with its name', async (argument, call, run) => {
     const error = await failure(() => run(client));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect((error as Error).message).toMatch(new RegExp(`^${call}.*${argument}`));
@@ -174,7 +174,7 @@ describe('every call', () => {
     expect(broker.messages('orders')).toEqual([]);
   });
 
-  it('rejects with CLOSED once the client is closed', async () => {
+  it('rejects with CLOSED after the client is closed', async () => {
     const closed = await connect(broker.addresses, PATIENT);
     await Promise.all([closed.close(), closed.close()]);
     await closed[Symbol.asyncDispose]();

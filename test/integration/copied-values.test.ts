@@ -11,7 +11,7 @@ const bytesOf = (size: number): Buffer => Buffer.alloc(size, BEFORE);
 describe.each([
   [1_024, BEFORE, 'are copied by the call'],
   [1_025, AFTER, 'are read when the message is written'],
-])('%i bytes that are changed while their publish waits', (size, stored, what) => {
+])('%i bytes that change while their publish waits', (size, stored, what) => {
   it(`${what}, as a value, a key and a header`, async () => {
     await using broker = await TestBroker.start();
     await using client = await connect([...broker.addresses], { maxInFlight: { messages: 1 } });
@@ -28,7 +28,7 @@ describe.each([
   });
 });
 
-it('a NATS publisher copies value, key and headers of any size in the call', async () => {
+it('a NATS publisher copies value, key and headers of any size during the call', async () => {
   const sent: Buffer[] = [];
   const connection: NatsConnection = { ...CONNECTION, publish: (_subject, data) => void sent.push(Buffer.from(data)) };
   const publisher = natsPublisher(connection);

@@ -21,8 +21,8 @@ function positions(client: Client): Promise<bigint[]> {
 
 const stored = Array.from({ length: CURSORS }, (_, n) => BigInt(100 + n));
 
-describe('cursors after every broker was killed', () => {
-  it.each([1, 3])('are read as they were stored, with %i brokers', async (brokers) => {
+describe('cursors, after every broker was killed,', () => {
+  it.each([1, 3])('are still stored, with %i brokers', async (brokers) => {
     await restarted(brokers, async (client, fresh) => {
       expect(await positions(client)).toEqual(stored);
       expect(await positions(fresh)).toEqual(stored);

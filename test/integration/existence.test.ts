@@ -14,7 +14,7 @@ async function start(options: ClientOptions = {}): Promise<{ broker: TestBroker;
   return { broker, client, doubts };
 }
 
-/** The values of a subscription as they come, and how it ends. */
+/** Collects the values of a subscription as they arrive, and its result. */
 function read(subscription: Subscription): { values: string[]; ended: Promise<unknown> } {
   const values: string[] = [];
   const ended = (async () => {
@@ -28,7 +28,7 @@ function read(subscription: Subscription): { values: string[]; ended: Promise<un
   return { values, ended };
 }
 
-/** A logger that counts how often an "unknown" was not believed. */
+/** A logger that counts how often the client did not trust an "unknown" response. */
 class Doubts {
   count = 0;
   readonly info = () => undefined;
@@ -38,15 +38,15 @@ class Doubts {
     if (message.startsWith('unknown to brokers')) this.count++;
   };
 
-  /** Resolves when that many more were not believed: all that ended too early has ended by then. */
+  /** Resolves after this many further doubts: a call that ends too early has ended by then. */
   async more(count: number): Promise<void> {
     const until = this.count + count;
     await eventually(`${count} doubts`, () => this.count >= until);
   }
 }
 
-describe('a broker that restarts and knows nothing yet', () => {
-  it('ends no subscription: they go on once it has recovered', async () => {
+describe('a broker that restarts and does not know its streams yet', () => {
+  it('ends no subscription: they continue after it has recovered', async () => {
     const { broker, client, doubts } = await start();
     const one = read(await client.subscribe('orders', { startAt: 'earliest' }));
     const all = read(await client.subscribe('orders', { partition: 'all', startAt: 'earliest' }));
@@ -75,7 +75,7 @@ describe('a broker that restarts and knows nothing yet', () => {
     ['setStreamReadonly', (client) => client.setStreamReadonly('orders')],
     ['setCursor', (client) => client.setCursor('reader', 'orders', 0, 5n)],
     ['fetchCursor', (client) => client.fetchCursor('reader', 'orders', 0)],
-  ])('is asked again by %s until it knows', async (_call, call) => {
+  ])('makes %s retry until the broker knows the stream', async (_call, call) => {
     const { broker, client, doubts } = await start({ requestTimeout: 30_000 });
     const other = closing(await connect(broker.addresses));
     await other.createStream('created-by-another-client', 'created-by-another-client');
@@ -99,8 +99,8 @@ function hasOrders({ streams }: { streams: ReadonlyMap<string, unknown> }): void
   expect([...streams.keys()]).toContain('orders');
 }
 
-describe('an "unknown" that is certain', () => {
-  it('ends a subscription at once when the stream is deleted while the client is connected', async () => {
+describe('a certain "unknown" response', () => {
+  it('ends a subscription immediately when the stream is deleted while the client is connected', async () => {
     const { broker, client } = await start();
     const reading = read(await client.subscribe('orders'));
     const other = closing(await connect(broker.addresses));
@@ -108,8 +108,8 @@ describe('an "unknown" that is certain', () => {
     expect(await reading.ended).toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
   });
 
-  it('ends it after resubscribeTimeout when no broker knows the stream again', async () => {
-    // Long enough for a busy machine to reach the broker again before it is over.
+  it('ends a subscription after resubscribeTimeout when no broker knows the stream', async () => {
+    // Long enough to reach the broker again on a busy machine.
     const { broker, client } = await start({ resubscribeTimeout: 5_000 });
     const reading = read(await client.subscribe('orders'));
     await broker.stopBroker(0);
@@ -117,7 +117,7 @@ describe('an "unknown" that is certain', () => {
     expect(await reading.ended).toMatchObject({ code: 'STREAM_DELETED', stream: 'orders' });
   });
 
-  it('is believed of a name that no broker ever knew', async () => {
+  it('is accepted for a name that no broker ever knew', async () => {
     const { client } = await start();
     await expect(client.subscribe('ordres')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'ordres' });
     await expect(client.fetchPartitionMetadata('ordres', 0)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
@@ -128,14 +128,14 @@ describe('an "unknown" that is certain', () => {
     await expect(client.pauseStream('ordres')).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
   });
 
-  it('tells a client without cursors that there are none', async () => {
+  it('makes fetchCursor reject when the server has no cursors', async () => {
     const broker = closing(await TestBroker.start({ cursorsPartitions: 0 }));
     const client = closing(await connect(broker.addresses));
     await client.createStream('orders', 'orders');
     await expect(client.setCursor('reader', 'orders', 0, 1n)).rejects.toMatchObject({ code: 'CURSORS_DISABLED' });
   });
 
-  it('is waited for until the timeout, and not longer', async () => {
+  it('is awaited until the timeout, and not longer', async () => {
     const { broker, client } = await start();
     await broker.stopBroker(0);
     await broker.startBroker(0, { hold: 'empty' });
@@ -152,7 +152,7 @@ describe('an "unknown" that is certain', () => {
   });
 });
 
-describe('a list of brokers that lacks one', () => {
+describe('an incomplete list of brokers', () => {
   /** Two brokers; the leader of "orders" is the second. */
   async function pair(): Promise<[StubServer, StubServer]> {
     const both = [closing(await stub('one')), closing(await stub('two'))] as const;
@@ -171,7 +171,7 @@ describe('a list of brokers that lacks one', () => {
     one.brokers = [...one.brokers, ...two.brokers];
     const client = closing(await connect(one.address));
     one.brokers = one.brokers.slice(0, 1);
-    two.brokers = one.brokers; // whichever of them is asked
+    two.brokers = one.brokers; // both return the same list
     const { streams, brokers } = await client.fetchMetadata({ streams: ['orders'] });
     expect([...brokers.keys()]).toEqual(['one']);
     expect(streams.get('orders')?.partitions.get(0)?.leader?.id).toBe('two');
@@ -200,7 +200,7 @@ describe('a stream that another client creates again with other partitions', () 
     return { client, partitions: () => client.metadata.streams.get('orders')?.partitions.size };
   }
 
-  it('is noticed after metadataMaxAge at the latest', async () => {
+  it('is detected after metadataMaxAge at the latest', async () => {
     const { client, partitions } = await recreated({ metadataMaxAge: 50 });
     await eventually('the new number of partitions', async () => {
       await client.publish('orders', 'x', { ackPolicy: 'none' });
@@ -208,7 +208,7 @@ describe('a stream that another client creates again with other partitions', () 
     });
   });
 
-  it('is noticed by the first ack whose offset begins again', async () => {
+  it('is detected by the first ack whose offset starts again', async () => {
     const { client, partitions } = await recreated({});
     expect(partitions()).toBe(2);
     await client.publish('orders', 'first of the new stream');

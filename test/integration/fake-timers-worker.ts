@@ -1,5 +1,5 @@
-// Uses a broker and a client of its own while every global timer, clock and queue is a fake that never runs, as a test
-// framework with fake timers has them. "before": they are faked before the client connects, "after": afterwards.
+// Uses its own broker and client while every global timer, clock and queue is a fake that never runs, as in a test
+// framework with fake timers. "before" fakes them before the client connects, "after" fakes them afterwards.
 import { TestBroker } from 'liftbridge-test-broker';
 import { connect } from '../../src/index.js';
 
@@ -18,7 +18,7 @@ const FAKES = {
     }
     static override now = (): number => FROZEN;
   },
-  // Node itself keeps its own object: in a test framework as here.
+  // Node itself keeps the real object, also in a test framework.
   process: Object.create(process, {
     nextTick: { value: () => undefined },
     hrtime: { value: Object.assign(() => [0, 0], { bigint: () => 0n }) },

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { runToEnd } from '../support/child-process.js';
 
-describe('a client and a broker while the timers of their process stand still', () => {
-  it.each(['before', 'after'])('do everything, faked %s connect', async (when) => {
+describe('a client and a broker, while the timers of their process are stopped,', () => {
+  it.each(['before', 'after'])('work, with timers faked %s connect', async (when) => {
     const args = ['--import', 'tsx', 'test/integration/fake-timers-worker.ts', when];
     const { code, out, error } = await runToEnd(process.execPath, args);
     expect(error).toBe('');

@@ -22,7 +22,7 @@ function tick(stoodStill = 0): void {
   for (const listener of [...clock.listeners]) listener(stoodStill);
 }
 
-/** Bounds that only a hang reaches. */
+/** Timeouts that only a hang reaches. */
 const PATIENT = { timeout: 30_000 };
 const LONG_MS = 60_000;
 
@@ -44,15 +44,15 @@ afterEach(async () => {
   await broker.close();
 });
 
-/** Fifteen seconds pass for the client in which nothing comes, and the proxy forgets. */
+/** Fifteen seconds pass for the client without data, and the proxy drops its connections silently. */
 function idle(): void {
   tick();
   proxy.forget();
   clock.ahead += 15_000;
 }
 
-describe('connections that a proxy forgot while they were idle', () => {
-  it('cost the first publish a delay, and no error', async () => {
+describe('connections that a proxy dropped silently while they were idle', () => {
+  it('delay the first publish without an error', async () => {
     await client.publish('foo', 'before');
     idle();
     const acks = await Promise.all(['a', 'b', 'c'].map((value) => client.publish('foo', value)));
@@ -60,19 +60,19 @@ describe('connections that a proxy forgot while they were idle', () => {
     expect(broker.messages('foo').map(({ value }) => String(value))).toEqual(['before', 'a', 'b', 'c']);
   });
 
-  it('cost the first call a delay, and no error', async () => {
+  it('delay the first call without an error', async () => {
     idle();
     expect((await client.fetchPartitionMetadata('foo', 0)).newestOffset).toBe(-1n);
     expect(await client.ping()).toBeGreaterThan(0);
   });
 
-  it('cost a call that must not be made twice no more than a delay', async () => {
+  it('delay a call that must not be retried, without an error', async () => {
     idle();
     expect(await client.publishToSubject('foo', 'once')).toMatchObject({ offset: 0n });
     expect(broker.messages('foo')).toHaveLength(1);
   });
 
-  it('are noticed by a subscription when anything else is done', async () => {
+  it('are detected by a subscription when the client makes any other call', async () => {
     const read: string[] = [];
     const subscription = await client.subscribe('foo', { startAt: 'earliest' });
     const reading = (async () => {
@@ -90,8 +90,8 @@ describe('connections that a proxy forgot while they were idle', () => {
   });
 });
 
-describe('a process that wakes up', () => {
-  it('checks its connections by itself, and its subscriptions go on', async () => {
+describe('a process that resumes', () => {
+  it('checks its connections on its own, and its subscriptions continue', async () => {
     const read: string[] = [];
     const subscription = await client.subscribe('foo', { startAt: 'earliest' });
     const reading = (async () => {
@@ -102,7 +102,7 @@ describe('a process that wakes up', () => {
     })();
     await using other = await connect(broker.addresses);
     idle();
-    // Nothing else is done with the client.
+    // The test makes no other call.
     tick(15_000);
     await other.publish('foo', 'meanwhile');
     await reading;

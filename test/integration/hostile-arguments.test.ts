@@ -10,7 +10,7 @@ import { type NatsConnection, natsPublisher } from '../../src/nats.js';
 import { HOSTILE } from '../support/hostile.js';
 import { CONNECTION, failureOf, faultOf, type Method, publicMethods, variants } from '../support/hostile-calls.js';
 
-/** The names are known before there is a broker; what they call is not. */
+/** The names are known before the broker starts; the objects that they are called on are not. */
 const NAMES = Object.keys(publicMethods({} as never));
 let broker: TestBroker;
 let client: Client;
@@ -34,7 +34,7 @@ afterAll(async () => {
   await broker.close();
 });
 
-/** Functions of a class, or of a module without its classes, by the names that `publicMethods` has for them. */
+/** Functions of a class, or of a module without its classes, by the names that `publicMethods` uses. */
 function functionsOf(holder: object, prefix = '', except: readonly string[] = []): string[] {
   return Object.entries(Object.getOwnPropertyDescriptors(holder))
     .filter(([name, { value }]) => typeof value === 'function' && !['constructor', ...except].includes(name))
@@ -42,18 +42,18 @@ function functionsOf(holder: object, prefix = '', except: readonly string[] = []
     .map(([name]) => prefix + name);
 }
 
-it('every public method is among those that are called', async () => {
+it('every public method is called with hostile values', async () => {
   const subscription = await client.subscribe('orders');
   const consumer = client.createConsumer('reflected');
   const publisher = natsPublisher(CONNECTION);
   const expected = [
     ...functionsOf(Object.getPrototypeOf(client), '', ['close']),
     'client.close',
-    // Called by the client alone, and marked so.
+    // Called only by the client, and marked as such.
     ...functionsOf(Object.getPrototypeOf(subscription), 'subscription.', ['open']),
     ...functionsOf(Object.getPrototypeOf(consumer), 'consumer.'),
     ...functionsOf(Object.getPrototypeOf(publisher), 'natsPublisher.'),
-    // The parts of a message that a partitioner is given come from the client, which has checked them.
+    // A partitioner receives the parts of a message from the client, which has validated them.
     ...functionsOf({ ...index }, '', ['partitionByKey', 'partitionByMurmur', 'partitionByRoundRobin', 'toPartition']),
     ...functionsOf({ ...envelope }),
     ...functionsOf({ ...nats }),
@@ -74,7 +74,7 @@ function* hostileCalls(
 }
 
 describe('every public method', () => {
-  it.each(NAMES)('%s works or fails with a typed error, whatever it is given', async (name) => {
+  it.each(NAMES)('%s succeeds or fails with a typed error for every hostile value', async (name) => {
     const faults = await Promise.all(
       [...hostileCalls(name, METHODS[name]!)].map(async ({ what, call }) => {
         const fault = await faultOf(call);
@@ -88,7 +88,7 @@ describe('every public method', () => {
     expect(uncaught).toEqual([]);
   });
 
-  it.each(NAMES)('%s sends nothing with an argument that it refuses', async (name) => {
+  it.each(NAMES)('%s sends nothing when it rejects an argument', async (name) => {
     const invalid = await invalidCalls(METHODS[name]!, name);
     let sent = 0;
     const counts = (): Record<string, string> => {
@@ -109,13 +109,13 @@ describe('every public method', () => {
     const [sentBefore, storedBefore] = [sent, stored()];
     for (const { what, call } of hostileCalls(name, methods[name]!)) {
       if (!invalid.has(what)) continue;
-      // A partitioner is a function like any other; what it returns is known once metadata has told the partitions.
+      // Any function is a valid partitioner; its result is known when metadata returns the partitions.
       if (name === 'publishToSubject' && what === 'partitioner, a function') {
         invalid.delete(what);
         continue;
       }
       expect([what, codeOf(await failureOf(call))]).toEqual([what, 'INVALID_ARGUMENT']);
-      // The next publish works, is the only one that is stored, and needs no new call.
+      // The next publish succeeds, is the only stored one, and needs no new call.
       await sound();
       expect([what, sent - sentBefore, connections.count]).toEqual([what, 0, 0]);
     }
@@ -124,7 +124,7 @@ describe('every public method', () => {
   });
 });
 
-/** The calls that the method refuses for their arguments. */
+/** The calls that the method rejects because of their arguments. */
 async function invalidCalls(method: Method, name: string): Promise<Set<string>> {
   const calls = await Promise.all(
     [...hostileCalls(name, method)].map(async ({ what, call }) => ({ what, code: codeOf(await failureOf(call)) })),
@@ -140,7 +140,7 @@ function stored(): number {
   return broker.messages('orders', 1).length;
 }
 
-/** A server that counts the connections to it. */
+/** A server that counts its connections. */
 async function countingServer(): Promise<{ addresses: string[]; readonly count: number; close(): Promise<void> }> {
   let count = 0;
   const server = createServer((socket) => {
@@ -161,7 +161,7 @@ async function countingServer(): Promise<{ addresses: string[]; readonly count: 
 }
 
 describe('options', () => {
-  /** Options whose getters answer well once, and badly after that. */
+  /** Options whose getters return a valid value once, and an invalid value after that. */
   function once(options: Record<string, unknown>): never {
     const given = {};
     for (const [name, value] of Object.entries(options)) {
@@ -224,7 +224,7 @@ describe('options', () => {
   });
 });
 
-it('connect asks for an array when it is given a list in one string', async () => {
+it('connect asks for an array when it receives a list in one string', async () => {
   await expect(connect('a:1,b:2')).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining('pass an array'),

@@ -4,7 +4,7 @@ import { connect } from '../../src/index.js';
 import { BEHAVIOURS } from '../support/hostile-behaviours.js';
 import { visit } from '../support/hostile-visit.js';
 
-/** Behaviours that are met at a time: they wait more than they compute. */
+/** Number of behaviours that are tested at the same time: they wait more than they compute. */
 const AT_A_TIME = 20;
 
 let broker: TestBroker;
@@ -34,7 +34,7 @@ const groups = Array.from({ length: Math.ceil(names.length / AT_A_TIME) }, (_, i
 );
 
 describe('a server that', () => {
-  it.each(groups)('%s, and others like it: calls end with typed errors, and work afterwards', async (...group) => {
+  it.each(groups)('%s, and similar servers: calls end with typed errors, and work afterwards', async (...group) => {
     const failures: Record<string, unknown> = {};
     await Promise.all(
       group.map((name) =>

@@ -5,14 +5,14 @@ import { connect } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-// A connection that nobody uses is not missed by itself here.
+// Here the client does not detect a lost idle connection on its own.
 vi.mock('../../src/transport/keepalive.js', () => ({
   Keepalive: class {
     stop(): void {}
   },
 }));
 
-it('when one connection is found dead the others are checked, also those that only bring messages', async () => {
+it('when the client detects one dead connection it checks the others, also those that only deliver messages', async () => {
   await using broker = await TestBroker.start({ brokers: 2 });
   const proxies = await Promise.all(broker.addresses.map((address) => TcpProxy.start(address)));
   await using direct = await connect([...broker.addresses]);
@@ -39,11 +39,11 @@ it('when one connection is found dead the others are checked, also those that on
     const check = vi.spyOn(BrokerConnection.prototype, 'checkLiveness');
     for (const proxy of proxies) proxy.forget();
     await direct.publish('right', 'meanwhile');
-    // Nothing is used but the connection to the other broker.
+    // Only the connection to the other broker is used.
     await client.publish('left', 'after').catch(() => undefined);
     await eventually('the subscription goes on', () => read.length === 2);
     expect(read).toEqual(['before', 'meanwhile']);
-    // A search for leaders may have used it too.
+    // A leader lookup may have used it too.
     expect(check.mock.contexts.map((connection) => (connection as BrokerConnection).address)).toContain(
       proxies[1]!.address,
     );

@@ -5,7 +5,7 @@ import { frame } from '../../src/transport/frames.js';
 import { type PartitionState, readingPeer } from '../support/reading-peer.js';
 import { answer, GRPC_HEADERS, type ScriptedPeer } from '../support/scripted-peer.js';
 
-/** Field 1 with a length that the bytes do not have. */
+/** Field 1 with a length that exceeds the bytes. */
 const MALFORMED = Uint8Array.of(0x0a, 0x7f, 1, 2, 3);
 
 let peer: ScriptedPeer;
@@ -32,15 +32,15 @@ const failureOf = (call: Promise<unknown>) =>
     (error: LiftbridgeError) => error,
   );
 
-/** The errors beneath an error, outermost first. */
+/** The causes of an error, outermost first. */
 function causes(error: unknown): unknown[] {
   const found: unknown[] = [];
   for (let next = error; next instanceof Error; next = next.cause) found.push(next);
   return found;
 }
 
-describe('an answer that is no protobuf', () => {
-  it('ends a subscription with its place, and the error of the decoder beneath', async () => {
+describe('a response that is not valid protobuf', () => {
+  it('ends a subscription with its position, and the error of the decoder as the cause', async () => {
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
     const error = await failureOf(
       (async () => {
@@ -51,7 +51,7 @@ describe('an answer that is no protobuf', () => {
     expect(causes(error).some((cause) => cause instanceof WireError)).toBe(true);
   });
 
-  it('fails a publish with its place, and the error of the decoder beneath', async () => {
+  it('fails a publish with its stream and partition, and the error of the decoder as the cause', async () => {
     peer.script = (stream, headers) => {
       if (!String(headers[':path']).endsWith('/PublishAsync')) return false;
       stream.respond(GRPC_HEADERS, { waitForTrailers: true });
@@ -67,7 +67,7 @@ describe('an answer that is no protobuf', () => {
     ['fetchMetadata', '/FetchMetadata', () => client.fetchMetadata()],
     ['fetchPartitionMetadata', '/FetchPartitionMetadata', () => client.fetchPartitionMetadata('orders', 0)],
     ['createStream', '/CreateStream', () => client.createStream('other', 'other')],
-  ] as const)('fails %s as an answer of the server that cannot be decoded', async (_name, path, call) => {
+  ] as const)('fails %s with an error about a response that cannot be decoded', async (_name, path, call) => {
     peer.script = (stream, headers) => {
       if (!String(headers[':path']).endsWith(path)) return false;
       answer(stream, [MALFORMED]);

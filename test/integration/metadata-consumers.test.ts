@@ -10,7 +10,7 @@ const REASON = new Error('the token service is away');
 
 const WORKING: [how: string, make: Make][] = [
   ['a promise of another realm', () => runInNewContext('Promise.resolve({ authorization: "token" })') as never],
-  // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+  // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
   ['a thenable', () => ({ then: (resolve: (made: object) => void) => resolve(TOKEN) }) as never],
 ];
 const FAILING: [how: string, make: Make][] = [
@@ -26,7 +26,7 @@ const FAILING: [how: string, make: Make][] = [
   ],
   [
     'returns a thenable that rejects',
-    // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+    // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
     () => ({ then: (_: unknown, reject: (error: unknown) => void) => reject(REASON) }) as never,
   ],
 ];
@@ -46,7 +46,7 @@ describe('a consumer whose metadata function', () => {
     await consumer.close();
   });
 
-  it.each(FAILING)('%s is told so on both planes, and joins once the function works', async (_how, fails) => {
+  it.each(FAILING)('%s gets its error from all calls, and joins when the function works', async (_how, fails) => {
     await using broker = await TestBroker.start();
     let make: Make = () => TOKEN;
     await using client = await connect([...broker.addresses], {
@@ -58,7 +58,7 @@ describe('a consumer whose metadata function', () => {
     make = fails;
     const refused = client.createConsumer('group', { autoOffset: 'earliest' });
     const error = { code: 'HANDLER_FAILED', cause: REASON };
-    // It asks the function until its time is up, which may be in the middle of a call.
+    // It calls the function until its timeout, which may occur during a call.
     await expect(refused.subscribe(['orders'], { timeout: 1_000 })).rejects.toMatchObject(error);
     await expect(client.subscribe('orders', { timeout: 500 })).rejects.toMatchObject(error);
     make = () => TOKEN;

@@ -6,7 +6,7 @@ const REASON = new Error('the token service is away');
 
 let broker: TestBroker;
 let client: Client;
-/** What the metadata function does. */
+/** The behaviour of the metadata function. */
 let make: () => Record<string, string> | Promise<Record<string, string>>;
 
 const sound = () => ({ authorization: 'token' });
@@ -82,7 +82,7 @@ describe.each(failing)('a metadata function that %s', (_how, fails, cause) => {
 });
 
 describe('a metadata function that fails twice', () => {
-  it.each(operations.filter(([name]) => !/looked up/.test(name)))('is asked again by %s', async (name, call) => {
+  it.each(operations.filter(([name]) => !/looked up/.test(name)))('is called again by %s', async (name, call) => {
     let left = 2;
     make = () => {
       if (left-- > 0) throw REASON;
@@ -96,7 +96,7 @@ describe('a metadata function that fails twice', () => {
     expect(left).toBeLessThan(0);
   });
 
-  it('does not end a subscription that has to be opened again', async () => {
+  it('does not end a subscription that is opened again', async () => {
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
     let left = 2;
     make = () => {

@@ -30,7 +30,7 @@ async function first(iterable: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of iterable) return;
 }
 
-/** Names that no server can hold: it ends over them when the stream is created. */
+/** Names that no server can store: it crashes when such a stream is created. */
 const IMPOSSIBLE = [
   'with space',
   ' a',
@@ -46,10 +46,10 @@ const IMPOSSIBLE = [
   '../x',
   'n'.repeat(256),
 ];
-/** Names that a server takes, and that damage other streams. */
+/** Names that a server accepts, and that damage other streams. */
 const HARMFUL = ['/a', 'a/b', '*', 'a.*', '>', 'a.>'];
 
-/** Every call that takes the name of a stream which exists. */
+/** Every call that takes the name of an existing stream. */
 const ON_A_STREAM: Record<string, (stream: string) => unknown> = {
   deleteStream: (stream) => client.deleteStream(stream),
   pauseStream: (stream) => client.pauseStream(stream),
@@ -65,8 +65,8 @@ const ON_A_STREAM: Record<string, (stream: string) => unknown> = {
   'consumer.subscribe': (stream) => client.createConsumer('group').subscribe([stream]),
 };
 
-describe('a name that ends a server', () => {
-  it.each([...IMPOSSIBLE, ...HARMFUL])('createStream refuses %j and says what is allowed', async (name) => {
+describe('a name that crashes a server', () => {
+  it.each([...IMPOSSIBLE, ...HARMFUL])('createStream rejects %j and describes the allowed names', async (name) => {
     expect(await failure(() => client.createStream('subject', name))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(
@@ -75,7 +75,7 @@ describe('a name that ends a server', () => {
     });
   });
 
-  it.each(Object.entries(ON_A_STREAM))('%s refuses it, before anything is sent', async (operation, call) => {
+  it.each(Object.entries(ON_A_STREAM))('%s rejects it before it sends anything', async (operation, call) => {
     for (const name of IMPOSSIBLE)
       expect(await failure(() => call(name))).toMatchObject({
         code: 'INVALID_ARGUMENT',
@@ -83,7 +83,7 @@ describe('a name that ends a server', () => {
       });
   });
 
-  it.each(HARMFUL)('%j can be deleted, where another client has created it', async (name) => {
+  it.each(HARMFUL)('%j can be deleted when another client has created it', async (name) => {
     await expect(client.deleteStream(name)).rejects.toMatchObject({ code: 'NO_SUCH_STREAM' });
   });
 
@@ -94,7 +94,7 @@ describe('a name that ends a server', () => {
     ['with > before its end', 'a.>.b', 1],
     ['with > for two partitions', 'a.>', 2],
     ['of 4,001 bytes', 's'.repeat(4_001), 1],
-  ])('createStream refuses a subject %s', async (_, subject, partitions) => {
+  ])('createStream rejects a subject %s', async (_, subject, partitions) => {
     expect(await failure(() => client.createStream(subject, 'refused', { partitions }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(/^createStream: expected subject to be a NATS subject/),
@@ -105,14 +105,14 @@ describe('a name that ends a server', () => {
     ['with a space', 'a b'],
     ['with a line feed', 'a\n'],
     ['of 4,000 bytes', 'g'.repeat(4_000)],
-  ])('createStream refuses a group %s', async (_, group) => {
+  ])('createStream rejects a group %s', async (_, group) => {
     expect(await failure(() => client.createStream('subject', 'refused', { group }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(/^createStream: expected group to be a string without space/),
     });
   });
 
-  it('publishToSubject refuses a subject that takes more than 4,000 bytes', async () => {
+  it('publishToSubject rejects a subject of more than 4,000 bytes', async () => {
     expect(await failure(() => client.publishToSubject('s'.repeat(4_001), 'refused'))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
@@ -122,12 +122,12 @@ describe('a name that ends a server', () => {
     ['publishToSubject', (ackInbox: string) => client.publishToSubject('orders', 'refused', { ackInbox })],
     ['publish', (ackInbox: string) => client.publish('orders', 'refused', { ackInbox })],
     ['encodeMessage', (ackInbox: string) => encodeMessage('refused', { ackInbox })],
-  ])('%s refuses an ack inbox of 4,001 bytes, over which a server loses NATS', async (_, call) => {
+  ])('%s rejects an ack inbox of 4,001 bytes, which ends the connection of a server to NATS', async (_, call) => {
     expect(await failure(() => call('i'.repeat(4_001)))).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(broker.messages('orders')).toEqual([]);
   });
 
-  it('every way to publish refuses a header name of 32,768 bytes', async () => {
+  it('every publish method rejects a header name of 32,768 bytes', async () => {
     const headers = { ['h'.repeat(32_768)]: 'x' };
     const calls = [
       () => client.publish('orders', 'refused', { headers }),
@@ -145,7 +145,7 @@ describe('a name that ends a server', () => {
   });
 });
 
-describe('a name that a server is safe with', () => {
+describe('a name that is safe for a server', () => {
   it.each(['a>b', 'a*', 'a:b\\c"%2e', '$SYS', '__x', 'слова-😀', 'n'.repeat(255)])(
     '%j works in every call',
     async (name) => {

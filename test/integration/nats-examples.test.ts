@@ -12,7 +12,7 @@ describe.skipIf(natsServerPath === null)('the NATS examples', () => {
   });
   afterAll(() => server.stop());
 
-  it.each(examples)('%s runs with a broker that is attached to a real nats-server', async (name) => {
+  it.each(examples)('%s runs with a broker that is connected to a real nats-server', async (name) => {
     const { code, out, error } = await runNode(['--import', 'tsx', `examples/${name}`, server.url]);
     expect({ code, error }).toEqual({ code: 0, error: '' });
     expect(out.trim().split('\n').length).toBeGreaterThan(1);

@@ -17,7 +17,7 @@ import {
   type TestConnection,
 } from './nats-servers.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 const servers = [
@@ -31,7 +31,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-/** Stands in for the streams of a broker: acknowledges every enveloped message on the subject, in its own order. */
+/** Replaces the streams of a broker: acknowledges every enveloped message on the subject, in its own order. */
 function answer(connection: TestConnection, subject: string, stream: string): void {
   let offset = 0n;
   const callback = (
@@ -81,7 +81,7 @@ for (const [serverName, start, missing] of servers) {
       return connection;
     };
 
-    it('pipelines, each publish resolving with its own ack', async () => {
+    it('pipelines publishes, and each one resolves with its own ack', async () => {
       const publisher = natsPublisher(await dial(), { maxInFlight: { messages: 64 } });
       const publishes: Promise<Ack[]>[] = [];
       for (let n = 0; n < 2000; n++) publishes.push(publisher.publish('orders.us', `order ${n}`, { key: String(n) }));
@@ -99,7 +99,7 @@ for (const [serverName, start, missing] of servers) {
       await publisher.close();
     });
 
-    it('refuses what the server would not take', async () => {
+    it('rejects messages that the server would refuse', async () => {
       const publisher = natsPublisher(await dial());
       expect(await failure(publisher.publish('orders.us', Buffer.alloc(1024 * 1024)))).toBeInstanceOf(
         MessageTooLargeError,
@@ -107,9 +107,9 @@ for (const [serverName, start, missing] of servers) {
       expect(await publisher.publish('orders.us', Buffer.alloc(1000 * 1024))).toHaveLength(1);
     });
 
-    it('settles everything when the connection is closed', async () => {
+    it('settles all publishes when the connection is closed', async () => {
       const publisher = natsPublisher(await dial());
-      const lost = failure(publisher.publish('nobody.listens', 'v'));
+      const lost = failure(publisher.publish('no.listener', 'v'));
       await connection.flush();
       await connection.close();
       expect(await lost).toBeInstanceOf(ConnectionError);
@@ -117,16 +117,16 @@ for (const [serverName, start, missing] of servers) {
       await publisher.close();
     });
 
-    it('settles everything when the connection is drained', async () => {
+    it('settles all publishes when the connection is drained', async () => {
       const publisher = natsPublisher(await dial());
-      const lost = failure(publisher.publish('nobody.listens', 'v'));
+      const lost = failure(publisher.publish('no.listener', 'v'));
       const drained = connection.drain();
       expect(await failure(publisher.publish('orders.us', 'v'))).toBeInstanceOf(ConnectionError);
       await drained;
       expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
     });
 
-    it('is refused by a connection that is closed', async () => {
+    it('cannot be created on a closed connection', async () => {
       await (await dial()).close();
       expect(() => natsPublisher(connection)).toThrow(ConnectionError);
     });
@@ -147,7 +147,7 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
   });
   afterAll(() => server.stop());
 
-  it('fails a publish that the server denies, at once, with or without an ack', async () => {
+  it('fails a publish immediately when the server denies it, with or without an ack', async () => {
     const connection = closing(await connect({ servers: server.url, user: 'narrow', pass: 'x' }));
     const publisher = natsPublisher(connection, { inboxPrefix: 'narrow.inbox', timeout: HOUR });
     expect(await failure(publisher.publish('secrets', 'v'))).toBeInstanceOf(PermissionDeniedError);
@@ -155,7 +155,7 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
     expect(await failure(silent)).toBeInstanceOf(PermissionDeniedError);
   });
 
-  it('fails publishes when the server denies its inbox, naming the option that helps', async () => {
+  it('fails publishes when the server denies its inbox, and names the option to set', async () => {
     const connection = closing(await connect({ servers: server.url, user: 'narrow', pass: 'x' }));
     const publisher = natsPublisher(connection, { timeout: HOUR });
     const error = await failure(publisher.publish('orders.us', 'v'));
@@ -163,7 +163,7 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
     expect((error as Error).message).toContain('inboxPrefix');
   });
 
-  it('goes by the max_payload that the server states', async () => {
+  it('uses the max_payload that the server announces', async () => {
     const connection = closing(await connect({ servers: server.url, user: 'wide', pass: 'x' }));
     const publisher = natsPublisher(connection);
     expect(await failure(publisher.publish('orders.us', Buffer.alloc(2048)))).toMatchObject({
@@ -172,7 +172,7 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
     expect(await publisher.publish('orders.us', Buffer.alloc(1900), { ackPolicy: 'none' })).toEqual([]);
   });
 
-  it('fails what is under way when the server dies, without waiting for the timeout', async () => {
+  it('fails the publishes in flight when the server stops, without waiting for the timeout', async () => {
     const mortal = await startNatsServer();
     closing({ close: () => mortal.stop() });
     const connection = closing(await connect({ servers: mortal.url, reconnectTimeWait: 20 }));
@@ -183,7 +183,7 @@ describe.skipIf(natsServerPath === null).each(packages)('natsPublisher over %s',
     expect(await lost).toMatchObject({ code: 'CONNECTION', outcome: 'unknown' });
   });
 
-  it('publishes again, in order, once the server is back', async () => {
+  it('publishes again, in order, when the server is back', async () => {
     const first = await startNatsServer();
     closing({ close: () => first.stop() });
     const connection = closing(await connect({ servers: first.url, reconnectTimeWait: 20 }));

@@ -15,7 +15,7 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** What the tests use of a connection of either package. */
+/** The part of a connection that the tests use, for both packages. */
 export interface TestConnection extends NatsConnection {
   publish(subject: string, data: Uint8Array | string, options?: { reply?: string }): void;
   subscribe(
@@ -41,13 +41,13 @@ interface ConnectOptions {
   readonly reconnectTimeWait?: number;
 }
 
-/** The two packages that the publisher is for. */
+/** The two packages that the publisher supports. */
 export const packages: readonly [string, (options: ConnectOptions) => Promise<TestConnection>][] = [
   ['nats 2.x', (options) => nats.connect(options)],
   ['@nats-io/transport-node 3.x', (options) => transportNode.connect(options)],
 ];
 
-/** Where a real server is installed; null where there is none. */
+/** The path of an installed nats-server, or null. */
 export const natsServerPath: string | null = findServer();
 
 function findServer(): string | null {
@@ -57,13 +57,13 @@ function findServer(): string | null {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not there: the next folder may have it.
+      // Not in this folder: try the next one.
     }
   }
   return null;
 }
 
-/** The listener of the test broker alone, without a broker behind it. */
+/** The NATS listener of the test broker, without a broker. */
 export async function startListener(): Promise<RunningServer> {
   const bus = new MemoryBus();
   const listener = await NatsListener.start({ bus });
@@ -76,7 +76,7 @@ export async function startListener(): Promise<RunningServer> {
   };
 }
 
-/** A real server, on a free port unless told which, with more configuration in its own language. */
+/** A real server on the given port or a free one, with additional configuration in its own syntax. */
 export async function startNatsServer(configuration = '', fixedPort = -1): Promise<RunningServer> {
   if (natsServerPath === null) throw new Error('nats-server is not installed');
   const file = join(temporaryDirectory(), 'nats.conf');

@@ -7,7 +7,7 @@ import { connect as connectNats, createInbox, type NatsConnection, headers as na
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { natsServerPath, type RunningServer, startNatsServer } from './nats-servers.js';
 
-/** A message as a subscriber reads it, in text. */
+/** A message as a subscriber receives it, decoded to text. */
 interface ReadMessage {
   readonly key: string;
   readonly value: string;
@@ -22,7 +22,7 @@ interface World {
   readonly broker: TestBroker;
   readonly nats: NatsConnection;
   readonly client: Client;
-  /** The first `count` messages of a partition, waiting for those that are still to come. */
+  /** The first `count` messages of a partition; waits for messages that have not arrived yet. */
   take(stream: string, count: number, partition?: number): Promise<ReadMessage[]>;
   /** A name that no other row uses. */
   name(): string;
@@ -77,12 +77,12 @@ function asText(message: Message): ReadMessage {
   };
 }
 
-/** The headers that a broker adds. */
+/** The headers that a broker adds to a message. */
 const added = (subject: string, reply = '') => ({ subject, reply });
 const options = { key: 'k', headers: { h: 'v' } } as const;
 const enveloped = (subject: string) => ({ key: 'k', value: 'value', subject, headers: { h: 'v', ...added(subject) } });
 
-/** How each way of publishing is read back: one for each row of the table in docs/nats.md. */
+/** The message that a subscriber receives for each way of publishing: one check for each row of the table in docs/nats.md. */
 const rows: Readonly<Record<string, (world: World) => Promise<void>>> = {
   raw: async ({ nats, stream, take }) => {
     const name = await stream();
@@ -288,7 +288,7 @@ const rows: Readonly<Record<string, (world: World) => Promise<void>>> = {
 };
 
 describe('docs/nats.md', () => {
-  it('has a row for each test, and the other way round', () => {
+  it('has a row for each test, and a test for each row', () => {
     const text = readFileSync(new URL('../../docs/nats.md', import.meta.url), 'utf8');
     const table = text.slice(text.indexOf('| published |')).split('\n\n')[0]!.split('\n').slice(2);
     expect(table.map((row) => row.split('|')[1]?.trim())).toEqual(Object.keys(rows));
@@ -308,9 +308,9 @@ for (const [where, server, missing] of worlds) {
     });
     afterAll(() => world.stop());
 
-    it.each(Object.entries(rows))('reads back what is published %s', (_row, check) => check(world));
+    it.each(Object.entries(rows))('receives a message that is published %s', (_row, check) => check(world));
 
-    it('gets an ack at an inbox of its own for an enveloped message, and none for a raw one', async () => {
+    it('receives an ack at its own inbox for an enveloped message, and no ack for a raw message', async () => {
       const { nats, take } = world;
       const name = await world.stream();
       const ackInbox = createInbox();

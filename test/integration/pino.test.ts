@@ -11,7 +11,7 @@ interface Line {
   readonly metadata?: Json<Metadata>;
 }
 
-/** The real pino, and the lines that it has written. */
+/** The real pino, and the lines that it writes. */
 function logging() {
   const lines: Line[] = [];
   const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line) as Line) });
@@ -19,7 +19,7 @@ function logging() {
 }
 
 describe('a pino logger', () => {
-  it('fits as it is, and writes errors with message, stack and cause', async () => {
+  it('works without an adapter, and writes errors with message, stack and cause', async () => {
     const { logger, lines } = logging();
     await using broker = await TestBroker.start({ brokers: 2 });
     await using client = await connect(broker.addresses, { ...PATIENT, logger });
@@ -38,7 +38,7 @@ describe('a pino logger', () => {
     await expect.poll(lost).toMatchObject({ err: { type: 'ConnectionError', code: 'CONNECTION' } });
   });
 
-  it('writes the cause of an error, and its fields of 64 bits', () => {
+  it('writes the cause of an error, and its 64-bit fields', () => {
     const { logger, lines } = logging();
     const cause = new SyntaxError('Unexpected end of JSON input');
     logger.error({ err: new DeserializationError('no JSON', { offset: 2n ** 60n, cause }) }, 'failed');
@@ -46,7 +46,7 @@ describe('a pino logger', () => {
     expect(lines[0]?.err?.stack).toContain('caused by: SyntaxError: Unexpected end of JSON input');
   });
 
-  it('writes what calls return', async () => {
+  it('writes the results of calls', async () => {
     const { logger, lines } = logging();
     await using broker = await TestBroker.start();
     await using client = await connect(broker.addresses, PATIENT);

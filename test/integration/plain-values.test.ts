@@ -33,7 +33,7 @@ const FIELDS = [
 ];
 
 describe('a message of a subscription', () => {
-  it('has the documented fields of its own and nothing else', async () => {
+  it('has the documented fields as own properties, and no others', async () => {
     await client.publish('orders', 'tea', { key: 'k', headers: { trace: 'abc' }, partition: 1 });
     const [message] = await read(1, 1);
     expect(Object.keys(message!)).toEqual(FIELDS);
@@ -45,7 +45,7 @@ describe('a message of a subscription', () => {
     expect(message).toMatchObject({ headers: { trace: Buffer.from('abc') }, time: expect.any(Date) });
   });
 
-  it('equals what the test broker has stored', async () => {
+  it('equals the message that the test broker has stored', async () => {
     for (const value of ['tea', null, 'milk']) await client.publish('orders', value, { key: 'k', headers: { a: 'b' } });
     const messages = await read(3, 0);
     expect(broker.messages('orders')).toEqual(messages);
@@ -55,7 +55,7 @@ describe('a message of a subscription', () => {
     expect(broker.messages('orders', 1)).toEqual([]);
   });
 
-  it('becomes an object of its own with toObject, headers and time included', async () => {
+  it('becomes a plain object with toObject, including headers and time', async () => {
     await client.publish('orders', 'tea', { key: 'k', headers: { trace: 'abc' } });
     const [message] = await read(1, 0);
     const object = message!.toObject();
@@ -76,7 +76,7 @@ describe('a message of a subscription', () => {
 describe('console.log', () => {
   const shown = (value: unknown): string => inspect(value, { breakLength: Number.POSITIVE_INFINITY });
 
-  it('of a client says where it is connected and what it does', async () => {
+  it('of a client shows its connections and its activity', async () => {
     const subscription = await client.subscribe('orders');
     await expect
       .poll(() => shown(client))
@@ -89,7 +89,7 @@ describe('console.log', () => {
     expect(shown(client)).toContain("Client { state: 'closed', brokers: [], streams: 2, subscriptions: 0,");
   });
 
-  it('of a subscription says what it reads and how far it is', async () => {
+  it('of a subscription shows its partition and its position', async () => {
     await client.publish('orders', 'tea');
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
     await subscription[Symbol.asyncIterator]().next();
@@ -100,7 +100,7 @@ describe('console.log', () => {
     expect(shown(all)).toMatch(/positions: Map\(2\) { 0 => \d+n, 1 => \d+n }/);
   });
 
-  it('of a consumer says who it is and what it holds', async () => {
+  it('of a consumer shows its id and its partitions', async () => {
     const consumer = client.createConsumer('billing', { consumerId: 'c1' });
     expect(shown(consumer)).toBe(
       "Consumer { state: 'not subscribed', groupId: 'billing', consumerId: 'c1', assignments: Map(0) {} }",
@@ -112,7 +112,7 @@ describe('console.log', () => {
     expect(shown(consumer)).toContain("state: 'closed'");
   });
 
-  it('of a test broker says where it is reached and what it has', async () => {
+  it('of a test broker shows its addresses and its streams', async () => {
     expect(shown(broker)).toBe(
       `TestBroker { brokers: [ 'broker-0 at ${broker.addresses[0]}, running' ], streams: [ '__cursors', 'orders' ] }`,
     );

@@ -5,7 +5,7 @@ import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
 import { ROOT, startProcess } from '../support/child-process.js';
 
-/** A process that has done one thing with a client, and left it. */
+/** A process that has used a client once and has not closed it. */
 async function started(broker: TestBroker, what: string): Promise<ChildProcess> {
   const args = ['--import', 'tsx', 'test/integration/process-worker.ts', broker.addresses[0]!, what];
   const child = startProcess(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -23,7 +23,7 @@ async function withStream(use: (broker: TestBroker) => Promise<void>): Promise<v
 
 describe('a process with an open client', () => {
   it.each(['nothing', 'metadata', 'publish', 'subscription', 'consumer'])(
-    'lives on after "%s", also when the broker has gone',
+    'keeps running after "%s", even when the broker stops',
     async (what) => {
       await withStream(async (broker) => {
         const child = await started(broker, what);
@@ -36,7 +36,7 @@ describe('a process with an open client', () => {
     },
   );
 
-  it('ends by itself once the client is closed', async () => {
+  it('ends on its own when the client is closed', async () => {
     await withStream(async (broker) => {
       const child = await started(broker, 'close');
       if (child.exitCode === null) await once(child, 'exit');

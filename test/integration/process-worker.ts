@@ -1,5 +1,5 @@
-// Connects to the address, does one thing, says so, and leaves the client as it is. Asked by SIGUSR2, it says a moment later
-// that it is alive, if anything but that keeps it so.
+// Connects to the address, makes one call, reports it, and leaves the client open. After SIGUSR2 it reports a moment later
+// that it is alive, if something other than this signal keeps it running.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect } from '../../src/index.js';
 

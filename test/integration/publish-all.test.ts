@@ -33,13 +33,13 @@ async function collect(acks: AsyncIterable<Ack>): Promise<Ack[]> {
 }
 
 describe('publishAll', () => {
-  it('publishes a source in order and hands out its acks in order', async () => {
+  it('publishes a source in order and returns its acks in order', async () => {
     const acks = await collect(client.publishAll('orders', numbers(2_000)));
     expect(acks.map(({ offset }) => Number(offset))).toEqual(numbers(2_000).map(Number));
     expect(stored()).toEqual(numbers(2_000));
   });
 
-  it('takes the options of a message before those of the call', async () => {
+  it('prefers the options of a message to the options of the call', async () => {
     const source = [
       { value: 'a', partition: 1 },
       { value: 'b', key: 'k' },
@@ -48,7 +48,7 @@ describe('publishAll', () => {
     expect(acks.map(({ messageSubject }) => messageSubject)).toEqual(['orders.1', 'orders.2']);
   });
 
-  it('reads no further ahead than the window holds, and waits for a reader that is slow', async () => {
+  it('reads ahead no further than the window, and waits for a slow reader', async () => {
     await reconnect({ maxInFlight: { messages: 8 } });
     let pulled = 0;
     function* source() {
@@ -63,7 +63,7 @@ describe('publishAll', () => {
     expect([read, pulled]).toEqual([1_000, 1_000]);
   });
 
-  it('hands out acks while a slow source has nothing to give', async () => {
+  it('returns acks while a slow source has no next message', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -82,7 +82,7 @@ describe('publishAll', () => {
     expect(offsets).toEqual([0n, 1n, 2n]);
   });
 
-  it('ends with the first failure, after the acks of what came before, and tells the source', async () => {
+  it('ends with the first failure after the acks of earlier messages, and closes the source', async () => {
     let left = false;
     async function* source() {
       try {
@@ -100,7 +100,7 @@ describe('publishAll', () => {
     expect(left).toBe(true);
   });
 
-  it('rejects with what the source threw as the cause, after the acks of what it gave before', async () => {
+  it('rejects with the error of the source as the cause, after the acks of earlier messages', async () => {
     const broken = new Error('source');
     function* source() {
       yield 'a';
@@ -115,7 +115,7 @@ describe('publishAll', () => {
     expect(offsets).toEqual([0n]);
   });
 
-  it('passes on errors of this package, and the reason of its signal', async () => {
+  it('throws errors of this package and the reason of its signal unchanged', async () => {
     const controller = new AbortController();
     const own = await client.publish('no-such-stream', 'v').catch((error: unknown) => error);
     async function* source(thrown: unknown) {
@@ -135,9 +135,9 @@ describe('publishAll', () => {
         throw new Error('broken');
       },
     ],
-    ['that answers no entry', () => ({ next: () => null })],
+    ['that returns no iterator result', () => ({ next: () => null })],
     [
-      'that is a proxy which throws',
+      'that is a proxy and throws',
       () =>
         new Proxy(
           {},
@@ -157,7 +157,7 @@ describe('publishAll', () => {
     });
   });
 
-  it('tells what the source throws when it is left, but not in place of the first failure', async () => {
+  it('throws the error of closing the source, unless an earlier failure has occurred', async () => {
     const broken = new Error('broken');
     const source = (entry: unknown) => ({
       [Symbol.iterator]: () => ({
@@ -176,7 +176,7 @@ describe('publishAll', () => {
     });
   });
 
-  it('leaves the source when the reader leaves', async () => {
+  it('closes the source when the reader ends its loop', async () => {
     let left = false;
     function* source() {
       try {
@@ -189,7 +189,7 @@ describe('publishAll', () => {
     expect(left).toBe(true);
   });
 
-  it('ends with the reason of its signal although the source keeps silent', async () => {
+  it('ends with the reason of its signal while the source is silent', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     async function* source() {
@@ -208,14 +208,14 @@ describe('publishAll', () => {
     ['bytes', Buffer.from('abc')],
     ['nothing', null],
     ['a number', 5],
-  ])('refuses %s for a source', async (_what, source) => {
+  ])('rejects %s as a source', async (_what, source) => {
     await expect(collect(client.publishAll('orders', source as never))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('source'),
     });
   });
 
-  it.each([2, 1_000])('lets a hundred pipelines make progress through a window of %d', async (messages) => {
+  it.each([2, 1_000])('lets a hundred pipelines share a window of %d', async (messages) => {
     await reconnect({ maxInFlight: { messages } });
     const pipelines = Array.from({ length: 100 }, async (_, id) => {
       async function* slow() {
@@ -231,7 +231,7 @@ describe('publishAll', () => {
     }
   });
 
-  it('is not kept out by publishes that always fill the window', async () => {
+  it('makes progress while other publishes always fill the window', async () => {
     await reconnect({ maxInFlight: { messages: 4 } });
     let running = true;
     const pressure = Array.from({ length: 20 }, async () => {

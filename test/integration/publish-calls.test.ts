@@ -41,7 +41,7 @@ async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('publish', () => {
-  it("resolves with an ack, and with null where ackPolicy is 'none', for the compiler as well", async () => {
+  it("resolves with an ack, or with null with ackPolicy 'none', also in its types", async () => {
     const ack = await client.publish('orders', 'x');
     expectTypeOf(ack).toEqualTypeOf<Ack>();
     expect(ack.offset).toBe(0n);
@@ -70,7 +70,7 @@ describe('ack.partition', () => {
     ['sensors.*', 'sensors.1', -1],
     ['sensors.*', 'sensors.*', -1],
     ['', '', -1],
-  ])('is read off the subjects %s and %s of an envelope: %i', (partitionSubject, messageSubject, partition) => {
+  ])('is derived from the subjects %s and %s of an envelope: %i', (partitionSubject, messageSubject, partition) => {
     expect(decodeAck(encodeAck({ partitionSubject, messageSubject })).partition).toBe(partition);
   });
 });
@@ -87,7 +87,7 @@ describe('publishBatch', () => {
     expect(await client.publishBatch('orders', [])).toEqual([]);
   });
 
-  it('rejects for a bad argument before anything is sent', async () => {
+  it('rejects for an invalid argument before it sends anything', async () => {
     const refused = { code: 'INVALID_ARGUMENT' };
     await expect(client.publishBatch('orders', ['a', { value: 1 as never }])).rejects.toMatchObject(refused);
     await expect(client.publishBatch('orders', 'ab' as never)).rejects.toMatchObject(refused);
@@ -112,7 +112,7 @@ describe('publishBatch', () => {
 });
 
 describe("publishAll with onError 'continue'", () => {
-  it('hands out a result for each message in the order of the source', async () => {
+  it('returns a result for each message in the order of the source', async () => {
     const source = ['a', { value: 'b', partition: 7 }, { value: 'c', ackPolicy: 'none' as const }, 'd'];
     const results = await all(client.publishAll('orders', source, { onError: 'continue' }));
     expectTypeOf(results).toEqualTypeOf<PublishResult[]>();
@@ -125,7 +125,7 @@ describe("publishAll with onError 'continue'", () => {
     expect(stored()).toEqual(['a', 'd']);
   });
 
-  it('still ends with the error of its source and the reason of its signal', async () => {
+  it('also ends with the error of its source and the reason of its signal', async () => {
     function* broken() {
       yield 'a';
       throw new Error('torn');
@@ -139,8 +139,8 @@ describe("publishAll with onError 'continue'", () => {
   });
 });
 
-describe('publishAll that nothing reads', () => {
-  it('is told once by a warning of the process, at flush or close', async () => {
+describe('publishAll without a reader', () => {
+  it('causes one process warning, at flush or close', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     try {
       await all(client.publishAll('orders', ['read']));
@@ -161,7 +161,7 @@ describe('publishAll that nothing reads', () => {
 });
 
 describe('publishDefaults', () => {
-  it('hold for each publish, headers merged by name, and a call wins', async () => {
+  it('apply to each publish, with headers merged by name, and options of a call override them', async () => {
     const other = await open({
       publishDefaults: { partitioner: toPartition(1), headers: { source: 'shop', team: 'a' }, ackPolicy: 'all' },
     });
@@ -179,7 +179,7 @@ describe('publishDefaults', () => {
     expect(broker.messages('orders', 0)[0]).toMatchObject({ headers: { team: Buffer.from('a') } });
   });
 
-  it("refuse 'none' and what is unknown before anything is sent", async () => {
+  it("reject 'none' and unknown options before anything is sent", async () => {
     await expect(open({ publishDefaults: { ackPolicy: 'none' as never } })).rejects.toThrow(
       'publishDefaults.ackPolicy',
     );
@@ -188,7 +188,7 @@ describe('publishDefaults', () => {
 });
 
 describe('createStream with ifNotExists', () => {
-  it('resolves with whether it created the stream', async () => {
+  it('resolves with true when it created the stream, else with false', async () => {
     expect(await client.createStream('new', 'new', { partitions: 3, ifNotExists: true })).toBe(true);
     expect(await client.createStream('new', 'new', { partitions: 3, ifNotExists: true })).toBe(false);
     expect(await client.createStream('other', 'other')).toBe(true);
@@ -196,7 +196,7 @@ describe('createStream with ifNotExists', () => {
     expect((await Promise.all(calls)).filter(Boolean)).toEqual([true]);
   });
 
-  it('rejects with STREAM_EXISTS and both values when the stream is another', async () => {
+  it('rejects with STREAM_EXISTS and both values when the existing stream has other settings', async () => {
     const failure = client.createStream('elsewhere', 'orders', { ifNotExists: true });
     await expect(failure).rejects.toMatchObject({ code: 'STREAM_EXISTS', stream: 'orders' });
     await expect(failure).rejects.toThrow('it has subject "orders" and 2 partitions, not "elsewhere" and 1 partition');
@@ -204,7 +204,7 @@ describe('createStream with ifNotExists', () => {
 });
 
 describe('activity', () => {
-  it('ends with close, and tells its position', async () => {
+  it('ends with close, and returns its position', async () => {
     const feed = await client.activity({ startAt: 'earliest' });
     const events: string[] = [];
     for await (const event of feed) {
@@ -219,7 +219,7 @@ describe('activity', () => {
 });
 
 describe('startAt with a time', () => {
-  it('takes a number of milliseconds', async () => {
+  it('accepts a number of milliseconds', async () => {
     await client.publish('orders', 'a');
     const before = Date.now();
     for (const startAt of [{ time: 0 }, { time: before - 60_000 }, { time: new Date(before - 60_000) }]) {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Ack, type Client, type ClientOptions, connect, LiftbridgeError } from '../../src/index.js';
 import { PATIENT } from '../support/patient.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 let broker: TestBroker;
@@ -25,7 +25,7 @@ const stored = (stream: string, partition = 0) =>
   broker.messages(stream, partition).map(({ value }) => Buffer.from(value ?? []).toString());
 
 describe('a publish stream that breaks', () => {
-  it('fails at once what is in flight, as CONNECTION with an unknown outcome, and is opened again', async () => {
+  it('fails the publishes in flight immediately, with CONNECTION and an unknown outcome, and is opened again', async () => {
     await start(1);
     await client.createStream('orders', 'orders');
     await client.publish('orders', 'warm');
@@ -40,7 +40,7 @@ describe('a publish stream that breaks', () => {
     await expect(client.publish('orders', 'again')).resolves.toMatchObject({ offset: 11n });
   });
 
-  it('sends again what cannot be stored twice: expected offsets on a stream that checks them', async () => {
+  it('retries publishes that cannot be stored twice: with expected offsets on a stream that checks them', async () => {
     await start(1);
     await client.createStream('ledger', 'ledger', { optimisticConcurrencyControl: true });
     await client.publish('ledger', 'warm', { expectedOffset: 0 });
@@ -52,7 +52,7 @@ describe('a publish stream that breaks', () => {
     expect(stored('ledger')).toEqual(['warm', ...numbers(20)]);
   });
 
-  it('says so when such a message may be the one that is there', async () => {
+  it('reports when such a message may be the stored one', async () => {
     await start(1);
     await client.createStream('ledger', 'ledger', { optimisticConcurrencyControl: true });
     broker.faults.dropAcks(1);
@@ -66,7 +66,7 @@ describe('a publish stream that breaks', () => {
     expect(stored('ledger')).toEqual(['a']);
   });
 
-  it('sends again what was certainly not handled: a refused stream', async () => {
+  it('retries publishes that were certainly not processed: on a refused stream', async () => {
     await start(1);
     await client.createStream('orders', 'orders');
     broker.faults.resetNext('PublishAsync', 'REFUSED_STREAM', 3);
@@ -75,7 +75,7 @@ describe('a publish stream that breaks', () => {
     expect(stored('orders')).toEqual(numbers(50));
   });
 
-  it('changes over on GOAWAY without failing anything', async () => {
+  it('moves to a new connection on GOAWAY without failing any publish', async () => {
     await start(1);
     await client.createStream('orders', 'orders');
     await client.publish('orders', 'warm');
@@ -101,12 +101,12 @@ describe('a publish stream that breaks', () => {
       });
     }
     await broker.startBroker(0);
-    // A recovering broker takes a publish before its partition runs, and then the message is lost.
+    // A recovering broker accepts a publish before its partition runs, and then loses the message.
     await broker.ready();
     await expect(client.publish('orders', 'after', { timeout: 60_000 })).resolves.toMatchObject({ error: 'ok' });
   });
 
-  it('tells that nothing was sent when no broker was there in time', async () => {
+  it('reports that nothing was sent when no broker was reachable in time', async () => {
     await start(1);
     await client.createStream('orders', 'orders');
     await broker.stopBroker(0);
@@ -118,8 +118,8 @@ describe('a publish stream that breaks', () => {
   });
 });
 
-describe('a leader that changes', () => {
-  it('takes the traffic with it, in order', async () => {
+describe('a change of the leader', () => {
+  it('moves publishes to the new leader, in order', async () => {
     await start(3, { ackTimeout: 60_000 });
     await client.createStream('orders', 'orders', { replicationFactor: 3 });
     const acks: Promise<Ack | null>[] = [];
@@ -136,7 +136,7 @@ describe('a leader that changes', () => {
     expect(lost).toBe(0);
   });
 
-  it('is waited for when the old one has failed: what is published meanwhile is not lost', async () => {
+  it('loses no message that is published after the old leader has failed', async () => {
     await start(3, { ackTimeout: 60_000 });
     await client.createStream('orders', 'orders', { replicationFactor: 3 });
     await client.publish('orders', 'warm', { ackPolicy: 'all' });
@@ -147,7 +147,7 @@ describe('a leader that changes', () => {
     expect(acks.map((ack) => Number(ack?.offset))).toEqual(numbers(100).map((n) => Number(n) + 1));
   });
 
-  it('is done without when it cannot be reached but leads: another broker takes the publishes', async () => {
+  it('sends publishes through another broker when the new leader is unreachable', async () => {
     await start(3);
     await client.createStream('orders', 'orders');
     const leader = broker.addresses[broker.leaderOf('orders')]!;
@@ -161,7 +161,7 @@ describe('a leader that changes', () => {
   });
 });
 
-/** Numbers that a seed repeats. */
+/** Random numbers that depend only on the seed. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -174,7 +174,7 @@ describe('a storm of faults', () => {
   const seeds = [1, 2, 3];
 
   it.each(seeds)(
-    'settles every publish exactly once and stores what it acknowledged once, in order (seed %d)',
+    'settles every publish exactly once and stores acknowledged messages once, in order (seed %d)',
     async (seed) => {
       await start(3, { ackTimeout: 4_000, maxInFlight: { messages: 64 } });
       const partitions = 3;
@@ -214,7 +214,7 @@ describe('a storm of faults', () => {
       for (let step = 0; step < 60; step++) {
         for (let n = Math.floor(chance() * 20); n >= 0; n--) publish(`m${count++}`, Math.floor(chance() * partitions));
         if (chance() < 0.4) await troubles[Math.floor(chance() * troubles.length)]!();
-        // Faults meet publishes at another point each time: what holds does not depend on the time.
+        // A random delay varies when faults occur: the checks do not depend on it.
         await new Promise((resolve) => setTimeout(resolve, chance() * 15));
       }
       broker.faults.clear();

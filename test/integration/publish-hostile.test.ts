@@ -27,7 +27,7 @@ afterEach(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-/** What a call threw, rejected with, or reported; null when it succeeded. */
+/** The error that a call threw, rejected with or reported; null when it succeeded. */
 async function outcome(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -43,7 +43,7 @@ async function drain(acks: AsyncIterable<unknown>): Promise<void> {
 
 type Options = Record<string, unknown>;
 
-/** Every way to publish, in the form of a value and options. */
+/** Every publish method as a function of a value and options. */
 const WAYS: Readonly<Record<string, (value: unknown, options: unknown) => unknown>> = {
   publish: (value, options) => client.publish('orders', value as string, options as Options),
   publishAsync: (value, options) =>
@@ -60,7 +60,7 @@ const WAYS: Readonly<Record<string, (value: unknown, options: unknown) => unknow
     drain(client.publishAll('orders', [withValue(value, options) as never])),
 };
 
-/** The options with a value among them; those that cannot be copied stand for themselves. */
+/** The options with this value added; options that cannot be copied are used unchanged. */
 function withValue(value: unknown, options: unknown): unknown {
   try {
     return { ...(options as Options), value };
@@ -75,7 +75,7 @@ const OPTIONS = [
 ];
 
 describe('hostile values and options', () => {
-  it('end in success or in a typed error, and never hurt the publish that follows', { timeout: 120_000 }, async () => {
+  it('succeed or fail with a typed error, and never affect the next publish', { timeout: 120_000 }, async () => {
     const hostile = fc.constantFrom(...Object.keys(HOSTILE));
     let next = 0;
     const property = fc.asyncProperty(
@@ -102,7 +102,7 @@ describe('hostile values and options', () => {
     expect(uncaught).toEqual([]);
   });
 
-  it.each(Object.keys(WAYS))('%s reads each option once, and what a class defines', async (way) => {
+  it.each(Object.keys(WAYS))('%s reads each option once, also when a class defines it', async (way) => {
     class Given {
       readonly #answers: unknown[] = [1, 'abc', -1];
       get partition(): unknown {
@@ -110,7 +110,7 @@ describe('hostile values and options', () => {
       }
     }
     const given = new Given();
-    // A spread copies own properties only: these options are given as an object of their own.
+    // A spread copies own properties only, so these options are passed as their own object.
     const options = way.endsWith('of the message') ? { partition: given.partition } : given;
     expect(await outcome(() => WAYS[way]!('value', options))).toBeNull();
     expect(cluster.received.at(-1)?.request.partition).toBe(1);
@@ -129,7 +129,7 @@ describe('hostile values and options', () => {
     });
   });
 
-  it('refuses half of a surrogate pair in what is matched', async () => {
+  it('rejects an unpaired surrogate in strings that are compared', async () => {
     for (const options of [
       { key: 'k\udc00' },
       { correlationId: '\ud800' },
@@ -154,7 +154,7 @@ describe('bytes that change while the publish waits', () => {
     for (let n = 0; n < 64; n++) void outcome(() => client.publish('orders', 'fills the window'));
   });
 
-  it('are stored as they were, up to 1 KiB', async () => {
+  it('are stored with their original value, up to 1 KiB', async () => {
     const [value, key, header] = [Buffer.alloc(1_024, 'v'), Buffer.from('key'), Buffer.from('header')];
     const published = client.publish('orders', value, { key, headers: { h: header } });
     for (const bytes of [value, key, header]) bytes.fill('x');
@@ -168,7 +168,7 @@ describe('bytes that change while the publish waits', () => {
     ]);
   });
 
-  it('fail the publish when their memory is transferred away, and it alone', async () => {
+  it('fail only their own publish when their buffer is transferred', async () => {
     const large = new Uint8Array(2_048);
     const published = outcome(() => client.publish('orders', large));
     const next = client.publish('orders', 'next');
@@ -186,7 +186,7 @@ describe('bytes that change while the publish waits', () => {
 });
 
 describe('responses that no broker sends', () => {
-  it('without ack and error are passed over', async () => {
+  it('are ignored without ack and error', async () => {
     cluster.onPublish = (publish) => {
       const { correlationId } = publish.request;
       publish.answer(PublishResponse.encode({ ack: undefined, asyncError: undefined, correlationId }).finish());
@@ -196,7 +196,7 @@ describe('responses that no broker sends', () => {
     expect(cluster.calls).toHaveLength(1);
   });
 
-  it('of very many other streams are kept up to a hundred', async () => {
+  it('for other streams are kept up to a limit of a hundred', async () => {
     await client.publish('orders', 'warm');
     cluster.onPublish = (publish) => {
       const { correlationId } = publish.request;
@@ -226,7 +226,7 @@ describe('responses that no broker sends', () => {
     expect(error.otherAcks[99]).toMatchObject({ stream: 'other 99' });
   });
 
-  it('that are no protobuf fail what is in flight as lost, and the next one goes on a new stream', async () => {
+  it('that are not valid protobuf fail the publishes in flight as lost, and the next publish uses a new stream', async () => {
     cluster.onPublish = (publish) => publish.answer(Buffer.from([0x0a, 0xff]));
     expect(await outcome(() => client.publish('orders', 'v'))).toMatchObject({
       code: 'CONNECTION',

@@ -22,7 +22,7 @@ async function start(options: ClientOptions = {}): Promise<void> {
   client = await connect(cluster.addresses, { ackTimeout: 60_000, ...options });
 }
 
-/** Publishes and notes when and how it ended. */
+/** Publishes, and records when and how the publish ended. */
 function publish(value: string, partition = 0) {
   const outcome = { value, settled: false, error: null as unknown, offset: -1n };
   const done = client.publish('orders', value, { partition }).then(
@@ -44,7 +44,7 @@ async function moveLeader(leader: number): Promise<void> {
 }
 
 describe('the order of publishes to a partition', () => {
-  it('outlives a change of the leader: nothing goes to the new one before what the old one has is settled', async () => {
+  it('is kept over a change of the leader: the new leader gets no publish before those of the old leader are settled', async () => {
     await start();
     await Promise.all([publish('warm').done, publish('warm', 1).done]);
     cluster.onPublish = (received) => received.broker === 1 && received.ack();
@@ -53,13 +53,13 @@ describe('the order of publishes to a partition', () => {
     await moveLeader(1);
     const unsettled = deferred<number>();
     cluster.onPublish = (received) => {
-      // Behind the others on their own connection it is right, too: there nothing overtakes.
+      // After the others on the same connection the order is also correct: publishes do not overtake there.
       const ahead = received.broker === 0 ? [] : earlier.filter(({ settled }) => !settled);
       if (received.value === 'c') unsettled.resolve(ahead.length);
       received.ack();
     };
     const later = publish('c');
-    // The connection to the new leader is open, and has taken what came after it.
+    // The connection to the new leader is open and has accepted later publishes.
     await publish('other partition', 1).done;
     for (const received of cluster.received) if (['a', 'b'].includes(received.value)) received.ack();
     expect(await unsettled.promise).toBe(0);
@@ -67,10 +67,10 @@ describe('the order of publishes to a partition', () => {
     expect(later.error).toBeNull();
   });
 
-  it('has what is sent again go before what waits', async () => {
+  it('sends retried publishes before waiting ones', async () => {
     await start();
     await publish('warm', 1).done;
-    // A call that has brought no response may say at its end that nothing was done.
+    // The end of a call without any response may report that nothing was processed.
     cluster.onPublish = (received) => received.broker === 1 && received.ack();
     const earlier = [publish('a'), publish('b')];
     await eventually('both are with the old leader', () => cluster.values(0, 0).length === 2);
@@ -81,7 +81,7 @@ describe('the order of publishes to a partition', () => {
     expect(cluster.values(0, 1)).toEqual(['a', 'b', 'c']);
   });
 
-  it('is kept while a stream is looked up although others have found it meanwhile', async () => {
+  it('is kept while a stream is looked up and another lookup finds it first', async () => {
     cluster.leaders.delete('orders');
     cluster.leaders.set('others', [0]);
     await start();
@@ -92,7 +92,7 @@ describe('the order of publishes to a partition', () => {
     await client.fetchMetadata();
     expect(client.metadata.streams.has('orders')).toBe(true);
     const later = publish('b');
-    // What overtakes is there before this, which goes by the same call.
+    // A publish that overtakes would arrive before this one, which uses the same call.
     await client.publish('others', 'x');
     lookUp.resolve();
     await Promise.all([earlier.done, later.done]);
@@ -101,7 +101,7 @@ describe('the order of publishes to a partition', () => {
 });
 
 describe('a publish', () => {
-  it('is told its end once when it is aborted before the connection has taken it', async () => {
+  it('reports its result once when it is aborted before the connection accepts it', async () => {
     await start();
     await publish('warm').done;
     const controller = new AbortController();
@@ -114,7 +114,7 @@ describe('a publish', () => {
     expect(calls).toEqual([reason]);
   });
 
-  it('is not sent again when a call that has brought acks says at its end that nothing was done', async () => {
+  it('is not retried when the end of a call with acks reports that nothing was processed', async () => {
     await start();
     await publish('warm').done;
     cluster.onPublish = () => undefined;

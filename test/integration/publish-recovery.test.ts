@@ -10,7 +10,7 @@ import { StubServer } from '../support/stub-server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 const NO_NATS = 'failed to publish to NATS: nats: outbound buffer limit exceeded';
-/** No test waits for this timeout: what would need it hangs. */
+/** No test waits for this timeout: a test that reaches it hangs. */
 const LONG_MS = 3_600_000;
 
 let cluster: ScriptedCluster;
@@ -37,13 +37,13 @@ const noSuchStream = (received: ReceivedPublish) =>
   received.refuse(PublishAsyncError_Code.NOT_FOUND, 'no such stream: orders');
 
 describe('publishes to a partition whose leader changes', () => {
-  it('go to the new leader although the old one, silent, still owes acks', async () => {
+  it('go to the new leader while acks of the silent old leader are still missing', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = (received) => received.broker === 1 && received.ack();
     const owed = outcomeOf(publish('owed'));
     await eventually('the old leader has it', () => cluster.values(0, 0).includes('owed'));
-    // The client asks for the leader of its own accord, since acks have stopped.
+    // The client looks up the leader on its own, since acks have stopped.
     const changed = once(client, 'leaderChange');
     cluster.leaders.set('orders', [1, 1]);
     await changed;
@@ -52,7 +52,7 @@ describe('publishes to a partition whose leader changes', () => {
     expect(cluster.values(0, 1)).toEqual(['next']);
   });
 
-  it('are not acknowledged any more by the old one, whose acks may be wrong by then', async () => {
+  it('are no longer acknowledged by the old leader, whose acks may be wrong', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = (received) => received.broker === 1 && received.ack();
@@ -67,8 +67,8 @@ describe('publishes to a partition whose leader changes', () => {
   });
 });
 
-describe('publishes to a partition whose leader is out of reach', () => {
-  it('go out one at a time by way of another broker until one is acknowledged', async () => {
+describe('publishes to a partition whose leader is unreachable', () => {
+  it('are sent one at a time through another broker until one is acknowledged', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = () => undefined;
@@ -77,7 +77,7 @@ describe('publishes to a partition whose leader is out of reach', () => {
     await noticed;
     const all = numbers(200).map(publish);
     const outcomes = Promise.allSettled(all);
-    // What nothing acknowledges is lost: so few are tried.
+    // A publish without an ack is lost, so the client tries only a few.
     await eventually('some were tried', () => cluster.values(0, 1).length >= 3);
     expect(cluster.values(0, 1).length).toBeLessThan(200);
     cluster.onPublish = (received) => received.ack();
@@ -91,7 +91,7 @@ describe('publishes to a partition whose leader is out of reach', () => {
     expect(cluster.values(0, 1)).toEqual(numbers(200));
   });
 
-  it('do not spend a probe on each one that asks for the acks of all replicas, which may be long in coming', async () => {
+  it('do not wait for each ack of all replicas, which may take long', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = () => undefined;
@@ -99,9 +99,9 @@ describe('publishes to a partition whose leader is out of reach', () => {
     await cluster.stop(0);
     await noticed;
     const all = numbers(10).map((value) => client.publish('orders', value, { ackPolicy: 'all' }));
-    for (const one of all) one.catch(() => undefined); // without replicas, closing the client ends them
+    for (const one of all) one.catch(() => undefined); // no replica acknowledges them: closing the client ends them
     const leader = publish('leader');
-    // They leave in one write, ahead of the publish that shows soon whether there is a leader.
+    // They are sent in one write, before the publish that soon shows whether a leader exists.
     const first = await eventually('something was tried', () => cluster.values(0, 1).length || undefined);
     expect(first).toBe(10);
     cluster.onPublish = (received) => received.ack();
@@ -109,8 +109,8 @@ describe('publishes to a partition whose leader is out of reach', () => {
   });
 });
 
-describe('publishes that a recovering broker refuses', () => {
-  it('are held, and sent again in their order, while the cluster knows the stream', async () => {
+describe('publishes that a recovering broker rejects', () => {
+  it('are kept and retried in order while the cluster knows the stream', async () => {
     await start();
     await publish('warm');
     const isRecovering = () => cluster.values().filter((value) => value === '0').length < 4;
@@ -120,7 +120,7 @@ describe('publishes that a recovering broker refuses', () => {
     expect(new Set(cluster.received.map(({ broker }) => broker))).toEqual(new Set([0, 1]));
   });
 
-  it('say that nothing was stored when their timeout is over, and why', async () => {
+  it('reject after their timeout with the cause, and report that nothing was stored', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = noSuchStream;
@@ -131,7 +131,7 @@ describe('publishes that a recovering broker refuses', () => {
     });
   });
 
-  it('reject with NO_SUCH_STREAM once it is certain that the stream is gone', async () => {
+  it('reject with NO_SUCH_STREAM when it is certain that the stream no longer exists', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = noSuchStream;
@@ -139,7 +139,7 @@ describe('publishes that a recovering broker refuses', () => {
     await expect(publish('x')).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'orders' });
   });
 
-  it('leave the decision whether the stream is gone to the cluster, and end with it', async () => {
+  it('depend on the cluster to decide whether the stream still exists', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = noSuchStream;
@@ -151,14 +151,14 @@ describe('publishes that a recovering broker refuses', () => {
     }
   });
 
-  it('reject with NO_SUCH_PARTITION at once for a partition that the stream never had', async () => {
+  it('reject with NO_SUCH_PARTITION immediately for a partition that the stream never had', async () => {
     await start();
     cluster.onPublish = (received) => received.refuse(PublishAsyncError_Code.NOT_FOUND, 'no such partition: 7');
     await expect(client.publish('orders', 'x', { partition: 7 })).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
     expect(cluster.received).toHaveLength(1);
   });
 
-  it('are held while NATS is down', async () => {
+  it('are kept while NATS is down', async () => {
     await start();
     await publish('warm');
     let refusals = 0;
@@ -174,7 +174,7 @@ describe('publishes that a recovering broker refuses', () => {
     });
   });
 
-  it('are not sent again behind a later one that was stored', async () => {
+  it('are not retried after a later publish was stored', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = (received) => (received.value === 'early' ? noSuchStream(received) : received.ack());
@@ -192,7 +192,7 @@ describe('publishes that a recovering broker refuses', () => {
 });
 
 describe('publishToSubject', () => {
-  it('asks again while brokers have no NATS, within its timeout', async () => {
+  it('is retried within its timeout while brokers have no connection to NATS', async () => {
     await start();
     const stub = await StubServer.start();
     const other = await connect(stub.address, { retry: { maxDelay: 50 } });
@@ -211,8 +211,8 @@ describe('publishToSubject', () => {
   });
 });
 
-describe('publishes on a connection that was forgotten on the way', () => {
-  it('reject within moments, whatever their timeout is, and those that follow are stored', async () => {
+describe('publishes on a connection that the network dropped silently', () => {
+  it('reject soon regardless of their timeout, and later publishes are stored', async () => {
     cluster.leaders.set('orders', [0]);
     const proxy = await TcpProxy.start(cluster.addresses[0]!);
     const resolveBroker = ({ port }: { port: number }) =>
@@ -229,7 +229,7 @@ describe('publishes on a connection that was forgotten on the way', () => {
     }
   });
 
-  it('have the connection checked when acks stop to come, long before their timeout', async () => {
+  it('cause a connection check when acks stop arriving, long before their timeout', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = () => undefined;
@@ -244,7 +244,7 @@ describe('publishes on a connection that was forgotten on the way', () => {
     }
   });
 
-  it('have the connection checked when one is not acknowledged in time', async () => {
+  it('cause a connection check when one is not acknowledged in time', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = () => undefined;
@@ -258,8 +258,8 @@ describe('publishes on a connection that was forgotten on the way', () => {
   });
 });
 
-describe('publishes to a broker that does not answer', () => {
-  it('are no more than the window: the rest expires where it waits, as not sent', async () => {
+describe('publishes to a broker that does not respond', () => {
+  it('do not exceed the window: the rest expires in the queue as not sent', async () => {
     await start({ maxInFlight: { messages: 10 } });
     await publish('warm');
     cluster.onPublish = () => undefined;

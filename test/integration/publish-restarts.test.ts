@@ -4,17 +4,17 @@ import { TestBroker } from 'liftbridge-test-broker';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
 
-/** No test waits for this timeout: a publish that is lost fails the test by it. */
+/** No test waits for this timeout: only a lost publish reaches it and fails the test. */
 const LONG_MS = 3_600_000;
 
-/** Stops the broker; resolves when the client has noticed, so that nothing is sent into the old connection. */
+/** Stops the broker; resolves when the client has detected it, so that nothing is sent on the old connection. */
 async function stopped(broker: TestBroker, client: Client): Promise<void> {
   await Promise.all([once(client, 'disconnect'), broker.stopBroker(0)]);
 }
 
 describe('publishes after the only broker was restarted', () => {
   it.each(['empty', 'replay', 'not-leading'] as const)(
-    'wait for it to lead when it is held in the phase "%s", and none is lost',
+    'wait until it leads when it is held in the phase "%s", and no message is lost',
     async (hold) => {
       await using broker = await TestBroker.start();
       await using client = await connect([...broker.addresses], { ackTimeout: LONG_MS });
@@ -30,7 +30,7 @@ describe('publishes after the only broker was restarted', () => {
       );
       await eventually('the client is connected again', () => connections > 0);
       if (hold !== 'not-leading') await recovery.release('not-leading');
-      // Turns in which publishes would be sent.
+      // Event loop turns in which publishes would be sent.
       for (let turn = 0; turn < 20; turn++) await client.ping();
       expect(acked).toBe(0);
       await recovery.release();
@@ -41,7 +41,7 @@ describe('publishes after the only broker was restarted', () => {
     },
   );
 
-  it('are stored when it has to replay a stream that was deleted and created again', async () => {
+  it('are stored when the broker replays a stream that was deleted and created again', async () => {
     await using broker = await TestBroker.start();
     await using client = await connect([...broker.addresses], { ackTimeout: LONG_MS });
     await client.createStream('orders', 'orders');

@@ -19,7 +19,7 @@ afterEach(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-/** Publishes what is never acknowledged; resolves with the number of turns of the event loop in which its callers were told. */
+/** Publishes messages without acks; resolves with the number of event loop turns in which their results were reported. */
 async function turnsOf(end: () => unknown, signal?: AbortSignal): Promise<number> {
   await client.publish('orders', 'warm');
   cluster.onPublish = () => undefined;
@@ -48,16 +48,16 @@ async function turnsOf(end: () => unknown, signal?: AbortSignal): Promise<number
 }
 
 describe('tens of thousands of publishes that end at the same time', () => {
-  it('leave the event loop turns when one signal aborts them', async () => {
+  it('let the event loop turn when one signal aborts them', async () => {
     const controller = new AbortController();
     expect(await turnsOf(() => controller.abort(), controller.signal)).toBeGreaterThan(1);
   });
 
-  it('leave the event loop turns when the client is closed', async () => {
+  it('let the event loop turn when the client is closed', async () => {
     expect(await turnsOf(() => client.close({ timeout: 0 }))).toBeGreaterThan(1);
   });
 
-  it('leave the event loop turns when the connection breaks', async () => {
+  it('let the event loop turn when the connection breaks', async () => {
     const controller = new AbortController();
     const end = async (): Promise<void> => {
       await cluster.stop(0);

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { ScriptedCluster } from '../support/scripted-cluster.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-/** No test waits for this timeout: what would need it hangs. */
+/** No test waits for this timeout: a test that reaches it hangs. */
 const LONG_MS = 3_600_000;
 const REFUSED = {
   code: 'CONNECTION',
@@ -25,7 +25,7 @@ let cluster: ScriptedCluster;
 let proxy: TcpProxy;
 let client: Client;
 
-// Connected, and in use for metadata, when the broker begins to refuse the certificate of the client.
+// Connected, and used for metadata, when the broker starts to reject the certificate of the client.
 beforeEach(async () => {
   const authority = await Certificates.create();
   const [server, own] = await Promise.all([authority.issue(), authority.issue()]);
@@ -44,12 +44,12 @@ afterEach(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-describe('publishing on a data plane that TLS refuses for good', () => {
-  it.each(['leader', 'all', 'none'] as const)("rejects at once with ackPolicy '%s'", async (ackPolicy) => {
+describe('publishing on a data connection that TLS refuses permanently', () => {
+  it.each(['leader', 'all', 'none'] as const)("rejects immediately with ackPolicy '%s'", async (ackPolicy) => {
     await expect(client.publish('orders', 'x', { ackPolicy })).rejects.toMatchObject(REFUSED);
   });
 
-  it('rejects each time, also while the next attempt to connect has to wait', async () => {
+  it('rejects each time, even while the next connection attempt waits', async () => {
     for (let n = 0; n < 5; n++) await expect(client.publish('orders', 'x')).rejects.toMatchObject(REFUSED);
   });
 
@@ -64,7 +64,7 @@ describe('publishing on a data plane that TLS refuses for good', () => {
     await expect(acks.next()).rejects.toMatchObject(REFUSED);
   });
 
-  it('goes on by itself once the broker accepts the client again', async () => {
+  it('continues on its own when the broker accepts the client again', async () => {
     await expect(client.publish('orders', 'x')).rejects.toMatchObject(REFUSED);
     proxy.refusal = null;
     await eventually('a publish succeeds', async () => (await client.publish('orders', 'y'))?.offset === 0n);

@@ -13,7 +13,7 @@ import { deferred } from '../support/deferred.js';
 import { PATIENT } from '../support/patient.js';
 import { turns } from '../support/turns.js';
 
-// A wait for it is a hang.
+// Long timeout: a test that reaches it hangs.
 const HOUR = 3_600_000;
 
 let broker: TestBroker;
@@ -59,7 +59,7 @@ describe('publish', () => {
     expect(acks[2_999]?.offset).toBe(999n);
   });
 
-  it('asks the partitioner once the stream is known', async () => {
+  it('calls the partitioner when the stream is known', async () => {
     const counts: number[] = [];
     const partitioner: typeof partitionByKey = (message, partitions) => {
       counts.push(partitions);
@@ -72,13 +72,13 @@ describe('publish', () => {
     );
   });
 
-  it('rejects with NO_SUCH_STREAM for a stream that nobody knows, and only that publish', async () => {
+  it('rejects with NO_SUCH_STREAM for an unknown stream, without affecting other publishes', async () => {
     const missing = client.publish('nothing', 'x');
     await expect(client.publish('orders', 'y')).resolves.toMatchObject({ offset: 0n });
     await expect(missing).rejects.toMatchObject({ code: 'NO_SUCH_STREAM', stream: 'nothing' });
   });
 
-  it('rejects with NO_SUCH_STREAM for a stream that was deleted a moment ago, with NO_SUCH_PARTITION for a partition', async () => {
+  it('rejects with NO_SUCH_STREAM for a stream that was just deleted, and with NO_SUCH_PARTITION for a missing partition', async () => {
     await client.publish('orders', 'x');
     await using other = await connect(broker.addresses, PATIENT);
     await other.deleteStream('orders');
@@ -94,7 +94,7 @@ describe('publish', () => {
     await expect(client.publish('orders', 'x', { partition: 1 })).resolves.toMatchObject({ offset: 0n });
   });
 
-  it('hurts only the message that is too large, whoever finds it so', async () => {
+  it('fails only the message that is too large, whether client or server detects it', async () => {
     const size = (bytes: number) => Buffer.alloc(bytes, 'x');
     const results = await Promise.allSettled([
       client.publish('orders', 'before'),
@@ -111,7 +111,7 @@ describe('publish', () => {
     expect(values('orders')).toEqual(['before', 'after']);
   });
 
-  it('rejects with INCORRECT_OFFSET where offsets are checked', async () => {
+  it('rejects with INCORRECT_OFFSET on a stream that checks offsets', async () => {
     await client.createStream('ledger', 'ledger', { optimisticConcurrencyControl: true });
     await expect(client.publish('ledger', 'a', { expectedOffset: 0 })).resolves.toMatchObject({ offset: 0n });
     await expect(client.publish('ledger', 'b', { expectedOffset: 0 })).rejects.toMatchObject({
@@ -120,7 +120,7 @@ describe('publish', () => {
     });
   });
 
-  it('takes the ack of its own stream among those of the subject', async () => {
+  it('resolves with the ack of its own stream when several streams share the subject', async () => {
     await client.createStream('shared', 'one');
     await client.createStream('shared', 'two');
     await client.publish('two', 'ahead');
@@ -130,7 +130,7 @@ describe('publish', () => {
     expect(values('three')).toHaveLength(3);
   });
 
-  it('names the streams that acknowledged it when its own did not', async () => {
+  it('names the streams that acknowledged it when its own stream did not', async () => {
     await client.createStream('jobs', 'worker-a', { group: 'workers' });
     await client.createStream('jobs', 'worker-b', { group: 'workers' });
     const outcomes = await Promise.allSettled(
@@ -145,7 +145,7 @@ describe('publish', () => {
     }
   });
 
-  it('rejects with ACK_TIMEOUT when the ack is lost, and drops the ack that comes late', async () => {
+  it('rejects with ACK_TIMEOUT when the ack is lost, and ignores a late ack', async () => {
     broker.faults.dropAcks(1);
     await expect(client.publish('orders', 'lost', { timeout: 100 })).rejects.toMatchObject({ code: 'ACK_TIMEOUT' });
     broker.faults.delayAcks(200);
@@ -156,7 +156,7 @@ describe('publish', () => {
     expect(values('orders')[Number(ack?.offset)]).toBe('next');
   });
 
-  it('rejects with the reason of the signal, with one listener however many share it', async () => {
+  it('rejects with the reason of the signal, and all publishes with the same signal share one listener', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     await client.publish('orders', 'warm');
@@ -173,7 +173,7 @@ describe('publish', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('refuses a correlation id that is in flight, and takes it again afterwards', async () => {
+  it('rejects a correlation id that is in flight, and accepts it again afterwards', async () => {
     broker.faults.delayAcks(HOUR);
     const first = client.publish('orders', 'a', { correlationId: 'id' });
     await expect(client.publish('orders', 'b', { correlationId: 'id' })).rejects.toMatchObject({
@@ -192,7 +192,7 @@ describe('publish', () => {
     ['partition', () => client.publish('orders', 'x', { partition: -1 })],
     ['ackPolicy', () => client.publish('orders', 'x', { ackPolicy: 'some' as never })],
     ['unknown option colour', () => client.publish('orders', 'x', { colour: 1 } as never)],
-  ])('rejects with INVALID_ARGUMENT for a bad %s, before anything is sent', async (what, call) => {
+  ])('rejects with INVALID_ARGUMENT for an invalid %s before it sends anything', async (what, call) => {
     await expect(call()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(what) });
     expect(values('orders')).toEqual([]);
   });
@@ -204,14 +204,14 @@ describe("publish with ackPolicy 'none'", () => {
     await client.createStream('orders', 'orders');
   });
 
-  it('resolves with null once it is written, in order', async () => {
+  it('resolves with null after it is written, in order', async () => {
     const answers = await Promise.all(numbers(2_000).map((n) => client.publish('orders', n, { ackPolicy: 'none' })));
     expect(new Set(answers)).toEqual(new Set([null]));
     await client.publish('orders', 'last');
     expect(values('orders')).toEqual([...numbers(2_000), 'last']);
   });
 
-  it("reports what the server refused as 'asyncError' and to the logger, with the stream", async () => {
+  it("reports a publish that the server refuses as 'asyncError' and to the logger, with the stream", async () => {
     const logged: unknown[] = [];
     const ignore = (): void => undefined;
     const logger = { debug: ignore, info: ignore, warn: ignore, error: (context: object) => logged.push(context) };
@@ -225,7 +225,7 @@ describe("publish with ackPolicy 'none'", () => {
     expect(logged).toEqual([{ err: error }]);
   });
 
-  it('rejects when the connection breaks before it has taken the message', async () => {
+  it('rejects when the connection breaks before it accepts the message', async () => {
     await client.publish('orders', 'warm', { ackPolicy: 'none' });
     const end = broker.faults.silence();
     const large = Buffer.alloc(900 * 1024, 'x');
@@ -263,14 +263,14 @@ describe('publishAsync', () => {
     ]);
   });
 
-  it('throws a bad argument', () => {
+  it('throws for an invalid argument', () => {
     const never = () => expect.unreachable();
     expect(() => client.publishAsync('orders', 5 as never, never)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
   });
 
-  it("reports a callback that throws as 'asyncError' and goes on", async () => {
+  it("reports the error of a callback as 'asyncError' and continues", async () => {
     const cause = new Error('oops');
     const reported = deferred<unknown>();
     client.on('asyncError', reported.resolve);
@@ -281,7 +281,7 @@ describe('publishAsync', () => {
     await expect(client.publish('orders', 'y')).resolves.toMatchObject({ offset: 1n });
   });
 
-  it('may publish from its callback, without losing the order', async () => {
+  it('can be called in its own callback without losing the order', async () => {
     const done = deferred<void>();
     client.publishAsync('orders', 'a', () => client.publishAsync('orders', 'c', () => done.resolve()));
     client.publishAsync('orders', 'b', () => undefined);
@@ -291,7 +291,7 @@ describe('publishAsync', () => {
 });
 
 describe('maxInFlight', () => {
-  it('bounds what is unacknowledged; the rest waits in order', async () => {
+  it('limits the unacknowledged messages; the rest waits in order', async () => {
     await start(1, { maxInFlight: { messages: 10 } });
     await client.createStream('orders', 'orders');
     await client.publish('orders', 'warm');
@@ -305,7 +305,7 @@ describe('maxInFlight', () => {
     expect((await Promise.all(all)).map(({ offset }) => Number(offset))).toEqual(numbers(35).map((n) => Number(n) + 1));
   });
 
-  it('bounds bytes, too', async () => {
+  it('also limits bytes', async () => {
     await start(1, { maxInFlight: { bytes: 10_000 } });
     await client.createStream('orders', 'orders');
     broker.faults.delayAcks(HOUR);
@@ -324,7 +324,7 @@ describe('flush and close', () => {
     await client.createStream('orders', 'orders');
   });
 
-  it('flush waits for every publish so far and no longer', async () => {
+  it('flush waits for all previous publishes and no later ones', async () => {
     const settled: string[] = [];
     for (const n of numbers(100)) void client.publish('orders', n).then(() => settled.push(n));
     await client.flush();
@@ -336,7 +336,7 @@ describe('flush and close', () => {
     await expect(lost).rejects.toMatchObject({ code: 'ACK_TIMEOUT' });
   });
 
-  it('close acknowledges what is in flight, and refuses what comes after', async () => {
+  it('close waits for the acks of publishes in flight, and rejects later publishes', async () => {
     const all = Promise.all(numbers(500).map((n) => client.publish('orders', n)));
     await client.close();
     expect(await all).toHaveLength(500);
@@ -344,7 +344,7 @@ describe('flush and close', () => {
     expect(values('orders')).toEqual(numbers(500));
   });
 
-  it('close gives up in time and settles everything, sending nothing that waited', async () => {
+  it('close ends at its timeout and settles all publishes, without sending waiting ones', async () => {
     await client.close();
     client = await connect(broker.addresses, { ...PATIENT, maxInFlight: { messages: 5 } });
     await client.publish('orders', 'warm');

@@ -21,35 +21,35 @@ beforeEach(async () => {
   await client.createStream('foo', 'foo');
   events = [];
   client.on('disconnect', () => events.push('disconnect'));
-  // From now on new connections are refused. The one for calls is open already.
+  // From now on new connections are refused. The connection for unary calls is already open.
   proxy.refusal = tlsAlert(TlsAlert.CERTIFICATE_EXPIRED);
 });
 
 const refused = { code: 'CONNECTION', reason: 'tls-rejected', retryable: false, stream: 'foo' };
 
-describe('a broker that refuses the connection for data by a TLS alert', () => {
-  it('lets a subscription reject at once, with what the alert asks for', async () => {
+describe('a broker that refuses the data connection with a TLS alert', () => {
+  it('makes a subscription reject immediately, with the advice for the alert', async () => {
     const attempt = client.subscribe('foo');
     await expect(attempt).rejects.toMatchObject({ ...refused, partition: 0, operation: 'Subscribe' });
     await expect(attempt).rejects.toThrow('Subscribe of stream "foo", partition 0 at broker');
     await expect(attempt).rejects.toThrow('the client certificate has expired or is not yet valid; renew tls.cert');
   });
 
-  it('lets publishes reject at once, one after the other and together', async () => {
+  it('makes publishes reject immediately, sequentially and in parallel', async () => {
     await expect(client.publish('foo', 'x')).rejects.toMatchObject(refused);
     const more = await Promise.allSettled(['a', 'b', 'c'].map((value) => client.publish('foo', value)));
     for (const each of more) expect(each).toMatchObject({ status: 'rejected', reason: refused });
     await expect(client.publish('foo', 'x', { ackPolicy: 'none' })).rejects.toMatchObject(refused);
   });
 
-  it('is not down: it answers calls', async () => {
+  it('still serves unary calls', async () => {
     await expect(client.publish('foo', 'x')).rejects.toMatchObject(refused);
     await expect(client.subscribe('foo')).rejects.toMatchObject(refused);
     expect(await client.ping()).toBeGreaterThan(0);
     expect(events).toEqual([]);
   });
 
-  it('is used again once it accepts the client', async () => {
+  it('is used again when it accepts the client', async () => {
     await expect(client.publish('foo', 'x')).rejects.toMatchObject(refused);
     proxy.refusal = null;
     await expect

@@ -4,7 +4,7 @@ import { FetchMetadataResponse } from '../../src/protocol/generated/api.js';
 import { Certificates } from '../support/certificates.js';
 import { answer, ScriptedPeer } from '../support/scripted-peer.js';
 
-/** HTTP status that a proxy answers in place of the broker; null while it lets calls through. */
+/** The HTTP status that a proxy returns instead of the broker; null while it forwards calls. */
 let proxyStatus: number | null;
 let peer: ScriptedPeer;
 let client: Client;
@@ -52,8 +52,8 @@ describe.each([
   [403, { code: 'PERMISSION_DENIED', retryable: false }],
   [407, { code: 'SERVER', retryable: false }],
   [502, { code: 'CONNECTION', reason: 'unavailable', retryable: true }],
-])('HTTP %i of a proxy', (status, expected) => {
-  it.each(CALLS)('is the same error for %s', async (_plane, call) => {
+])('HTTP status %i of a proxy', (status, expected) => {
+  it.each(CALLS)('gives the same error for %s', async (_plane, call) => {
     proxyStatus = status;
     const message = expect.stringContaining(`the server answered HTTP ${status} with content-type text/html`);
     await expect(call()).rejects.toMatchObject({ ...expected, message });
@@ -61,7 +61,7 @@ describe.each([
 });
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a client certificate that has expired, over %s', (version) => {
-  it('is the same error', async () => {
+  it('gives the same error for every call', async () => {
     const authority = await Certificates.create();
     const [server, expired] = await Promise.all([authority.issue(), authority.issue({ expired: true })]);
     const ca = authority.ca.cert;

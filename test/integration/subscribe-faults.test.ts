@@ -25,7 +25,7 @@ let client: Client;
 let writer: Client;
 
 async function start(brokers: number, options: ClientOptions = {}): Promise<void> {
-  // A replica that fails holds back what is committed until it has lagged for so long.
+  // A failed replica delays the high watermark until it has lagged for this long.
   broker = await TestBroker.start({ brokers, settings: { 'clustering.replica.max.lag.time': 500 } });
   client = await connect(broker.addresses, { ...PATIENT, ...options });
   writer = await connect(broker.addresses, PATIENT);
@@ -41,7 +41,7 @@ const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n
 const stored = () => broker.messages('orders').map(({ value }) => Buffer.from(value ?? []).toString());
 const texts = (messages: readonly Message[]) => messages.map((message) => message.text());
 
-/** Publishes each value until it is acknowledged: what a failed attempt stored all the same comes twice. */
+/** Publishes each value until it is acknowledged: a message that a failed attempt has stored appears twice. */
 async function publish(values: readonly string[]): Promise<void> {
   for (const value of values) {
     for (;;) {
@@ -50,7 +50,7 @@ async function publish(values: readonly string[]): Promise<void> {
         break;
       } catch (error) {
         if (LiftbridgeError.is(error, 'CLOSED')) throw error;
-        // Not in a tight loop: a broker that is away refuses at once.
+        // Not in a tight loop: a stopped broker refuses immediately.
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
@@ -71,7 +71,7 @@ async function take(subscription: Subscription, count: number): Promise<Message[
   return all;
 }
 
-/** Reads until it has what is newest in the log by then, and compares with the log. */
+/** Reads up to the newest message of the log, and compares the result with the log. */
 async function expectWholeLog(reading: Promise<Message[]>, from = 0): Promise<void> {
   const messages = await reading;
   expect(messages.map(({ offset }) => Number(offset))).toEqual(messages.map((_, n) => n + from));
@@ -79,7 +79,7 @@ async function expectWholeLog(reading: Promise<Message[]>, from = 0): Promise<vo
 }
 
 describe('a subscription whose connection breaks', () => {
-  it.each(['before anything arrived', 'in the middle'])('goes on without gap and duplicate: %s', async (when) => {
+  it.each(['before anything arrived', 'in the middle'])('continues without gap and duplicate: %s', async (when) => {
     await start(1);
     await publish(numbers(3));
     const subscription = await client.subscribe('orders');
@@ -93,7 +93,7 @@ describe('a subscription whose connection breaks', () => {
     expect(resubscribed[0]).toMatchObject({ stream: 'orders', partition: 0, error: { code: 'CONNECTION' } });
   });
 
-  it("delivers with 'new' what was published while it was away and nothing had arrived", async () => {
+  it("delivers with 'new' the messages that were published while it was disconnected, when none had arrived before", async () => {
     await start(1, { retry: { maxDelay: 50 } });
     await publish(numbers(3));
     const subscription = await client.subscribe('orders');
@@ -103,7 +103,7 @@ describe('a subscription whose connection breaks', () => {
     await expectWholeLog(take(subscription, 5), 3);
   });
 
-  it('goes on after a restart of the broker', async () => {
+  it('continues after a restart of the broker', async () => {
     await start(1);
     await publish(numbers(10));
     const reading = take(await client.subscribe('orders', { startAt: 'earliest' }), 25);
@@ -115,7 +115,7 @@ describe('a subscription whose connection breaks', () => {
     await expectWholeLog(reading);
   });
 
-  it('goes on after resets, refusals, answers cut in the middle and GOAWAY', async () => {
+  it('continues after resets, refusals, truncated responses and GOAWAY', async () => {
     await start(1);
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
     const reading = take(subscription, 60);
@@ -133,7 +133,7 @@ describe('a subscription whose connection breaks', () => {
     await expectWholeLog(reading);
   });
 
-  it('throws CONNECTION when the brokers stay away for longer than resubscribeTimeout', async () => {
+  it('throws CONNECTION when the brokers are unreachable for longer than resubscribeTimeout', async () => {
     await start(1, { resubscribeTimeout: 400 });
     await publish(['0']);
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
@@ -146,7 +146,7 @@ describe('a subscription whose connection breaks', () => {
     await expect(loop).rejects.toMatchObject({ code: 'CONNECTION', reason: 'lost', stream: 'orders' });
   });
 
-  it('throws at once with resubscribeTimeout 0', async () => {
+  it('throws immediately with resubscribeTimeout 0', async () => {
     await start(1, { resubscribeTimeout: 0 });
     const reading = take(await client.subscribe('orders'), 1);
     const failed = expect(reading).rejects.toMatchObject({ code: 'CONNECTION' });
@@ -154,7 +154,7 @@ describe('a subscription whose connection breaks', () => {
     await failed;
   });
 
-  it('gives up when every call breaks at once without bringing anything', async () => {
+  it('ends when every call fails immediately without a message', async () => {
     await start(1, { resubscribeTimeout: 500 });
     await publish(['0']);
     const reading = take(await client.subscribe('orders'), 1);
@@ -165,7 +165,7 @@ describe('a subscription whose connection breaks', () => {
     clearInterval(cutting);
   });
 
-  it('ends by close while it is away', async () => {
+  it('ends with close while it is disconnected', async () => {
     await start(1);
     const subscription = await client.subscribe('orders');
     const reading = take(subscription, 1);
@@ -177,7 +177,7 @@ describe('a subscription whose connection breaks', () => {
     expect(await reading).toEqual([]);
   });
 
-  it('takes a stream of the same name that was created meanwhile for another one', async () => {
+  it('treats a recreated stream of the same name as another stream', async () => {
     await start(1, { retry: { maxDelay: 50 } });
     await publish(numbers(5));
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
@@ -192,7 +192,7 @@ describe('a subscription whose connection breaks', () => {
     await failed;
   });
 
-  it('throws STREAM_DELETED when the stream has gone meanwhile', async () => {
+  it('throws STREAM_DELETED when the stream was deleted meanwhile', async () => {
     await start(1);
     const reading = take(await client.subscribe('orders'), 1);
     const failed = expect(reading).rejects.toMatchObject({ code: 'STREAM_DELETED' });
@@ -204,7 +204,7 @@ describe('a subscription whose connection breaks', () => {
 });
 
 describe('a subscription whose leader changes', () => {
-  it('follows it, while the old one lives and tells nothing', async () => {
+  it('moves to the new leader while the old leader is alive and reports nothing', async () => {
     await start(3);
     const reading = take(await client.subscribe('orders', { startAt: 'earliest' }), 300);
     for (let round = 0; round < 6; round++) {
@@ -217,7 +217,7 @@ describe('a subscription whose leader changes', () => {
     expect(broker.openSubscriptions.every((open, index) => open === 0 || index === leader)).toBe(true);
   });
 
-  it('follows it when the old one fails, again and again', async () => {
+  it('moves to the new leader when the old leader fails, repeatedly', async () => {
     await start(3);
     const reading = take(await client.subscribe('orders', { startAt: 'earliest' }), 60);
     for (let round = 0; round < 2; round++) {
@@ -232,7 +232,7 @@ describe('a subscription whose leader changes', () => {
     await expectWholeLog(reading);
   });
 
-  it("misses nothing with 'new' when the leader fails before anything arrived", async () => {
+  it("misses no message with 'new' when the leader fails before the first message", async () => {
     await start(3);
     await publish(numbers(7));
     const subscription = await client.subscribe('orders');
@@ -242,7 +242,7 @@ describe('a subscription whose leader changes', () => {
   });
 });
 
-/** A router whose connections take a peer for dead after a short silence. */
+/** A router whose connections count a peer as dead after a short silence. */
 class ImpatientRouter extends Router {
   readonly sessions = new Map<string, DataSession>();
 
@@ -264,7 +264,7 @@ class ImpatientRouter extends Router {
 }
 
 describe('a peer that goes silent', () => {
-  it('is given up, and reading and publishing go on', async () => {
+  it('is disconnected, and reading and publishing continue', async () => {
     await start(1);
     const router = new ImpatientRouter(parseSeeds(broker.addresses), resolveClientOptions());
     const impatient = closing(Client.create(router));
@@ -286,7 +286,7 @@ describe('a peer that goes silent', () => {
 });
 
 describe('memory', () => {
-  it('stays bounded while 200 MB go through a slow loop', async () => {
+  it('stays bounded while a slow loop reads 200 MB', async () => {
     await start(1);
     const size = 64 * 1024;
     const count = (200 * 1024 * 1024) / size;
@@ -301,7 +301,7 @@ describe('memory', () => {
     for await (const message of subscription) {
       expect(message.offset).toBe(BigInt(read++));
       if (read % 100 !== 0) continue;
-      // A slow loop: the broker could send everything meanwhile.
+      // A slow loop: the broker could send all messages meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 20));
       most = Math.max(most, usedBytes() - before);
     }
@@ -309,7 +309,7 @@ describe('memory', () => {
     expect(most).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it('stops the server, whose messages wait there', async () => {
+  it('pauses the server, where further messages wait', async () => {
     await start(1);
     const value = Buffer.alloc(64 * 1024, 'x');
     for (let n = 0; n < 10; n++) await Promise.all(numbers(100).map(() => writer.publish('orders', value)));
@@ -329,7 +329,7 @@ describe('memory', () => {
 });
 
 describe('after close', () => {
-  it('no timer, no listener and no open call is left', async () => {
+  it('no timer, no listener and no open call remains', async () => {
     await start(3);
     const controller = new AbortController();
     const { signal } = controller;

@@ -3,7 +3,7 @@ import { connect } from '../../src/index.js';
 import { deliver, readingPeer } from '../support/reading-peer.js';
 import type { ScriptedPeer } from '../support/scripted-peer.js';
 
-/** A server that does not know the field `reverse`: it confirms, sends what it retains from the start on, and waits. */
+/** A server that does not know the field `reverse`: it confirms, sends the retained messages from the start, and waits. */
 function forwardOnly(retained: readonly bigint[]): Promise<ScriptedPeer> {
   return readingPeer({ highWatermark: 9n, newestOffset: 9n, isr: ['a'] }, ({ startOffset }, stream) =>
     deliver(
@@ -29,9 +29,9 @@ describe('a server that cannot read in reverse', () => {
   const unimplemented = { code: 'SERVER', status: 'UNIMPLEMENTED' };
 
   it.each([
-    ['it sends what lies above', { reverse: true, startAt: { offset: 4 } }, ['4']],
-    ['it falls silent', { reverse: true }, ['9']],
-  ])('is found out when %s', async (_how, options, expected) => {
+    ['it sends later messages', { reverse: true, startAt: { offset: 4 } }, ['4']],
+    ['it becomes silent', { reverse: true }, ['9']],
+  ])('is detected when %s', async (_how, options, expected) => {
     const peer = await forwardOnly(retained);
     const { values, error } = await read(peer, options);
     expect(values).toEqual(expected);
@@ -39,7 +39,7 @@ describe('a server that cannot read in reverse', () => {
     await peer.close();
   });
 
-  it('does not keep a bounded read of an expired log waiting for ever', async () => {
+  it('does not make a bounded read of an expired log wait forever', async () => {
     const peer = await forwardOnly([]);
     expect(await read(peer, { startAt: 'earliest', stopAt: 'latest' })).toEqual({ values: [], error: null });
     await peer.close();

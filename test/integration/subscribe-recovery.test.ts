@@ -12,14 +12,14 @@ import {
   type SubscribeScript,
 } from '../support/reading-peer.js';
 
-/** What a broker shows whose leader was killed within 5 s of the newest messages: they are stored, and not committed. */
+/** The state of a broker whose leader was killed within 5 s of the newest messages: they are stored but not committed. */
 const CUT_SHORT: PartitionState = { highWatermark: 4n, newestOffset: 7n, isr: ['a'] };
 const WHOLE: PartitionState = { highWatermark: 4n, newestOffset: 4n, isr: ['a'] };
 
-/** Looks at a partition without followers after which a read of it that stands still is over. */
+/** The number of probes of a partition without followers after which a stalled read of it ends. */
 const LOOKS = 2;
 
-/** A partition that sends five messages, and the rest when its reader has looked so often that it could have given up. */
+/** A partition that sends five messages, and the rest after enough probes for its reader to stop. */
 function slowToCommit(state: PartitionState, highWatermark: bigint): [PartitionState, SubscribeScript] {
   const first = state.highWatermark;
   const sent = Array.from({ length: Number(first) + 1 }, (_, n) => BigInt(n));
@@ -59,9 +59,9 @@ async function values(subscription: AsyncIterable<{ text(): string }>, count = N
   return all;
 }
 
-describe('a replica that cuts its log back', () => {
+describe('a replica that truncates its log', () => {
   it.each(['failed to reinitialize reader: segment not found', 'failed to read message headers: segment not found'])(
-    'ends the call (%s), and the subscription goes on with the next offset',
+    'ends the call (%s), and the subscription continues with the next offset',
     async (truncated) => {
       const asked: bigint[] = [];
       const subscription = await subscribe(
@@ -78,7 +78,7 @@ describe('a replica that cuts its log back', () => {
     },
   );
 
-  it('refuses a new call for a while, which does not end a forward read', async () => {
+  it('rejects new calls for some time, which does not end a forward read', async () => {
     const refusal = 'Failed to create stream reader: segment not found';
     const subscription = await subscribe(
       WHOLE,
@@ -97,14 +97,14 @@ describe('a replica that cuts its log back', () => {
   });
 });
 
-describe('a bounded read of a partition whose high watermark is behind what is stored', () => {
-  it('ends at the high watermark when nothing moves it', async () => {
+describe('a bounded read of a partition whose high watermark is below its newest offset', () => {
+  it('ends at the high watermark when it does not advance', async () => {
     const script: SubscribeScript = (_request, stream) => deliver(stream, [0n, 1n, 2n, 3n, 4n]);
     const subscription = await subscribe(CUT_SHORT, script, { startAt: 'earliest', stopAt: 'latest' });
     expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4']);
   });
 
-  it('ends with nothing where nothing is committed', async () => {
+  it('ends without a message when no message is committed', async () => {
     const state = { ...CUT_SHORT, highWatermark: -1n };
     const subscription = await subscribe(state, (_request, stream) => deliver(stream, []), {
       startAt: 'earliest',
@@ -113,13 +113,13 @@ describe('a bounded read of a partition whose high watermark is behind what is s
     expect(await values(subscription)).toEqual([]);
   });
 
-  it('delivers the rest when the high watermark moves meanwhile', async () => {
+  it('delivers the rest when the high watermark advances meanwhile', async () => {
     const [state, script] = slowToCommit({ ...CUT_SHORT, isr: ['a', 'b'] }, 7n);
     const subscription = await subscribe(state, script, { startAt: 'earliest', stopAt: 'latest' });
     expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
   });
 
-  it('waits for an offset that the caller names', async () => {
+  it('waits for an offset that the caller specifies', async () => {
     const [state, script] = slowToCommit(CUT_SHORT, 5n);
     const subscription = await subscribe(state, script, { startAt: 'earliest', stopAt: { offset: 5n } });
     expect(await values(subscription)).toEqual(['0', '1', '2', '3', '4', '5']);

@@ -40,7 +40,7 @@ const read = async (options: SubscribeOptions, count?: number) =>
 const openCalls = () => broker.openSubscriptions.reduce((sum, open) => sum + open, 0);
 
 describe('subscribe', () => {
-  it('begins with what is published after the call by default', async () => {
+  it('starts with messages that are published after the call by default', async () => {
     await start();
     await publish(numbers(3));
     const subscription = await client.subscribe('orders');
@@ -55,15 +55,15 @@ describe('subscribe', () => {
     ['latest', { startAt: 'latest' }, ['9']],
     ['an offset', { startAt: { offset: 7 } }, numbers(3, 7)],
     ['a bigint offset', { startAt: { offset: 8n } }, numbers(2, 8)],
-    ['long ago', { startAt: { ago: 60_000 } }, numbers(10)],
-    ['the first of all times', { startAt: { time: new Date(0) } }, numbers(10)],
-  ])('begins at %s', async (_what, options, expected) => {
+    ['a time long ago', { startAt: { ago: 60_000 } }, numbers(10)],
+    ['the Unix epoch', { startAt: { time: new Date(0) } }, numbers(10)],
+  ])('starts at %s', async (_what, options, expected) => {
     await start();
     await publish(numbers(10));
     expect(await read({ ...options, stopAt: 'latest' })).toEqual(expected);
   });
 
-  it('begins and ends at the time of a message', async () => {
+  it('starts and ends at the time of a message', async () => {
     await start();
     const acks = await publish(numbers(10));
     const all = await collect(await client.subscribe('orders', { startAt: 'earliest', stopAt: 'latest' }));
@@ -83,7 +83,7 @@ describe('subscribe', () => {
     expect(texts(await collect(subscription, 2))).toEqual(['6', '7']);
   });
 
-  it('waits for a time that is yet to come', async () => {
+  it('waits for a time in the future', async () => {
     await start();
     await publish(['old']);
     const time = BigInt(broker.clock.now() + HOUR) * 1_000_000n;
@@ -94,7 +94,7 @@ describe('subscribe', () => {
     expect(texts(await collect(subscription, 1))).toEqual(['late']);
   });
 
-  it('begins behind a cursor, and at the beginning without one', async () => {
+  it('starts after a cursor, or at the beginning without a cursor', async () => {
     await start();
     await publish(numbers(5));
     expect(await read({ startAt: { cursor: 'me' }, stopAt: 'latest' })).toEqual(numbers(5));
@@ -102,7 +102,7 @@ describe('subscribe', () => {
     expect(await read({ startAt: { cursor: 'me' }, stopAt: 'latest' })).toEqual(['3', '4']);
   });
 
-  it('ends at an offset, also one that is yet to come', async () => {
+  it('ends at an offset, even when its message does not exist yet', async () => {
     await start();
     await publish(numbers(5));
     expect(await read({ startAt: 'earliest', stopAt: { offset: 2 } })).toEqual(numbers(3));
@@ -116,8 +116,8 @@ describe('subscribe', () => {
 
   it.each<[string, SubscribeOptions]>([
     ['nothing has been published', { startAt: 'earliest', stopAt: 'latest' }],
-    ['it ends before it begins', { startAt: { offset: 5 }, stopAt: { offset: 4 } }],
-    ['it begins with what is new and ends with what is there', { startAt: 'new', stopAt: 'latest' }],
+    ['its end is before its start', { startAt: { offset: 5 }, stopAt: { offset: 4 } }],
+    ['it starts with new messages and ends with existing ones', { startAt: 'new', stopAt: 'latest' }],
     ['it ends long ago', { startAt: 'earliest', stopAt: { time: new Date(0) } }],
     ['it is read in reverse', { reverse: true }],
   ])('is an empty loop when %s', async (_what, options) => {
@@ -134,7 +134,7 @@ describe('subscribe', () => {
     ['startAt', { startAt: { offset: 1, time: new Date() } }],
     ['stopAt', { stopAt: { time: new Date(Date.now() + 60_000) } }],
     ['unknown option colour', { colour: 1 }],
-  ])('rejects with INVALID_ARGUMENT for a bad %s', async (what, options) => {
+  ])('rejects with INVALID_ARGUMENT for an invalid %s', async (what, options) => {
     await start();
     await expect(client.subscribe('orders', options as never)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -165,7 +165,7 @@ describe("partition 'all'", () => {
     expect(await read({ partition: 'all', startAt: 'earliest', stopAt: 'latest' })).toEqual([]);
   });
 
-  it('opens none when one cannot be opened', async () => {
+  it('opens no partition when one cannot be opened', async () => {
     await start({ partitions: 12 });
     broker.faults.rejectNext('Subscribe', 'PERMISSION_DENIED');
     await expect(client.subscribe('orders', { partition: 'all' })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
@@ -188,7 +188,7 @@ describe('reverse', () => {
     expect(await read({ ...options, reverse: true })).toEqual(expected);
   });
 
-  it('has the offset below the last message as its position', async () => {
+  it('has a position one below the offset of the last message', async () => {
     await start();
     await publish(numbers(10));
     const subscription = await client.subscribe('orders', { reverse: true, stopAt: { offset: 5 } });
@@ -206,7 +206,7 @@ describe('reverse', () => {
 });
 
 describe('batches', () => {
-  it('hands out what has arrived at a time, without a gap', async () => {
+  it('delivers the messages that have arrived as one batch, without a gap', async () => {
     await start();
     await publish(numbers(1_000));
     const subscription = await client.subscribe('orders', { startAt: 'earliest', stopAt: 'latest' });
@@ -224,7 +224,7 @@ describe('batches', () => {
 });
 
 describe('the loop', () => {
-  it('hands out messages in order to calls of next that do not wait for each other', async () => {
+  it('delivers messages in order to concurrent calls of next', async () => {
     await start();
     const subscription = await client.subscribe('orders', { startAt: 'earliest', stopAt: { offset: 2 } });
     const iterator = subscription[Symbol.asyncIterator]();
@@ -234,7 +234,7 @@ describe('the loop', () => {
     expect(results.map(({ done, value }) => (done ? null : value.text()))).toEqual(['0', '1', '2', null, null]);
   });
 
-  it('is for one loop', async () => {
+  it('allows only one loop', async () => {
     await start();
     const subscription = await client.subscribe('orders');
     subscription[Symbol.asyncIterator]();
@@ -243,7 +243,7 @@ describe('the loop', () => {
     );
   });
 
-  it.each(['break', 'throw', 'close', 'abort', 'client.close'])('cancels the call on the server by %s', async (how) => {
+  it.each(['break', 'throw', 'close', 'abort', 'client.close'])('cancels the call on the server on %s', async (how) => {
     await start({ partitions: 3 });
     await publish(numbers(10));
     const controller = new AbortController();
@@ -266,7 +266,7 @@ describe('the loop', () => {
     await expect.poll(openCalls).toBe(0);
   });
 
-  it('ends while it waits, by close and by abort', async () => {
+  it('ends with close and with abort while it waits', async () => {
     await start();
     const controller = new AbortController();
     const first = await client.subscribe('orders');
@@ -278,7 +278,7 @@ describe('the loop', () => {
     await expect(loops[1]).rejects.toThrow('enough');
   });
 
-  it('ends cleanly where a partition is readonly, before and while it is read', async () => {
+  it('ends cleanly when a partition is or becomes readonly', async () => {
     await start();
     await publish(numbers(3));
     const live = read({ startAt: 'earliest' });
@@ -291,7 +291,7 @@ describe('the loop', () => {
     expect(await read({ startAt: { offset: 99 } })).toEqual([]);
   });
 
-  it('throws STREAM_DELETED when the stream is deleted, after what was delivered', async () => {
+  it('throws STREAM_DELETED after the delivered messages when the stream is deleted', async () => {
     await start();
     await publish(numbers(3));
     const subscription = await client.subscribe('orders', { startAt: 'earliest' });
@@ -306,7 +306,7 @@ describe('the loop', () => {
     expect(values).toEqual(numbers(3));
   });
 
-  it('throws PARTITION_PAUSED for a paused partition, and goes on with resume', async () => {
+  it('throws PARTITION_PAUSED for a paused partition, and continues with resume', async () => {
     await start();
     await publish(numbers(3));
     const live = collect(await client.subscribe('orders'));
@@ -325,7 +325,7 @@ describe('the loop', () => {
 });
 
 describe('retention and compaction', () => {
-  // Far longer than a test takes: only the broker's clock gets there.
+  // Far longer than a test takes: only the broker's clock reaches it.
   const TICK = 1_000_000;
   const cleaned = { 'streams.cleaner.interval': TICK, 'streams.segment.max.bytes': 400 };
 
@@ -339,7 +339,7 @@ describe('retention and compaction', () => {
     expect(await read({ startAt: { offset: 2 }, stopAt: { offset: oldest + 1 } })).toEqual(numbers(2, oldest));
   });
 
-  it('ends although everything has expired, and goes on with what comes then', async () => {
+  it('ends when all messages have expired, and continues with later messages', async () => {
     await start({}, { ...cleaned, 'streams.retention.max.age': 5 * TICK, 'streams.segment.max.age': TICK });
     await publish(numbers(20));
     for (let n = 0; n < 12; n++) await broker.clock.advance(TICK);
@@ -354,7 +354,7 @@ describe('retention and compaction', () => {
     expect(texts(await collect(subscription, 1))).toEqual(['20']);
   });
 
-  it('begins and ends at times while the newest segment is empty', async () => {
+  it('starts and ends at times while the newest segment is empty', async () => {
     await start({}, { ...cleaned, 'streams.segment.max.age': TICK });
     await publish(numbers(30));
     const all = await collect(await client.subscribe('orders', { startAt: 'earliest', stopAt: 'latest' }));
@@ -388,12 +388,12 @@ describe('retention and compaction', () => {
 });
 
 describe('readIsrReplica', () => {
-  it('reads the same from whatever replica serves', async () => {
+  it('reads the same messages from every replica', async () => {
     await start({ replicationFactor: 3 }, {}, 3);
     await publish(numbers(100), { ackPolicy: 'all' });
     const seen = new Set<number>();
     for (let round = 0; round < 12; round++) {
-      // A bounded one might be over at the broker before it is looked for.
+      // A bounded read might end at the broker before the test looks for it.
       const subscription = await client.subscribe('orders', { startAt: 'earliest', readIsrReplica: true });
       seen.add(broker.openSubscriptions.findIndex((open) => open > 0));
       expect(texts(await collect(subscription, 100))).toEqual(numbers(100));
@@ -403,7 +403,7 @@ describe('readIsrReplica', () => {
     expect(await read({ readIsrReplica: true, reverse: true, stopAt: { offset: 90 } })).toHaveLength(10);
   });
 
-  it('delivers what is new from a replica, too', async () => {
+  it('also delivers new messages from a replica', async () => {
     await start({ replicationFactor: 3 }, {}, 3);
     await publish(numbers(10));
     const subscriptions = await Promise.all(numbers(6).map(() => client.subscribe('orders', { readIsrReplica: true })));
@@ -411,11 +411,11 @@ describe('readIsrReplica', () => {
     for (const subscription of subscriptions) expect(texts(await collect(subscription, 10))).toEqual(numbers(10, 10));
   });
 
-  it('goes on without a gap or a repetition when the log of the replica is cut back', async () => {
-    // The leader stays the leader, and its followers stay in sync.
+  it('continues without gap and duplicate when the log of the replica is truncated', async () => {
+    // The leader does not change, and its followers stay in sync.
     const never = { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' };
     await start({ replicationFactor: 3 }, never, 3);
-    // More than a subscription holds in memory.
+    // More than a subscription buffers in memory.
     const filler = 'x'.repeat(500_000);
     for (const value of numbers(40)) await client.publish('orders', `${value} ${filler}`, { ackPolicy: 'all' });
     const failures: string[] = [];

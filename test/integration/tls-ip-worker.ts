@@ -1,4 +1,4 @@
-// Connects over TLS to the address, an IP address, and uses both planes. The certificate authority comes on standard input.
+// Connects over TLS to an IP address, and makes unary calls and streaming calls. The certificate authority comes on standard input.
 import { text } from 'node:stream/consumers';
 import { connect } from '../../src/index.js';
 

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { Certificates } from '../support/certificates.js';
 import { runNode } from '../support/child-process.js';
 
-it('TLS to an IP address works where deprecations throw, and prints none', async () => {
+it('TLS to an IP address works when deprecation warnings throw, and prints no warning', async () => {
   const certificates = await Certificates.create();
   await using broker = await TestBroker.start({ tls: await certificates.issue() });
   const [address] = broker.addresses;

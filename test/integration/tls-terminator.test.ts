@@ -27,8 +27,8 @@ afterEach(async () => {
   await broker.close();
 });
 
-describe('a load balancer that ends TLS and closes while its backend is away', () => {
-  it('costs subscriptions and publishes nothing but the time', async () => {
+describe('a load balancer that terminates TLS and closes connections while its backend is down', () => {
+  it('only delays subscriptions and publishes', async () => {
     const subscription = await client.subscribe('foo', { startAt: 'earliest' });
     const read: string[] = [];
     const reading = (async () => {
@@ -41,7 +41,7 @@ describe('a load balancer that ends TLS and closes while its backend is away', (
     await expect.poll(() => read, PATIENT).toEqual(['before']);
     terminator.away();
     await expect.poll(() => terminator.turnedAway, PATIENT).toBeGreaterThan(0);
-    // The client knows of the loss: it holds the publish while it reaches no broker.
+    // The client has detected the loss: it keeps the publish while no broker is reachable.
     const publishing = client.publish('foo', 'after', { timeout: 30_000 });
     await expect.poll(() => terminator.turnedAway, PATIENT).toBeGreaterThan(5);
     terminator.back();
@@ -51,7 +51,7 @@ describe('a load balancer that ends TLS and closes while its backend is away', (
     expect(await client.ping()).toBeGreaterThan(0);
   });
 
-  it('does not keep a new client from connecting once the backend is there', async () => {
+  it('does not prevent a new client from connecting when the backend is back', async () => {
     terminator.away();
     const connecting = connect(terminator.address, {
       tls,
