@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT, runNode } from './support/child-process.js';
 
-/** What tests leave to a helper, so that a test which fails or is killed leaves nothing behind. */
+/** Calls that tests make only through a helper, which cleans up when a test fails or is killed. */
 const LEFT_TO_HELPERS: readonly (readonly [what: RegExp, helper: string, except: readonly string[]])[] = [
   [/\bmkdtemp(Sync)?\(|\btmpdir\(/, 'test/support/temporary-directory.ts', ['test/support/run-directory.ts']],
   [
     /(?<![\w.])(spawn|fork|exec|execFile)\(|promisify\(exec/,
     'test/support/child-process.ts',
-    // Runs outside Vitest too: the benchmark of faults uses it.
+    // Also runs outside Vitest: the fault benchmark uses it.
     ['test/support/real-cluster.ts'],
   ],
 ];
 
 describe('the tests', () => {
-  it('make temporary directories and child processes through the helpers, which clean up', () => {
+  it('create temporary directories and child processes through the helpers, which clean up', () => {
     const wrong: string[] = [];
     for (const folder of ['test', 'test-broker/test'])
       for (const name of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
@@ -31,7 +31,7 @@ describe('the tests', () => {
 });
 
 describe('the packages', () => {
-  it('belong together: the test broker needs exactly the version of the client that its internal wire types come from', () => {
+  it('have matching versions: the test broker needs the exact client version for its internal wire types', () => {
     const packageOf = (folder: string) =>
       JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as {
         version: string;
@@ -44,7 +44,7 @@ describe('the packages', () => {
   });
 });
 
-/** Runs tests that fail on purpose: what Vitest tells, and what of theirs is left. */
+/** Runs tests that fail on purpose. Returns the output of Vitest, and the processes and directories that remain. */
 async function failing(name: string): Promise<{ told: string; left: string[] }> {
   const config = 'test/fixtures/failing/vitest.config.ts';
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--config', config, `failing/${name}.case`];
@@ -57,7 +57,7 @@ async function failing(name: string): Promise<{ told: string; left: string[] }> 
   return { told, left };
 }
 
-/** Whether it runs: one that has ended may stay in the table of processes until its parent takes notice. */
+/** Whether the process runs: an ended one may stay in the process table until its parent collects it. */
 function isAlive(pid: number): boolean {
   const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
   return stdout !== '' && !stdout.startsWith('Z');
@@ -79,7 +79,7 @@ describe.skipIf(process.platform === 'win32')('a test that fails (skipped on Win
     expect(left).toEqual([]);
   });
 
-  it('is one that passes but leaves a rejection unhandled', async () => {
+  it('includes a test that passes but leaves a rejection unhandled', async () => {
     const { told } = await failing('rejecting');
     expect(told).toContain('1 passed');
     expect(told).toContain('Unhandled Rejection');

@@ -19,10 +19,10 @@ const table: readonly Row[] = readFileSync('docs/from-go-liftbridge.md', 'utf8')
   });
 
 const MODULES = ['liftbridge-client', 'liftbridge-client/envelope', 'liftbridge-client/nats'];
-/** What an instance is called in the table. */
+/** The name of an instance in the table. */
 const INSTANCES: Readonly<Record<string, string>> = { client: 'Client', consumer: 'Consumer' };
 
-/** Declares something that compiles only if the name is there: `name`, `Type.member` or `Type.member: value`. */
+/** A declaration that compiles only if the name exists: `name`, `Type.member` or `Type.member: value`. */
 function claim(code: string, at: number): string {
   const [, owner, member, value] = /^(\w+)(?:\.(\w+)(?:: (.+))?)?$/.exec(code) ?? [];
   if (owner === undefined) return `not a name: ${code}`;
@@ -34,8 +34,8 @@ function claim(code: string, at: number): string {
 const names = table.flatMap(({ here }) => here);
 const claims = names.map(claim);
 
-describe('the table for those who come from go-liftbridge', () => {
-  it('names only what the package has, with values that it takes', () => {
+describe('the migration table for users of go-liftbridge', () => {
+  it('names only existing exports, with valid values', () => {
     const surface = MODULES.map((module) => `export * from '${module}';`).join('\n');
     const text = ["import type * as surface from './surface.js';", ...claims].join('\n');
     const program = programOf(
@@ -60,7 +60,7 @@ describe('the table for those who come from go-liftbridge', () => {
     expect(go.filter((name, at) => go.indexOf(name) !== at)).toEqual([]);
   });
 
-  it('has something here, or says what to do instead', () => {
+  it('gives an equivalent or an alternative for each Go name', () => {
     expect(table.filter(({ go }) => go.length === 0)).toEqual([]);
     expect(table.filter(({ here, remark }) => here.length === 0 && remark === '')).toEqual([]);
   });

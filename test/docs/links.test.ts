@@ -26,7 +26,7 @@ function headings(file: string): string[] {
 }
 
 describe('the links in README.md and docs/', () => {
-  // The measurements are written last, and everything links to them.
+  // The measurements are written last, and many pages link to them.
   it.skipIf(!existsSync('docs/performance.md'))('lead to files and headings that exist', () => {
     const broken = documents().flatMap((file) => links(file).filter((link) => !leads(file, link)));
     expect(broken).toEqual([]);

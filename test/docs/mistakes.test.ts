@@ -18,7 +18,7 @@ beforeAll(async () => {
   await client.createStream('orders', 'orders');
   await client.createStream('readonly', 'readonly');
   await client.setStreamReadonly('readonly');
-  // A service that speaks something else, as NATS does on port 4222.
+  // A service with another protocol, such as NATS on port 4222.
   other = createServer((socket) => socket.on('error', () => undefined).end('INFO {"server_id":"N"}\r\n'));
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   elsewhere = `127.0.0.1:${(other.address() as { port: number }).port}`;
@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const quickly = { connectTimeout: 300 } satisfies ClientOptions;
 
-/** A mistake, and the code that makes it. What the code says is shown in the table, word for word. */
+/** A mistake and the code that makes it. The table shows the code literally. */
 const MISTAKES: readonly (readonly [shown: string, make: () => unknown])[] = [
   ["connect('127.0.0.1:1')", () => connect('127.0.0.1:1', quickly)],
   ["connect('127.0.0.1:4222') // NATS", () => connect(elsewhere, quickly)],
@@ -84,7 +84,7 @@ async function errorOf(make: () => unknown): Promise<LiftbridgeError> {
   throw new Error('it did not fail');
 }
 
-/** The addresses of this run as a reader has them. */
+/** Replaces the addresses of this run with the usual ones. */
 function asShown(text: string): string {
   return text
     .replaceAll(elsewhere, '127.0.0.1:4222')
@@ -106,7 +106,7 @@ async function table(): Promise<string> {
 }
 
 describe('the typical mistakes of docs/errors.md', () => {
-  it('are shown with the text that they give; UPDATE_DOCS=1 writes them', async () => {
+  it('are shown with their error texts; UPDATE_DOCS=1 writes them', async () => {
     const page = readFileSync(PAGE, 'utf8');
     const written = /^## Typical mistakes\n[^|]*(\| call \|[\s\S]*?)\n\n/m.exec(page)?.[1];
     const now = await table();
@@ -127,7 +127,7 @@ describe('the typical mistakes of docs/errors.md', () => {
     }
   });
 
-  it('are not worth another attempt where only another port helps', async () => {
+  it('are not retryable when only another port helps', async () => {
     expect(await errorOf(() => connect(elsewhere, quickly))).toMatchObject({ reason: 'protocol', retryable: false });
   });
 });

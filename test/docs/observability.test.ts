@@ -22,8 +22,8 @@ describe('the table of events', () => {
         fields(cell!),
       ]),
     );
-    channels.set('metadata', []); // as an event it is the snapshot itself
-    channels.set('asyncError', []); // as an event it is the error itself
+    channels.set('metadata', []); // the event is the snapshot itself
+    channels.set('asyncError', []); // the event is the error itself
     expect(events).toEqual(channels);
   });
 });

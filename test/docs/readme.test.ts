@@ -5,7 +5,7 @@ import { runNode } from '../support/child-process.js';
 import { type CodeBlock, codeBlocks, documents } from './code-blocks.js';
 import { problems, programOf } from './type-check.js';
 
-/** What the pages take for granted: objects once they have shown where those come from, and functions of the reader's own. */
+/** Names that the pages use without a declaration: objects that an earlier block has created, and functions of the reader. */
 const GIVEN = `
 import type * as liftbridge from 'liftbridge-client';
 import type * as testing from 'liftbridge-test-broker';
@@ -22,12 +22,12 @@ declare global {
 
 const blocks = documents().flatMap(codeBlocks);
 
-/** Lines before the code stand where the document's own lines do, so that a problem is told by the line of the document. */
+/** Empty lines before the code keep its line numbers equal to those of the document, so that errors point to the document. */
 function asFile({ line, code }: CodeBlock): string {
   return `${'\n'.repeat(line - 1)}${code}`;
 }
 
-/** The language of each block; '' where none is named. */
+/** The language of each block; '' if it has none. */
 function languagesOf(text: string): string[] {
   return [...text.matchAll(/^```(\w*)\n[\s\S]*?^```$/gm)].map(([, language]) => language!);
 }
@@ -37,12 +37,12 @@ function nameOf({ file, line }: CodeBlock): string {
 }
 
 describe('the code in README.md and docs/', () => {
-  it('names the language of each block: ts and typescript are compiled here, js and python are run as recipes of test/packaging', () => {
+  it('specifies the language of each block: ts and typescript are compiled here, js and python run in test/packaging', () => {
     const languages = documents().flatMap((file) => languagesOf(readFileSync(file, 'utf8')));
     expect(new Set(languages)).toEqual(new Set(['ts', 'typescript', 'js', 'python', 'sh', 'text', 'mermaid']));
   });
 
-  it('compiles, each block by itself', () => {
+  it('compiles, each block on its own', () => {
     const files = new Map(blocks.map((block) => [nameOf(block), asFile(block)]));
     const program = programOf(new Map([...files, ['given.ts', GIVEN]]), { noUncheckedIndexedAccess: false });
     expect(blocks.length).toBeGreaterThan(10);
@@ -53,7 +53,7 @@ describe('the code in README.md and docs/', () => {
 describe("the README's first program", () => {
   const run = (code: string) => runNode(['--import', 'tsx', '--input-type=module', '--eval', code]);
 
-  it('has ten lines at most, prints what it published, and ends', async () => {
+  it('has at most ten lines, prints the messages that it published, and ends', async () => {
     const [first] = codeBlocks('README.md');
     expect(first!.code.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(10);
     await using broker = await TestBroker.start();
@@ -62,13 +62,13 @@ describe("the README's first program", () => {
     expect((await run(code)).out).toBe('stored in partition 0 at offset 1\n0n hello\n');
   });
 
-  it('comes right behind the installation', () => {
+  it('follows directly after the installation', () => {
     const [install] = readFileSync('README.md', 'utf8').split('```ts');
     expect(install).toContain('npm install liftbridge-client\n');
     expect(install).not.toContain('## ');
   });
 
-  it('has a test broker beside it that starts', async () => {
+  it('is next to a command that starts a test broker', async () => {
     const [, second] = codeBlocks('README.md');
     expect(await run(second!.code)).toMatchObject({
       code: 0,

@@ -14,7 +14,7 @@ const documented = new Map(
   ]),
 );
 
-/** The options of an interface, those inside an option as `groups.consumerTimeout`. */
+/** The options of an interface; nested ones have names like `groups.consumerTimeout`. */
 function optionsOf(name: string): string[] {
   const source = readFileSync('test-broker/src/options.ts', 'utf8');
   const [, body] = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(source)!;
@@ -26,16 +26,16 @@ function optionsOf(name: string): string[] {
   });
 }
 
-/** What the docstring of an option says of its default. */
+/** The default in the docstring of an option. */
 function documentedInCode(option: string): string {
   const source = readFileSync('test-broker/src/options.ts', 'utf8');
   const declared = source.search(new RegExp(`^ +readonly ${option.split('.').at(-1)}\\??:`, 'm'));
   const comment = source.slice(source.lastIndexOf('/**', declared), declared);
-  // "Default: memory only." tells what comes of having none.
+  // "Default: memory only." describes the behaviour without a value.
   return /Default `?([\d.,]*\d|\w+)/.exec(comment)?.[1] ?? 'none';
 }
 
-/** What a broker is started with that is given no option. */
+/** The options of a broker that is started without any option. */
 function defaults({ settings, ...options }: ResolvedOptions): Record<string, unknown> {
   return {
     ...options,
@@ -65,12 +65,12 @@ describe('the options that docs/testing.md lists', () => {
   it.each([...documented])('%s has the default %s', (option, value) => {
     if (option !== 'settings') expect(value.replaceAll("'", '')).toBe(documentedInCode(option));
     const actual = defaults(resolveOptions())[option] ?? null;
-    // Certificates belong to `tls`, and the default of `recoveryTime` is one for each start of a broker.
+    // Certificates belong to `tls`, and the default of `recoveryTime` depends on how the broker starts.
     if (option.startsWith('tls.') || option === 'recoveryTime') expect(actual).toBeNull();
     else expect(value).toBe(show(actual));
   });
 
-  it('are told from those of the command, which --help lists', () => {
+  it('are separate from the options of the command, which --help lists', () => {
     const flags = [...USAGE.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag!);
     expect(flags.length).toBeGreaterThan(15);
     const shell = page.slice(page.indexOf('## From the shell'));

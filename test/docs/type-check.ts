@@ -10,7 +10,7 @@ function compilerOptions(): ts.CompilerOptions {
   return ts.parseJsonConfigFileContent({ ...config, files: [], include: [] }, ts.sys, root).options;
 }
 
-/** A program over the packages' sources and files that exist only here; their names stand for files of the root folder. */
+/** A program of the packages' sources and virtual files, which are named like files of the root folder. */
 export function programOf(texts: ReadonlyMap<string, string>, changes: ts.CompilerOptions = {}): ts.Program {
   const options = { ...compilerOptions(), moduleDetection: ts.ModuleDetectionKind.Force, ...changes };
   const host = ts.createCompilerHost(options);
@@ -26,7 +26,7 @@ export function programOf(texts: ReadonlyMap<string, string>, changes: ts.Compil
   );
 }
 
-/** What the compiler says of the virtual files, each with its name and line. */
+/** The compiler errors of the virtual files, each with its name and line. */
 export function problems(program: ts.Program, names: Iterable<string>): string[] {
   return [...names].flatMap((name) => {
     const file = program.getSourceFile(`${root}${name}`);

@@ -13,7 +13,7 @@ function run(example: string, args: readonly string[] = [], input = '', lifetime
 
 const examples = readdirSync(`${ROOT}/examples`).filter((name) => name.endsWith('.ts') && name !== 'quickstart.ts');
 
-/** How many examples run at the same time: they wait more than they compute. */
+/** Number of examples that run at the same time: they wait more than they compute. */
 const LANES = 3;
 
 describe('every example', () => {
@@ -24,12 +24,12 @@ describe('every example', () => {
     for (const [index, example] of examples.entries()) {
       const ended = lanes[index % LANES]!.then(() => run(example, [], '', 'file'));
       runs.set(example, ended);
-      // The test of the example tells of a failure.
+      // The test of the example reports a failure.
       lanes[index % LANES] = ended.catch(() => undefined);
     }
   });
 
-  it.each(examples)('%s runs to its end and says so with exit code 0', async (example) => {
+  it.each(examples)('%s runs to its end and exits with code 0', async (example) => {
     const { code, out, error } = await runs.get(example)!;
     expect({ code, error }).toEqual({ code: 0, error: '' });
     expect(out).not.toBe('');
@@ -37,7 +37,7 @@ describe('every example', () => {
 });
 
 describe('the quickstart', () => {
-  it('publishes the packages of package-lock.json, stops a leader, starts it again and reads all of it back', async () => {
+  it('publishes the packages of package-lock.json, restarts a leader and reads all packages back', async () => {
     const { code, out, error } = await run('quickstart.ts');
     expect({ code, error }).toEqual({ code: 0, error: '' });
     expect(out).toContain('was stopped half-way');
@@ -45,13 +45,13 @@ describe('the quickstart', () => {
     expect(out).toContain('Everything published was read back, once and in order.');
   });
 
-  it('publishes what stands on standard input', async () => {
+  it('publishes the lines of standard input', async () => {
     const { code, out } = await run('quickstart.ts', ['-'], 'one\ntwo\nthree\n');
     expect(code).toBe(0);
     expect(out).toContain('3 messages published');
   });
 
-  it('says in one line that a file is missing, with exit code 2', async () => {
+  it('reports a missing file in one line, with exit code 2', async () => {
     const { code, error } = await run('quickstart.ts', ['no/such/file']);
     expect({ code, error }).toEqual({ code: 2, error: 'quickstart: cannot read no/such/file: no such file\n' });
   });
@@ -65,14 +65,14 @@ describe('the quickstart', () => {
     expect(out).toContain('Everything published was read back, once and in order.');
   });
 
-  it('ends with one line at a line that is too large for a message', async () => {
+  it('reports in one line that an input line is too large for a message, and ends', async () => {
     const input = `one\n${'x'.repeat(5_000_000)}\nthree\n`;
     const { code, error } = await run('quickstart.ts', ['-'], input);
     expect(code).toBe(2);
     expect(error).toMatch(/^quickstart: message \d of a partition, of 5,000,000 bytes, cannot be stored: .*\n$/);
   });
 
-  it('shows its help, refuses other options, and says in one line that the cluster is down', async () => {
+  it('shows its help, rejects unknown options, and reports in one line that the cluster is down', async () => {
     const help = await run('quickstart.ts', ['--help']);
     expect(help).toMatchObject({ code: 0, error: '', out: expect.stringContaining('npm run quickstart -- FILE') });
     expect((await run('quickstart.ts', ['--fast'])).error).toMatch(/^quickstart: expected one FILE, got --fast.*\n$/);
@@ -83,8 +83,8 @@ describe('the quickstart', () => {
   });
 
   const hasScript = spawnSync('script', ['--version']).status === 0;
-  // Without the tool `script` there is no terminal to interrupt in.
-  it.skipIf(!hasScript)('gives the cursor back at Ctrl-C', async () => {
+  // Without the tool `script` the test has no terminal to interrupt.
+  it.skipIf(!hasScript)('restores the terminal cursor on Ctrl-C', async () => {
     const file = join(temporaryDirectory(), 'lines');
     writeFileSync(file, 'line\n'.repeat(2_000_000));
     const command = `${process.execPath} --import tsx examples/quickstart.ts ${file}`;

@@ -9,7 +9,7 @@ const HOSTILE_ACKS = 10;
 
 type Receive = Parameters<NatsConnection['subscribe']>[1]['callback'];
 
-/** Envelopes in the ack inbox of a NATS publisher, most of them broken acks of publishes that wait for one. */
+/** Envelopes in the ack inbox of a NATS publisher, most of them invalid acks of waiting publishes. */
 export const acks: FuzzTarget = {
   name: 'acks',
   unit: 'acks',

@@ -12,7 +12,7 @@ function methodsOf(client: Client, addresses: readonly string[]) {
   return Object.entries(publicMethods({ client, addresses, nats: CONNECTION }));
 }
 
-/** Calls of public methods with several hostile arguments and options each; after each batch a normal call works. */
+/** Calls of public methods with several hostile arguments and options each; after each batch a normal call succeeds. */
 export const callArguments: FuzzTarget = {
   name: 'arguments',
   unit: 'calls',
@@ -34,8 +34,8 @@ export const callArguments: FuzzTarget = {
     return {
       step: async (seed) => {
         const random = new Random(seed);
-        // A client of its own: Node's HTTP/2 server, which the test broker is made of, ends a connection whose client cancels more
-        // than a thousand calls at some speed.
+        // A separate client: Node's HTTP/2 server, which the test broker uses, ends a connection when its client cancels more
+        // than a thousand calls in a short time.
         const client = await connect(broker.addresses, { requestTimeout: 1_000, ackTimeout: 1_000 });
         const methods = methodsOf(client, broker.addresses);
         await Promise.all(Array.from({ length: CALLS }, () => hostileCall(random, methods)));

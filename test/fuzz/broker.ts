@@ -60,7 +60,7 @@ function natsInput(random: Random): Buffer {
   return Buffer.concat(lines);
 }
 
-/** Sound HTTP/2 with hostile gRPC in it: frames that break HTTP/2 are the business of Node, whose own assertions they meet. */
+/** Valid HTTP/2 with hostile gRPC in it: Node itself handles invalid HTTP/2 frames, with its own assertions. */
 function grpcInput(random: Random): Buffer {
   const parts = [PREFACE, frameBytes(4, 0, 0, Buffer.alloc(0))];
   for (let id = 1; id < 2 * (random.below(5) + 1); id += 2) {
@@ -79,7 +79,7 @@ function grpcInput(random: Random): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Writes the input in pieces, and is gone. */
+/** Writes the input in pieces, and disconnects. */
 async function visit(port: number, input: Buffer, random: Random): Promise<void> {
   const socket = connectSocket(port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -96,7 +96,7 @@ async function visit(port: number, input: Buffer, random: Random): Promise<void>
   await closed;
 }
 
-/** A NATS client that does as it should is answered, so that the lines before did reach the listener. */
+/** A correct NATS client gets a response, which shows that the earlier lines have reached the listener. */
 async function soundPublish(port: number): Promise<void> {
   const socket = connectSocket(port, '127.0.0.1');
   let said = '';

@@ -34,7 +34,7 @@ function written(write: (writer: ByteWriter) => void): Buffer {
 const messageEnvelope = encodeMessageEnvelope('value', { key: 'key', headers: { name: 'value' }, correlationId: 'id' });
 const ackEnvelope = encodeAck({ stream: 'orders', offset: 5n, correlationId: 'id' } as never);
 
-/** Envelopes as anybody may publish them on NATS. */
+/** Envelopes that any client may publish on NATS. */
 export const envelopes = pure('envelopes', 'envelopes', (seed) => {
   const random = new Random(seed);
   for (let i = 0; i < BATCH; i++) {
@@ -83,7 +83,7 @@ const DECODERS: readonly (readonly [Buffer, (data: Buffer) => unknown])[] = [
   [message, (data) => decodeMessage(data, 0, data.length, new ReceivedMessage()).time],
 ];
 
-/** The hand-written decoders, and that of metadata. */
+/** The hand-written decoders and the metadata decoder. */
 export const codecs = pure('codecs', 'messages', (seed) => {
   const random = new Random(seed);
   for (let i = 0; i < BATCH; i++) {
@@ -91,12 +91,12 @@ export const codecs = pure('codecs', 'messages', (seed) => {
     const data = mutated(random, sound);
     typed(() => decode(data), WireError);
   }
-  // The generated decoder of a part throws errors of its own; whoever asked gets a typed one.
+  // The generated decoder of a part throws its own errors; the caller gets a typed one.
   for (let i = 0; i < 20; i++) typed(() => [...readMetadata(mutated(random, metadata))], Error);
   return BATCH + 20;
 });
 
-/** Runs of gRPC frames, cut anywhere, some of them broken. */
+/** Sequences of gRPC frames, split anywhere, some of them invalid. */
 export const frames = pure('frames', 'frames', (seed) => {
   const random = new Random(seed);
   const sound = Array.from({ length: BATCH }, () => random.bytes(random.below(random.below(20) === 0 ? 3_000 : 40)));

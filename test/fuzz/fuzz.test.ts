@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Random } from './random.js';
 import { TARGETS } from './targets.js';
 
-/** Seeds that each target gets; `npm run fuzz` gives it as many as its time allows. */
+/** The number of seeds for each target; `npm run fuzz` uses as many as its time allows. */
 const STEPS: Readonly<Record<string, number>> = {
   envelopes: 10,
   frames: 3,
@@ -33,7 +33,7 @@ describe('a short run of the fuzz suite', () => {
     if (target.name === 'broker') expect(detail).toBe('30 of them NATS and 30 gRPC');
   });
 
-  it('gives the same inputs for the same seed', () => {
+  it('produces the same inputs for the same seed', () => {
     expect(new Random(7).bytes(100)).toEqual(new Random(7).bytes(100));
     expect(new Random(7).bytes(100)).not.toEqual(new Random(8).bytes(100));
   });

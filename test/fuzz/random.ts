@@ -1,4 +1,4 @@
-/** Random numbers that a seed decides. */
+/** Random numbers that depend only on the seed. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = (Math.imul(seed, 2_654_435_761) ^ 0x9e3779b9) >>> 0;
   }
 
-  /** From 0 up to, and without, `limit`. */
+  /** From 0 up to, but excluding, `limit`. */
   below(limit: number): number {
     // xorshift32: good enough to choose inputs, and fast.
     let x = this.#state || 1;
@@ -30,7 +30,7 @@ export class Random {
 
 const ODD = [0, 1, 2, 5, 0x0a, 0x0d, 0x12, 0x20, 0x7f, 0x80, 0xc3, 0xff];
 
-/** A copy of sound bytes with some things about it wrong. */
+/** A copy of valid bytes with some errors. */
 export function mutated(random: Random, sound: Buffer): Buffer {
   let bytes: Buffer = Buffer.from(sound);
   for (let changes = random.below(4) + 1; changes > 0; changes--) {

@@ -20,7 +20,7 @@ if (values.help) {
   console.log(USAGE);
   process.exit();
 }
-// The stack of an error costs more than all else that an input does: nearly every input makes one.
+// The stack of an error costs more than the rest of an input, and nearly every input causes an error.
 if (!values.stacks) Error.stackTraceLimit = 0;
 const names = values.only.split(',');
 const unknown = names.filter((name) => !TARGETS.some((target) => target.name === name));
@@ -37,7 +37,7 @@ const fail = (error: unknown): never => {
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
-/** Bytes in use, buffers included, after garbage was collected where Node lets us. */
+/** Bytes in use, including buffers, after a garbage collection if Node allows it. */
 function memory(): number {
   globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -63,7 +63,7 @@ for (const target of TARGETS.filter(({ name }) => names.includes(name))) {
     const used = memory();
     if (elapsed > timeEach / 10 || inputs > mostInputs / 10) early ??= used;
     highest = Math.max(highest, early === null ? 0 : used);
-    // A turn for signals and timers, which steps that never wait do not leave.
+    // A turn for signals and timers, since steps that never wait leave none.
     await new Promise((resolve) => setImmediate(resolve));
   }
   await open.close();

@@ -6,7 +6,7 @@ import type { FuzzTarget } from './target.js';
 
 const AT_A_TIME = 4;
 
-/** Servers whose bytes are garbled, each by a seed of its own. The behaviours by script are in hostile-servers.test.ts. */
+/** Servers with corrupted bytes, each with its own seed. The scripted behaviours are in hostile-servers.test.ts. */
 export const servers: FuzzTarget = {
   name: 'servers',
   unit: 'servers',

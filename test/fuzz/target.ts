@@ -1,26 +1,26 @@
 /** Something that takes hostile input. */
 export interface FuzzTarget {
   readonly name: string;
-  /** What is counted. */
+  /** The unit of the count. */
   readonly unit: string;
-  /** Opens what it needs. */
+  /** Opens its resources. */
   open(): Promise<OpenTarget>;
 }
 
 export interface OpenTarget {
-  /** Feeds the inputs that the seed stands for; answers how many. Throws when something is wrong. */
+  /** Runs the inputs of the seed; returns their number. Throws when a check fails. */
   step(seed: number): number | Promise<number>;
-  /** What the inputs were made of, for the report. */
+  /** A description of the inputs, for the report. */
   detail?(): string;
   close(): Promise<void>;
 }
 
-/** A target that needs nothing. */
+/** A target without resources. */
 export function pure(name: string, unit: string, step: (seed: number) => number): FuzzTarget {
   return { name, unit, open: async () => ({ step, close: async () => undefined }) };
 }
 
-/** What the call throws must be one of these errors. */
+/** Checks that the call throws nothing but these errors. */
 export function typed(call: () => unknown, ...errors: readonly (new (...parts: never[]) => Error)[]): void {
   try {
     call();

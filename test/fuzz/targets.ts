@@ -5,5 +5,5 @@ import { codecs, envelopes, frames } from './bytes.js';
 import { servers } from './servers.js';
 import type { FuzzTarget } from './target.js';
 
-/** Everything that `npm run fuzz` feeds. */
+/** All targets of `npm run fuzz`. */
 export const TARGETS: readonly FuzzTarget[] = [envelopes, frames, codecs, acks, callArguments, broker, servers];

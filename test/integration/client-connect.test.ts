@@ -62,7 +62,7 @@ describe('connect', () => {
     expect(client.metadata.brokers.size).toBe(1);
   });
 
-  it('rejects with the error of the seed when the seed refuses the call', async () => {
+  it('rejects with the reason of the seed when the seed refuses the connection', async () => {
     const address = `127.0.0.1:${REFUSED_PORT}`;
     const attempt = connect(address, { connectTimeout: 1_500, retry: { minDelay: 1 } });
     await expect(attempt).rejects.toMatchObject({

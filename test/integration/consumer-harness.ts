@@ -89,7 +89,7 @@ export class Bench implements AsyncDisposable {
     );
   }
 
-  /** A member with a client of its own, as another process would have. */
+  /** A member with its own client, as in another process. */
   async member(consumerId: string, options: ConsumerOptions = {}): Promise<Member> {
     const client = await connect(this.broker.addresses as string[], { ...PATIENT, resubscribeTimeout: 60_000 });
     client.on('asyncError', (error) => this.asyncErrors.push(error));

@@ -83,7 +83,7 @@ describe('consumer.subscribe', () => {
     expect(await take(messages, 2)).toEqual(['0-0', '0-1']);
   });
 
-  it('starts from the beginning when the position of the group belongs to an earlier stream of the same name', async () => {
+  it('applies autoOffset when the position of the group belongs to an earlier stream of the same name', async () => {
     await publish(5);
     const first = client.createConsumer('group', { autoOffset: 'earliest' });
     await take(await first.subscribe(['orders']), 5);

@@ -128,7 +128,7 @@ describe('a certain "unknown" response', () => {
     await expect(client.pauseStream('ordres')).rejects.toMatchObject({ code: 'NO_SUCH_PARTITION' });
   });
 
-  it('makes fetchCursor reject when the server has no cursors', async () => {
+  it('makes setCursor reject when cursors are disabled on the server', async () => {
     const broker = closing(await TestBroker.start({ cursorsPartitions: 0 }));
     const client = closing(await connect(broker.addresses));
     await client.createStream('orders', 'orders');

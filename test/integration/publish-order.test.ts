@@ -44,7 +44,7 @@ async function moveLeader(leader: number): Promise<void> {
 }
 
 describe('the order of publishes to a partition', () => {
-  it('is kept over a change of the leader: the new leader gets no publish before those of the old leader are settled', async () => {
+  it('is kept across a change of the leader: the new leader gets no publish before those of the old leader are settled', async () => {
     await start();
     await Promise.all([publish('warm').done, publish('warm', 1).done]);
     cluster.onPublish = (received) => received.broker === 1 && received.ack();

@@ -91,7 +91,7 @@ describe('publishes to a partition whose leader is unreachable', () => {
     expect(cluster.values(0, 1)).toEqual(numbers(200));
   });
 
-  it('do not wait for each ack of all replicas, which may take long', async () => {
+  it('are not sent one at a time when they wait for the acks of all replicas', async () => {
     await start();
     await publish('warm');
     cluster.onPublish = () => undefined;

@@ -21,7 +21,7 @@ function read(path: string): string {
   return readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 }
 
-/** The TypeScript blocks of a document that are programs, by the heading they stand under. */
+/** The TypeScript blocks of a document that are programs, by their heading. */
 function programs(path: string): [heading: string, code: string][] {
   const text = read(path);
   let heading = path;
@@ -33,7 +33,7 @@ function programs(path: string): [heading: string, code: string][] {
   return found;
 }
 
-/** Runs a program as if it were a module. */
+/** Runs a program as a module. */
 async function run(code: string): Promise<void> {
   const { outputText } = ts.transpileModule(code, {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
@@ -49,11 +49,11 @@ async function run(code: string): Promise<void> {
 }
 
 describe.each(['docs/testing.md', 'test-broker/README.md'])('%s', (path) => {
-  it.each(programs(path))('does what it shows under "%s"', async (_heading, code) => {
+  it.each(programs(path))('shows the real output under "%s"', async (_heading, code) => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     onTestFinished(() => log.mockRestore());
     await run(code);
-    // A comment behind a console.log is what it prints.
+    // A comment after a console.log contains the expected output.
     const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, printed]) => printed);
     expect(log.mock.calls.map((printed) => printed.map(shown).join(' '))).toEqual(promised);
   });
@@ -62,7 +62,7 @@ describe.each(['docs/testing.md', 'test-broker/README.md'])('%s', (path) => {
 const recorded = fileURLToPath(new URL('../../../shared/conformance/scenarios', import.meta.url));
 
 describe.skipIf(!existsSync(recorded))('the table of recorded exchanges (skipped without ../shared)', () => {
-  it('counts what is replayed', () => {
+  it('counts the replayed exchanges', () => {
     const [, rows] = /^\| recorded .*\n.*\n((?:\|.*\n)+)/m.exec(read('docs/testing.md'))!;
     const counts = [...rows!.matchAll(/\| (\d+) (?=\|)/g)].map(([, count]) => Number(count));
     const files = readdirSync(recorded).map((name) => JSON.parse(read(`../shared/conformance/scenarios/${name}`)));

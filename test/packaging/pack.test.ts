@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { outputOf, ROOT as root, runNode, startProcess } from '../support/child-process.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-/** A program of a user, in both module systems. */
+/** A user's program, in both module systems. */
 const PROGRAM = `
   const broker = await TestBroker.start();
   const client = await connect(broker.addresses);
@@ -147,7 +147,7 @@ describe('the packed packages', () => {
     },
   );
 
-  it('export what etc/ records', async () => {
+  it('export the names that etc/ records', async () => {
     const check = ['scripts/api-report.mjs', '--check', join(folder, 'node_modules')];
     expect(await runNode(check)).toEqual({ code: 0, out: '', error: '' });
   });
@@ -159,13 +159,13 @@ describe('the packed packages', () => {
     }
   });
 
-  it('bring a command that tells its version', async () => {
+  it('include a command that prints its version', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
     const output = await outputOf(cli, ['--version'], { cwd: folder });
     expect(output).toMatch(/\d+\.\d+\.\d+/);
   });
 
-  it('bring a command that serves a cluster until it is told to stop', async () => {
+  it('include a command that serves a cluster until it is stopped', async () => {
     const cli = join(folder, 'node_modules/.bin/liftbridge-test-broker');
     const child = startProcess(cli, ['--port', '0', '--brokers', '3', '--nats-port', '0'], {
       cwd: folder,
@@ -182,7 +182,7 @@ describe('the packed packages', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('serve the node:test recipe', async () => {
+  it('work in the node:test recipe', async () => {
     await copyFile(recipe('node.test.mjs'), join(folder, 'node.test.mjs'));
     const output = await outputOf(process.execPath, ['--test', 'node.test.mjs'], {
       cwd: folder,
@@ -190,14 +190,14 @@ describe('the packed packages', () => {
     expect(output).toMatch(/^# pass 1$/m);
   });
 
-  it('serve the Jest recipe as CommonJS', async () => {
+  it('work in the Jest recipe as CommonJS', async () => {
     for (const name of ['jest.test.js', 'jest-globals.cjs']) await copyFile(recipe(name), join(folder, name));
     const args = ['--require', './jest-globals.cjs', '--test', 'jest.test.js'];
     const output = await outputOf(process.execPath, args, { cwd: folder });
     expect(output).toMatch(/^# pass 1$/m);
   });
 
-  it('are of one version: the broker uses internal types of exactly this client', async () => {
+  it('have the same version: the broker uses internal types of exactly this client', async () => {
     const versionOf = async (name: string): Promise<{ version: string; dependencies: Record<string, string> }> =>
       JSON.parse(await readFile(join(folder, 'node_modules', name, 'package.json'), 'utf8'));
     const [client, broker] = [await versionOf('liftbridge-client'), await versionOf('liftbridge-test-broker')];
@@ -214,7 +214,7 @@ describe('the packed packages', () => {
 });
 
 describe('docs/testing.md', () => {
-  it.each(['vitest.test.ts', 'jest.test.js', 'node.test.mjs'])('shows the recipe %s as it is tested', async (name) => {
+  it.each(['vitest.test.ts', 'jest.test.js', 'node.test.mjs'])('shows the tested recipe %s', async (name) => {
     const guide = await readFile(join(root, 'docs/testing.md'), 'utf8');
     expect(guide).toContain(await readFile(recipe(name), 'utf8'));
   });

@@ -8,7 +8,7 @@ export interface Identity {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Certificates for tests of TLS, made when asked for. */
+/** Certificates for tests of TLS, created on demand. */
 export class Certificates {
   readonly ca: Identity;
 
@@ -29,7 +29,7 @@ export class Certificates {
     return new Certificates({ cert, key });
   }
 
-  /** A certificate of this authority. By default it is for localhost and 127.0.0.1, and good from yesterday to tomorrow. */
+  /** A certificate of this authority. By default it is for localhost and 127.0.0.1, and valid from yesterday to tomorrow. */
   async issue(
     options: { readonly hosts?: readonly string[]; readonly ips?: readonly string[]; readonly expired?: boolean } = {},
   ): Promise<Identity> {

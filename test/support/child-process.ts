@@ -17,10 +17,10 @@ export interface Ended {
   readonly error: string;
 }
 
-/** What a child process does not outlive. */
+/** The lifetime that limits a child process. */
 export type Lifetime = 'test' | 'file';
 
-/** How to start a child process. `lifetime` is 'test' in a test and 'file' outside one, unless told. */
+/** How to start a child process. `lifetime` defaults to 'test' in a test and to 'file' outside. */
 export interface ProcessOptions extends SpawnOptions {
   readonly lifetime?: Lifetime;
 }
@@ -33,7 +33,7 @@ export function startProcess(
 ): ChildProcess {
   const child = spawn(command, args, options);
   const { pid } = child;
-  // Without one, it could not be started: 'error' follows.
+  // Without a process id the start has failed: 'error' follows.
   if (pid === undefined) return child;
   const record = join(processesIn(inject('runDirectory')), String(pid));
   writeFileSync(record, '');
@@ -50,7 +50,7 @@ export async function endProcess(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** Runs a command until it ends. `input` is its standard input. The working directory is the root folder, unless told. */
+/** Runs a command until it ends. `input` is its standard input. The working directory is the root folder by default. */
 export function runToEnd(
   command: string,
   args: readonly string[],
@@ -72,7 +72,7 @@ export function runToEnd(
   });
 }
 
-/** Runs a command until it ends, and gives what it printed. Rejects when it fails. */
+/** Runs a command until it ends, and resolves with its output. Rejects when it fails. */
 export async function outputOf(
   command: string,
   args: readonly string[],

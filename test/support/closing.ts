@@ -9,7 +9,7 @@ const ofFile: Closable[] = [];
 export const closeOpenedByTest = (): Promise<void> => closeAll(ofTest);
 export const closeOpenedByFile = (): Promise<void> => closeAll(ofFile);
 
-/** Closes in reverse order. One that cannot be closed does not keep the others open. */
+/** Closes in reverse order. A failure to close one does not prevent closing the others. */
 async function closeAll(opened: Closable[]): Promise<void> {
   const failures: unknown[] = [];
   for (const each of opened.splice(0).reverse()) {
@@ -22,7 +22,7 @@ async function closeAll(opened: Closable[]): Promise<void> {
   if (failures.length > 0) throw new AggregateError(failures, 'teardown failed');
 }
 
-/** Closes something when the test is over, also when it fails. */
+/** Closes something when the test ends, also when it fails. */
 export function closing<T extends Closable>(opened: T): T {
   ofTest.push(opened);
   return opened;

@@ -10,7 +10,7 @@ export interface TestCluster extends AsyncDisposable {
 
 const real = process.env.LIFTBRIDGE_ADDRESSES?.split(',').filter((address) => address !== '') ?? [];
 
-/** Starts a cluster of so many brokers, with cursors and activity, unless a real one is given. */
+/** Starts a cluster of this many brokers, with cursors and activity, unless a real one is given. */
 export async function openCluster(brokers: number): Promise<TestCluster> {
   if (real.length > 0) {
     const close = async (): Promise<void> => undefined;
@@ -23,7 +23,7 @@ export async function openCluster(brokers: number): Promise<TestCluster> {
 
 let names = 0;
 
-/** A name that no other test uses, also on a cluster that lives on. */
+/** A name that no other test uses, also on a cluster that keeps running. */
 export function uniqueName(base = 'stream'): string {
   return `${base}-${process.pid}-${Date.now().toString(36)}-${++names}`;
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds after which a condition counts as one that will never hold: stops a hang, measures nothing. */
+/** Milliseconds after which a condition counts as never met. Only stops a hang, and is not a measurement. */
 const GIVE_UP_AFTER_MS = 90_000;
 const PAUSE_MS = 10;
 
 /**
- * Asks again and again until the condition gives something other than undefined or false, and returns that. An error of
- * the condition counts as "not yet"; it is the cause of the error when the time is up.
+ * Polls the condition until it returns something other than undefined or false, and returns this value. An error of
+ * the condition counts as "not yet"; it is the cause of the timeout error.
  */
 export async function eventually<Result>(
   what: string,

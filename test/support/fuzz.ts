@@ -1,8 +1,8 @@
 import type { Parameters } from 'fast-check';
 
 /**
- * How much a fuzz test does: bounded and the same on every run, so that a failure can be looked at. FUZZ_SEED tries other
- * inputs, FUZZ_RUNS more of them; a failure prints the seed and the path to its smallest input.
+ * The number of runs and the seed of a fuzz test: the same on every run, so that failures are reproducible. FUZZ_SEED
+ * tries other inputs, FUZZ_RUNS tries more inputs; a failure prints the seed and the path to its smallest input.
  */
 export function fuzz<T>(runs = 300): Parameters<T> {
   const factor = Number(process.env.FUZZ_RUNS ?? runs) / runs;

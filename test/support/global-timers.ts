@@ -1,6 +1,6 @@
 /**
- * Stands in for `src/async/timers.ts` and `src/async/clock.ts` in a test that fakes timers: the client reads the real ones
- * when it is loaded, this module asks for the global ones at each call.
+ * Replaces `src/async/timers.ts` and `src/async/clock.ts` in a test that fakes timers: the client reads the real timers
+ * when it is loaded, and this module reads the global ones at each call.
  */
 export const setTimeout = (...args: Parameters<typeof globalThis.setTimeout>) => globalThis.setTimeout(...args);
 export const clearTimeout: typeof globalThis.clearTimeout = (timer) => globalThis.clearTimeout(timer);

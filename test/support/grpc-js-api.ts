@@ -32,7 +32,7 @@ type Unary<Request, Response> = {
   ): ClientUnaryCall;
 };
 
-/** The service as grpc-js takes it, for its servers and clients. */
+/** The service definition for servers and clients of grpc-js. */
 export type APIService = { readonly [Name in keyof Methods]: MethodDefinition<RequestOf<Name>, ResponseOf<Name>> };
 
 export const APIService = Object.fromEntries(

@@ -10,7 +10,7 @@ const EVIL = `x\u0007\u001b[31m${'%0d%0aERROR%20injected'}`;
 
 type Script = (link: HostileLink, frame: Http2Frame) => void;
 
-/** Says it on each connection before the broker is asked, and nothing after it. */
+/** Sends this on each connection before any call reaches the broker, and nothing afterwards. */
 const greeting = (script: (link: HostileLink) => void): Behaviour => ({
   onConnect: (link) => {
     script(link);
@@ -18,13 +18,13 @@ const greeting = (script: (link: HostileLink) => void): Behaviour => ({
   },
 });
 
-/** Where the broker begins an answer. */
+/** The frame that starts a response of the broker. */
 const isAnswer = ({ type, flags }: Http2Frame): boolean => type === HEADERS && (flags & END_STREAM) === 0;
-/** Where the broker ends an answer. */
+/** The frame that ends a response of the broker. */
 const isEnd = ({ type, flags }: Http2Frame): boolean => type === HEADERS && (flags & END_STREAM) !== 0;
 const isData = ({ type, payload }: Http2Frame): boolean => type === DATA && payload.length > 0;
 
-/** Runs the script where the frame fits. `instead`: and that frame, and what follows on its stream, is left out. */
+/** Runs the script at a matching frame. `instead`: drops this frame and all later ones on its stream. */
 function at(fits: (frame: Http2Frame) => boolean, script: Script, instead = false): Behaviour {
   return {
     onFrame: (frame, link) => {
@@ -40,7 +40,7 @@ function at(fits: (frame: Http2Frame) => boolean, script: Script, instead = fals
 
 const before = (script: Script): Behaviour => at(isAnswer, script);
 const insteadOf = (script: Script): Behaviour => at(isAnswer, script, true);
-/** Answers every call with these headers and this body. */
+/** Responds to every call with these headers and this body. */
 const page = (headers: Record<string, string>, body = '', trailers?: Record<string, string>): Behaviour =>
   insteadOf((link, { streamId }) => {
     link.headers(streamId, headers, body === '' && trailers === undefined);
@@ -49,7 +49,7 @@ const page = (headers: Record<string, string>, body = '', trailers?: Record<stri
   });
 const trailers = (headers: Record<string, string>): Behaviour =>
   at(isEnd, (link, { streamId }) => link.headers(streamId, headers, true), true);
-/** Puts bytes in the place of the messages of each answer. */
+/** Replaces the messages of each response with these bytes. */
 const body = (bytes: Uint8Array): Behaviour => at(isData, (link, { streamId }) => link.data(streamId, bytes), true);
 const status = (text: string, message?: string): Behaviour =>
   page({ ...OK, 'grpc-status': text, ...(message === undefined ? {} : { 'grpc-message': message }) });
@@ -73,20 +73,20 @@ const http1 = (line: string, text: string): Behaviour =>
 
 /** On each connection, before and instead of HTTP/2. */
 const GREETINGS: Record<string, Behaviour> = {
-  'closes at once': greeting((link) => link.end()),
-  'resets at once': greeting((link) => link.reset()),
-  'says nothing': greeting(() => undefined),
-  'says nothing and reads nothing': greeting((link) => link.stopReading()),
+  'closes immediately': greeting((link) => link.end()),
+  'resets immediately': greeting((link) => link.reset()),
+  'sends nothing': greeting(() => undefined),
+  'sends nothing and reads nothing': greeting((link) => link.stopReading()),
   'greets with zeros': greeting((link) => link.write(Buffer.alloc(100_000))),
   'greets with 0xff': greeting((link) => link.write(Buffer.alloc(100_000, 0xff))),
   'greets as SSH': greeting((link) => link.write('SSH-2.0-OpenSSH_9.6\r\n')),
   'greets as NATS': greeting((link) => link.write('INFO {"server_id":"x"}\r\n-ERR \'Unknown\'\r\n')),
-  'answers a TLS alert': greeting((link) => link.write(Buffer.from([21, 3, 3, 0, 2, 2, 40]))),
-  'answers the beginning of a TLS handshake': greeting((link) => link.write(Buffer.from([22, 3, 3, 0x40, 0, 2]))),
-  'answers HTTP/1.1 400': http1('400 Bad Request', 'no'),
-  'answers HTTP/1.1 302': http1('302 Found\r\nLocation: http://169.254.169.254/latest', 'go there'),
-  'answers HTTP/1.1 505 and stays open': greeting((link) => link.write('HTTP/1.1 505 X\r\n\r\n')),
-  'answers HTTP/1.1 with an endless header': greeting((link) => link.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1e6)}`)),
+  'sends a TLS alert': greeting((link) => link.write(Buffer.from([21, 3, 3, 0, 2, 2, 40]))),
+  'sends the beginning of a TLS handshake': greeting((link) => link.write(Buffer.from([22, 3, 3, 0x40, 0, 2]))),
+  'sends HTTP/1.1 400': http1('400 Bad Request', 'no'),
+  'sends HTTP/1.1 302': http1('302 Found\r\nLocation: http://169.254.169.254/latest', 'go there'),
+  'sends HTTP/1.1 505 and stays open': greeting((link) => link.write('HTTP/1.1 505 X\r\n\r\n')),
+  'sends HTTP/1.1 with an endless header': greeting((link) => link.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1e6)}`)),
   'sends half of its SETTINGS': greeting((link) => link.write(Buffer.from([0, 0, 6, 4, 0]))),
   'sends the preface of a client': greeting((link) => link.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')),
   'begins with another frame than SETTINGS': greeting((link) => link.frame(PING, 0, 0, Buffer.alloc(8))),
@@ -100,7 +100,7 @@ const GREETINGS: Record<string, Behaviour> = {
     link.frame(SETTINGS, 0, 0);
     link.write(frameBytes(DATA, 0, 1, Buffer.alloc(0)).fill(0xff, 0, 3));
   }),
-  'answers no call after its SETTINGS': greeting((link) => link.frame(SETTINGS, 0, 0)),
+  'responds to no call after its SETTINGS': greeting((link) => link.frame(SETTINGS, 0, 0)),
   'allows no streams': greeting((link) => link.frame(SETTINGS, 0, 0, setting(3, 0))),
   'gives no window': greeting((link) => link.frame(SETTINGS, 0, 0, setting(4, 0))),
   'half-closes after its SETTINGS': greeting((link) => {
@@ -113,7 +113,7 @@ const GREETINGS: Record<string, Behaviour> = {
   }),
 };
 
-/** In the middle of a connection that was sound. */
+/** In the middle of a valid connection. */
 const FRAMES: Record<string, Behaviour> = {
   'floods SETTINGS': before(many(2_000, (link) => link.frame(SETTINGS, 0, 0, setting(3, 100)))),
   'floods acks of SETTINGS': before(many(50, (link) => link.frame(SETTINGS, 1, 0))),
@@ -127,23 +127,23 @@ const FRAMES: Record<string, Behaviour> = {
   ),
   'floods RST_STREAM': before(many(5_000, (link, { streamId }) => link.word(RST_STREAM, streamId, 8))),
   'floods unknown frames': before(many(5_000, (link) => link.frame(0xee, 0xff, 0, Buffer.alloc(20)))),
-  'breaks off a header block of many frames': before((link, { streamId }) => {
+  'truncates a header block of many frames': before((link, { streamId }) => {
     link.frame(HEADERS, 0, streamId, headerBlock({ ':status': '200' }));
     for (let i = 0; i < 200; i++) link.frame(CONTINUATION, 0, streamId, headerBlock({ [`x-${i}`]: 'y'.repeat(100) }));
   }),
   'sends CONTINUATION out of order': before((link, { streamId }) => link.frame(CONTINUATION, 4, streamId)),
-  'breaks off a header block': before((link, { streamId }) => link.frame(HEADERS, 0, streamId, headerBlock(OK))),
+  'truncates a header block': before((link, { streamId }) => link.frame(HEADERS, 0, streamId, headerBlock(OK))),
   'sends headers that HPACK cannot read': before((link, { streamId }) =>
     link.frame(HEADERS, 4, streamId, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff])),
   ),
   'promises a push': before((link, { streamId }) =>
     link.frame(PUSH_PROMISE, 4, streamId, Buffer.concat([Buffer.from([0, 0, 0, 2]), headerBlock({ ':path': '/' })])),
   ),
-  'answers on a stream that nobody opened': before((link) => link.headers(1_001, OK)),
-  'answers on an even stream': before((link) => link.headers(2, OK)),
+  'responds on a stream that the client has not opened': before((link) => link.headers(1_001, OK)),
+  'responds on an even stream': before((link) => link.headers(2, OK)),
   'sends DATA before the headers': before((link, { streamId }) => link.data(streamId, frame(Buffer.alloc(3)))),
   'sends DATA on stream 0': before((link) => link.data(0, Buffer.alloc(3))),
-  'sends a frame beyond the size that was agreed': before((link, { streamId }) =>
+  'sends a frame larger than the negotiated size': before((link, { streamId }) =>
     link.data(streamId, Buffer.alloc(20_000)),
   ),
   'sends PING of 7 bytes': before((link) => link.frame(PING, 0, 0, Buffer.alloc(7))),
@@ -154,8 +154,8 @@ const FRAMES: Record<string, Behaviour> = {
   'overflows the window': before((link) => {
     for (let i = 0; i < 3; i++) link.word(WINDOW_UPDATE, 0, 0x7fffffff);
   }),
-  'takes the window away': before((link) => link.frame(SETTINGS, 0, 0, setting(4, 0))),
-  'takes the streams away': before((link) => link.frame(SETTINGS, 0, 0, setting(3, 0))),
+  'reduces the window to 0': before((link) => link.frame(SETTINGS, 0, 0, setting(4, 0))),
+  'reduces the streams to 0': before((link) => link.frame(SETTINGS, 0, 0, setting(3, 0))),
   'sends GOAWAY twice': before((link) => {
     link.word(GOAWAY, 0, 0x7fffffff, 0);
     link.word(GOAWAY, 0, 0, 0);
@@ -164,12 +164,12 @@ const FRAMES: Record<string, Behaviour> = {
   'sends GOAWAY with a hostile text': before((link) =>
     link.frame(GOAWAY, 0, 0, Buffer.concat([Buffer.alloc(8), Buffer.from('\r\nERROR injected\u001b[2J'.repeat(500))])),
   ),
-  'half-closes before an answer': before((link) => link.end()),
-  'resets TCP before an answer': before((link) => link.reset()),
-  'closes within an answer': at(isData, (link) => link.destroy()),
+  'half-closes before a response': before((link) => link.end()),
+  'resets TCP before a response': before((link) => link.reset()),
+  'closes during a response': at(isData, (link) => link.destroy()),
   'closes before the status': at(isEnd, (link) => link.destroy()),
-  'reads no more': before((link) => link.stopReading()),
-  'stalls before an answer': insteadOf(() => undefined),
+  'stops reading': before((link) => link.stopReading()),
+  'stalls before a response': insteadOf(() => undefined),
   'stalls before the messages': at(isData, () => undefined, true),
   'stalls before the status': at(isEnd, () => undefined, true),
 };
@@ -186,25 +186,25 @@ for (const code of [0, 1, 11]) {
   );
 }
 
-/** Answers that are HTTP/2 and not what gRPC is. */
+/** Responses that are valid HTTP/2 and invalid gRPC. */
 const ANSWERS: Record<string, Behaviour> = {
-  'answers without :status': page({ 'content-type': 'application/grpc' }),
-  'answers :status 0': page({ ...OK, ':status': '0' }),
-  'answers :status abc': page({ ...OK, ':status': 'abc' }),
-  'answers 101': page({ ...OK, ':status': '101' }),
-  'answers 103 for ever': insteadOf(many(300, (link, { streamId }) => link.headers(streamId, { ':status': '103' }))),
-  'answers 100 first': before((link, { streamId }) => link.headers(streamId, { ':status': '100' })),
-  'answers text': page({ ...OK, 'content-type': 'text/html' }, '<html>'.repeat(1_000)),
-  'answers a content type with control characters': page({ ...OK, 'content-type': EVIL }),
-  'answers a long content type': page({ ...OK, 'content-type': 'x'.repeat(30_000) }),
-  'answers no content type': page({ ':status': '200' }),
-  'answers the trailers of HTTP/1': page({ ...OK, connection: 'close', 'transfer-encoding': 'chunked' }),
-  'answers capital letters': page({ ...OK, 'Grpc-Status': '0' }),
-  'answers an empty body': page(OK, '', {}),
-  'answers trailers without a status': trailers({ 'x-hello': 'y' }),
-  'answers trailers twice': at(isEnd, (link, { streamId }) => link.headers(streamId, { 'grpc-status': '0' })),
-  'answers no trailers': at(isEnd, (link, { streamId }) => link.data(streamId, Buffer.alloc(0), true), true),
-  'answers data behind the trailers': at(
+  'sends without :status': page({ 'content-type': 'application/grpc' }),
+  'sends :status 0': page({ ...OK, ':status': '0' }),
+  'sends :status abc': page({ ...OK, ':status': 'abc' }),
+  'sends 101': page({ ...OK, ':status': '101' }),
+  'sends 103 forever': insteadOf(many(300, (link, { streamId }) => link.headers(streamId, { ':status': '103' }))),
+  'sends 100 first': before((link, { streamId }) => link.headers(streamId, { ':status': '100' })),
+  'sends text': page({ ...OK, 'content-type': 'text/html' }, '<html>'.repeat(1_000)),
+  'sends a content type with control characters': page({ ...OK, 'content-type': EVIL }),
+  'sends a long content type': page({ ...OK, 'content-type': 'x'.repeat(30_000) }),
+  'sends no content type': page({ ':status': '200' }),
+  'sends the trailers of HTTP/1': page({ ...OK, connection: 'close', 'transfer-encoding': 'chunked' }),
+  'sends capital letters': page({ ...OK, 'Grpc-Status': '0' }),
+  'sends an empty body': page(OK, '', {}),
+  'sends trailers without a status': trailers({ 'x-hello': 'y' }),
+  'sends trailers twice': at(isEnd, (link, { streamId }) => link.headers(streamId, { 'grpc-status': '0' })),
+  'sends no trailers': at(isEnd, (link, { streamId }) => link.data(streamId, Buffer.alloc(0), true), true),
+  'sends data after the trailers': at(
     isEnd,
     (link, { streamId }) => {
       link.headers(streamId, { 'grpc-status': '0' }, true);
@@ -212,14 +212,14 @@ const ANSWERS: Record<string, Behaviour> = {
     },
     true,
   ),
-  'answers OK alone': status('0'),
-  'answers a broken grpc-message': status('13', '%zz%%%0%ff%c3%28%'),
-  'answers a grpc-message that is to end a line': status('13', EVIL),
-  'answers a long grpc-message': status('14', '%0a'.repeat(5_000)),
-  'answers a compressed message': body(Buffer.from([1, 0, 0, 0, 1, 7])),
-  'answers a flag of 255': body(Buffer.from([255, 0, 0, 0, 1, 7])),
-  'answers a length of 4 GiB': body(Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 7])),
-  'answers a length beyond the data': at(
+  'sends only the status OK': status('0'),
+  'sends a broken grpc-message': status('13', '%zz%%%0%ff%c3%28%'),
+  'sends a grpc-message with line breaks': status('13', EVIL),
+  'sends a long grpc-message': status('14', '%0a'.repeat(5_000)),
+  'sends a compressed message': body(Buffer.from([1, 0, 0, 0, 1, 7])),
+  'sends a flag of 255': body(Buffer.from([255, 0, 0, 0, 1, 7])),
+  'sends a length of 4 GiB': body(Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 7])),
+  'sends a length beyond the data': at(
     isData,
     (link, { streamId }) => {
       link.data(streamId, Buffer.from([0, 0, 0, 1, 0, 7]));
@@ -227,7 +227,7 @@ const ANSWERS: Record<string, Behaviour> = {
     },
     true,
   ),
-  'answers half of a prefix': at(
+  'sends half of a prefix': at(
     isData,
     (link, { streamId }) => {
       link.data(streamId, Buffer.from([0, 0]));
@@ -235,14 +235,14 @@ const ANSWERS: Record<string, Behaviour> = {
     },
     true,
   ),
-  'answers many messages': at(
+  'sends many messages': at(
     isData,
     many(200, (link, { streamId }) => link.data(streamId, frame(Buffer.alloc(0)))),
   ),
-  'answers what is no protobuf': body(frame(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))),
-  'answers text that is no UTF-8': body(frame(Buffer.from([0x0a, 2, 0xc3, 0x28]))),
-  'answers nested groups': body(frame(Buffer.alloc(10_000, 0x0b))),
-  'answers byte by byte': {
+  'sends bytes that are not valid protobuf': body(frame(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))),
+  'sends text that is not valid UTF-8': body(frame(Buffer.from([0x0a, 2, 0xc3, 0x28]))),
+  'sends nested groups': body(frame(Buffer.alloc(10_000, 0x0b))),
+  'responds byte by byte': {
     onFrame: (frame, link) => {
       if (!isData(frame)) return undefined;
       for (const byte of frame.payload) link.data(frame.streamId, Buffer.of(byte));
@@ -255,7 +255,7 @@ for (const code of [204, 301, 400, 401, 403, 404, 407, 429, 500, 502, 503, 504, 
 for (const text of ['17', '999', '1000', '-1', '1.5', '', 'OK', '0x0', ' 0', '99999999999999999999'])
   ANSWERS[`answers grpc-status "${text}"`] = status(text, 'odd');
 
-/** Noise in a conversation that is sound otherwise: the same for the same seed. */
+/** Random changes in an otherwise valid conversation: the same for the same seed. */
 export function garbage(seed: number): Behaviour {
   let state = seed >>> 0 || 1;
   const random = (below: number): number => {
@@ -278,5 +278,5 @@ export function garbage(seed: number): Behaviour {
   };
 }
 
-/** What servers do to clients, by what it is. */
+/** Hostile behaviours of servers, by their description. */
 export const BEHAVIOURS: Readonly<Record<string, Behaviour>> = { ...GREETINGS, ...FRAMES, ...ANSWERS };

@@ -2,7 +2,7 @@ import { decodeAck, decodeMessage, encodeAck, encodeMessage, isEnvelope } from '
 import { type Client, connect, LiftbridgeError, type Subscription } from '../../src/index.js';
 import { type NatsConnection, natsPublisher } from '../../src/nats.js';
 
-/** A connection that takes everything and never answers. */
+/** A connection that accepts everything and never responds. */
 export const CONNECTION: NatsConnection = {
   publish: () => undefined,
   subscribe: () => ({ unsubscribe: () => undefined }),
@@ -12,12 +12,12 @@ export const CONNECTION: NatsConnection = {
   status: () => ({ async *[Symbol.asyncIterator]() {} }),
 } as unknown as NatsConnection;
 
-/** Stands for the addresses of the broker, which are known once it runs. */
+/** Placeholder for the addresses of the broker, which are known after it has started. */
 const BROKER = 'the broker';
 
 export type Call = (...given: never[]) => unknown;
 
-/** A call with good arguments, and the names of its options, which follow the arguments. */
+/** A call with valid arguments, and the names of its options, which follow the arguments. */
 export interface Method {
   readonly call: Call;
   readonly good: readonly unknown[];
@@ -27,12 +27,12 @@ export interface Method {
 const WAIT = ['signal', 'timeout'];
 export const SHORT = { timeout: 100 };
 
-/** What the methods are called on. */
+/** The objects that the methods are called on. */
 export interface Called {
   /** Connected to a cluster with the stream `orders` of two partitions. */
   readonly client: Client;
   readonly addresses: readonly string[];
-  /** Where `connect` is sent; by default the same. */
+  /** The addresses for `connect`; by default those of the cluster. */
   readonly connectTo?: readonly string[];
   readonly nats: NatsConnection;
 }
@@ -254,7 +254,7 @@ async function drain(acks: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of acks);
 }
 
-/** Limits that end calls which work, next to the hostile option. */
+/** Options that end successful calls, in addition to the hostile option. */
 const LIMITS: Readonly<Record<string, object>> = {
   connect: { connectTimeout: 50, retry: { attempts: 1 } },
   createConsumer: {},
@@ -277,14 +277,14 @@ export function* variants(
   for (const option of options) yield [option, [...good, { ...limits, [option]: value() }]];
 }
 
-/** Null when the call works or fails with a typed error, else what is wrong. */
+/** Null when the call succeeds or fails with a typed error, else a description of the fault. */
 export async function faultOf(call: () => unknown): Promise<string | null> {
   const error = await failureOf(call);
   if (error === null || (error instanceof LiftbridgeError && typeof error.code === 'string')) return null;
   return String((error as Error | undefined)?.stack ?? error).slice(0, 400);
 }
 
-/** What the call throws or rejects with; null when it works. */
+/** The error that the call throws or rejects with; null when it succeeds. */
 export async function failureOf(call: () => unknown): Promise<unknown> {
   try {
     await call();

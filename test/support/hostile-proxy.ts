@@ -4,16 +4,16 @@ import { FrameType, type Http2Frame, headerBlock } from './raw-peer.js';
 
 const PREFACE_SIZE = 24;
 const FRAME_HEAD = 9;
-/** SETTINGS_HEADER_TABLE_SIZE of 0: without it a header block could not be left out or replaced. */
+/** SETTINGS_HEADER_TABLE_SIZE of 0: otherwise a header block cannot be dropped or replaced. */
 const NO_HEADER_TABLE = Buffer.from([0, 1, 0, 0, 0, 0]);
 
-/** What is done to a connection between a client and a sound broker. */
+/** Changes to a connection between a client and a normal broker. */
 export interface Behaviour {
-  /** Called for a new connection; true when the broker is to know nothing of it. */
+  /** Called for a new connection; true keeps the connection away from the broker. */
   readonly onConnect?: (link: HostileLink) => boolean | undefined;
-  /** Called for every frame of the broker; false lets it out. */
+  /** Called for every frame of the broker; false drops the frame. */
   readonly onFrame?: (frame: Http2Frame, link: HostileLink) => boolean | undefined;
-  /** Called for the bytes of the broker instead, in chunks as they come; what it answers goes to the client. */
+  /** Called for the bytes of the broker instead, in chunks as they arrive; the client receives its result. */
   readonly onBytes?: (bytes: Buffer, link: HostileLink) => Buffer;
 }
 
@@ -24,7 +24,7 @@ export class HostileLink {
   readonly seen = new Map<number, number>();
   /** False after `stopReading`. */
   reads = true;
-  /** Anything that a behaviour remembers. */
+  /** State of a behaviour. */
   readonly notes = new Map<string, number>();
 
   constructor(client: Socket) {
@@ -63,13 +63,13 @@ export class HostileLink {
     this.#client.resetAndDestroy();
   }
 
-  /** Reads no more of the client. */
+  /** Stops reading from the client. */
   stopReading(): void {
     this.reads = false;
     this.#client.pause();
   }
 
-  /** Reads on. */
+  /** Reads again. */
   resume(): void {
     this.reads = true;
     this.#client.resume();
@@ -83,9 +83,9 @@ export class HostileLink {
   }
 }
 
-/** A proxy before a sound broker, which breaks HTTP/2 and gRPC as it is told: the conversation around it is a real one. */
+/** A proxy in front of a normal broker that breaks HTTP/2 and gRPC as configured: the rest of the conversation is real. */
 export class HostileProxy {
-  /** What is done to every connection; null: everything is passed on. */
+  /** The changes to every connection; null forwards everything. */
   behaviour: Behaviour | null = null;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -115,12 +115,12 @@ export class HostileProxy {
     return this.#clients.size;
   }
 
-  /** Cuts every connection of now. */
+  /** Cuts all current connections. */
   cut(): void {
     for (const client of this.#clients) client.destroy();
   }
 
-  /** Is a sound broker from now on. */
+  /** Behaves as a normal broker from now on. */
   calm(): void {
     this.behaviour = null;
     for (const link of this.#links) if (!link.reads) link.resume();
@@ -207,7 +207,7 @@ function frameOf(input: Buffer): Http2Frame | null {
   return { type: input[3]!, flags: input[4]!, streamId: input.readUInt32BE(5), payload };
 }
 
-/** Passes on what a client sends, its first SETTINGS with `NO_HEADER_TABLE` among them. */
+/** Forwards the data of a client, and adds `NO_HEADER_TABLE` to its first SETTINGS. */
 function withoutHeaderTable(pass: (bytes: Buffer) => void): (chunk: Buffer) => void {
   let input: Buffer | null = Buffer.alloc(0);
   return (chunk) => {

@@ -7,8 +7,8 @@ const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Surrogate}\u202a-\u202e\u2066-\u2069]/u;
 const SHORT = 400;
 
 /**
- * Lets a client meet a server with that behaviour, then a sound one. Throws when a call ends in anything but success or a
- * typed error, when the client does not work afterwards, or when it leaves a connection behind.
+ * Connects a client to a server with this behaviour, then to a normal one. Throws when a call ends without success or a
+ * typed error, when the client does not work afterwards, or when it leaves a connection open.
  */
 export async function visit(backend: string, stream: string, behaviour: Behaviour): Promise<void> {
   const proxy = await HostileProxy.start(backend);
@@ -20,7 +20,7 @@ export async function visit(backend: string, stream: string, behaviour: Behaviou
     retry: { attempts: 3, minDelay: 10, maxDelay: 50 },
     resolveBroker: () => proxy.address,
   };
-  // A busy machine may need several attempts for what a sound server answers.
+  // A busy machine may need several attempts with a normal server.
   const client = await eventually('a first connection', () => connect(proxy.address, options));
   try {
     await eventually('a first publish', () => client.publish(stream, 'sound', { timeout: 20_000 }));

@@ -1,4 +1,4 @@
-/** A value that no caller should pass, by what it is; made anew for each use, since some can be used up. */
+/** Values that no caller should pass, by their description; each use creates a new value, since some work only once. */
 export const HOSTILE: Readonly<Record<string, () => unknown>> = {
   null: () => null,
   'a symbol': () => Symbol('hostile'),

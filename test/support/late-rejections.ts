@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers';
 import type { TestContext } from 'vitest';
 
-// A test that fails no longer awaits what it has started: when its teardown ends that, promises
-// reject that nothing handles. They are part of the one failure, and would bury its message under their own.
+// A failed test no longer awaits the operations that it has started. When its teardown ends them, promises
+// reject without a handler. They belong to the same failure, and would hide its message.
 
 type Listener = (reason: unknown, promise: Promise<unknown>) => void;
 
-/** The test that runs, or the last one. */
+/** The current test, or the last one. */
 let current: TestContext['task'] | null = null;
 const hasFailed = (): boolean => current?.result?.state === 'fail';
 
@@ -14,7 +14,7 @@ export function noteTest(task: TestContext['task']): void {
   current = task;
 }
 
-/** Lets the rejections of a failed test come up before the next test begins. */
+/** Waits for the rejections of a failed test before the next test starts. */
 export function lateRejections(): Promise<void> | undefined {
   return hasFailed() ? new Promise<void>((resolve) => setImmediate(resolve)) : undefined;
 }

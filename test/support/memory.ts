@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of buffers that are in use: garbage, which a busy process collects late, is not counted. */
+/** Bytes of buffers in use, without garbage, which a busy process collects late. */
 export function bufferBytes(): number {
   collect();
   return process.memoryUsage().arrayBuffers;

@@ -17,7 +17,7 @@ export const FrameType = {
   CONTINUATION: 9,
 } as const;
 
-/** One HTTP/2 frame as it came. */
+/** One received HTTP/2 frame. */
 export interface Http2Frame {
   readonly type: number;
   readonly flags: number;
@@ -25,7 +25,7 @@ export interface Http2Frame {
   readonly payload: Buffer;
 }
 
-/** One connection, on which the test writes whatever it likes. */
+/** One connection, on which the test can write any bytes. */
 export class RawConnection {
   readonly frames: Http2Frame[] = [];
   readonly #socket: Socket;
@@ -104,7 +104,7 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
-  /** Lets the client write as much as it likes, and reads none of it. */
+  /** Gives the client a large window, and reads none of its data. */
   stopReading(): void {
     this.frame(FrameType.SETTINGS, 0, 0, Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]));
     this.frame(FrameType.SETTINGS, 1, 0);
@@ -124,7 +124,7 @@ function word(value: number): Buffer {
   return bytes;
 }
 
-/** HPACK at its plainest: every header a literal that is not indexed. */
+/** The simplest HPACK: every header is a literal without indexing. */
 export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const parts = Object.entries(headers).flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]);
   return Buffer.concat(parts);
@@ -155,7 +155,7 @@ export class RawPeer {
     this.#server = server;
   }
 
-  /** `onFrame` is called for every frame that a client sends; without `onConnection` the peer says nothing first. */
+  /** `onFrame` is called for every frame that a client sends; without `onConnection` the peer does not send first. */
   static async start(script: {
     readonly onConnection?: (connection: RawConnection) => void;
     readonly onFrame?: (frame: Http2Frame, connection: RawConnection) => void;
@@ -178,7 +178,7 @@ export class RawPeer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Connections that are open at this moment. */
+  /** Connections that are currently open. */
   get open(): number {
     return this.#sockets.size;
   }

@@ -10,17 +10,17 @@ import { encodeMessage } from '../../src/protocol/message.js';
 import { frame } from '../../src/transport/frames.js';
 import { answer, GRPC_HEADERS, ScriptedPeer } from './scripted-peer.js';
 
-/** What a broker says of the only partition of the stream "orders". */
+/** The metadata of the only partition of the stream "orders". */
 export interface PartitionState {
   highWatermark: bigint;
   newestOffset: bigint;
   isr: string[];
 }
 
-/** Answers a Subscribe call; `call` counts them from 1. */
+/** Responds to a Subscribe call; `call` counts the calls from 1. */
 export type SubscribeScript = (request: SubscribeRequest, stream: ServerHttp2Stream, call: number) => void;
 
-/** A message of "orders" as it goes over the wire, framed; its value is its offset. */
+/** A framed message of "orders" in the wire format; its value is its offset. */
 export function messageFrame(offset: bigint): Buffer {
   const writer = new ByteWriter();
   encodeMessage(writer, {
@@ -52,7 +52,7 @@ export function endCall(stream: ServerHttp2Stream, status: number, message: stri
   stream.end();
 }
 
-/** A broker "a" with the stream "orders", whose Subscribe calls a test answers. */
+/** A broker "a" with the stream "orders", whose Subscribe calls are served by a test. */
 export async function readingPeer(state: PartitionState, onSubscribe: SubscribeScript): Promise<ScriptedPeer> {
   let calls = 0;
   const partition = (): PartitionMetadata =>

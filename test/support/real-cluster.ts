@@ -5,9 +5,9 @@ import { eventually } from './eventually.js';
 
 const run = promisify(execFile);
 
-/** Addresses of the nodes, in the order in which the command counts them. */
+/** Addresses of the nodes, in the order of the command's indexes. */
 const ADDRESSES = process.env.LIFTBRIDGE_ADDRESSES?.split(',').filter((address) => address !== '') ?? [];
-/** A shell command that takes `kill I`, `term I`, `up I`, `pause I` or `cont I` behind it, for the node with index I. */
+/** A shell command that takes `kill I`, `term I`, `up I`, `pause I` or `cont I` as arguments, for the node with index I. */
 const COMMAND = process.env.LIFTBRIDGE_CLUSTER_COMMAND ?? '';
 
 /** Why the tests on a real cluster do not run; null when they do. */
@@ -16,7 +16,7 @@ export const withoutRealCluster: string | null =
     ? null
     : 'needs a real cluster: LIFTBRIDGE_ADDRESSES with three nodes, LIFTBRIDGE_CLUSTER_COMMAND with the command that stops and starts them';
 
-/** What the command can do to a node: SIGKILL, SIGTERM, start, SIGSTOP, SIGCONT. */
+/** The actions of the command on a node: SIGKILL, SIGTERM, start, SIGSTOP, SIGCONT. */
 export type NodeVerb = 'kill' | 'term' | 'up' | 'pause' | 'cont';
 
 /** The nodes of the real cluster that the environment names. */
@@ -25,7 +25,7 @@ export class RealCluster implements AsyncDisposable {
   readonly #down = new Set<number>();
   readonly #frozen = new Set<number>();
 
-  /** Does that to the node, and remembers what has to be undone. */
+  /** Runs this action on the node, and records how to undo it. */
   async node(verb: NodeVerb, index: number): Promise<void> {
     await run('bash', ['-c', `${COMMAND} ${verb} ${index}`]);
     if (verb === 'kill' || verb === 'term') this.#down.add(index);
@@ -34,7 +34,7 @@ export class RealCluster implements AsyncDisposable {
     if (verb === 'cont') this.#frozen.delete(index);
   }
 
-  /** Index of the node that leads the partition, once one is known. */
+  /** Index of the node that leads the partition, when a leader is known. */
   async leaderOf(client: Client, stream: string, partition: number): Promise<number> {
     return await eventually(`a leader of ${stream}/${partition}`, async () => {
       const { streams } = await client.fetchMetadata({ streams: [stream] });
@@ -53,7 +53,7 @@ export class RealCluster implements AsyncDisposable {
     });
   }
 
-  /** Leaves every node running, whatever a test has done. */
+  /** Makes every node run again after a test. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const index of [...this.#frozen]) await this.node('cont', index);
     for (const index of [...this.#down]) await this.node('up', index);

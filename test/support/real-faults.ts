@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RealCluster } from './real-cluster.js';
 
-/** Something that happens to the nodes of a cluster. */
+/** A fault of the nodes of a cluster. */
 export interface Fault {
   /** Completes "publishes survive when". */
   readonly name: string;
-  /** Does it, and undoes it; `leader` is the index of the node that leads the partition. */
+  /** Causes and repairs the fault; `leader` is the index of the node that leads the partition. */
   inject(cluster: RealCluster, leader: number): Promise<void>;
 }
 
-/** Milliseconds within which every cluster has elected other leaders, at the server's own defaults. */
+/** Milliseconds within which every cluster has elected new leaders, with the defaults of the server. */
 const FAILOVER_MS = 25_000;
 
 const all = (cluster: RealCluster): number[] => cluster.addresses.map((_, index) => index);
@@ -36,7 +36,7 @@ function everyNode(name: string, verb: 'kill' | 'term', ms: number): Fault {
   };
 }
 
-/** The faults that the client is tested and measured with. */
+/** The faults for tests and benchmarks of the client. */
 export const FAULTS: readonly Fault[] = [
   leaderAway('the leader is killed and back after 0.3 s', 'kill', 300),
   leaderAway('the leader is terminated and back after 2 s', 'term', 2_000),

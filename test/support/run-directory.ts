@@ -3,25 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 
-// A global setup of Vitest: runs in its main process, so that it also cleans up after a worker that was killed.
+// A global setup of Vitest: runs in its main process, so that it also cleans up after a killed worker.
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Directory of this run of the tests: all temporary directories are in it. */
+    /** Directory of this test run: it contains all temporary directories. */
     runDirectory: string;
   }
 }
 
 let directory: string | null = null;
 
-/** Where a directory of a run records the child processes that tests have started: one file each, named by the process id. */
+/** The folder of a run that records the child processes of tests: one file for each process id. */
 export const processesIn = (runDirectory: string): string => join(runDirectory, 'processes');
 
 export function setup({ provide }: TestProject): void {
   directory = mkdtempSync(join(tmpdir(), 'liftbridge-test-'));
   mkdirSync(processesIn(directory));
   provide('runDirectory', directory);
-  // A signal ends Vitest without a teardown.
+  // A signal ends Vitest without its teardown.
   process.once('exit', teardown);
 }
 
@@ -37,7 +37,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
-    // It has ended already.
+    // It has already ended.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

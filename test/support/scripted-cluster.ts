@@ -21,7 +21,7 @@ export class PublishCall {
     readonly stream: ServerHttp2Stream,
   ) {}
 
-  /** Ends it with an HTTP/2 error code, as REFUSED_STREAM: "nothing was done". */
+  /** Ends it with an HTTP/2 error code, such as REFUSED_STREAM: the call was not processed. */
   reset(code: number = constants.NGHTTP2_REFUSED_STREAM): void {
     this.stream.close(code);
   }
@@ -60,7 +60,7 @@ export class ReceivedPublish {
     this.#respond({ asyncError: { code, message }, correlationId: this.request.correlationId });
   }
 
-  /** Answers any bytes. */
+  /** Responds with any bytes. */
   answer(message: Uint8Array): void {
     if (!this.call.stream.destroyed) this.call.stream.write(frame(message));
   }
@@ -71,11 +71,11 @@ export class ReceivedPublish {
 }
 
 /**
- * A cluster of scripted peers for tests of publishing. Metadata says what the test sets; what is published goes to
+ * A cluster of scripted peers for tests of publishing. The test sets the metadata; published messages go to
  * `onPublish`, which acknowledges everything unless the test says otherwise.
  */
 export class ScriptedCluster implements AsyncDisposable {
-  /** Everything that was published, in the order in which it came, whichever broker it came to. */
+  /** All publishes of all brokers, in the order of arrival. */
   readonly received: ReceivedPublish[] = [];
   readonly calls: PublishCall[] = [];
   readonly peers: ScriptedPeer[] = [];
@@ -85,7 +85,7 @@ export class ScriptedCluster implements AsyncDisposable {
   onPublish: (publish: ReceivedPublish) => void = (publish) => {
     if (publish.request.ackPolicy !== AckPolicy.NONE) publish.ack();
   };
-  /** Called for every FetchMetadata, which is answered when the promise resolves. */
+  /** Called for every FetchMetadata; the response follows when the promise resolves. */
   onMetadata: (streams: readonly string[]) => Promise<void> | undefined = () => undefined;
   readonly #offsets = new Map<string, bigint>();
   readonly #ports: number[] = [];
@@ -105,14 +105,14 @@ export class ScriptedCluster implements AsyncDisposable {
     return this.#ports.map((port) => `${HOST}:${port}`);
   }
 
-  /** Values of what came to a partition, of one broker or of all. */
+  /** The values that a partition has received, from one broker or from all. */
   values(partition = 0, broker?: number): string[] {
     return this.received
       .filter((publish) => publish.request.partition === partition && (broker ?? publish.broker) === publish.broker)
       .map(({ value }) => value);
   }
 
-  /** Ends a broker for good, as a kill does: without a word on its connections. */
+  /** Ends a broker permanently, as a kill does: its connections get no GOAWAY. */
   async stop(broker: number): Promise<void> {
     for (const socket of this.peers[broker]!.sockets) socket.destroy();
     await this.peers[broker]!.close();

@@ -12,17 +12,17 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import { frame } from '../../src/transport/frames.js';
 
-/** Answers one call. */
+/** Responds to one call. */
 export type CallScript = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
-/** A server on loopback that answers every call as a test says, on HTTP/2 as node:http2 speaks it. */
+/** A server on loopback that responds to every call with a script of the test, over node:http2. */
 export class ScriptedPeer {
   readonly host = '127.0.0.1';
   readonly sessions = new Set<ServerHttp2Session>();
   readonly sockets = new Set<Socket>();
   /** The headers of every call so far. */
   readonly calls: IncomingHttpHeaders[] = [];
-  /** Answers calls before the script does; true for those that it has answered. */
+  /** Handles calls before the script; returns true for those that it has handled. */
   script: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean = () => false;
   /** Connections so far. */
   accepted = 0;
@@ -75,10 +75,10 @@ export class ScriptedPeer {
   }
 }
 
-/** Leading headers of a gRPC answer. */
+/** The headers of a gRPC response. */
 export const GRPC_HEADERS = { ':status': 200, 'content-type': 'application/grpc' } as const;
 
-/** Answers with messages and a status. */
+/** Responds with messages and a status. */
 export function answer(stream: ServerHttp2Stream, messages: readonly Uint8Array[], status = 0, message = ''): void {
   stream.respond(GRPC_HEADERS, { waitForTrailers: true });
   stream.on('wantTrailers', () =>
@@ -87,13 +87,13 @@ export function answer(stream: ServerHttp2Stream, messages: readonly Uint8Array[
   stream.end(Buffer.concat(messages.map(frame)));
 }
 
-/** Answers with a status alone. */
+/** Responds with only a status. */
 export function answerTrailersOnly(stream: ServerHttp2Stream, status: number, message = ''): void {
   const text = message === '' ? {} : { 'grpc-message': message };
   stream.respond({ ...GRPC_HEADERS, 'grpc-status': String(status), ...text }, { endStream: true });
 }
 
-/** Sends back every message as it comes, and ends when the client has. */
+/** Returns every message immediately, and ends when the client ends. */
 export function echo(stream: ServerHttp2Stream): void {
   stream.respond(GRPC_HEADERS, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));

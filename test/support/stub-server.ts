@@ -11,7 +11,7 @@ import type { UnaryMethod, UnaryRequest, UnaryResponse } from '../../src/cluster
 import type { FetchMetadataResponse } from '../../src/protocol/generated/api.js';
 import { APIService } from './grpc-js-api.js';
 
-/** What a method does with one call: answers, fails with a status, or stays silent for ever. */
+/** The result of one call of a method: a response, a failure with a status, or silence. */
 export type Reply<Method extends UnaryMethod> =
   | { readonly answer: UnaryResponse<Method> }
   | { readonly fail: keyof typeof status; readonly details?: string }
@@ -29,8 +29,8 @@ interface StubPartition {
 }
 
 /**
- * A gRPC server that records every request and answers as it is told: for what a client sends, and for failures in an
- * exact order. Methods that nobody scripted answer an empty message.
+ * A gRPC server that records every request and responds as scripted: for tests of requests, and of failures in an
+ * exact order. Methods without a script return an empty message.
  */
 export class StubServer {
   readonly requests: {
@@ -38,7 +38,7 @@ export class StubServer {
     readonly request: unknown;
     readonly metadata: Record<string, unknown>;
   }[] = [];
-  /** What FetchMetadata answers: ids of brokers with their ports, streams with their partitions. */
+  /** The response to FetchMetadata: ids of brokers with their ports, streams with their partitions. */
   brokers: { id: string; host: string; port: number; load?: number }[] = [];
   streams = new Map<string, { subject?: string; partitions: readonly StubPartition[] }>();
   readonly #server = new Server();
@@ -145,7 +145,7 @@ export class StubServer {
   }
 }
 
-/** A peer that takes connections and never says a word: a half-open broker. */
+/** A peer that accepts connections and never sends data: a half-open broker. */
 export class SilentPeer {
   readonly #sockets = new Set<Socket>();
   connections = 0;
@@ -158,8 +158,8 @@ export class SilentPeer {
       this.connections++;
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      socket.on('error', () => undefined); // the client may go away rudely, that is the point
-      socket.resume(); // a socket that is not read does not notice its end
+      socket.on('error', () => undefined); // the client may reset the connection, as the test expects
+      socket.resume(); // a socket without a reader does not detect its end
     });
   }
 
@@ -175,7 +175,7 @@ export class SilentPeer {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Connections that are open at this moment. */
+  /** Connections that are currently open. */
   get open(): number {
     return this.#sockets.size;
   }
@@ -186,10 +186,10 @@ export class SilentPeer {
   }
 }
 
-/** A port of 127.0.0.1 that refuses connections: nothing but the system may listen there. */
+/** A port of 127.0.0.1 that refuses connections: only the system may listen there. */
 export const REFUSED_PORT = 1;
 
-/** A port of 127.0.0.1 that nothing listens on now, for a server that starts later. */
+/** A free port of 127.0.0.1, for a server that starts later. */
 export async function freePort(): Promise<number> {
   const peer = await SilentPeer.start();
   await peer.stop();

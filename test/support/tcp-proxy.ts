@@ -7,13 +7,13 @@ interface Pair {
   forgotten: boolean;
 }
 
-/** A TCP proxy in front of one broker that can forget its connections, as a router or a load balancer does. */
+/** A TCP proxy in front of one broker that can drop its connections silently, as a router or a load balancer does. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
-  /** What new connections are told before they are closed; null passes them on. */
+  /** The data that new connections receive before they are closed; null forwards connections. */
   refusal: Buffer | null = null;
-  /** Connections that were closed so. */
+  /** The number of connections that were closed in this way. */
   refused = 0;
 
   private constructor(server: Server) {
@@ -42,12 +42,12 @@ export class TcpProxy {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Connections that were forgotten and that the client still has open. */
+  /** Connections that were dropped silently and that the client still has open. */
   get forgotten(): number {
     return [...this.#pairs].filter(({ forgotten }) => forgotten).length;
   }
 
-  /** Passes nothing on any more over the connections of now, and tells nobody. New connections work. */
+  /** Stops forwarding on the current connections without closing them. New connections work. */
   forget(): void {
     for (const pair of this.#pairs) pair.forgotten = true;
   }

@@ -3,11 +3,11 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Identity } from './certificates.js';
 
-/** A load balancer that ends TLS in front of one broker, and closes what it accepted while that broker is away. */
+/** A load balancer that terminates TLS in front of one broker, and closes accepted connections while that broker is down. */
 export class TlsTerminator {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Connections that were closed because the backend was away. */
+  /** Connections that were closed because the backend was down. */
   turnedAway = 0;
   #away = false;
 
@@ -32,13 +32,13 @@ export class TlsTerminator {
     return `localhost:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** The backend goes away, with every connection to it. */
+  /** Stops the backend, with every connection to it. */
   away(): void {
     this.#away = true;
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** The backend is there again. */
+  /** Starts the backend again. */
   back(): void {
     this.#away = false;
   }

@@ -1,4 +1,4 @@
-/** What the Jest recipe expects to find, over node:test: the CommonJS way through the packages is what it proves. */
+/** The globals that the Jest recipe needs, based on node:test. The test covers the CommonJS builds of the packages. */
 const assert = require('node:assert/strict');
 const runner = require('node:test');
 
