@@ -11,12 +11,12 @@ interface SingleBroker {
   readonly api: ApiClient;
 }
 
-/** A broker or a cluster for the test at hand, and a client of each of its brokers. */
+/** A broker or a cluster for the current test, and a client of each of its brokers. */
 export async function openBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
   return withClients(await TestBroker.start(options), closing, security);
 }
 
-/** The same for all tests of a file, to be called in `beforeAll`. */
+/** The same for all tests of a file. Call it in `beforeAll`. */
 export async function shareBroker(options: TestBrokerOptions = {}, security?: ChannelCredentials) {
   return withClients(await TestBroker.start(options), closingWithFile, security);
 }
@@ -28,21 +28,21 @@ function withClients(broker: TestBroker, close: (opened: Closable) => Closable, 
   return { broker, apis, api: apis[0]! };
 }
 
-/** Longer than any test takes. */
+/** Far longer than any test. */
 const DEADLINE_MS = 3_600_000;
 
-/** How a call ends that the broker does not answer: its deadline passes, by the broker's clock. */
+/** The end of a call without a response: its deadline passes on the broker's clock. */
 export async function expiry<N extends UnaryName>({ broker, api }: SingleBroker, name: N, request: RequestOf<N>) {
   const end = api.failure(name, request, DEADLINE_MS);
-  // Both calls use one connection: once the later one is answered the earlier one has arrived.
+  // Both calls use one connection: the response to the later one shows that the earlier one has arrived.
   await api.call('FetchMetadata', {});
   await broker.clock.advance(DEADLINE_MS);
   return end;
 }
 
 /**
- * Stops the brokers' clock until it is thawed or the test is over: only `advance` moves it. For what must happen before a
- * timeout of the server that no setting changes.
+ * Stops the brokers' clock until it is restarted or the test is over: only `advance` moves it. For events that must
+ * precede a timeout of the server that no setting changes.
  */
 export function freezeClock(): { thaw(): void } {
   const now = vi.spyOn(elapsed, 'now').mockReturnValue(elapsed.now());

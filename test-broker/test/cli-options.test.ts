@@ -21,11 +21,11 @@ function started(...args: string[]) {
 }
 
 describe('parseCommandLine', () => {
-  test('without arguments it starts one broker on the port of the server', () => {
+  test('without arguments starts one broker on the default port of the server', () => {
     expect(parseCommandLine([])).toEqual({ kind: 'start', options: { port: 9292, settings: {} }, quiet: false });
   });
 
-  test('every option has its place', () => {
+  test('maps every option', () => {
     expect(
       started(
         ...['--port', '0', '--host=0.0.0.0', '--brokers', '3', '--nats-port', '4222', '--data-dir', '/data'],
@@ -57,17 +57,17 @@ describe('parseCommandLine', () => {
     expect(parseCommandLine(['--quiet'])).toMatchObject({ quiet: true });
   });
 
-  test('help and version win over everything else', () => {
+  test('gives help and version priority over all other arguments', () => {
     expect(parseCommandLine(['--port', '1', '--help'])).toEqual({ kind: 'help' });
     expect(parseCommandLine(['--version'])).toEqual({ kind: 'version' });
   });
 
-  test('help names every option', () => {
+  test('names every option in the help text', () => {
     for (const name of ['port', 'nats-url', 'tls-client-ca', 'set', 'config', 'quiet'])
       expect(USAGE).toContain(`--${name} `);
   });
 
-  test('a configuration file gives settings by the names of the server, and the command line wins', () => {
+  test('reads settings from a configuration file, with priority for the command line', () => {
     const config = file(
       'broker.json',
       '{"port": 1, "cursors": {"stream.partitions": 2}, "streams.compact.enabled": true}',
@@ -96,12 +96,12 @@ describe('parseCommandLine', () => {
     ],
     [['--set', 'port'], 'option --set takes name=value, not "port"; see --help'],
     [['--config', '/no/such.json'], '--config "/no/such.json": cannot read ENOENT'],
-  ])('%j is refused', (args, message) => {
+  ])('rejects %j', (args, message) => {
     expect(() => parseCommandLine(args)).toThrow(message);
     expect(() => parseCommandLine(args)).toThrow(BrokerOptionError);
   });
 
-  test('a configuration file is YAML as well as JSON', () => {
+  test('accepts a configuration file in YAML or JSON', () => {
     const config = file(
       'broker.yaml',
       [
@@ -134,7 +134,7 @@ describe('parseCommandLine', () => {
     ['{"port": 1', 'configuration files are YAML or JSON, and this one is neither: '],
     ['[1]', 'expected settings to be an object'],
     ['just text', 'expected settings to be an object'],
-  ])('a configuration file %j is refused in one line', (content, message) => {
+  ])('rejects a configuration file %j with a text of one line', (content, message) => {
     const config = file('broken.yaml', content);
     let error: unknown;
     try {

@@ -55,7 +55,7 @@ async function failed(...args: string[]): Promise<string> {
 }
 
 describe('liftbridge-test-broker', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('serves once it says so, and ends with 0 on %s', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('serves when it is ready, and exits with 0 on %s', async (signal) => {
     const broker = run('--port', '0', '--brokers', '2', '--nats-port', '0', '--quiet');
     const line = await ready(broker);
     const match = /^ready grpc=(127\.0\.0\.1:\d+),(127\.0\.0\.1:\d+) nats=(nats:\/\/127\.0\.0\.1:\d+)\n$/.exec(line);
@@ -70,7 +70,7 @@ describe('liftbridge-test-broker', () => {
     expect(broker.stderr).toBe('');
   });
 
-  test('ends although a subscription is open', async () => {
+  test('exits while a subscription is open', async () => {
     const broker = run('--port', '0', '--activity', '--cursors-partitions', '1');
     const line = await ready(broker);
     const client = closing(foreignClient(/grpc=(\S+)/.exec(line)![1]!));
@@ -83,7 +83,7 @@ describe('liftbridge-test-broker', () => {
     expect(await broker.ended).toEqual({ code: 0, signal: null });
   });
 
-  test('a port that is taken is one line and exit code 2', async () => {
+  test('prints one line and exits with code 2 when the port is in use', async () => {
     const holder = closing(createServer());
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const { port } = holder.address() as { port: number };
@@ -109,7 +109,7 @@ describe('liftbridge-test-broker', () => {
   test('prints one line and exits with code 2 for a resource that is not available', async () => {
     const [nats, data, plaintext] = await Promise.all([
       failed('--port', '0', '--nats-url', 'nats://me:secret@127.0.0.1:1'),
-      // There Linux says of every new directory that it does not exist.
+      // Linux reports for every new directory there that it does not exist.
       failed('--port', '0', '--data-dir', '/proc/none/data'),
       failed('--port', '0', '--tls-client-ca', join(folder, 'none.pem')),
     ]);
@@ -120,7 +120,7 @@ describe('liftbridge-test-broker', () => {
     expect(plaintext).toBe('liftbridge-test-broker: setting tls.client.auth.enabled needs tls.cert and tls.key\n');
   });
 
-  test('SIGHUP makes it read the access policy again, and without a policy ends it', async () => {
+  test('reads the access policy again on SIGHUP, and exits without a policy', async () => {
     const { ca, server, client: alice } = await certificates('alice');
     const path = (name: string, content: string) => {
       writeFileSync(join(folder, name), content);
@@ -168,7 +168,7 @@ describe('liftbridge-test-broker', () => {
     expect(await without.ended).toEqual({ code: 0, signal: null });
   });
 
-  test('a bad certificate is one line and exit code 2', async () => {
+  test('prints one line and exits with code 2 for a bad certificate', async () => {
     const { server, client } = await certificates('alice');
     writeFileSync(join(folder, 'cert.pem'), server.cert);
     writeFileSync(join(folder, 'key.pem'), client.key);
@@ -178,7 +178,7 @@ describe('liftbridge-test-broker', () => {
     );
   });
 
-  test('--help and --version print and end', async () => {
+  test('prints and exits for --help and --version', async () => {
     const help = run('--help');
     expect(await help.ended).toEqual({ code: 0, signal: null });
     expect(help.stdout).toMatch(/^Usage: liftbridge-test-broker \[options\]/);

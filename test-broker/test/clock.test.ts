@@ -23,7 +23,7 @@ function clock(): MovableClock {
 }
 
 describe('MovableClock', () => {
-  it('lets input that waits be read before a timer that became due while the process stood still', async () => {
+  it('runs a timer that became due while the process was suspended only after pending input is read', async () => {
     const time = clock();
     const [first, second] = [await connection(), await connection()];
     const order: string[] = [];
@@ -36,7 +36,7 @@ describe('MovableClock', () => {
       first.far.on('data', () => {
         second.near.write('x');
         time.after(5, () => note('timer'));
-        // The process stands still until the timer is due, with the input in the socket.
+        // The process is blocked until the timer is due, with the input in the socket.
         for (const ends = Date.now() + 50; Date.now() < ends; );
       });
     });
@@ -45,7 +45,7 @@ describe('MovableClock', () => {
     expect(order).toEqual(['input', 'timer']);
   });
 
-  it('calls back each time at its time, in order, while it is advanced', async () => {
+  it('runs each timer at its time, in order, while it is advanced', async () => {
     const time = clock();
     const began = time.now();
     const at: number[] = [];
@@ -57,7 +57,7 @@ describe('MovableClock', () => {
     expect(at.map((ms) => Math.floor(ms / 10_000))).toEqual([1, 2, 3, 4]);
   });
 
-  it('goes on when the wall clock steps back, and does not jump when it steps ahead', async () => {
+  it('continues when the wall clock is set back, and does not jump when it is set ahead', async () => {
     const time = clock();
     const began = time.now();
     const hour = 3_600_000;

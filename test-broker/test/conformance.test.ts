@@ -9,7 +9,7 @@ const PRESENT = existsSync(join(CONFORMANCE, 'run.mjs'));
 const CHILDREN = 3;
 const AT_LEAST = 270;
 
-/** The scenario files in as many parts, the longest files apart. */
+/** The scenario files in this number of parts, with the longest files in different parts. */
 function parts(): string[][] {
   const folder = join(CONFORMANCE, 'scenarios');
   const files = readdirSync(folder).map((name) => join(folder, name));
@@ -23,7 +23,7 @@ function parts(): string[][] {
   return shares.map((share) => share.files);
 }
 
-/** What the runner prints of these scenarios, played against a broker of their own. */
+/** The output of the runner for these scenarios, which run against their own broker. */
 async function play(files: readonly string[]): Promise<string> {
   await using broker = await TestBroker.start({
     nats: true,
@@ -38,7 +38,7 @@ async function play(files: readonly string[]): Promise<string> {
 }
 
 describe.skipIf(!PRESENT)(`TestBroker (skipped without ../shared/conformance)`, () => {
-  it('behaves as recorded from the real server', { timeout: 600_000 }, async () => {
+  it('behaves like the recordings of the real server', { timeout: 600_000 }, async () => {
     const outputs = await Promise.all(parts().map(play));
     const failures = outputs.flatMap((output) => output.match(/^FAIL .*(\n {4}.*)*/gm) ?? []);
     expect(failures).toEqual([]);

@@ -9,7 +9,7 @@ import { BrokerOptionError } from '../src/option-error.js';
 import { resolveOptions } from '../src/options.js';
 import { SETTING_NAMES } from '../src/settings.js';
 
-/** Takes long to make, and nothing uses it up. */
+/** Expensive to create, and no test changes it. */
 const TOO_MANY_NAMES = Object.fromEntries(Array.from({ length: 100_001 }, (_, i) => [`name${i}`, i]));
 
 const VALUES: Readonly<Record<string, () => unknown>> = {
@@ -45,7 +45,7 @@ afterAll(() => {
 
 type Method = (...given: never[]) => unknown;
 
-/** What the brokers call among themselves; the types of the package show it, no test has a reason to call it. */
+/** Methods that the brokers call internally. The types of the package show them, but tests do not call them. */
 const INTERNAL = [
   'takeAckDrop',
   'attachNats',
@@ -63,7 +63,7 @@ function methodsOf(prototype: object): string[] {
     .map(([name]) => name);
 }
 
-/** Arguments that each method takes: one after the other is replaced by a hostile value. */
+/** Valid arguments of each method. The tests replace one after the other by a hostile value. */
 const GOOD: Readonly<Record<string, readonly unknown[]>> = {
   stopBroker: [0, {}],
   startBroker: [0, {}],
@@ -97,7 +97,7 @@ const GOOD: Readonly<Record<string, readonly unknown[]>> = {
   'clock.advance': [1],
   'clock.now': [],
 };
-/** What the options of a method are called; each of them is given every hostile value, too. */
+/** Names of the options of each method. Each option gets every hostile value, too. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   stopBroker: ['graceful'],
   startBroker: ['recoveryTime', 'hold', 'silentPartitions', 'loseRecreatedStreams'],
@@ -111,7 +111,7 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   'faults.delayMetadata': ['broker'],
 };
 /**
- * These may take away the stream, a broker, or the connection that the next publish goes over. Other faults end with
+ * These may remove the stream, a broker, or the connection of the next publish. Other faults end with
  * `faults.clear`; other methods change nothing.
  */
 const DESTRUCTIVE = [
@@ -125,10 +125,10 @@ const DESTRUCTIVE = [
   'faults.cutConnections',
   'faults.goAway',
 ];
-/** Ends the broker itself, whatever it is given. */
+/** Closes the broker itself, with any argument. */
 const LAST = ['close'];
 
-/** Null for an error of the broker that names an option, is one line and has an end; else what is wrong with it. */
+/** Null for an error of the broker that names an option and has one line of limited length; otherwise the problem. */
 function faultOf(error: unknown): string | null {
   if (!(error instanceof Error)) return `not an error: ${typeof error}`;
   if (/[\p{Cc}\p{Surrogate}]/u.test(error.message)) return `with control characters: ${JSON.stringify(error.message)}`;
@@ -164,7 +164,7 @@ function* variants(
   }
 }
 
-test('every public method is given hostile arguments', () => {
+test('every public method is tested with hostile arguments', () => {
   const methods = [
     ...methodsOf(TestBroker.prototype),
     ...methodsOf(Faults.prototype)
@@ -178,7 +178,7 @@ test('every public method is given hostile arguments', () => {
 
 describe('a broker', () => {
   test.each(Object.keys(GOOD).filter((name) => !LAST.includes(name)))(
-    '%s works or fails with a typed error, and the broker goes on',
+    '%s works or fails with a typed error, and the broker still works',
     async (name) => {
       await using broker = await TestBroker.start({ brokers: 2, recoveryTime: 0 });
       await using client = await connect(broker.addresses);
@@ -210,7 +210,7 @@ describe('a broker', () => {
     }
   });
 
-  test('a recovery refuses a hold that is none', async () => {
+  test('rejects an invalid hold of a recovery', async () => {
     await using broker = await TestBroker.start();
     await broker.stopBroker(0);
     const recovery = await broker.startBroker(0, { hold: 'empty' });
@@ -240,7 +240,7 @@ describe('start', () => {
     ...['recoveryTime', 'groups.consumerTimeout', 'groups.coordinatorTimeout', 'tls.cert', 'tls.key', 'tls.clientCa'],
     ...['nats.url', 'nats.user', 'nats.ca', 'dataDir', 'unknown'],
   ];
-  /** An address that cannot be bound or reached keeps the code of the system, as a port that is taken does. */
+  /** An error for an address that cannot be bound or reached keeps the code of the system, as for a port in use. */
   const bySystem = (error: unknown): boolean =>
     ['ENOTFOUND', 'EADDRNOTAVAIL', 'EACCES', 'EAI_AGAIN', 'EINVAL', 'CONNECTION_REFUSED'].includes(
       (error as NodeJS.ErrnoException).code ?? '',
@@ -274,15 +274,15 @@ describe('start', () => {
     expect(stray).toEqual([]);
   });
 
-  test.each(SETTING_NAMES)('the setting %s is taken or refused', async (name) => {
-    // These name files and servers that are not there, which is another error.
+  test.each(SETTING_NAMES)('the setting %s is accepted or rejected', async (name) => {
+    // These name files and servers that do not exist, which is another error.
     const starts = !/^(nats|tls|listen|host|data)|encryption|policy/.test(name);
     const wrong: string[] = [];
     let left = 2;
     for (const what of NAMES) {
       const settings = { [name]: VALUES[what]!() };
       const { worked, fault } = await outcome(() => resolveOptions({ settings }));
-      // A broker runs with the first of the values that are allowed.
+      // The broker runs with the first allowed value.
       const started = worked && starts && left-- > 0 ? await outcome(() => start({ settings })) : { fault };
       if ((fault ?? started.fault) !== null) wrong.push(`${name}, ${what}: ${fault ?? started.fault}`);
     }

@@ -9,7 +9,7 @@ const folder = temporaryDirectory();
 const PEM = '-----BEGIN CERTIFICATE-----\n';
 
 describe('resolveOptions', () => {
-  test('without options it is one broker on any free port of loopback, in memory', () => {
+  test('without options returns one in-memory broker on a free port of loopback', () => {
     const resolved = resolveOptions();
     expect(resolved).toMatchObject({
       brokers: 1,
@@ -29,11 +29,11 @@ describe('resolveOptions', () => {
     [{ settings: { 'cursors.stream.partitions': 0 } }, 0],
     [{ cursorsPartitions: 2, settings: { cursors: { 'stream.partitions': 2 } } }, 2],
     [{ settings: { 'cursors.stream': { partitions: 3 } } }, 3],
-  ])('%j makes a cursors stream of %i partitions', (options, partitions) => {
+  ])('resolves %j to a cursors stream with %i partitions', (options, partitions) => {
     expect(resolveOptions(options).settings['cursors.stream.partitions']).toBe(partitions);
   });
 
-  test('options for a setting become that setting', () => {
+  test('converts options that have a setting into that setting', () => {
     const { settings, given, port } = resolveOptions({
       port: 9292,
       cursorsPartitions: 3,
@@ -66,23 +66,23 @@ describe('resolveOptions', () => {
     ],
     [{ tls: { cert: 'a.pem', key: PEM } }, 'expected tls.cert to be a certificate or key in PEM, got "a.pem" (string)'],
     [{ settings: { 'tls.cert': 'a.pem' } }, 'setting tls.cert needs tls.key as well'],
-  ])('refuses %j', (options, message) => {
+  ])('rejects %j', (options, message) => {
     expect(() => resolveOptions(options)).toThrow(message);
     expect(() => resolveOptions(options)).toThrow(BrokerOptionError);
   });
 
-  test('a NATS port asks for the embedded listener', () => {
+  test('enables the embedded listener if there is a NATS port', () => {
     expect(resolveOptions({ natsPort: 4222 })).toMatchObject({ nats: true, natsPort: 4222 });
     expect(resolveOptions({ nats: true })).toMatchObject({ nats: true, natsPort: 0 });
     expect(resolveOptions({ settings: { 'nats.servers': ['nats://a:1'] } }).nats).toBe('nats://a:1');
   });
 
-  test('a broker that binds every address tells clients localhost unless host says otherwise', () => {
+  test('advertises localhost for a broker that binds every address, unless host is set', () => {
     expect(resolveOptions({ host: '0.0.0.0' }).advertisedHost).toBe('localhost');
     expect(resolveOptions({ host: '0.0.0.0', settings: { host: 'broker' } }).advertisedHost).toBe('broker');
   });
 
-  test('TLS files come from the settings of the server', () => {
+  test('reads TLS files from the settings of the server', () => {
     for (const name of ['cert', 'key', 'ca']) writeFileSync(join(folder, name), PEM);
     const files = { 'tls.cert': join(folder, 'cert'), 'tls.key': join(folder, 'key') };
     expect(resolveOptions({ settings: files }).tls).toEqual({ cert: PEM, key: PEM });

@@ -21,14 +21,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A parent that starts the broker as `script` says, waits, and tells the broker's process id once it is ready. */
+/** A parent that starts the broker with `script`, waits, and reports the broker's process id once it is ready. */
 async function startParent(script: string): Promise<{ parent: ChildProcess; ended: Promise<void> }> {
   const parent = startProcess(process.execPath, ['-e', script, process.execPath, CLI], {
     env: { ...process.env, npm_command: 'exec' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
-  // The broker holds the write end of this pipe: its end is the end of the broker.
+  // The broker holds the write end of this pipe: the pipe ends when the broker exits.
   const ended = new Promise<void>((resolve) => parent.stdout!.once('end', () => resolve()));
   const broker = await new Promise<number>((resolve, reject) => {
     parent.stdout!.on('data', (chunk) => {
@@ -60,7 +60,7 @@ describe.skipIf(process.platform === 'win32')('the command line (skipped on Wind
     await ended;
   });
 
-  test('recognises a package manager by its environment variables', () => {
+  test('detects a package manager by its environment variables', () => {
     expect(startedByPackageManager({})).toBe(false);
     expect(startedByPackageManager({ npm_command: 'exec' })).toBe(true);
     expect(startedByPackageManager({ npm_lifecycle_event: 'npx' })).toBe(true);

@@ -3,7 +3,7 @@ import { parseDuration } from '../src/setting-rules.js';
 import { BrokerOptionError, resolveGiven, resolveSettings, settingFromText } from '../src/settings.js';
 
 describe('resolveSettings', () => {
-  test('without a record every setting has the default of the server', () => {
+  test('without a record uses the defaults of the server', () => {
     const settings = resolveSettings();
     expect(settings.port).toBe(9292);
     expect(settings['clustering.namespace']).toBe('liftbridge-default');
@@ -14,7 +14,7 @@ describe('resolveSettings', () => {
     expect(settings['activity.stream.publish.ack.policy']).toBe('all');
   });
 
-  test('dotted and nested names mean the same', () => {
+  test('treats dotted and nested names as the same', () => {
     const dotted = resolveSettings({ 'streams.retention.max.messages': 5 });
     const nested = resolveSettings({ streams: { 'retention.max.messages': 5 } });
     const deeper = resolveSettings({ streams: { retention: { max: { messages: 5 } } } });
@@ -23,7 +23,7 @@ describe('resolveSettings', () => {
     expect(deeper).toEqual(dotted);
   });
 
-  test('an unknown name is refused with the nearest known one', () => {
+  test('rejects an unknown name and suggests the nearest known one', () => {
     expect(() => resolveSettings({ 'streams.retention.max.mesages': 5 })).toThrow(
       'unknown setting "streams.retention.max.mesages"; did you mean "streams.retention.max.messages"?',
     );
@@ -48,11 +48,11 @@ describe('resolveSettings', () => {
       'expected groups.consumer.timeout to be milliseconds of at least 0 or a duration such as "15s", "2m" or "1h30m", got "15 seconds" (string)',
     ],
     ['port', 70_000, 'expected port to be an integer from 0 to 65535, got 70000 (number)'],
-  ])('%s refuses %j and says what is allowed', (name, value, message) => {
+  ])('rejects %s with value %j and names the allowed values', (name, value, message) => {
     expect(() => resolveSettings({ [name]: value })).toThrow(message);
   });
 
-  test('the error names option and value', () => {
+  test('reports the option and the value in the error', () => {
     try {
       resolveSettings({ 'batch.max.messages': 0 });
       expect.unreachable();
@@ -62,19 +62,19 @@ describe('resolveSettings', () => {
     }
   });
 
-  test('segments roll at the age of their expiry by default, and at most once a second', () => {
+  test('rolls segments at their retention age by default, and at most once a second', () => {
     expect(resolveSettings({ 'streams.retention.max.age': '1h' })['streams.segment.max.age']).toBe(3_600_000);
     expect(resolveSettings({ 'streams.segment.max.age': 10 })['streams.segment.max.age']).toBe(1_000);
     expect(resolveSettings({ 'streams.segment.max.age': 0 })['streams.segment.max.age']).toBe(0);
   });
 
-  test('listen is a port or an address', () => {
+  test('accepts a port or an address for listen', () => {
     expect(resolveSettings({ listen: 9293 }).listen).toEqual({ host: '', port: 9293 });
     expect(resolveSettings({ listen: '[::1]:9293' }).listen).toEqual({ host: '::1', port: 9293 });
     expect(() => resolveSettings({ listen: 'nowhere' })).toThrow('expected listen to be');
   });
 
-  test('an access policy is a path or a list of triples', () => {
+  test('accepts a path or a list of triples for an access policy', () => {
     const rules = [['alice', 'orders', 'Publish']];
     expect(resolveSettings({ 'tls.client.authz.policy': rules })['tls.client.authz.policy']).toEqual(rules);
     expect(() => resolveSettings({ 'tls.client.authz.policy': [['alice', 'orders']] })).toThrow(
@@ -84,7 +84,7 @@ describe('resolveSettings', () => {
 });
 
 describe('resolveGiven', () => {
-  test('returns the given names, and those without effect here', () => {
+  test('returns the given names, and those without an effect in this broker', () => {
     const { given, inert } = resolveGiven({ 'logging.level': 'debug', telemetry: { enabled: true }, port: 1 });
     expect([...given]).toEqual(['logging.level', 'port']);
     expect(inert).toEqual(['logging.level', 'telemetry.enabled']);
@@ -100,13 +100,15 @@ describe('parseDuration', () => {
     ['250ms', 250],
     ['10us', 0.01],
     ['0', 0],
-  ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBeCloseTo(ms, 9));
+  ])('parses %s as %d ms', (text, ms) => expect(parseDuration(text)).toBeCloseTo(ms, 9));
 
-  test.each(['', '5', 's', '-1s', '1 s', '1d', '1s2'])('%j is none', (text) => expect(parseDuration(text)).toBeNull());
+  test.each(['', '5', 's', '-1s', '1 s', '1d', '1s2'])('returns null for %j', (text) =>
+    expect(parseDuration(text)).toBeNull(),
+  );
 });
 
 describe('settingFromText', () => {
-  test('reads text by the kind of the setting', () => {
+  test('parses text according to the type of the setting', () => {
     expect(settingFromText('streams.retention.max.messages', '5')).toBe(5);
     expect(settingFromText('streams.compact.enabled', 'true')).toBe(true);
     expect(settingFromText('clustering.server.id', '7')).toBe('7');

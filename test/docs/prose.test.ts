@@ -4,9 +4,12 @@ import { describe, expect, it } from 'vitest';
 
 /** Words that have a better alternative in plain standard English. */
 const AVOIDED = /\b(nobody|whoever|anew|so many|signs? of life|rooms|walls)\b/i;
-const TESTS = ['integration', 'docs', 'packaging', 'examples', 'fuzz', 'support', 'conventions.test.ts'].map(
-  (name) => `test/${name}`,
-);
+const TESTS = [
+  'test-broker/test',
+  ...['integration', 'docs', 'packaging', 'examples', 'fuzz', 'support', 'conventions.test.ts'].map(
+    (name) => `test/${name}`,
+  ),
+];
 const UNIT_TESTS = [
   'admin',
   'async',

@@ -11,13 +11,13 @@ function events(broker: TestBroker): wire.ActivityStreamEvent[] {
   return broker.messages('__activity').map(({ value }) => wire.ActivityStreamEvent.decode(value!));
 }
 
-/** What an event says beside its id and what it is about. */
+/** The fields of an event except its id and its operation. */
 function about(event: wire.ActivityStreamEvent): unknown {
   const { id: _id, op, ...parts } = event;
   return [op, ...Object.values(parts).filter((part) => part !== undefined)];
 }
 
-async function told(broker: TestBroker, count: number): Promise<wire.ActivityStreamEvent[]> {
+async function recorded(broker: TestBroker, count: number): Promise<wire.ActivityStreamEvent[]> {
   await expect.poll(() => events(broker).length).toBeGreaterThanOrEqual(count);
   return events(broker);
 }
@@ -33,7 +33,7 @@ describe('the activity stream', () => {
     await api.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s', 's'] });
     await api.call('LeaveConsumerGroup', { groupId: 'g', consumerId: 'c' });
     await api.call('DeleteStream', { name: 's' });
-    const all = await told(broker, 9);
+    const all = await recorded(broker, 9);
     expect(all.map(about)).toEqual([
       [CREATE_STREAM, { stream: '__activity', partitions: [0] }],
       [CREATE_STREAM, { stream: '__cursors', partitions: [0] }],
@@ -55,7 +55,7 @@ describe('the activity stream', () => {
     });
   });
 
-  it('does not exist unless it is asked for', async () => {
+  it('does not exist unless it is enabled', async () => {
     const { api } = await openBroker();
     expect(await api.subscribe({ stream: '__activity' }).end()).toMatchObject({ message: 'No such partition' });
     expect(await api.failure('Publish', { stream: '__activity' })).toMatchObject({
@@ -64,21 +64,21 @@ describe('the activity stream', () => {
     });
   });
 
-  it('holds events back while it is readonly, and catches up', async () => {
+  it('delays events while it is readonly, and publishes them afterwards', async () => {
     const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
-    await told(broker, 1);
+    await recorded(broker, 1);
     await api.call('SetStreamReadonly', { name: '__activity', readonly: true });
     await api.createStream('s');
     expect(events(broker)).toHaveLength(1);
     await api.call('SetStreamReadonly', { name: '__activity', readonly: false });
     await broker.clock.advance(2_000);
-    const all = await told(broker, 4);
+    const all = await recorded(broker, 4);
     expect(all.map(({ op }) => op)).toEqual([CREATE_STREAM, SET_STREAM_READONLY, CREATE_STREAM, SET_STREAM_READONLY]);
   });
 
-  it('goes on where it was when the broker comes back', async () => {
+  it('continues at its position when the broker restarts', async () => {
     const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0 });
-    await told(broker, 1);
+    await recorded(broker, 1);
     await api.call('SetStreamReadonly', { name: '__activity', readonly: true });
     await api.createStream('held-back');
     await broker.stopBroker(0);
@@ -87,7 +87,7 @@ describe('the activity stream', () => {
       .poll(() => api.call('SetStreamReadonly', { name: '__activity', readonly: false }).catch(String))
       .toEqual({});
     await broker.clock.advance(15_000);
-    const all = await told(broker, 4);
+    const all = await recorded(broker, 4);
     expect(all.map(({ op }) => op)).toEqual([CREATE_STREAM, SET_STREAM_READONLY, CREATE_STREAM, SET_STREAM_READONLY]);
   });
 
@@ -95,11 +95,11 @@ describe('the activity stream', () => {
     const dataDir = temporaryDirectory();
     const first = await openBroker({ activityStream: true, cursorsPartitions: 0, dataDir });
     await first.api.createStream('one');
-    await told(first.broker, 2);
+    await recorded(first.broker, 2);
     await first.broker.close();
     const { broker, api } = await openBroker({ activityStream: true, cursorsPartitions: 0, dataDir });
     await api.createStream('two');
-    const streams = (await told(broker, 3)).map(({ createStreamOp }) => createStreamOp?.stream);
+    const streams = (await recorded(broker, 3)).map(({ createStreamOp }) => createStreamOp?.stream);
     expect(streams).toEqual(['__activity', 'one', 'two']);
   });
 
@@ -108,7 +108,7 @@ describe('the activity stream', () => {
     await api.createStream('before');
     await broker.reset();
     await api.createStream('after');
-    const all = await told(broker, 2);
+    const all = await recorded(broker, 2);
     expect(all.map(({ createStreamOp }) => createStreamOp?.stream)).toEqual(['__activity', 'after']);
   });
 });

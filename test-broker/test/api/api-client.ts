@@ -21,10 +21,10 @@ export interface CallEnd {
   readonly message: string;
 }
 
-/** Bound of a wait. Only a hang reaches it. */
+/** Upper limit of a wait. Only a hang reaches it. */
 const HANG_LIMIT_MS = 60_000;
 
-/** A client of the plain API, through grpc-js: what it is answered is what is on the wire. */
+/** A client of the plain API, through grpc-js: it returns the responses as they are on the wire. */
 export class ApiClient {
   readonly #client: APIClient;
 
@@ -65,7 +65,7 @@ export class ApiClient {
     return answered;
   }
 
-  /** How a call ends whose request is these bytes. */
+  /** The end of a call with these bytes as its request. */
   raw(method: string, payload: Buffer): Promise<CallEnd> {
     const asItIs = (bytes: Buffer) => bytes;
     return new Promise((resolve) => {
@@ -75,7 +75,7 @@ export class ApiClient {
     });
   }
 
-  /** How a call ends that streams both ways and is sent these bytes. */
+  /** The end of a bidirectional call that sends these bytes. */
   async rawStream(method: string, payload: Buffer): Promise<CallEnd> {
     const asItIs = (bytes: Buffer) => bytes;
     const duplex = this.#client.makeBidiStreamRequest(`/proto.API/${method}`, asItIs, asItIs);
@@ -95,7 +95,7 @@ export class ApiClient {
     await this.call('CreateStream', { name, subject: name, ...options });
   }
 
-  /** Publishes values, one after the other, and answers the acks. */
+  /** Publishes values, one after the other, and returns the acks. */
   async publish(stream: string, values: readonly string[], options: Partial<wire.PublishRequest> = {}) {
     const acks: wire.Ack[] = [];
     for (const value of values) {
@@ -115,7 +115,7 @@ export class ApiClient {
   }
 }
 
-/** The answers of a stream as they come. */
+/** The responses of a stream as they arrive. */
 export class Receiving<T> {
   readonly #call: ClientReadableStream<T>;
   readonly #messages: T[] = [];
@@ -153,7 +153,7 @@ export class Receiving<T> {
     return taken;
   }
 
-  /** How the stream ends; throws when a message comes before. */
+  /** How the stream ends; throws when a message arrives first. */
   async end(): Promise<CallEnd> {
     await this.#until(() => this.#messages.length > 0);
     if (this.#messages.length > 0) throw new Error('a message came before the end');
@@ -170,7 +170,7 @@ export class Receiving<T> {
     this.#call.cancel();
   }
 
-  /** Takes nothing from the connection until `resume`. */
+  /** Reads nothing from the connection until `resume`. */
   pause(): void {
     this.#call.pause();
   }

@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 
 describe('authorisation', () => {
-  it('comes after the arguments of CreateStream, and before the stream is looked for', async () => {
+  it('is checked after the arguments of CreateStream, and before the stream is looked up', async () => {
     expect(await api.failure('CreateStream', { name: '', subject: 'x' })).toMatchObject({
       status: 'INVALID_ARGUMENT',
     });
@@ -51,24 +51,24 @@ describe('authorisation', () => {
     });
   });
 
-  it('comes first for DeleteStream, also of a reserved stream', async () => {
+  it('is checked first for DeleteStream, also of a reserved stream', async () => {
     expect(await api.failure('DeleteStream', { name: '__cursors' })).toEqual(denied('DeleteStream', '__cursors'));
   });
 
-  it.each(['PauseStream', 'SetStreamReadonly'] as const)('comes before %s looks for the stream', async (rpc) => {
+  it.each(['PauseStream', 'SetStreamReadonly'] as const)('is checked before %s looks up the stream', async (rpc) => {
     expect(await api.failure(rpc, { name: 'nope' })).toEqual(denied(rpc, 'nope'));
   });
 
-  it('comes before FetchPartitionMetadata looks for the partition', async () => {
+  it('is checked before FetchPartitionMetadata looks up the partition', async () => {
     const request = { stream: 'nope', partition: 0 };
     expect(await api.failure('FetchPartitionMetadata', request)).toEqual(denied('FetchPartitionMetadata', 'nope'));
   });
 
-  it('asks for the resource * for FetchMetadata', async () => {
+  it('checks the resource * for FetchMetadata', async () => {
     expect(await api.failure('FetchMetadata', {})).toEqual(denied('FetchMetadata', '*'));
   });
 
-  it('comes last for Subscribe', async () => {
+  it('is checked last for Subscribe', async () => {
     expect(await api.subscribe({ stream: 'nope' }).end()).toMatchObject({ status: 'NOT_FOUND' });
     expect(await api.subscribe({ stream: 'may', stopPosition: 2 }).end()).toMatchObject({
       message: 'Stream is empty',
@@ -76,13 +76,13 @@ describe('authorisation', () => {
     expect(await api.subscribe({ stream: 'may' }).end()).toEqual(denied('Subscribe', 'may'));
   });
 
-  it('comes after the look for the stream for Publish', async () => {
+  it('is checked after Publish has looked up the stream', async () => {
     expect(await api.failure('Publish', { stream: 'nope' })).toMatchObject({ status: 'NOT_FOUND' });
     expect(await api.failure('Publish', { stream: 'may-not' })).toEqual(denied('Publish', 'may-not'));
     await expect(api.publish('may', ['x'])).resolves.toHaveLength(1);
   });
 
-  it('asks for the subject for PublishToSubject', async () => {
+  it('checks the subject for PublishToSubject', async () => {
     expect(await api.failure('PublishToSubject', { subject: 'x' })).toEqual(denied('PublishToSubject', 'x'));
     await expect(api.call('PublishToSubject', { subject: 'may' })).resolves.toMatchObject({ ack: { stream: 'may' } });
   });
@@ -97,7 +97,7 @@ describe('authorisation', () => {
     publishing.cancel();
   });
 
-  it('asks for more to set a cursor than to read one', async () => {
+  it('requires more permissions to set a cursor than to read one', async () => {
     const cursor = { stream: 'may', partition: 0, cursorId: 'c' };
     expect(await api.failure('SetCursor', {})).toMatchObject({ status: 'INVALID_ARGUMENT' });
     expect(await api.failure('FetchCursor', { ...cursor, stream: 'x' })).toEqual(denied('FetchCursor', 'x'));
@@ -106,7 +106,7 @@ describe('authorisation', () => {
     expect(await api.call('FetchCursor', cursor)).toEqual({ offset: -1n });
   });
 
-  it('leaves consumer groups open to every client', async () => {
+  it('permits every client to use consumer groups', async () => {
     const request = { groupId: 'g', consumerId: 'c', streams: ['may'] };
     await expect(api.call('JoinConsumerGroup', request)).resolves.toMatchObject({ epoch: 0n });
   });

@@ -6,7 +6,7 @@ import { openBroker } from '../broker-fixture.js';
 import type { ApiClient } from './api-client.js';
 
 const BROKERS = [0, 1, 2];
-// Far longer than a test takes: only the broker's clock gets there.
+// Far longer than any test: only the broker's clock reaches it.
 const TIMEOUT = 1_500_000;
 
 let broker: TestBroker;
@@ -27,7 +27,7 @@ async function indexOf(id: string): Promise<number> {
 const other = (index: number) => (index + 1) % BROKERS.length;
 
 describe('consumer groups of a cluster', () => {
-  it('are coordinated by one broker, which alone answers for assignments', async () => {
+  it('have one coordinator, and only it returns assignments', async () => {
     await apis[0]!.createStream('s', { partitions: 2 });
     const joined = await apis[1]!.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
     const coordinator = await indexOf(joined.coordinator);
@@ -66,7 +66,7 @@ describe('consumer groups of a cluster', () => {
       .toBeGreaterThan(group.epoch);
   });
 
-  it('expire their members though the coordinator was restarted', async () => {
+  it('expire their members even if the coordinator was restarted', async () => {
     await apis[0]!.createStream('s');
     const joined = await apis[0]!.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'a', streams: ['s'] });
     const coordinator = await indexOf(joined.coordinator);
@@ -82,7 +82,7 @@ describe('consumer groups of a cluster', () => {
 });
 
 describe('cursors of a cluster', () => {
-  it('are kept by the leader of their partition, and go on when it is lost', async () => {
+  it('are kept by the leader of their partition, and survive its failure', async () => {
     const cursor = { stream: 's', partition: 0, cursorId: 'c' };
     const partition = crc32('c,s,0') % 3;
     const leader = broker.leaderOf('__cursors', partition);
@@ -101,7 +101,7 @@ describe('cursors of a cluster', () => {
       })
       .not.toBe(leader);
     const next = apis[broker.leaderOf('__cursors', partition)]!;
-    // A cursor that is read before it is known to be committed is remembered as absent.
+    // A cursor that is read before its commit is known is cached as absent.
     const asked = { stream: '__cursors', partition };
     await expect
       .poll(async () => (await next.call('FetchPartitionMetadata', asked).catch(() => null))?.metadata?.highWatermark)
@@ -111,7 +111,7 @@ describe('cursors of a cluster', () => {
 });
 
 describe('Subscribe in a cluster', () => {
-  it('waits on a broker without a replica until the stream is deleted', async () => {
+  it('stays open on a broker without a replica until the stream is deleted', async () => {
     await apis[0]!.createStream('single', { replicationFactor: 1 });
     const leader = broker.leaderOf('single');
     await apis[leader]!.publish('single', ['x']);

@@ -26,7 +26,7 @@ function sharingPartition(stream: string) {
   return [cursors[partitions.indexOf(partitions[second]!)]!, cursors[second]!] as const;
 }
 
-/** A broker that begins to lead a partition of cursors, as at the end of a pause, forgets what it has read. */
+/** A broker that begins to lead a partition of cursors, as at the end of a pause, clears its cache. */
 async function emptyCache(partition: number) {
   await api.call('PauseStream', { name: '__cursors', partitions: [partition] });
   await api.call('Publish', { stream: '__cursors', partition, value: Buffer.from('no cursor') });
@@ -36,11 +36,11 @@ describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
   it.each([
     [{ cursorId: 'c' }, 'No stream provided'],
     [{ stream: 's' }, 'No cursorId provided'],
-  ])('refuses %j', async (request, message) => {
+  ])('rejects %j', async (request, message) => {
     expect(await api.failure(rpc, request)).toEqual({ status: 'INVALID_ARGUMENT', message });
   });
 
-  it('fails when cursors are disabled, and says how to have them', async () => {
+  it('fails when cursors are disabled, and names the option that enables them', async () => {
     const { api: client } = await openBroker({ cursorsPartitions: 0 });
     const { status, message } = await client.failure(rpc, CURSOR);
     expect(status).toBe('INTERNAL');
@@ -49,7 +49,7 @@ describe.each(['SetCursor', 'FetchCursor'] as const)('%s', (rpc) => {
 });
 
 describe('SetCursor', () => {
-  it('takes any offset of any stream', async () => {
+  it('accepts any offset of any stream', async () => {
     for (const offset of [5n, 3n, 0n, -7n, 2n ** 62n]) {
       await api.call('SetCursor', { ...CURSOR, offset });
       expect(await fetched(CURSOR)).toBe(offset);
@@ -61,7 +61,7 @@ describe('SetCursor', () => {
     expect(await fetched(CURSOR)).toBe(11n);
   });
 
-  it('stores a message in the partition that the checksum of its key says', async () => {
+  it('stores a message in the partition that the checksum of its key selects', async () => {
     for (const cursorId of ['a', 'b', 'c', 'd']) {
       await api.call('SetCursor', { stream: 'where', partition: 7, cursorId, offset: 9n });
       const key = `${cursorId},where,7`;
@@ -76,12 +76,12 @@ describe('SetCursor', () => {
     }
   });
 
-  it('mixes up cursors whose names make the same key', async () => {
+  it('confuses cursors whose names form the same key', async () => {
     await api.call('SetCursor', { stream: 'a,b', partition: 0, cursorId: 'c,d', offset: 4n });
     expect(await fetched({ stream: 'b', partition: 0, cursorId: 'c,d,a' })).toBe(4n);
   });
 
-  it('fails with the text of the publish in it', async () => {
+  it('fails with a text that contains that of the publish', async () => {
     const cursor = { stream: 'readonly', partition: 0, cursorId: 'x' };
     const id = partitionOf('x,readonly,0');
     await api.call('SetStreamReadonly', { name: '__cursors', partitions: [id], readonly: true });
@@ -94,11 +94,11 @@ describe('SetCursor', () => {
 });
 
 describe('FetchCursor', () => {
-  it('answers -1 for a cursor that was never set', async () => {
+  it('returns -1 for a cursor that was never set', async () => {
     expect(await fetched({ stream: 'never', partition: 0, cursorId: 'x' })).toBe(-1n);
   });
 
-  it('reads the last stored offset once the cache is empty, and resumes its partition for that', async () => {
+  it('reads the last stored offset when the cache is empty, and resumes its partition to do so', async () => {
     for (const offset of [1n, 2n ** 62n, 8n]) await api.call('SetCursor', { ...CURSOR, offset });
     const partition = partitionOf('c,s,2');
     await api.call('PauseStream', { name: '__cursors', partitions: [partition] });
@@ -115,7 +115,7 @@ describe('FetchCursor', () => {
     await expect(api.call('FetchPartitionMetadata', { stream: '__cursors', partition })).resolves.toBeDefined();
   });
 
-  it('passes over messages that are no cursors', async () => {
+  it('skips messages that are not cursors', async () => {
     const cursor = { stream: 'junk', partition: 0, cursorId: 'c' };
     const partition = partitionOf('c,junk,0');
     await api.call('SetCursor', { ...cursor, offset: 6n });
@@ -135,7 +135,7 @@ describe('FetchCursor', () => {
     await api.call('SetStreamReadonly', { name: '__cursors', readonly: false });
   });
 
-  it('leaves a paused partition alone that has nothing to read', async () => {
+  it('does not resume a paused partition without messages', async () => {
     const { api: client } = await openBroker({ cursorsPartitions: 1 });
     await client.call('PauseStream', { name: '__cursors' });
     expect((await client.call('FetchCursor', CURSOR)).offset).toBe(-1n);
@@ -144,7 +144,7 @@ describe('FetchCursor', () => {
     });
   });
 
-  it('never goes back behind a cursor that is set meanwhile', async () => {
+  it('never returns an older offset than a cursor that is set meanwhile', async () => {
     for (let i = 0; i < 20; i++) {
       const cursor = { stream: 'race', partition: i, cursorId: 'c' };
       await Promise.all([
@@ -157,7 +157,7 @@ describe('FetchCursor', () => {
     }
   });
 
-  it('finds a cursor that left the cache', async () => {
+  it('finds a cursor that was removed from the cache', async () => {
     await api.call('SetCursor', { ...CURSOR, offset: 77n });
     const fillers = Array.from({ length: 600 }, (_, i) => fetched({ ...CURSOR, cursorId: `filler${i}` }));
     expect(new Set(await Promise.all(fillers))).toEqual(new Set([-1n]));

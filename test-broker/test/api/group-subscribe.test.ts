@@ -27,25 +27,25 @@ function subscribe(consumerId: string, groupEpoch: bigint, rest: Partial<wire.Su
   return api.subscribe({ stream, consumer: { groupId: 'g', groupEpoch, consumerId }, ...rest });
 }
 
-async function standing(consumerId: string, groupEpoch: bigint) {
+async function subscribed(consumerId: string, groupEpoch: bigint) {
   const messages = subscribe(consumerId, groupEpoch);
   await messages.next();
   return messages;
 }
 
 describe('Subscribe for a consumer group', () => {
-  it('refuses an earlier epoch, and lets an equal one of another consumer displace', async () => {
-    const first = await standing('a', 5n);
+  it('rejects an earlier epoch, and replaces the subscription when another consumer has the same epoch', async () => {
+    const first = await subscribed('a', 5n);
     expect(await subscribe('b', 4n).end()).toEqual(NOT_ASSIGNED);
-    const second = await standing('b', 5n);
+    const second = await subscribed('b', 5n);
     expect(await first.end()).toEqual(REPLACED);
     await api.publish(stream, ['x']);
     expect((await second.next()).offset).toBe(0n);
     second.cancel();
   });
 
-  it('displaces no holder when the later request fails', async () => {
-    const first = await standing('a', 5n);
+  it('keeps the existing subscription when the later request fails', async () => {
+    const first = await subscribed('a', 5n);
     const { status } = await subscribe('b', 6n, { startPosition: 9 as wire.StartPosition }).end();
     expect(status).toBe('INVALID_ARGUMENT');
     await api.publish(stream, ['x']);
@@ -53,27 +53,27 @@ describe('Subscribe for a consumer group', () => {
     first.cancel();
   });
 
-  it('loses the slot of a consumer that subscribes again to its own old subscription', async () => {
-    const first = await standing('a', 5n);
-    const second = await standing('a', 6n);
+  it('loses the registration of a consumer that subscribes again, when its old subscription ends', async () => {
+    const first = await subscribed('a', 5n);
+    const second = await subscribed('a', 6n);
     expect(await first.end()).toEqual(REPLACED);
-    const third = await standing('b', 0n);
+    const third = await subscribed('b', 0n);
     await api.publish(stream, ['x']);
     expect([(await second.next()).offset, (await third.next()).offset]).toEqual([0n, 0n]);
     second.cancel();
     third.cancel();
   });
 
-  it('frees the place when the subscription is cancelled', async () => {
-    const first = await standing('a', 5n);
+  it('accepts another consumer when the subscription is cancelled', async () => {
+    const first = await subscribed('a', 5n);
     first.cancel();
     await expect.poll(() => broker.openSubscriptions).toEqual([0]);
-    const second = await standing('b', 0n);
+    const second = await subscribed('b', 0n);
     second.cancel();
   });
 
-  it('keeps the places of other groups and partitions apart', async () => {
-    const first = await standing('a', 5n);
+  it('keeps subscriptions of other groups and partitions separate', async () => {
+    const first = await subscribed('a', 5n);
     const other = api.subscribe({ stream, consumer: { groupId: 'other', groupEpoch: 0n, consumerId: 'b' } });
     await other.next();
     await api.publish(stream, ['x']);
@@ -82,8 +82,8 @@ describe('Subscribe for a consumer group', () => {
     other.cancel();
   });
 
-  it('treats a consumer without a group like any client', async () => {
-    const first = await standing('a', 5n);
+  it('treats a consumer without a group like any other client', async () => {
+    const first = await subscribed('a', 5n);
     const loose = api.subscribe({ stream, consumer: { groupId: '', groupEpoch: 0n, consumerId: 'a' } });
     await loose.next();
     await api.publish(stream, ['x']);

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { names, shareBroker } from '../broker-fixture.js';
 import type { ApiClient } from './api-client.js';
 
-// Far longer than a test takes: only the broker's clock gets there.
+// Far longer than any test: only the broker's clock reaches it.
 const TIMEOUT = 4_000_000;
 
 let broker: TestBroker;
@@ -35,7 +35,7 @@ async function assignments(consumerId: string): Promise<Record<string, number[]>
 }
 
 describe('JoinConsumerGroup', () => {
-  it('names the first argument that is missing', async () => {
+  it('reports the first missing argument', async () => {
     expect(await api.failure('JoinConsumerGroup', {})).toEqual(invalid('No groupId provided'));
     expect(await api.failure('JoinConsumerGroup', { groupId })).toEqual(invalid('No consumerId provided'));
     expect(await api.failure('JoinConsumerGroup', { groupId, consumerId: 'c' })).toEqual(
@@ -43,7 +43,7 @@ describe('JoinConsumerGroup', () => {
     );
   });
 
-  it('begins a group at epoch 0 and moves the epoch with each further member', async () => {
+  it('starts a group at epoch 0 and increases the epoch with each further member', async () => {
     const first = await join('c1');
     expect(first).toMatchObject({
       epoch: 0n,
@@ -59,7 +59,7 @@ describe('JoinConsumerGroup', () => {
     expect([await assignments('c1'), await assignments('c2')]).toEqual([{ five: [0, 2, 4] }, { five: [1, 3] }]);
   });
 
-  it('refuses a member, and a stream that does not exist, with or without a group', async () => {
+  it('rejects an existing member, and a stream that does not exist, with or without a group', async () => {
     const unknown = refusedWith('stream does not exist');
     const request = { groupId, consumerId: 'c1', streams: ['five', 'nope'] };
     expect(await api.failure('JoinConsumerGroup', request)).toEqual(unknown);
@@ -71,7 +71,7 @@ describe('JoinConsumerGroup', () => {
 });
 
 describe('LeaveConsumerGroup', () => {
-  it('refuses missing arguments, an unknown group, and a consumer that is no member', async () => {
+  it('rejects missing arguments, an unknown group, and a consumer that is not a member', async () => {
     expect(await api.failure('LeaveConsumerGroup', {})).toEqual(invalid('No groupId provided'));
     expect(await api.failure('LeaveConsumerGroup', { groupId })).toEqual(invalid('No consumerId provided'));
     const notFound = { status: 'NOT_FOUND', message: 'consumer group does not exist' };
@@ -90,7 +90,7 @@ describe('LeaveConsumerGroup', () => {
 });
 
 describe('FetchConsumerGroupAssignments', () => {
-  it('looks at the epoch before it looks at the membership', async () => {
+  it('checks the epoch before the membership', async () => {
     const request = { groupId, consumerId: 'stranger', epoch: 9n };
     expect(await api.failure('FetchConsumerGroupAssignments', request)).toMatchObject({ status: 'NOT_FOUND' });
     await join('c1');
@@ -100,7 +100,7 @@ describe('FetchConsumerGroupAssignments', () => {
     expect(await api.failure('FetchConsumerGroupAssignments', { ...request, epoch: 0n })).toEqual(member);
   });
 
-  it('keeps a member in its group; a silent member expires, and the others learn of it', async () => {
+  it('keeps a member that polls in its group; a silent member expires, and the others receive its partitions', async () => {
     await join('alive');
     await join('silent');
     await broker.clock.advance(0.75 * TIMEOUT);
@@ -131,7 +131,7 @@ describe('FetchConsumerGroupAssignments', () => {
     expect(await assignments('c2')).toEqual({ five: [0, 1, 2, 3, 4] });
   });
 
-  it('answers with nothing, under a new epoch, when the only stream is deleted', async () => {
+  it('returns no assignments, with a new epoch, when the only stream is deleted', async () => {
     await api.createStream(groupId);
     const { epoch } = await join('c1', [groupId]);
     await api.call('DeleteStream', { name: groupId });
@@ -146,7 +146,7 @@ describe('ReportConsumerGroupCoordinator', () => {
   const report = (more: Partial<wire.ReportConsumerGroupCoordinatorRequest>) =>
     api.failure('ReportConsumerGroupCoordinator', { groupId, consumerId: 'c1', ...more });
 
-  it('refuses a report that does not fit the group', async () => {
+  it('rejects a report that does not match the group', async () => {
     expect(await report({ groupId: '' })).toEqual(invalid('No groupId provided'));
     expect(await report({ consumerId: '' })).toEqual(invalid('No consumerId provided'));
     expect(await report({})).toEqual(invalid('No coordinator provided'));
@@ -163,7 +163,7 @@ describe('ReportConsumerGroupCoordinator', () => {
     );
   });
 
-  it('finds no broker to take over in a cluster of one, once enough members have reported', async () => {
+  it('fails for lack of another broker in a cluster of one, once enough members have reported', async () => {
     const { coordinator } = await join('c1');
     const { epoch } = await join('c2');
     const request = { groupId, coordinator, epoch };

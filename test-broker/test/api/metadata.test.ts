@@ -18,7 +18,7 @@ beforeAll(async () => {
 const NEVER = { firstTimestamp: 0n, latestTimestamp: 0n };
 
 describe('FetchMetadata', () => {
-  it('answers for the streams that were asked for, in that order and as often', async () => {
+  it('returns the requested streams, in that order and with duplicates', async () => {
     const { streamMetadata, groupMetadata } = await api.call('FetchMetadata', { streams: ['s', 'nope', 's'] });
     expect(streamMetadata.map(({ name, error }) => [name, error])).toEqual([
       ['s', 0],
@@ -29,7 +29,7 @@ describe('FetchMetadata', () => {
     expect(groupMetadata).toEqual([]);
   });
 
-  it('answers for all streams when only groups were asked for', async () => {
+  it('returns all streams when only groups are requested', async () => {
     await api.call('JoinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
     const { streamMetadata, groupMetadata, brokers } = await api.call('FetchMetadata', { groups: ['g', 'nope'] });
     expect(streamMetadata.map(({ name }) => name).sort()).toEqual(['other', 's']);
@@ -40,7 +40,7 @@ describe('FetchMetadata', () => {
     ]);
   });
 
-  it('says everything of a partition', async () => {
+  it('returns all fields of a partition', async () => {
     const { streamMetadata, brokers } = await api.call('FetchMetadata', { streams: ['s'] });
     const [{ id: leader, host, port }] = brokers as [wire.Broker];
     expect(`${host}:${port}`).toBe(broker.addresses[0]);
@@ -64,7 +64,7 @@ describe('FetchMetadata', () => {
     });
   });
 
-  it('counts the load again only when its cached list is old', async () => {
+  it('recalculates the load only when its cached list is too old', async () => {
     const partitions = async () => (await api.call('FetchMetadata', {})).brokers[0]!.partitionCount;
     const before = await partitions();
     await api.createStream('more', { partitions: 4 });
@@ -73,7 +73,7 @@ describe('FetchMetadata', () => {
     expect(await partitions()).toBe(before + 4);
   });
 
-  it('counts a partition off at each pause of it, but never below nothing', async () => {
+  it('subtracts a partition from the load at each of its pauses, but never goes below zero', async () => {
     const load = async () => {
       await broker.clock.advance(120_001);
       const [{ partitionCount, leaderCount }] = (await api.call('FetchMetadata', {})).brokers as [wire.Broker];
@@ -94,14 +94,14 @@ describe('FetchPartitionMetadata', () => {
     ['stream', { stream: 'nope', partition: 0 }],
     ['partition', { stream: 's', partition: 2 }],
     ['negative partition', { stream: 's', partition: -1 }],
-  ])('says NOT_FOUND for an unknown %s', async (_, request) => {
+  ])('fails with NOT_FOUND for an unknown %s', async (_, request) => {
     expect(await api.failure('FetchPartitionMetadata', request)).toEqual({
       status: 'NOT_FOUND',
       message: 'partition not found',
     });
   });
 
-  it('knows the offsets and when messages came', async () => {
+  it('returns the offsets and the times of received messages', async () => {
     const [first] = await api.publish('s', ['a', 'b']);
     const { metadata } = await api.call('FetchPartitionMetadata', { stream: 's', partition: 0 });
     expect(metadata).toMatchObject({ highWatermark: 1n, newestOffset: 1n });

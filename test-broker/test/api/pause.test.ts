@@ -47,7 +47,7 @@ describe('PauseStream', () => {
     expect(await messages.end()).toEqual(CLOSED);
   });
 
-  it('stops the partition from leading until the next publish, and stays in the metadata', async () => {
+  it('leaves the partition without a leader until the next publish, and remains in the metadata', async () => {
     await api.createStream(stream);
     await api.publish(stream, ['a']);
     await api.call('PauseStream', { name: stream });
@@ -62,14 +62,14 @@ describe('PauseStream', () => {
   it.each([
     [true, [true, true, true]],
     [false, [false, true, false]],
-  ])('with resumeAll %s resumes %j when partition 1 is published to', async (resumeAll, expected) => {
+  ])('with resumeAll %s resumes %j when a client publishes to partition 1', async (resumeAll, expected) => {
     await api.createStream(stream, { partitions: 3 });
     await api.call('PauseStream', { name: stream, resumeAll });
     await api.publish(stream, ['x'], { partition: 1 });
     expect([await leads(0), await leads(1), await leads(2)]).toEqual(expected);
   });
 
-  it('resumes for PublishAsync, and keeps the order of later messages', async () => {
+  it('is ended by PublishAsync, which keeps the order of later messages', async () => {
     await api.createStream(stream);
     await api.call('PauseStream', { name: stream });
     const publishing = api.publishAsync();
@@ -131,13 +131,13 @@ describe('Subscribe on a paused partition', () => {
     ['NEW_ONLY', { startPosition: 0 as const }],
     ['OFFSET 50', { startPosition: 1 as const, startOffset: 50n }],
     ['reverse LATEST', { startPosition: 3 as const, reverse: true }],
-  ])('stands for a moment at %s', async (_, request) => {
+  ])('is accepted and then ends at %s', async (_, request) => {
     const { messages, end } = await api.subscribe({ stream, ...request }).all();
     expect(messages).toHaveLength(1);
     expect(end).toEqual(CLOSED);
   });
 
-  it('resumes first when it is asked to', async () => {
+  it('resumes the partition first if the request says so', async () => {
     const messages = api.subscribe({ stream, startPosition: 2, resume: true });
     const [, ...read] = await messages.take(4);
     expect(read.map(({ offset }) => offset)).toEqual([0n, 1n, 2n]);
@@ -146,7 +146,7 @@ describe('Subscribe on a paused partition', () => {
 });
 
 describe('SetStreamReadonly', () => {
-  it('refuses publishes until it is taken back', async () => {
+  it('rejects publishes until it is reset', async () => {
     await api.createStream(stream);
     await api.call('SetStreamReadonly', { name: stream, readonly: true });
     const message = 'readonly partition: 0';
@@ -159,7 +159,7 @@ describe('SetStreamReadonly', () => {
     await expect(api.publish(stream, ['a'])).resolves.toHaveLength(1);
   });
 
-  it('is looked at before a pause, and lost with it', async () => {
+  it('is checked before a pause, and reset by it', async () => {
     await api.createStream(stream);
     await api.publish(stream, ['a']);
     await api.call('SetStreamReadonly', { name: stream, readonly: true });
@@ -175,7 +175,7 @@ describe('SetStreamReadonly', () => {
     expect(metadata).toMatchObject({ readonly: true, paused: true });
   });
 
-  it('notes when it was called, also when nothing changed', async () => {
+  it('records the time of each call, also when nothing changed', async () => {
     await api.createStream(stream);
     await api.call('SetStreamReadonly', { name: stream, readonly: true });
     await api.call('SetStreamReadonly', { name: stream, readonly: true });

@@ -40,7 +40,7 @@ describe('PublishAsync', () => {
     expect(end).toEqual(OK);
   });
 
-  it('answers errors with an ack that is there and empty, and lives on', async () => {
+  it('responds to errors with an empty ack, and keeps the stream open', async () => {
     await api.createStream(`${stream}-occ`, { optimisticConcurrencyControl: { value: true } });
     const publishing = api.publishAsync();
     const cases: [Partial<wire.PublishRequest>, number, string][] = [
@@ -64,7 +64,7 @@ describe('PublishAsync', () => {
     publishing.cancel();
   });
 
-  it('answers once for each stream that stores the message', async () => {
+  it('responds once for each stream that stores the message', async () => {
     await api.createStream(`${stream}-too`, { subject: stream });
     const publishing = api.publishAsync();
     publishing.send({ stream, correlationId: 'c' });
@@ -74,7 +74,7 @@ describe('PublishAsync', () => {
     publishing.cancel();
   });
 
-  it('outlives the stream that it publishes to', async () => {
+  it('stays open when the stream that it publishes to is deleted', async () => {
     const publishing = api.publishAsync();
     publishing.send({ stream });
     await publishing.next();
@@ -96,15 +96,15 @@ describe('PublishAsync', () => {
   it.each([
     ['a message that is never acknowledged', { ackPolicy: ALL }, 0],
     ['a message that NATS refused', { value: Buffer.alloc(1_100_000) }, 1],
-  ])('gives %s five seconds after the half-close', async (_, request, answers) => {
+  ])('waits five seconds after the half-close for %s', async (_, request, answers) => {
     await api.createStream(`${stream}-isr`, { minIsr: { value: 2 } });
     const publishing = api.publishAsync();
     publishing.send({ stream: `${stream}-isr`, ...request });
-    // What comes behind is acknowledged, so everything before it was handled.
+    // A later message is acknowledged, so everything before it was handled.
     publishing.send({ stream: `${stream}`, correlationId: 'behind' });
     await publishing.take(1 + answers);
     publishing.halfClose();
-    // One connection serves both calls, so the answer comes after the half-close.
+    // One connection serves both calls, so the response arrives after the half-close.
     await api.call('FetchMetadata', {});
     await broker.clock.advance(2_000);
     expect(publishing.ended).toBe(false);

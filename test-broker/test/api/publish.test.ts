@@ -27,7 +27,7 @@ const newest = async (name = stream) =>
   (await api.call('FetchPartitionMetadata', { stream: name, partition: 0 })).metadata!.newestOffset;
 
 describe('Publish', () => {
-  it('answers with the whole ack and without a correlation id of its own', async () => {
+  it('returns the complete ack and generates no correlation id', async () => {
     await api.createStream(stream, { partitions: 2 });
     const response = await api.call('Publish', { stream, partition: 1, correlationId: 'c', ackPolicy: ALL });
     expect(response).toMatchObject({
@@ -49,7 +49,7 @@ describe('Publish', () => {
     expect(commitTimestamp).toBeGreaterThanOrEqual(receptionTimestamp);
   });
 
-  it('waits for no ack without a deadline, and with the policy NONE', async () => {
+  it('does not wait for an ack without a deadline, or with the policy NONE', async () => {
     await api.createStream(stream);
     expect(await api.call('Publish', { stream }, null)).toEqual(NO_ACK);
     expect(await api.call('Publish', { stream, ackPolicy: NONE })).toEqual(NO_ACK);
@@ -61,7 +61,7 @@ describe('Publish', () => {
     ['an unknown stream', { stream: 'nope' }, 'NOT_FOUND', 'no such stream: nope'],
     ['an unknown partition', { partition: 9 }, 'NOT_FOUND', 'no such partition: 9'],
     ['a negative partition', { partition: -1 }, 'NOT_FOUND', 'no such partition: -1'],
-  ])('refuses %s', async (_, request, status, message) => {
+  ])('rejects %s', async (_, request, status, message) => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, ...request })).toEqual({ status, message });
   });
@@ -74,7 +74,7 @@ describe('Publish', () => {
     expect(await newest()).toBe(0n);
   });
 
-  it('publishes nothing when the ack inbox cannot be subscribed to', async () => {
+  it('publishes nothing when it cannot subscribe to the ack inbox', async () => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, ackInbox: 'a b' })).toEqual({
       status: 'UNKNOWN',
@@ -83,7 +83,7 @@ describe('Publish', () => {
     expect(await newest()).toBe(-1n);
   });
 
-  it('takes the first message in the ack inbox for the ack', async () => {
+  it('treats the first message in the ack inbox as the ack', async () => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, ackInbox: stream })).toEqual({
       status: 'UNKNOWN',
@@ -93,7 +93,7 @@ describe('Publish', () => {
     expect(Buffer.from(messages[2]!.value).subarray(0, 8).toString('hex')).toBe('b90e43b400080001');
   });
 
-  it('also sends the ack to the inbox that it was given', async () => {
+  it('also sends the ack to the ack inbox of the request', async () => {
     await api.createStream(stream);
     const inbox = nats.subscribe(`inbox.${stream}`, { max: 1 });
     await nats.flush();
@@ -105,7 +105,7 @@ describe('Publish', () => {
     }
   });
 
-  it('refuses messages that NATS or gRPC do not carry', async () => {
+  it('rejects messages that NATS or gRPC cannot transport', async () => {
     await api.createStream(stream);
     expect(await api.failure('Publish', { stream, value: Buffer.alloc(1_100_000) })).toEqual({
       status: 'UNKNOWN',
@@ -116,7 +116,7 @@ describe('Publish', () => {
     expect(message).toMatch(/^grpc: received message larger than max \(\d+ vs\. 4194304\)$/);
   });
 
-  it('hands out the headers of the message with those of the broker in place', async () => {
+  it('delivers the headers of the message together with those of the broker', async () => {
     await api.createStream(stream);
     const headers = new Map(['h', 'subject', 'reply'].map((name) => [name, Buffer.from('mine')]));
     await api.publish(stream, ['x'], { headers });
@@ -134,7 +134,7 @@ describe('Publish with concurrency control', () => {
   const refused = { status: 'UNKNOWN', message: 'incorrect expected offset' };
   beforeEach(() => api.createStream(stream, { optimisticConcurrencyControl: { value: true } }));
 
-  it('takes only the offset that is next, or none at all', async () => {
+  it('accepts only the next offset, or no expected offset', async () => {
     await api.call('Publish', { stream, expectedOffset: 0n });
     expect(await api.failure('Publish', { stream, expectedOffset: 0n })).toEqual(refused);
     expect(await api.failure('Publish', { stream, expectedOffset: -2n })).toEqual(refused);
@@ -143,14 +143,14 @@ describe('Publish with concurrency control', () => {
     expect(await newest()).toBe(2n);
   });
 
-  it('needs an ack', async () => {
+  it('requires an ack', async () => {
     expect(await api.failure('Publish', { stream, ackPolicy: NONE })).toEqual({
       status: 'INVALID_ARGUMENT',
       message: 'stream with concurrency control must have AckPolicy set',
     });
   });
 
-  it('answers PublishToSubject with the nack', async () => {
+  it('returns the nack to PublishToSubject', async () => {
     await api.call('PublishToSubject', { subject: stream });
     const { ack } = await api.call('PublishToSubject', { subject: stream, correlationId: 'c' });
     expect(ack).toMatchObject({ ackError: wire.Ack_Error.INCORRECT_OFFSET, offset: 0n, correlationId: 'c' });
@@ -161,7 +161,7 @@ describe('Publish with concurrency control', () => {
 describe('Publish below the min ISR', () => {
   const minIsr = { value: 3 };
 
-  it('is acknowledged to LEADER but not committed, with as many replicas as brokers', async () => {
+  it('acknowledges LEADER but does not commit, with as many replicas as brokers', async () => {
     await api.createStream(stream, { minIsr, replicationFactor: -1 });
     const messages = api.subscribe({ stream, startPosition: 2 });
     await messages.next();
@@ -172,7 +172,7 @@ describe('Publish below the min ISR', () => {
     expect(await messages.end()).toMatchObject({ status: 'NOT_FOUND' });
   });
 
-  it('commits LEADER but never ALL with a replication factor of 1', async () => {
+  it('commits with LEADER but never acknowledges ALL, with a replication factor of 1', async () => {
     await api.createStream(stream, { minIsr });
     await api.publish(stream, ['a'], { ackPolicy: LEADER });
     expect(await expiry({ broker, api }, 'Publish', { stream, ackPolicy: ALL })).toMatchObject({
@@ -184,15 +184,17 @@ describe('Publish below the min ISR', () => {
 });
 
 describe('PublishToSubject', () => {
-  it('fails without a listener, unless it waits for no ack', async () => {
-    expect(await expiry({ broker, api }, 'PublishToSubject', { subject: 'nobody' })).toMatchObject({
+  it('fails when no stream has the subject, unless it waits for no ack', async () => {
+    expect(await expiry({ broker, api }, 'PublishToSubject', { subject: 'without.listener' })).toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });
-    expect(await api.call('PublishToSubject', { subject: 'nobody' }, null)).toEqual({ ack: undefined });
-    expect(await api.call('PublishToSubject', { subject: 'nobody', ackPolicy: NONE })).toEqual({ ack: undefined });
+    expect(await api.call('PublishToSubject', { subject: 'without.listener' }, null)).toEqual({ ack: undefined });
+    expect(await api.call('PublishToSubject', { subject: 'without.listener', ackPolicy: NONE })).toEqual({
+      ack: undefined,
+    });
   });
 
-  it('leaves the check of the subject to NATS', async () => {
+  it('does not check the subject itself, but lets NATS check it', async () => {
     expect(await api.failure('PublishToSubject', { subject: '' })).toEqual({
       status: 'UNKNOWN',
       message: 'failed to publish to NATS: nats: invalid subject',
@@ -205,7 +207,7 @@ describe('PublishToSubject', () => {
     messages.cancel();
   });
 
-  it('puts neither a stream nor an expected offset into the envelope', async () => {
+  it('sets neither a stream nor an expected offset in the envelope', async () => {
     const sniffed = nats.subscribe(stream, { max: 1 });
     await nats.flush();
     await api.call('PublishToSubject', { subject: stream, value: Buffer.from('v'), correlationId: 'c' }, null);
@@ -222,13 +224,13 @@ describe('a subject that is too long for NATS', () => {
   it.each([
     ['Subject', { subject: long }],
     ['AckInbox', { subject: 'short', ackInbox: long }],
-  ])('is refused by PublishToSubject as %s, where a real server loses NATS for good', async (what, request) => {
+  ])('is rejected by PublishToSubject as %s, although a real server loses NATS permanently', async (what, request) => {
     const { status, message } = await api.failure('PublishToSubject', request);
     expect(status).toBe('INVALID_ARGUMENT');
     expect(message.startsWith(`${what} is invalid: it takes 4001 bytes. A real server`)).toBe(true);
   });
 
-  it('loses the ack of one envelope, and no other', async () => {
+  it('loses only the ack of its own envelope', async () => {
     await api.createStream(stream);
     const heard: string[] = [];
     const listen = ({ message }: Error) => heard.push(message);
@@ -245,8 +247,8 @@ describe('a subject that is too long for NATS', () => {
   });
 });
 
-describe('Publish beyond what is replicated', () => {
-  it('says so in the words of each call', async () => {
+describe('Publish above the maximum size for replication', () => {
+  it('fails with the text of each call', async () => {
     const { api: client } = await openBroker({
       settings: { 'clustering.replication.max.bytes': 1_000 },
     });
@@ -257,7 +259,7 @@ describe('Publish beyond what is replicated', () => {
     const publishing = client.publishAsync();
     publishing.send({ stream, value, correlationId: 'c' });
     expect(await publishing.next()).toMatchObject({ asyncError: { code: 1, message }, correlationId: 'c' });
-    // Nacks go out whatever the policy is.
+    // Nacks are sent with every ack policy.
     publishing.send({ stream, value, correlationId: 'd', ackPolicy: NONE });
     expect(await publishing.next()).toMatchObject({ asyncError: { code: 1, message }, correlationId: 'd' });
     const { ack } = await client.call('PublishToSubject', { subject: stream, value });
@@ -267,7 +269,7 @@ describe('Publish beyond what is replicated', () => {
 });
 
 describe('a header whose name is too long', () => {
-  it('is refused, which a real server does not survive', async () => {
+  it('is rejected, although it crashes a real server', async () => {
     await api.createStream(stream);
     const headers = new Map([['x'.repeat(32_768), Buffer.alloc(0)]]);
     const message = 'header name is longer than 32767 bytes';

@@ -6,7 +6,7 @@ import type { ApiClient } from './api-client.js';
 
 const { OFFSET, EARLIEST, LATEST, TIMESTAMP } = wire.StartPosition;
 const { STOP_OFFSET, STOP_LATEST, STOP_TIMESTAMP } = wire.StopPosition;
-// Far longer than a test takes: only the broker's clock gets there.
+// Far longer than any test: only the broker's clock reaches it.
 const TICK = 1_000_000;
 const value = <T>(of: T) => ({ value: of });
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
   ({ broker, api } = await shareBroker());
 });
 beforeEach(() => {
-  // Eleven characters: with four bytes of value a message then counts for 83 bytes, and a segment holds three.
+  // Eleven characters: a message with a value of four bytes then has 83 bytes, and a segment holds three.
   stream = `retained-${count++}`;
 });
 
@@ -31,7 +31,7 @@ async function create(config: Partial<wire.CreateStreamRequest>, messages: numbe
   }
 }
 
-/** The offsets from a position to the newest message, which is published for that. */
+/** The offsets from a position to the newest message, which this function publishes. */
 async function offsets(request: Partial<wire.SubscribeRequest> = { startPosition: EARLIEST }): Promise<number[]> {
   const messages = api.subscribe({ stream, ...request });
   await messages.next();
@@ -54,7 +54,7 @@ describe('Subscribe on a stream whose first messages are deleted', () => {
     ['EARLIEST', { startPosition: EARLIEST }],
     ['OFFSET 0', { startPosition: OFFSET }],
     ['OFFSET 5', { startPosition: OFFSET, startOffset: 5n }],
-  ])('begins with the first message that is left at %s', async (_, request) => {
+  ])('begins with the first remaining message at %s', async (_, request) => {
     expect(await offsets(request)).toEqual(from(9, 12));
   });
 
@@ -62,7 +62,7 @@ describe('Subscribe on a stream whose first messages are deleted', () => {
     expect(await offsets({ startPosition: OFFSET, stopPosition: STOP_OFFSET, stopOffset: 3n })).toEqual(from(9, 12));
   });
 
-  it('reads nothing backwards from a deleted offset', async () => {
+  it('reads nothing in reverse from a deleted offset', async () => {
     const { messages, end } = await api
       .subscribe({ stream, startPosition: OFFSET, startOffset: 2n, reverse: true })
       .all();
@@ -71,7 +71,7 @@ describe('Subscribe on a stream whose first messages are deleted', () => {
   });
 });
 
-describe('Subscribe on a stream of which nothing is left', () => {
+describe('Subscribe on a stream whose messages are all deleted', () => {
   beforeEach(async () => {
     await create({ retentionMaxAge: value(BigInt(TICK / 2)), segmentMaxAge: value(BigInt(TICK / 10)) }, 4);
     await broker.clock.advance(4 * TICK);
@@ -84,11 +84,11 @@ describe('Subscribe on a stream of which nothing is left', () => {
     ['LATEST', { startPosition: LATEST }],
     ['TIMESTAMP 0', { startPosition: TIMESTAMP }],
     ['EARLIEST to STOP_LATEST', { startPosition: EARLIEST, stopPosition: STOP_LATEST }],
-  ])('waits for the next message, whose offset goes on, at %s', async (_, request) => {
+  ])('waits for the next message, which continues the offsets, at %s', async (_, request) => {
     expect(await offsets(request)).toEqual([4]);
   });
 
-  it('cannot look up where to stop', async () => {
+  it('fails to resolve the stop position', async () => {
     const request = { stream, startPosition: EARLIEST, stopPosition: STOP_TIMESTAMP, stopTimestamp: 2n ** 62n };
     expect(await api.subscribe(request).end()).toEqual({
       status: 'INTERNAL',
@@ -96,7 +96,7 @@ describe('Subscribe on a stream of which nothing is left', () => {
     });
   });
 
-  it('has nothing to read back', async () => {
+  it('has nothing to read in reverse', async () => {
     const { messages, end } = await api.subscribe({ stream, startPosition: LATEST, reverse: true }).all();
     expect(messages).toHaveLength(1);
     expect(end).toEqual({ status: 'UNKNOWN', message: 'EOF' });
@@ -128,20 +128,20 @@ describe('the cleaner', () => {
     expect(await offsets()).toEqual(from(0, 3));
   });
 
-  it('keeps bytes by whole segments', async () => {
+  it('deletes whole segments to keep to the limit in bytes', async () => {
     await create({ retentionMaxBytes: value(500n) }, 12);
     await broker.clock.advance(2 * TICK);
     expect(await offsets()).toEqual(from(6, 12));
   });
 
-  it('compacts to the last message of each key, and those without', async () => {
-    // One byte of key would make a segment hold two messages.
+  it('keeps the last message of each key, and messages without a key, after compaction', async () => {
+    // With a key of one byte a segment would hold two messages.
     await create({ compactEnabled: value(true), segmentMaxBytes: value(220n) }, 12, ['a', 'b', '', 'c']);
     await broker.clock.advance(3 * TICK);
     expect(await offsets()).toEqual([2, 6, 8, 9, 10, 11, 12]);
   });
 
-  it('misses every timestamp while the active segment is empty, as the server does', async () => {
+  it('finds no timestamp while the active segment is empty, as on the server', async () => {
     await create({ segmentMaxBytes: value(1_000_000n), segmentMaxAge: value(BigInt(TICK / 10)) }, 3);
     await broker.clock.advance(2 * TICK);
     expect(await offsets({ startPosition: TIMESTAMP })).toEqual([3]);

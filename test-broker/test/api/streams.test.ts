@@ -29,7 +29,7 @@ const REFUSED: [Partial<wire.CreateStreamRequest>, string][] = [
 ];
 
 describe('CreateStream', () => {
-  it.each(REFUSED)('refuses %j: %s', async (request, message) => {
+  it.each(REFUSED)('rejects %j: %s', async (request, message) => {
     expect(await api.failure('CreateStream', request)).toEqual(invalid(message));
   });
 
@@ -66,21 +66,21 @@ describe('CreateStream', () => {
       'Subject is invalid: the wildcard ">" allows one partition only',
     ],
     ['a subject of 4,001 bytes', { subject: 's'.repeat(4_001) }, 'Subject is invalid: it takes 4001 bytes'],
-    ['a group with a blank', { group: 'a b' }, 'Group is invalid: it has a space'],
+    ['a group with a space', { group: 'a b' }, 'Group is invalid: it has a space'],
     ['a long group', { group: 'g'.repeat(4_000) }, 'Group is invalid: group and subject take 4001 bytes'],
-  ])('refuses %s, which a real server does not survive', async (_, request, message) => {
+  ])('rejects %s, which crashes a real server', async (_, request, message) => {
     const error = await api.failure('CreateStream', { name: fresh(), subject: 'x', ...request });
     expect(error.status).toBe('INVALID_ARGUMENT');
     expect(error.message.startsWith(message)).toBe(true);
     expect((await api.call('FetchMetadata', {})).streamMetadata).toEqual([]);
   });
 
-  it.each(['__other', 'a:b\\c.d', 'a>b.*c', 'ü', '$SYS.foo', 'n'.repeat(255)])('takes the name %s', async (name) => {
+  it.each(['__other', 'a:b\\c.d', 'a>b.*c', 'ü', '$SYS.foo', 'n'.repeat(255)])('accepts the name %s', async (name) => {
     await expect(api.call('CreateStream', { name, subject: fresh() })).resolves.toEqual({});
     await api.call('DeleteStream', { name });
   });
 
-  it.each(['', '*', '>', '..', 'a\0b', 'g'.repeat(3_000)])('takes the group %j', async (group) => {
+  it.each(['', '*', '>', '..', 'a\0b', 'g'.repeat(3_000)])('accepts the group %j', async (group) => {
     const name = fresh();
     await expect(api.call('CreateStream', { name, subject: name, group })).resolves.toEqual({});
     await api.call('DeleteStream', { name });
@@ -90,7 +90,7 @@ describe('CreateStream', () => {
     ['of several tokens', { subject: 'a.b.c' }],
     ['that is a pattern', { subject: 'foo.*.x' }],
     ['that ends with >', { subject: 'foo.>' }],
-  ])('takes a subject %s', async (_, request) => {
+  ])('accepts a subject %s', async (_, request) => {
     await expect(api.createStream(fresh(), request)).resolves.toBeUndefined();
   });
 
@@ -101,7 +101,7 @@ describe('CreateStream', () => {
     expect(await api.failure('CreateStream', { name, subject: 'other' })).toEqual(expected);
   });
 
-  it('looks at the replication factor before the name', async () => {
+  it('checks the replication factor before the name', async () => {
     const name = fresh();
     await api.createStream(name);
     const message = 'Invalid replicationFactor 5, cluster size 1';
@@ -111,14 +111,14 @@ describe('CreateStream', () => {
   it.each([
     [0, [0]],
     [3, [0, 1, 2]],
-  ])('makes the partitions of %i', async (partitions, ids) => {
+  ])('creates the partitions for a count of %i', async (partitions, ids) => {
     const name = fresh();
     await api.createStream(name, { partitions, replicationFactor: -1 });
     const { streamMetadata } = await api.call('FetchMetadata', { streams: [name] });
     expect([...streamMetadata[0]!.partitions.keys()]).toEqual(ids);
   });
 
-  it.each([-(2n ** 63n), 2n ** 63n - 1n])('takes %s for every limit that a server takes it for', async (limit) => {
+  it.each([-(2n ** 63n), 2n ** 63n - 1n])('accepts %s for every limit that accepts it on a server', async (limit) => {
     const name = fresh();
     const [limits, smallest] = [value(limit), value(limit < 0n ? 0n : limit)];
     await api.createStream(name, {
@@ -138,7 +138,7 @@ describe('CreateStream', () => {
     messages.cancel();
   });
 
-  it('takes a minIsr that can never be met', async () => {
+  it('accepts a minIsr that can never be reached', async () => {
     await expect(api.createStream(fresh(), { minIsr: value(3) })).resolves.toBeUndefined();
   });
 
@@ -178,18 +178,18 @@ describe('CreateStream with encryption', () => {
 });
 
 describe('DeleteStream', () => {
-  it.each(['nope', ''])('says NOT_FOUND for a stream that does not exist (%j)', async (name) => {
+  it.each(['nope', ''])('fails with NOT_FOUND for a stream that does not exist (%j)', async (name) => {
     expect(await api.failure('DeleteStream', { name })).toEqual({
       status: 'NOT_FOUND',
       message: 'stream does not exist',
     });
   });
 
-  it.each(['__cursors', '__activity'])('refuses %s', async (name) => {
+  it.each(['__cursors', '__activity'])('rejects %s', async (name) => {
     expect(await api.failure('DeleteStream', { name })).toEqual(invalid('Stream is reserved'));
   });
 
-  it('starts a stream of the same name again at offset 0', async () => {
+  it('lets a new stream with the same name begin at offset 0', async () => {
     const name = fresh();
     await api.createStream(name);
     await api.publish(name, ['a', 'b']);

@@ -33,7 +33,7 @@ const lookup = (message: string) => ({
   message: `Failed to lookup offset for timestamp: ${message}`,
 });
 
-/** The offsets that are delivered after the message that says the subscription stands, and the end. */
+/** The offsets of the messages after the first one, which confirms the subscription, and the end. */
 async function read(request: Request): Promise<{ live: boolean; offsets: number[]; end: CallEnd }> {
   const { messages, end } = await api.subscribe(request).all();
   const [first, ...rest] = messages;
@@ -41,7 +41,7 @@ async function read(request: Request): Promise<{ live: boolean; offsets: number[
   return { live: first !== undefined, offsets: rest.map(({ offset }) => Number(offset)), end };
 }
 
-/** Refused before it stands. */
+/** Rejected before the subscription is accepted. */
 async function expectRefused(request: Request, end: CallEnd): Promise<void> {
   expect(await read(request)).toEqual({ live: false, offsets: [], end });
 }
@@ -55,17 +55,17 @@ describe('Subscribe', () => {
     ['a stream without a name', { stream: '' }],
     ['an unknown partition', { stream: 'ten', partition: 1 }],
     ['a negative partition', { stream: 'ten', partition: -1 }],
-  ])('says NOT_FOUND for %s', async (_, request) => {
+  ])('fails with NOT_FOUND for %s', async (_, request) => {
     await expectRefused(request, { status: 'NOT_FOUND', message: 'No such partition' });
   });
 
-  it('looks at the consumer before it looks for the stream', async () => {
+  it('checks the consumer before the stream', async () => {
     const consumer = { groupId: 'g', groupEpoch: 0n, consumerId: '' };
     const message = 'Consumer id cannot be empty when group id is provided';
     await expectRefused({ stream: 'nope', consumer }, { status: 'INVALID_ARGUMENT', message });
   });
 
-  it('refuses positions that it does not know, the start first', async () => {
+  it('rejects unknown positions, and checks the start first', async () => {
     const unknown = (message: string) => ({ status: 'INVALID_ARGUMENT', message });
     const startPosition = 9 as wire.StartPosition;
     const stopPosition = 9 as wire.StopPosition;
@@ -87,7 +87,7 @@ describe('Subscribe', () => {
     ['TIMESTAMP ts(3) - 1', () => ({ startPosition: TIMESTAMP, startTimestamp: times[3]! - 1n }), 3],
     ['TIMESTAMP ts(3) + 1', () => ({ startPosition: TIMESTAMP, startTimestamp: times[3]! + 1n }), 4],
   ];
-  it.each(startsAt)('begins where %s says', async (_, request, first) => {
+  it.each(startsAt)('begins at %s', async (_, request, first) => {
     const expected = { live: true, offsets: from(first, 9), end: STOPPED };
     expect(await read({ stream: 'ten', stopPosition: STOP_LATEST, ...request() })).toEqual(expected);
   });
@@ -97,7 +97,7 @@ describe('Subscribe', () => {
     ['OFFSET beyond 2^53', { startPosition: OFFSET, startOffset: 2n ** 62n }],
     ['NEW_ONLY', { startPosition: NEW_ONLY }],
     ['TIMESTAMP in the future', { startPosition: TIMESTAMP, startTimestamp: 2n ** 62n }],
-  ])('waits for whatever is committed next at %s', async (name, request) => {
+  ])('waits for the next committed message at %s', async (name, request) => {
     const stream = `beyond-${name.replaceAll(' ', '-')}`;
     await api.createStream(stream);
     await api.publish(stream, ['a', 'b', 'c']);
@@ -117,7 +117,7 @@ describe('Subscribe', () => {
     ['STOP_TIMESTAMP ts(3) - 1', () => ({ stopPosition: STOP_TIMESTAMP, stopTimestamp: times[3]! - 1n }), 2],
     ['STOP_TIMESTAMP in the future', () => ({ stopPosition: STOP_TIMESTAMP, stopTimestamp: 2n ** 62n }), 9],
   ];
-  it.each(stopsAt)('ends where %s says', async (_, request, last) => {
+  it.each(stopsAt)('ends at %s', async (_, request, last) => {
     const expected = { live: true, offsets: from(0, last), end: STOPPED };
     expect(await read({ stream: 'ten', startPosition: EARLIEST, ...request() })).toEqual(expected);
   });
@@ -137,7 +137,7 @@ describe('Subscribe', () => {
       lookup('timestamp is before the beginning of the log'),
     ],
   ];
-  it.each(refused)('refuses %s', async (_, request, end) => {
+  it.each(refused)('rejects %s', async (_, request, end) => {
     await expectRefused({ stream: 'ten', ...request }, end);
   });
 
@@ -149,7 +149,7 @@ describe('Subscribe', () => {
     expect(await messages.end()).toMatchObject({ status: 'CANCELLED' });
   });
 
-  it('has nothing to stop at in an empty stream', async () => {
+  it('fails to resolve the stop position in an empty stream', async () => {
     const startPosition = EARLIEST;
     await expectRefused({ stream: 'empty', startPosition, stopPosition: STOP_LATEST }, exhausted('Stream is empty'));
     await expectRefused(
@@ -158,7 +158,7 @@ describe('Subscribe', () => {
     );
   });
 
-  it('serves a client that reads slowly, whole and in order', async () => {
+  it('delivers all messages in order to a client that reads slowly', async () => {
     await api.createStream('slow');
     const publishing = api.publishAsync();
     const value = Buffer.alloc(64 * 1024, 'x');
@@ -197,7 +197,7 @@ describe('Subscribe on a readonly partition', () => {
       { live: true, offsets: [], end: END_OF_READONLY },
     ],
   ];
-  it.each(rows)('answers %s', async (_, request, expected) => {
+  it.each(rows)('delivers the expected offsets for %s', async (_, request, expected) => {
     expect(await read({ stream: 'readonly', ...request })).toEqual(expected);
   });
 
@@ -211,11 +211,11 @@ describe('Subscribe on a readonly partition', () => {
     expect(await read({ stream: 'readonly-empty', ...request })).toEqual(expected);
   });
 
-  it('says that it is empty to STOP_LATEST', async () => {
+  it('fails with the text for an empty partition at STOP_LATEST', async () => {
     await expectRefused({ stream: 'readonly-empty', stopPosition: STOP_LATEST }, exhausted('Stream is empty'));
   });
 
-  it('ends for a client that has read everything when it becomes readonly', async () => {
+  it('ends for a client that has read everything when the partition becomes readonly', async () => {
     await api.createStream('becomes-readonly');
     await api.publish('becomes-readonly', ['a']);
     const messages = api.subscribe({ stream: 'becomes-readonly', startPosition: EARLIEST });
@@ -258,7 +258,7 @@ describe('Subscribe in reverse', () => {
     expect(await read({ stream: 'ten', reverse: true, ...request() })).toEqual({ live: true, offsets, end });
   });
 
-  it('does not mirror the check of start and stop', async () => {
+  it('checks start and stop as in forward direction', async () => {
     const reverse = { stream: 'ten', reverse: true };
     const stopOffset = { stopPosition: STOP_OFFSET, stopOffset: 5n };
     await expectRefused({ ...reverse, startPosition: LATEST, ...stopOffset }, beforeStart('5 < 9'));

@@ -24,7 +24,7 @@ async function natsServer(...options: string[]): Promise<RealNatsServer> {
   return server;
 }
 
-/** What a NATS client of a test publishes is stored by the broker. */
+/** Checks that the broker stores a message which a NATS client publishes. */
 async function storesFrom(nats: NatsConnection, broker: TestBroker, subject: string, stream: string): Promise<void> {
   nats.publish(subject, 'from NATS');
   await eventually(
@@ -52,7 +52,7 @@ describe.skipIf(NATS_SERVER === null)(
     it.each([
       ['in the URL', (url: string) => url.replace('//', '//joe:s%40cret@')],
       ['as options', (url: string) => ({ url, user: 'joe', password: 's@cret' })],
-    ])('takes credentials %s, and gives them to NATS clients', async (_, nats) => {
+    ])('accepts credentials %s, and returns them for NATS clients', async (_, nats) => {
       const server = await natsServer('--user', 'joe', '--pass', 's@cret');
       const { broker, client } = await running({ nats: nats(server.url) });
       await client.createStream('s', { subject: 's' });
@@ -61,7 +61,7 @@ describe.skipIf(NATS_SERVER === null)(
       await storesFrom(closing(await connectNats(broker.natsOptions!)), broker, 's', 's');
     });
 
-    it('takes a token', async () => {
+    it('accepts a token', async () => {
       const server = await natsServer('--auth', 'opensesame');
       const { broker, client } = await running({ nats: { url: server.url, token: 'opensesame' } });
       await client.createStream('s', { subject: 's' });
@@ -69,7 +69,7 @@ describe.skipIf(NATS_SERVER === null)(
       await storesFrom(closing(await connectNats(broker.natsOptions!)), broker, 's', 's');
     });
 
-    it('takes the credentials of the settings of the server', async () => {
+    it('accepts credentials from the settings of the server', async () => {
       const server = await natsServer('--user', 'joe', '--pass', 'secret');
       const settings = { 'nats.servers': [server.url], 'nats.user': 'joe', 'nats.password': 'secret' };
       const { client } = await running({ settings });
@@ -77,7 +77,7 @@ describe.skipIf(NATS_SERVER === null)(
       await client.publish('s', 'kept', { ackPolicy: 'ALL' });
     });
 
-    it('trusts a private authority and shows a certificate', async () => {
+    it('trusts a private authority and sends a client certificate', async () => {
       const { ca, server: own, client: mine } = await certificates('broker');
       const tls = ['--tlsverify', '--tlscert', file('s.pem', own.cert), '--tlskey', file('s.key', own.key)];
       const server = await natsServer(...tls, '--tlscacert', file('ca.pem', ca.cert));
@@ -94,7 +94,7 @@ describe.skipIf(NATS_SERVER === null)(
       await expect(Broker.start({ nats: server.url })).rejects.toThrow(/^cannot connect to the NATS server at nats:/);
     });
 
-    it('reports that credentials are refused, without showing them', async () => {
+    it('reports rejected credentials without revealing them', async () => {
       const server = await natsServer('--user', 'joe', '--pass', 'secret');
       await expect(Broker.start({ nats: { url: server.url, user: 'joe', password: 'wrong' } })).rejects.toMatchObject({
         code: 'AUTHORIZATION_VIOLATION',
@@ -102,7 +102,7 @@ describe.skipIf(NATS_SERVER === null)(
       });
     });
 
-    it('says once that a reconnect is refused for good, and goes on with other credentials', async () => {
+    it('warns once when a reconnect is rejected permanently, and works again with other credentials', async () => {
       const server = await natsServer('--user', 'joe', '--pass', 'first');
       const { broker, client } = await running({ nats: { url: server.url, user: 'joe', password: 'first' } });
       await client.createStream('before', { subject: 'before' });
@@ -135,7 +135,7 @@ describe.skipIf(NATS_SERVER === null)(
       expect(heard.filter((warning) => warning.includes(final))).toHaveLength(1);
     });
 
-    it('moves to another NATS server while it runs, with every subscription once', async () => {
+    it('moves to another NATS server while it runs, with each subscription exactly once', async () => {
       const [one, two] = [await natsServer(), await natsServer()];
       const { broker, client } = await running({ nats: one.url });
       await client.createStream('s', { subject: 's' });
@@ -150,7 +150,7 @@ describe.skipIf(NATS_SERVER === null)(
   },
 );
 
-describe('the NATS server of the options', () => {
+describe('the option nats', () => {
   it.each([
     [{ url: 'localhost' }, 'expected nats.url to be true, false or an URL nats://host:port, got "localhost"'],
     [{ url: 'nats://h', usr: 'x' }, 'unknown option "nats.usr"; did you mean "nats.user"?'],
@@ -161,14 +161,14 @@ describe('the NATS server of the options', () => {
     [{ url: 'nats://h', ca: 'ca.pem' }, 'expected nats.ca to be a certificate or key in PEM'],
     [{ url: 'nats://h', cert: '-----BEGIN CERTIFICATE-----' }, 'options nats.cert and nats.key need each other'],
     [{}, 'expected nats.url to be true, false or an URL nats://host:port, got undefined'],
-  ])('%j is refused', async (nats, message) => {
+  ])('rejects %j', async (nats, message) => {
     await expect(Broker.start({ nats: nats as never })).rejects.toMatchObject({
       name: 'BrokerOptionError',
       message: expect.stringContaining(message),
     });
   });
 
-  it('is needed for attachNats', async () => {
+  it('is required for attachNats', async () => {
     const { broker } = await running({ nats: true });
     expect(broker.natsOptions).toEqual({ servers: [new URL(broker.natsUrl!).host] });
     await expect(broker.attachNats('nats://127.0.0.1:1')).rejects.toMatchObject({ name: 'BrokerOptionError' });

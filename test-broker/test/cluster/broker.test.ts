@@ -7,15 +7,15 @@ import { TestBroker } from '../../src/index.js';
 import { ApiClient, eventually } from './clients.js';
 import { known, running } from './running.js';
 
-// Far longer than a test takes: only the broker's clock gets there.
+// Far longer than any test: only the broker's clock reaches it.
 const HOUR = 3_600_000;
 
-/** What the process has open of the network. */
+/** Open network handles of the process. */
 function sockets(): string[] {
   return process.getActiveResourcesInfo().filter((resource) => resource.startsWith('TCP'));
 }
 
-/** Two brokers on ports below those that the system gives away by itself; another pair when somebody has one of them. */
+/** Two brokers on ports below those that the system assigns; another pair when one of them is in use. */
 async function onFreePair() {
   for (let attempt = 1; ; attempt++) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
@@ -36,12 +36,12 @@ describe('TestBroker.start', () => {
     expect(await client.publish('s', 'x')).toMatchObject({ stream: 's', offset: 0 });
   });
 
-  it('takes consecutive ports from the given one', async () => {
+  it('uses consecutive ports from the given one', async () => {
     const { broker, port } = await onFreePair();
     expect(broker.addresses).toEqual([`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`]);
   });
 
-  it('rejects with EADDRINUSE when the port is taken, and holds nothing then', async () => {
+  it('rejects with EADDRINUSE when the port is in use, and leaves nothing open', async () => {
     const taken = closing(createServer());
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
@@ -88,7 +88,7 @@ describe('TestBroker.messages', () => {
 });
 
 describe('TestBroker.stopBroker', () => {
-  it('cuts the connections, and startBroker serves again on the same port with everything that was there', async () => {
+  it('cuts the connections, and startBroker serves the same data again on the same port', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     await client.publish('s', 'kept');
@@ -114,14 +114,14 @@ describe('TestBroker.stopBroker', () => {
     expect((await client.publish('s', 'next')).offset).toBe(1);
   });
 
-  it('refuses an index that is none', async () => {
+  it('rejects an invalid index', async () => {
     const { broker } = await running();
     await expect(broker.stopBroker(1)).rejects.toThrow('expected broker to be an index from 0 to 0, got 1');
   });
 });
 
 describe('TestBroker.reset', () => {
-  it('leaves no stream, group or fault, and every broker running', async () => {
+  it('removes every stream, group and fault, and leaves every broker running', async () => {
     const { broker, clients, client } = await running({ brokers: 3, cursorsPartitions: 1, activityStream: true });
     await client.createStream('s', { replicationFactor: 3 });
     await client.publish('s', 'x');
@@ -151,7 +151,7 @@ describe('TestBroker.reset', () => {
 });
 
 describe('TestBroker.clock', () => {
-  it('moves auto-pause', async () => {
+  it('advances auto-pause', async () => {
     const { broker, client } = await running();
     await client.createStream('s', { autoPauseTime: { value: HOUR } });
     const subscription = client.subscribe('s');
@@ -164,7 +164,7 @@ describe('TestBroker.clock', () => {
     expect(await subscription.ended).toEqual({ code: 'FAILED_PRECONDITION', details: 'commit log was closed' });
   });
 
-  it('moves the expiry of group members', async () => {
+  it('advances the expiry of group members', async () => {
     const { broker, client } = await running({ groups: { consumerTimeout: 30_000 } });
     await client.createStream('s');
     await client.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
@@ -173,7 +173,7 @@ describe('TestBroker.clock', () => {
     expect(groupMetadata[0].error).toBe('UNKNOWN_GROUP');
   });
 
-  it('moves retention by age', async () => {
+  it('advances retention by age', async () => {
     const { broker, client } = await running();
     const age = { value: HOUR };
     await client.createStream('s', { retentionMaxAge: age, segmentMaxAge: age, cleanerInterval: { value: 60_000 } });
@@ -185,7 +185,7 @@ describe('TestBroker.clock', () => {
 });
 
 describe('TestBroker.faults', () => {
-  it('holds acks back by the clock', async () => {
+  it('delay acks by the clock of the broker', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     broker.faults.delayAcks(HOUR);
@@ -203,7 +203,7 @@ describe('TestBroker.faults', () => {
     expect(acked).toBe(true);
   });
 
-  it('loses acks but not messages', async () => {
+  it('drop acks but not messages', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     broker.faults.dropAcks(1);
@@ -213,7 +213,7 @@ describe('TestBroker.faults', () => {
 });
 
 describe('TestBroker.openSubscriptions', () => {
-  it('counts by broker', async () => {
+  it('counts subscriptions per broker', async () => {
     const { broker, client } = await running({ brokers: 2 });
     await client.createStream('s');
     const subscriptions = [client.subscribe('s'), client.subscribe('s')];
@@ -243,7 +243,7 @@ describe('TestBroker.close', () => {
     await eventually(sockets, (open) => open.length === 0);
   });
 
-  it('happens at the end of an await using block', async () => {
+  it('runs at the end of an await using block', async () => {
     let address: string;
     {
       await using broker = await TestBroker.start();

@@ -18,13 +18,13 @@ const definition = loadPackageDefinition(
 );
 const { API: Api } = definition.proto as Record<'API', ServiceClientConstructor>;
 
-/** Bound of a wait. Only a hang reaches it. */
+/** Upper limit of a wait. Only a hang reaches it. */
 const HANG_LIMIT_MS = 60_000;
 
-/** Longer than any test takes. */
+/** Far longer than any test. */
 const DEADLINE_MS = 3_600_000;
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are read field by field, as any client would.
+// biome-ignore lint/suspicious/noExplicitAny: responses are read field by field, as any client would do.
 export type Answer = any;
 
 /** How a call failed: the name of the status and its text. */
@@ -33,7 +33,7 @@ export interface Failure {
   readonly details: string;
 }
 
-/** A subscription with what came so far. */
+/** A subscription with its messages so far. */
 export interface Subscription {
   /** Values of the messages, without the first empty one. */
   readonly values: string[];
@@ -47,7 +47,7 @@ export interface Subscription {
   cancel(): void;
 }
 
-/** A foreign client of one broker. */
+/** A client of one broker, without this project's client package. */
 export class ApiClient {
   readonly #client;
 
@@ -69,7 +69,7 @@ export class ApiClient {
     return this.call('createStream', { name, subject: name, ...request }, deadline);
   }
 
-  /** Publishes text and answers the ack. */
+  /** Publishes text and returns the ack. */
   async publish(
     stream: string,
     value: string,
@@ -89,12 +89,12 @@ export class ApiClient {
     return this.#client.publishAsync!();
   }
 
-  /** Resolves once all that this client has sent has arrived: its calls share a connection. */
+  /** Resolves once everything that this client has sent has arrived: its calls share a connection. */
   async arrived(): Promise<void> {
     await this.call('pauseStream', { name: 'no such stream' }).catch(() => {});
   }
 
-  /** How a call ends that the broker does not answer: its deadline passes, by the brokers' clock. */
+  /** The end of a call without a response: its deadline passes on the brokers' clock. */
   async expired(clock: Pick<MovableClock, 'advance'>, method: string, request: object = {}): Promise<Failure> {
     const failed = this.call(method, request, DEADLINE_MS).catch((error: Failure) => error);
     await this.arrived();
@@ -102,7 +102,7 @@ export class ApiClient {
     return failed;
   }
 
-  /** How a publish fails whose ack never comes. */
+  /** The failure of a publish whose ack never arrives. */
   unacknowledged(clock: Pick<MovableClock, 'advance'>, stream: string, value: string, request: object = {}) {
     return this.expired(clock, 'publish', { stream, value: Buffer.from(value), ...request });
   }
@@ -119,7 +119,7 @@ export class ApiClient {
     );
   }
 
-  /** What the broker, which leads it, says of a partition. */
+  /** The metadata of a partition, from its leader. */
   async partition(stream: string, partition = 0): Promise<Answer> {
     return (await this.call('fetchPartitionMetadata', { stream, partition })).metadata;
   }
@@ -163,7 +163,7 @@ function subscription(call: ClientReadableStream<Answer>): Subscription {
   return { values, offsets, live, ended, count, cancel: () => call.cancel() };
 }
 
-/** Asks again until the answer fits, for what happens a little later. */
+/** Repeats a call until its result fits, for changes that happen a little later. */
 export async function eventually<T>(ask: () => Promise<T> | T, fits: (answer: T) => boolean): Promise<T> {
   const limit = performance.now() + HANG_LIMIT_MS;
   for (;;) {

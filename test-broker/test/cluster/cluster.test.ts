@@ -20,7 +20,7 @@ describe('placement', () => {
     expect(new Set(sets)).toEqual(new Set(['broker-0,broker-2']));
   });
 
-  it('refuses more replicas than there are brokers, on any broker', async () => {
+  it('rejects more replicas than there are brokers, on any broker', async () => {
     const { clients } = await running({ brokers: 3 });
     for (const client of clients) {
       await expect(client.createStream('s', { replicationFactor: 4 })).rejects.toEqual({
@@ -30,7 +30,7 @@ describe('placement', () => {
     }
   });
 
-  it('still chooses a broker that is down, and answers after half a second', async () => {
+  it('also chooses a broker that is down, and then responds after half a second', async () => {
     const { broker, client } = await running({ brokers: 3 });
     await broker.stopBroker(2);
     for (const name of ['a', 'b', 'c']) await client.createStream(name);
@@ -39,7 +39,7 @@ describe('placement', () => {
 });
 
 describe('a broker that does not lead', () => {
-  it('forwards operations and answers with the texts of the metadata leader', async () => {
+  it('forwards operations and returns the texts of the metadata leader', async () => {
     const { clients } = await running({ brokers: 3 });
     await clients[2]!.createStream('s');
     await expect(clients[1]!.createStream('s')).rejects.toEqual({
@@ -52,13 +52,13 @@ describe('a broker that does not lead', () => {
     });
   });
 
-  it('publishes all the same', async () => {
+  it('accepts publishes', async () => {
     const { clients, follower } = await threeBrokers();
     for (const client of clients) await client.publish('s', 'x', { ackPolicy: 'ALL' });
     expect((await clients[follower]!.publish('s', 'y')).offset).toBe(3);
   });
 
-  it('refuses subscriptions but for reads of an in-sync replica', async () => {
+  it('rejects subscriptions except reads of an in-sync replica', async () => {
     const { clients, follower } = await threeBrokers();
     const client = clients[follower]!;
     expect(await client.subscribe('s').ended).toEqual({
@@ -73,7 +73,7 @@ describe('a broker that does not lead', () => {
     await client.subscribe('s', { readISRReplica: true }).live;
   });
 
-  it('refuses to tell of a partition and to keep cursors', async () => {
+  it('rejects requests for partition metadata and cursors', async () => {
     const { clients, follower } = await threeBrokers({}, { cursorsPartitions: 1 });
     await expect(clients[follower]!.call('fetchPartitionMetadata', { stream: 's' })).rejects.toEqual({
       code: 'FAILED_PRECONDITION',
@@ -119,7 +119,7 @@ describe('replication', () => {
     expect(after!.headers.h).toEqual(Buffer.from('v'));
   });
 
-  it('reports the lag of a follower that is cut off as a high watermark behind the newest offset', async () => {
+  it('shows the lag of an isolated follower as a high watermark below the newest offset', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers(
       {},
       { settings: { 'clustering.replica.max.lag.time': '1h', 'clustering.replica.max.leader.timeout': '1h' } },

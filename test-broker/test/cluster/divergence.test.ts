@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { divergence } from '../../src/cluster/divergence.js';
 import { LeaderEpochs } from '../../src/log/leader-epochs.js';
 
-/** A log that ends before `next`, of these epochs by their first offset. */
+/** A log that ends before `next`, with these epochs and their first offsets. */
 const log = (next: number, starts: [epoch: number, startOffset: number][], oldestOffset = 0) => ({
   nextOffset: next,
   oldestOffset,
@@ -15,7 +15,7 @@ describe('divergence', () => {
     expect(divergence(log(7, [[5, 0]]), log(3, [[5, 0]]))).toBe(3);
   });
 
-  it('is where another leader went on', () => {
+  it('is the offset where another leader continued', () => {
     const leader = log(9, [
       [5, 0],
       [7, 4],
@@ -24,7 +24,7 @@ describe('divergence', () => {
     expect(divergence(log(3, [[5, 0]]), leader)).toBe(3);
   });
 
-  it('is before an epoch that only the follower has, also when the leader had an older one there', () => {
+  it('is before an epoch that only the follower has, also when the leader has an older epoch there', () => {
     expect(
       divergence(
         log(2, [[7, 0]]),
@@ -48,7 +48,7 @@ describe('divergence', () => {
     ).toBe(2);
   });
 
-  it('does not look at what one of them no longer has', () => {
+  it('ignores offsets that one of the logs no longer has', () => {
     expect(
       divergence(
         log(

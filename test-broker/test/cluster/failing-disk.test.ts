@@ -13,7 +13,7 @@ afterEach(() => {
   for (const each of opened.splice(0)) each.close();
 });
 
-/** A cluster without ports, and what it warned of. */
+/** A cluster without ports, and its warnings. */
 async function cluster(options: Partial<ClusterOptions> = {}) {
   const clock = new MovableClock();
   const bus = new MemoryBus();
@@ -27,7 +27,7 @@ async function cluster(options: Partial<ClusterOptions> = {}) {
 }
 
 describe('a disk that fails', () => {
-  it('fails the operation that it could not take, which then never was', async () => {
+  it('fails the operation that cannot be stored, which then has no effect', async () => {
     const { cluster: made } = await cluster();
     let full = true;
     made.log.store = {
@@ -45,7 +45,7 @@ describe('a disk that fails', () => {
     expect(await create()).toBe(5n);
   });
 
-  it('costs a broker its replica, and says so, but not the others theirs', async () => {
+  it('makes a broker lose its replica, with a warning, but not the other brokers', async () => {
     const storage = (broker: string) => {
       if (broker === 'b') throw new Error('permission denied');
       return null;
@@ -57,7 +57,7 @@ describe('a disk that fails', () => {
     expect(made.nodes.get('a')!.replica('s', 0)!.leading).toBe(true);
   });
 
-  it('holds a follower up, and says so', async () => {
+  it('delays a follower, with a warning', async () => {
     const { cluster: made, clock, bus, warnings } = await cluster();
     await made.newest.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
     await made.settled();

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from './clients.js';
 import { threeBrokers } from './running.js';
 
-// Far longer than a test takes: only the brokers' clock gets there.
+// Far longer than any test: only the brokers' clock reaches it.
 const SLOW = { settings: { 'clustering.replica.max.lag.time': '20m' } };
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 describe('the in-sync replicas', () => {
-  it('hold up ALL acks and delivery while one is down, until it is dropped after the lag time', async () => {
+  it('delay ALL acks and delivery while one is down, until it is removed after the lag time', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({}, SLOW);
     const subscription = clients[leader]!.subscribe('s');
     await subscription.live;
@@ -29,7 +29,7 @@ describe('the in-sync replicas', () => {
     subscription.cancel();
   });
 
-  it('hold up ALL acks again for the lag time when a new leader takes over', async () => {
+  it('delay ALL acks again for the lag time when a new leader takes over', async () => {
     const { broker, clients, leader, follower } = await threeBrokers(
       {},
       { settings: { ...SLOW.settings, 'clustering.replica.max.leader.timeout': '10m' } },
@@ -41,14 +41,14 @@ describe('the in-sync replicas', () => {
     const all = clients[follower]!.publish('s', 'a', { ackPolicy: 'ALL' }, HOUR).then(() => {
       acked = true;
     });
-    // By now the old leader is gone for longer than the lag time, but not for the new leader.
+    // Now the old leader has been down for longer than the lag time, but the new leader counts from its election.
     await broker.clock.advance(18 * MINUTE);
     expect(acked).toBe(false);
     await broker.clock.advance(3 * MINUTE);
     await all;
   });
 
-  it('take a replica back once it has caught up', async () => {
+  it('include a replica again once it has caught up', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await broker.stopBroker(follower);
     await clients[leader]!.publish('s', 'a', { ackPolicy: 'ALL' });
@@ -61,7 +61,7 @@ describe('the in-sync replicas', () => {
     expect(broker.messages('s').map((message) => message.text())).toEqual(['a']);
   });
 
-  it('below minIsr: LEADER is acknowledged but not delivered, and the backlog comes when they are enough', async () => {
+  it('below minIsr: LEADER is acknowledged but not delivered until there are enough', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({ minIsr: { value: 3 } });
     const subscription = clients[leader]!.subscribe('s');
     await subscription.live;
@@ -82,7 +82,7 @@ describe('the in-sync replicas', () => {
     subscription.cancel();
   });
 
-  it('never let go of a message that fewer than minIsr have: replication factor -1 on one broker', async () => {
+  it('never commit a message that fewer than minIsr have: replication factor -1 on one broker', async () => {
     const { clients, leader } = await threeBrokers({ minIsr: { value: 4 } });
     expect((await clients[leader]!.publish('s', 'a')).offset).toBe(0);
     expect((await clients[leader]!.partition('s')).highWatermark).toBe(-1);

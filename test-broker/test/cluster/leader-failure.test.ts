@@ -37,7 +37,7 @@ describe('a partition whose leader is stopped', () => {
     expect(broker.messages('s')).toEqual([]);
   });
 
-  it('keeps its dead leader when no other broker has a replica', async () => {
+  it('keeps its stopped leader when no other broker has a replica', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({ replicationFactor: 1 });
     await clients[leader]!.publish('s', 'kept');
     await broker.stopBroker(leader);
@@ -49,7 +49,7 @@ describe('a partition whose leader is stopped', () => {
     expect(broker.messages('s').map((message) => message.text())).toEqual(['kept', 'next']);
   });
 
-  it('drops messages that were never replicated when the old leader comes back, and assigns their offsets again', async () => {
+  it('drops messages that were never replicated when the old leader restarts, and assigns their offsets again', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     await clients[leader]!.publish('s', 'replicated', { ackPolicy: 'ALL' });
     broker.faults.partition(leader, follower);
@@ -76,7 +76,7 @@ describe('a partition whose leader is stopped', () => {
 });
 
 describe('a leader that the others cannot reach', () => {
-  it('keeps storing messages, which it drops once it learns of its replacement', async () => {
+  it('keeps storing messages, and drops them once it learns of the new leader', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     await clients[leader]!.publish('s', 'common', { ackPolicy: 'ALL' });
     const subscription = clients[leader]!.subscribe('s');
@@ -102,7 +102,7 @@ describe('a leader that the others cannot reach', () => {
 });
 
 describe('moveLeader', () => {
-  it('says so when the cluster has no majority to agree on it', async () => {
+  it('rejects when the cluster has no majority', async () => {
     const { broker, leader, follower, other } = await threeBrokers();
     await broker.stopBroker(other);
     broker.faults.partition(leader, follower);
@@ -110,7 +110,7 @@ describe('moveLeader', () => {
     expect(broker.leaderOf('s')).toBe(leader);
   });
 
-  it('leaves subscriptions on the old leader open, which deliver the messages of the new one', async () => {
+  it('keeps subscriptions on the old leader open, and they deliver the messages of the new leader', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     const subscription = clients[leader]!.subscribe('s');
     await subscription.live;
@@ -123,7 +123,7 @@ describe('moveLeader', () => {
     subscription.cancel();
   });
 
-  it('loses and doubles nothing that is published meanwhile', async () => {
+  it('neither loses nor duplicates messages that are published meanwhile', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     const acks: number[] = [];
     const publishing = (async () => {
@@ -135,7 +135,7 @@ describe('moveLeader', () => {
     expect(broker.messages('s').map((message) => message.text())).toEqual(acks.map(String));
   });
 
-  it('refuses a broker without a replica, one that does not run, and a partition that is unknown', async () => {
+  it('rejects a broker without a replica, a stopped broker, and an unknown partition', async () => {
     const { broker, leader, follower } = await threeBrokers({ replicationFactor: 2 });
     const isr = new Set([leader]);
     const outside = [0, 1, 2].filter((index) => !isr.has(index));

@@ -13,7 +13,7 @@ function created(client: ApiClient, stream: string): Promise<boolean> {
 }
 
 describe('the metadata leader', () => {
-  it('is missed at once by brokers that still follow it', async () => {
+  it('is reported as lost at once by brokers that still follow it', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     freezeClock();
     await broker.stopBroker(0);
@@ -23,7 +23,7 @@ describe('the metadata leader', () => {
     });
   });
 
-  it('is unknown until another one is elected: refused without a deadline, waited for with one', async () => {
+  it('is unknown until the next election: calls fail without a deadline, and wait with one', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     const clock = freezeClock();
     await broker.stopBroker(0);
@@ -40,7 +40,7 @@ describe('the metadata leader', () => {
     await expect(clients[2]!.createStream('s')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('is taken over by a broker that knows everything', async () => {
+  it('is replaced by a broker that has all operations', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     for (let i = 0; i < 20; i++) await clients[0]!.createStream(`s${i}`);
     await broker.stopBroker(0);
@@ -52,7 +52,7 @@ describe('the metadata leader', () => {
     await expect(clients[1]!.createStream('s19')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('does not lead when it comes back before any broker has noticed its absence', async () => {
+  it('does not lead when it restarts before any broker has noticed its absence', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await broker.stopBroker(0);
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
@@ -63,7 +63,7 @@ describe('the metadata leader', () => {
     expect(recovery.phase).toBe('not-leading');
   });
 
-  it('is missed by a caller that resumes a partition too, with the text of Go', async () => {
+  it('is also reported as lost when a call resumes a partition, with the text of Go', async () => {
     const { broker, clients } = await running({ brokers: 3, ...SERVER_TIMES });
     await clients[0]!.createStream('s');
     await clients[0]!.call('pauseStream', { name: 's' });
@@ -80,7 +80,7 @@ describe('the metadata leader', () => {
     publishing.on('error', () => {}).cancel();
   });
 
-  it('cannot be had without a majority, and publishing goes on', async () => {
+  it('cannot be elected without a majority, but publishes still work', async () => {
     const { broker, clients } = await running({ brokers: 3, cursorsPartitions: 0 });
     for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
     await clients[0]!.createStream('r', { replicationFactor: 3 });
@@ -151,7 +151,7 @@ describe('FetchMetadata', () => {
     expect(brokers.map((each: { id: string }) => each.id)).toEqual(['broker-0', 'broker-1']);
   });
 
-  it('names the asked broker first, with the loads of each', async () => {
+  it('lists the called broker first, with the load of each broker', async () => {
     const { broker, clients } = await running({ brokers: 2, cursorsPartitions: 0 });
     for (const name of ['a', 'b', 'c']) await clients[0]!.createStream(name);
     const { brokers } = await eventually(

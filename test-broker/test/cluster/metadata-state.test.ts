@@ -45,7 +45,7 @@ describe('MetadataState', () => {
     expect(partition(1)).toMatchObject({ paused: false, reportedPaused: true, pauseTimes: { first: 7n, latest: 9n } });
   });
 
-  it('takes a partition that is listed twice two times', () => {
+  it('counts a partition twice that is listed twice', () => {
     const { metadata, apply, partition } = withStream();
     apply({ kind: 'pause-stream', name: 's', partitions: [1, 1], resumeAll: false, at: 7n });
     expect(partition(1)).toMatchObject({ paused: true, pauseTimes: { first: 7n, latest: 8n } });
@@ -55,7 +55,7 @@ describe('MetadataState', () => {
     expect(partition(1).readonlyTimes).toEqual({ first: 11n, latest: 11n });
   });
 
-  it('loses readonly over a pause, while it goes on reporting it', () => {
+  it('resets readonly at a pause, but still reports it', () => {
     const { apply, partition } = withStream();
     apply({ kind: 'set-readonly', name: 's', partitions: [], readonly: true, at: 7n });
     apply({ kind: 'pause-stream', name: 's', partitions: [0], resumeAll: false, at: 8n });
@@ -65,14 +65,14 @@ describe('MetadataState', () => {
     expect(partition(1)).toMatchObject({ readonly: true, reportedReadonly: true });
   });
 
-  it('takes resumeAll from the last pause of any partitions', () => {
+  it('uses resumeAll of the last pause of any partitions', () => {
     const { metadata, apply } = withStream();
     apply({ kind: 'pause-stream', name: 's', partitions: [], resumeAll: true });
     apply({ kind: 'pause-stream', name: 's', partitions: [0], resumeAll: false });
     expect(metadata.stream('s')!.resumeAll).toBe(false);
   });
 
-  it('counts a partition off at every pause and when it is deleted, but never below zero', () => {
+  it('subtracts a partition from the load at every pause and when it is deleted, but never goes below zero', () => {
     const { metadata, apply } = withStream();
     expect(metadata.loads.of('a')).toEqual({ partitions: 2, leaders: 2 });
     expect(metadata.loads.of('b')).toEqual({ partitions: 2, leaders: 0 });
@@ -86,7 +86,7 @@ describe('MetadataState', () => {
     expect(metadata.loads.of('a')).toEqual({ partitions: 0, leaders: 0 });
   });
 
-  it('begins an epoch with the index of the operation when the leader changes', () => {
+  it('uses the index of the operation as the new epoch when the leader changes', () => {
     const { metadata, apply, partition } = withStream();
     apply({ kind: 'change-leader', stream: 's', partition: 0, leader: 'b' });
     expect(partition(0)).toMatchObject({ leader: 'b', leaderEpoch: 7n });
@@ -105,7 +105,7 @@ describe('MetadataState', () => {
 });
 
 describe('OperationLog', () => {
-  it('gives out two indexes for an operation and one for the bookkeeping of activity', () => {
+  it('assigns two indexes to an operation and one to each record of the activity position', () => {
     const log = new OperationLog();
     const operation: Operation = { kind: 'delete-stream', name: 's' };
     expect(log.append(operation)).toBe(5n);
@@ -124,7 +124,7 @@ describe('OperationLog', () => {
 });
 
 describe('the load that FetchMetadata reports', () => {
-  it('drifts down with repeated pauses of the same partitions', async () => {
+  it('decreases with repeated pauses of the same partitions', async () => {
     const { client } = await running({ cursorsPartitions: 0, settings: { 'metadata.cache.max.age': 0 } });
     await client.createStream('other', { partitions: 3 });
     await client.createStream('s', { partitions: 2 });
@@ -137,7 +137,7 @@ describe('the load that FetchMetadata reports', () => {
     expect(loads).toEqual([5, 3, 1, 0]);
   });
 
-  it('is kept for as long as metadata.cache.max.age says', async () => {
+  it('is cached for metadata.cache.max.age', async () => {
     const { broker, client } = await running({ cursorsPartitions: 0, settings: { 'metadata.cache.max.age': '2m' } });
     const load = async () => (await client.call('fetchMetadata')).brokers[0].partitionCount;
     expect(await load()).toBe(0);
@@ -149,7 +149,7 @@ describe('the load that FetchMetadata reports', () => {
 });
 
 describe('the streams of the server itself', () => {
-  it('are there from the start, with the indexes 5 and 8 in the activity stream', async () => {
+  it('exist from the start, with the indexes 5 and 8 in the activity stream', async () => {
     const { broker, client } = await running({ activityStream: true, cursorsPartitions: 2 });
     const subscription = client.subscribe('__activity');
     await subscription.count(2);

@@ -12,7 +12,7 @@ import { known, running } from './running.js';
 
 const SERVE = fileURLToPath(new URL('serve-until-killed.ts', import.meta.url));
 
-/** Publishes without a pause on one stream of acks until the connection breaks; answers what was acknowledged. */
+/** Publishes without a pause on one stream of acks until the connection breaks; returns the acknowledged messages. */
 function publishUntilCut(
   client: ApiClient,
   stream: string,
@@ -36,7 +36,7 @@ function publishUntilCut(
 }
 
 describe('a broker with a dataDir', () => {
-  it('comes back with its streams, messages, groups and cursors', async () => {
+  it('restarts with its streams, messages, groups and cursors', async () => {
     const dataDir = temporaryDirectory();
     const options = { dataDir, cursorsPartitions: 2, activityStream: true };
     const first = await running(options);
@@ -65,7 +65,7 @@ describe('a broker with a dataDir', () => {
     await expect(client.createStream('s')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('keeps what is paused and readonly, with the times of the restart, and forgets when messages came', async () => {
+  it('keeps the paused and readonly states with the time of the restart, but not the times of messages', async () => {
     const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     await first.client.createStream('s', { partitions: 2 });
@@ -85,7 +85,7 @@ describe('a broker with a dataDir', () => {
     expect((await client.publish('s', 'y', { partition: 1 })).offset).toBe(0);
   });
 
-  it('begins at offset 0 with a stream that was deleted and recreated', async () => {
+  it('begins a stream that was deleted and recreated at offset 0', async () => {
     const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     for (const value of ['old', 'new']) {
@@ -98,7 +98,7 @@ describe('a broker with a dataDir', () => {
     expect(broker.messages('s').map((message) => [message.offset, message.text()])).toEqual([[0n, 'new']]);
   });
 
-  it('brings a whole cluster back', async () => {
+  it('restores a whole cluster', async () => {
     const dataDir = temporaryDirectory();
     const first = await running({ dataDir, brokers: 3 });
     await first.client.createStream('s', { replicationFactor: 3 });
@@ -113,20 +113,20 @@ describe('a broker with a dataDir', () => {
     expect(broker.messages('s').map((message) => message.text())).toEqual(['a', 'b']);
   });
 
-  it('refuses to serve the data of more brokers than there are', async () => {
+  it('rejects the data of more brokers than it starts', async () => {
     const dataDir = temporaryDirectory();
     await (await TestBroker.start({ dataDir, brokers: 2 })).close();
     await expect(TestBroker.start({ dataDir })).rejects.toThrow('was written by 2 brokers, got brokers: 1');
   });
 
-  it('does not start on a damaged list of brokers, and says which file it is', async () => {
+  it('does not start on a damaged list of brokers, and reports the file', async () => {
     const dataDir = temporaryDirectory();
     await (await TestBroker.start({ dataDir })).close();
     writeFileSync(join(dataDir, 'cluster.json'), '{"brok');
     await expect(TestBroker.start({ dataDir })).rejects.toThrow(/^cannot read ".*cluster\.json": .*JSON/);
   });
 
-  it('has the directory for itself', async () => {
+  it('locks the directory', async () => {
     const dataDir = temporaryDirectory();
     await running({ dataDir });
     await expect(TestBroker.start({ dataDir })).rejects.toMatchObject({
@@ -138,7 +138,7 @@ describe('a broker with a dataDir', () => {
     await expect(TestBroker.start({ dataDir: file })).rejects.toThrow('cannot use dataDir');
   });
 
-  it('cuts off an operation that is torn, and says so', async () => {
+  it('cuts off an incomplete operation, with a warning', async () => {
     const dataDir = temporaryDirectory();
     const first = await running({ dataDir });
     await first.client.createStream('whole');

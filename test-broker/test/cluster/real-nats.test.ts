@@ -31,7 +31,7 @@ describe.skipIf(NATS_SERVER === null)(
       );
     });
 
-    it('has the new leader listen once moveLeader has resolved', async () => {
+    it('has a new leader that is subscribed once moveLeader resolves', async () => {
       const { broker, clients } = await running({ brokers: 3, nats: nats.url });
       await clients[0]!.createStream('moved', { replicationFactor: 3 });
       await known('moved', clients);

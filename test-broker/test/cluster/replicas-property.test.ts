@@ -67,7 +67,7 @@ class Bench {
     this.cluster.startBroker(BROKERS[broker]!);
   }
 
-  /** Everything runs and reaches everything again, and has had the time to agree. */
+  /** All brokers run, reach each other, and have had the time to agree. */
   async settle(): Promise<void> {
     this.faults.heal();
     for (const broker of BROKERS) this.cluster.startBroker(broker);
@@ -76,7 +76,7 @@ class Bench {
     for (let i = 0; i < 10; i++) await this.clock.advance(50);
   }
 
-  /** What each broker has of the partition: offsets and values. */
+  /** The messages of the partition on each broker: offsets and values. */
   contents(): string[][] {
     return BROKERS.map((broker) => {
       const { log } = this.cluster.nodes.get(broker)!.replica('s', 0)!;
@@ -144,7 +144,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('the replicas of a partition', () => {
-  it('agree in the end and have all that was acknowledged with ALL, whatever was stopped or cut off meanwhile', async () => {
+  it('finally agree and have every message acknowledged with ALL, after any stops and partitions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
         const bench = new Bench();

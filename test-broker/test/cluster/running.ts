@@ -10,7 +10,7 @@ export async function running(options: TestBrokerOptions = {}) {
   return { broker, clients, client: clients[0]! };
 }
 
-/** Resolves when every broker knows a stream: they hear of it some milliseconds after the metadata leader. */
+/** Resolves when every broker knows a stream: they receive it some milliseconds after the metadata leader. */
 export async function known(stream: string, clients: readonly ApiClient[]): Promise<void> {
   const ask = (client: ApiClient) => client.call('fetchMetadata', { streams: [stream] });
   for (const client of clients)

@@ -1,4 +1,4 @@
-/* Runs a broker on the data directory that is given, tells its parent the addresses, and goes on until it is killed. */
+/* Runs a broker on the given data directory, sends the addresses to its parent, and runs until it is killed. */
 import { TestBroker } from '../../src/index.js';
 
 const [dataDir, brokers] = process.argv.slice(2);

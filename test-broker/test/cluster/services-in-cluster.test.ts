@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { type Answer, eventually } from './clients.js';
 import { known, running, threeBrokers } from './running.js';
 
-// Far longer than a test takes.
+// Far longer than any test.
 const PATIENT = { consumerTimeout: 3_600_000, coordinatorTimeout: 3_600_000 };
 const GROUP = { groupId: 'g', streams: ['s'] };
 
 describe('consumer groups in a cluster', () => {
-  it('are coordinated by the brokers in turn', async () => {
+  it('are assigned to the brokers in turn as coordinators', async () => {
     const { clients } = await threeBrokers();
     const coordinators: string[] = [];
     for (const groupId of ['g1', 'g2', 'g3', 'g4']) {
@@ -18,11 +18,11 @@ describe('consumer groups in a cluster', () => {
     expect(coordinators).toEqual(['broker-0', 'broker-1', 'broker-2', 'broker-0']);
   });
 
-  it('answer only on their coordinator', async () => {
+  it('return assignments only on their coordinator', async () => {
     const { clients } = await threeBrokers();
     const joined = await clients[2]!.call('joinConsumerGroup', { ...GROUP, consumerId: 'c' });
     const request = { groupId: 'g', consumerId: 'c', epoch: joined.epoch };
-    // The answer to a join comes before the other brokers know of it.
+    // The response to a join arrives before the other brokers know of it.
     for (const client of clients)
       await eventually(
         async () => (await client.call('fetchMetadata', { streams: ['s'], groups: ['g'] })).groupMetadata[0],
@@ -36,7 +36,7 @@ describe('consumer groups in a cluster', () => {
     expect(assignments).toEqual([{ stream: 's', partitions: [0] }]);
   });
 
-  it('get another coordinator when most members report theirs, and a new epoch with it', async () => {
+  it('get another coordinator and a new epoch when most members report theirs', async () => {
     const { broker, clients } = await threeBrokers({}, { groups: PATIENT });
     const joins: Answer[] = [];
     for (const consumerId of ['c1', 'c2', 'c3'])
@@ -45,7 +45,7 @@ describe('consumer groups in a cluster', () => {
     const groupOn = async (index: number): Promise<Answer> =>
       (await clients[index]!.call('fetchMetadata', { streams: ['s'], groups: ['g'] })).groupMetadata[0];
     expect(coordinator).toBe('broker-0');
-    // The answer to a join comes before the other brokers know of it.
+    // The response to a join arrives before the other brokers know of it.
     await eventually(
       () => groupOn(1),
       (group) => group.epoch === epoch,
@@ -75,7 +75,7 @@ describe('consumer groups in a cluster', () => {
 });
 
 describe('the activity stream of a cluster', () => {
-  it('goes on in order when the metadata leader is stopped', async () => {
+  it('continues in order when the metadata leader is stopped', async () => {
     const { broker, clients } = await running({ brokers: 3, activityStream: true });
     await clients[0]!.createStream('a');
     await broker.stopBroker(0);
@@ -88,7 +88,7 @@ describe('the activity stream of a cluster', () => {
       (created) => created,
     );
     const events = async () => {
-      // What was published to the stopped leader is given up after five seconds.
+      // Publishes to the stopped leader fail after five seconds.
       await broker.clock.advance(500);
       return broker
         .messages('__activity')
@@ -103,7 +103,7 @@ describe('the activity stream of a cluster', () => {
 });
 
 describe('Subscribe on a broker without a replica', () => {
-  it('is accepted as a read of an in-sync replica, and stays silent', async () => {
+  it('is accepted as a read of an in-sync replica, and delivers nothing', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await clients[0]!.createStream('s');
     await known('s', clients);

@@ -13,7 +13,7 @@ function assignments(group: Group | undefined): Record<string, Record<string, re
 }
 
 describe('GroupTable', () => {
-  it('balances as the server does when members come, go, and lose a stream', () => {
+  it('balances as the server does when members join, leave, and lose a stream', () => {
     const { table, streams } = tableOf({ s1: 5, s2: 3 });
     table.join('g', 'c1', ['s1'], 'a', 10n);
     expect(table.get('g')).toMatchObject({ coordinator: 'a', epoch: 0n });
@@ -31,7 +31,7 @@ describe('GroupTable', () => {
     expect(table.get('g')?.epoch).toBe(18n);
   });
 
-  it('deletes a group with its last member, and starts it again at epoch 0', () => {
+  it('deletes a group with its last member, and a new group begins at epoch 0', () => {
     const { table } = tableOf({ s: 1 });
     table.join('g', 'c', ['s'], 'a', 3n);
     table.changeCoordinator('g', 'b', 5n);
@@ -49,14 +49,14 @@ describe('GroupTable', () => {
     expect(assignments(table.get('g'))).toEqual({ '\uffee': { s: [0] }, '\u{1f600}': { s: [1] } });
   });
 
-  it('leaves groups alone that do not subscribe to a deleted stream', () => {
+  it('does not change groups that do not subscribe to a deleted stream', () => {
     const { table } = tableOf({ s: 1, t: 1 });
     table.join('g', 'c', ['s'], 'a', 1n);
     table.deleteStream('t', 5n);
     expect(table.get('g')?.epoch).toBe(0n);
   });
 
-  it('keeps a partition of a stream with exactly one of its subscribers, and shares out evenly', () => {
+  it('assigns each partition of a stream to exactly one of its subscribers, and distributes evenly', () => {
     const consumer = fc.constantFrom('a', 'b', 'c', 'd', 'e');
     const stream = fc.constantFrom('s0', 's1', 's2');
     const step = fc.oneof(

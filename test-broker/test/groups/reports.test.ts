@@ -45,7 +45,7 @@ describe('CoordinatorReports', () => {
     expect(counted.report(group, 'c2', BROKERS, [group])).toEqual({ coordinator: 'b2' });
   });
 
-  it('forgets reports that are not joined by enough others in time, counted from the last', async () => {
+  it('drops reports when too few others follow in time after the last one', async () => {
     const group = groupOf(4);
     const counted = reports();
     counted.report(group, 'c1', BROKERS, [group]);
@@ -77,7 +77,7 @@ describe('CoordinatorReports', () => {
 });
 
 describe('chooseCoordinator', () => {
-  it('takes the broker with the fewest groups, the first of equals', () => {
+  it('returns the broker with the fewest groups, and the first of several', () => {
     const groups: Group[] = [];
     const chosen: (string | null)[] = [];
     for (let i = 0; i < 4; i++) {

@@ -1,4 +1,4 @@
-// Answers at the edges of gRPC, as a real server with grpc-go 1.77 gives them.
+// Responses in edge cases of gRPC, as a real server with grpc-go 1.77 sends them.
 import { randomBytes } from 'node:crypto';
 import * as http2 from 'node:http2';
 import fc from 'fast-check';
@@ -20,7 +20,7 @@ const halfPrefix = Buffer.from([0, 0, 0]);
 const halfBody = one.subarray(0, one.length - 1);
 const flagged = (flag: number) => Buffer.from([flag, 0, 0, 0, 0]);
 
-/** Ends at once, once it is asked. */
+/** Ends each call as soon as it receives the request. */
 const subscribe: Method = {
   kind: 'server-stream',
   check: (payload) => void decodeRequest(wire.FetchMetadataRequest, payload),
@@ -29,7 +29,7 @@ const subscribe: Method = {
   },
 };
 
-/** Decodes what it is sent, and answers nothing. */
+/** Decodes each message and sends no response. */
 const publish: Method = {
   kind: 'duplex',
   handle: async (call) => {
@@ -58,7 +58,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Status and text that an answer ends with. */
+/** Status and text at the end of a response. */
 function ending({ headers, trailers }: RawAnswer): [status: unknown, message: unknown] {
   const last = 'grpc-status' in trailers ? trailers : headers;
   return [last['grpc-status'], last['grpc-message']];
@@ -119,7 +119,7 @@ describe('the messages of a request', () => {
   ])('%s', async (_, path, chunks, status, message) => {
     const whole = await raw(session, path, Buffer.concat(chunks));
     expect(ending(whole)).toEqual([status, message]);
-    // The same in pieces of one byte each.
+    // The same in chunks of one byte each.
     const stream = openRaw(session, path);
     const answer = collect(stream);
     for (const byte of Buffer.concat(chunks)) if (!stream.destroyed) stream.write(Buffer.of(byte));
@@ -127,7 +127,7 @@ describe('the messages of a request', () => {
     expect(ending(await answer)).toEqual([status, message]);
   });
 
-  test('a stream is served when the client has half-closed, and not before', async () => {
+  test('a stream is served only after the client has half-closed', async () => {
     const stream = openRaw(session, STREAM);
     const answer = collect(stream);
     let answered = false;
@@ -135,7 +135,7 @@ describe('the messages of a request', () => {
       answered = true;
     });
     stream.write(one);
-    // A whole call on the same connection is answered meanwhile.
+    // Meanwhile another call on the same connection completes.
     expect(ending(await raw(session, UNARY, one))).toEqual(['0', '']);
     expect(answered).toBe(false);
     stream.end();
@@ -177,7 +177,7 @@ describe('the headers of a request', () => {
       'malformed binary metadata "!!" in header "x-bin": illegal base64 data at input byte 0',
     ],
     [
-      'a timeout that is malformed, behind binary metadata',
+      'a timeout that is malformed, after binary metadata',
       UNARY,
       { 'x-bin': '!!', 'grpc-timeout': 'x' },
       400,
@@ -238,7 +238,7 @@ describe('the headers of a request', () => {
     expect(ending(answer)).toEqual([status, message]);
   });
 
-  test.each(['AQI', 'AQI=', '', 'A+/B', 'AR=='])('binary metadata of %j is read', async (value) => {
+  test.each(['AQI', 'AQI=', '', 'A+/B', 'AR=='])('reads binary metadata of %j', async (value) => {
     expect(ending(await raw(session, UNARY, one, { 'x-bin': value }))).toEqual(['0', '']);
   });
 
@@ -249,7 +249,7 @@ describe('the headers of a request', () => {
     ['application/grpc+Proto', 'application/grpc+Proto'],
     ['application/grpc+', 'application/grpc'],
     ['application/grpc;', 'application/grpc'],
-  ])('content type %s is answered with %s, whatever comes of the call', async (type, answered) => {
+  ])('responds to content type %s with %s, with any status', async (type, answered) => {
     const calls: http2.OutgoingHttpHeaders[] = [
       {},
       { 'grpc-timeout': 'x' },
@@ -304,7 +304,7 @@ describe('binary metadata', () => {
     expect(binaryMetadataFault('x-bin', text)).toBe(fault);
   });
 
-  test('is looked for in headers alone whose name ends with -bin', () => {
+  test('is expected only in headers whose name ends with -bin', () => {
     expect(binaryMetadataFault('x-bin-not', '!!')).toBeNull();
   });
 });
@@ -331,7 +331,7 @@ describe('Health/List', () => {
     client.close();
   });
 
-  test('refuses bytes that are no message', async () => {
+  test('rejects bytes that are not a message', async () => {
     expect(ending(await raw(session, `/${HEALTH_SERVICE}/List`, undecodable))).toEqual(['13', UNARY_GARBAGE]);
   });
 });

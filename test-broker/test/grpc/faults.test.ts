@@ -39,7 +39,7 @@ async function serve(brokerIndex = 0, faults = new Faults()): Promise<{ server: 
   return { server, faults };
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a client that is made at run time has no types
+// biome-ignore lint/suspicious/noExplicitAny: a client that is created at run time has no types
 function client(server: GrpcServer): any {
   const made = foreignClient(server.address);
   cleanups.push(() => made.close());
@@ -54,7 +54,7 @@ async function rawClient(server: GrpcServer) {
 }
 
 describe('rejectNext', () => {
-  test('fails the given number of calls of the RPC, and no other', async () => {
+  test('fails the given number of calls of the RPC, and no others', async () => {
     const { server, faults } = await serve();
     faults.rejectNext('FetchMetadata', 'UNAVAILABLE', 'try again', 2);
     faults.rejectNext('FetchMetadata', 13);
@@ -76,7 +76,7 @@ describe('rejectNext', () => {
     expect(faults.pending).toBe(0);
   });
 
-  test('fails a publish stream that is open already with its next message', async () => {
+  test('fails the next message of a publish stream that is already open', async () => {
     const { server, faults } = await serve();
     const stream = openRaw(await rawClient(server), '/proto.API/PublishAsync');
     const answer = collect(stream);
@@ -89,7 +89,7 @@ describe('rejectNext', () => {
     expect(trailers).toMatchObject({ 'grpc-status': '8', 'grpc-message': 'quota' });
   });
 
-  test('strikes the broker it is aimed at', async () => {
+  test('fails calls of the given broker only', async () => {
     const faults = new Faults();
     const first = await serve(0, faults);
     const second = await serve(1, faults);
@@ -103,7 +103,7 @@ describe('rejectNext', () => {
     [['Publish', 'OK'], 'expected code to be a gRPC status but OK'],
     [['Publish', 'NOPE'], 'expected code to be a gRPC status but OK'],
     [['Publish', 'INTERNAL', 'text', 0], 'expected times to be an integer of at least 1, got 0 (number)'],
-  ])('refuses %j', (args, message) => {
+  ])('rejects %j', (args, message) => {
     const faults = new Faults();
     const reject = () => (faults.rejectNext as (...args: unknown[]) => void)(...args);
     expect(reject).toThrow(message);
@@ -156,7 +156,7 @@ describe('cutConnections', () => {
 });
 
 describe('goAway', () => {
-  test('open calls go on, new ones need a new connection', async () => {
+  test('lets open calls continue; new calls need a new connection', async () => {
     const { server, faults } = await serve();
     const session = await rawClient(server);
     const stream = openRaw(session, '/proto.API/PublishAsync');
@@ -176,7 +176,7 @@ describe('goAway', () => {
 });
 
 describe('silence', () => {
-  test('nothing is answered, not even a ping, until it ends; then everything is', async () => {
+  test('holds back all responses, also to pings, until it ends; then sends them', async () => {
     const { server, faults } = await serve();
     const session = await rawClient(server);
     await raw(session, '/proto.API/FetchMetadata', frame(Buffer.alloc(0)));
@@ -204,7 +204,7 @@ describe('silence', () => {
     expect(await newcomer).toBeNull();
   });
 
-  test('sends after its end what a handler writes during it', async () => {
+  test('holds back the writes of a handler until it ends', async () => {
     let write = () => {};
     const faults = new Faults();
     const server = await startServer(
@@ -239,7 +239,7 @@ describe('silence', () => {
     expect((await answer).messages.map(String)).toEqual(['late']);
   });
 
-  test('stop works in the middle of it', async () => {
+  test('does not block the stop of the server', async () => {
     const { server, faults } = await serve();
     const session = await rawClient(server);
     faults.silence();
@@ -251,7 +251,7 @@ describe('silence', () => {
 });
 
 describe('partition', () => {
-  test('cuts both directions until it is healed, and says so', () => {
+  test('cuts both directions until it is healed, and notifies listeners', () => {
     const faults = new Faults();
     let changes = 0;
     const off = faults.onChange(() => changes++);
@@ -276,7 +276,7 @@ describe('partition', () => {
 });
 
 describe('ack faults', () => {
-  test('apply to the sending of acks', () => {
+  test('apply when acks are sent', () => {
     const faults = new Faults();
     faults.delayAcks(250);
     faults.dropAcks(2);

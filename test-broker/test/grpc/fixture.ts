@@ -22,7 +22,7 @@ export function startServer(
   return GrpcServer.start({ port: 0, services: apiOf(methods), ...options });
 }
 
-/** Answers FetchMetadata with no streams; what it asked for comes back as the id of a broker. */
+/** Responds to FetchMetadata with no streams; the request comes back as the id of a broker. */
 export const echoMetadata: Method = {
   kind: 'unary',
   handle: (payload) => {
@@ -32,7 +32,7 @@ export const echoMetadata: Method = {
   },
 };
 
-/** Answers each publish with its correlation id. */
+/** Responds to each publish with its correlation id. */
 export const echoPublishes: Method = {
   kind: 'duplex',
   handle: async (call) => {
@@ -49,8 +49,8 @@ export const echoPublishes: Method = {
 
 type ClientConstructor = new (address: string, credentials: grpc.ChannelCredentials, options?: object) => grpc.Client;
 
-/** A grpc-js client of the API, made from the proto file alone. */
-// biome-ignore lint/suspicious/noExplicitAny: a client that is made at run time has no types
+/** A grpc-js client of the API, generated from the proto file. */
+// biome-ignore lint/suspicious/noExplicitAny: a client that is created at run time has no types
 export function foreignClient(address: string, credentials = grpc.credentials.createInsecure(), options = {}): any {
   const loaded = grpc.loadPackageDefinition(loadSync(proto('api.proto'), LOADER)) as unknown as {
     proto: { API: ClientConstructor };
@@ -59,7 +59,7 @@ export function foreignClient(address: string, credentials = grpc.credentials.cr
 }
 
 /** A grpc-js client of the health service. */
-// biome-ignore lint/suspicious/noExplicitAny: a client that is made at run time has no types
+// biome-ignore lint/suspicious/noExplicitAny: a client that is created at run time has no types
 export function healthClient(address: string): any {
   const loaded = grpc.loadPackageDefinition(loadSync(proto('health.proto'), LOADER)) as unknown as {
     grpc: { health: { v1: { Health: ClientConstructor } } };
@@ -68,7 +68,7 @@ export function healthClient(address: string): any {
 }
 
 /** Calls a unary method of a grpc-js client; rejects with its ServiceError. */
-// biome-ignore lint/suspicious/noExplicitAny: a client that is made at run time has no types
+// biome-ignore lint/suspicious/noExplicitAny: a client that is created at run time has no types
 export function unary(client: any, method: string, request: object, options: grpc.CallOptions = {}): Promise<any> {
   return new Promise((resolve, reject) => {
     client[method](request, new grpc.Metadata(), options, (error: unknown, response: unknown) => {
@@ -78,7 +78,7 @@ export function unary(client: any, method: string, request: object, options: grp
   });
 }
 
-/** What came back for one raw HTTP/2 request. */
+/** The response to one raw HTTP/2 request. */
 export interface RawAnswer {
   headers: http2.IncomingHttpHeaders;
   trailers: http2.IncomingHttpHeaders;
@@ -86,7 +86,7 @@ export interface RawAnswer {
   rstCode: number;
 }
 
-/** Sends one request of raw frames and collects the whole answer. */
+/** Sends one request of raw frames and collects the complete response. */
 export async function raw(
   session: http2.ClientHttp2Session,
   path: string,

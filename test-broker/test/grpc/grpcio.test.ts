@@ -48,7 +48,7 @@ describe.skipIf(!HAS_GRPCIO)('a client of grpcio (skipped without python3 and gr
   });
   afterAll(() => server.stop());
 
-  test('is served in every kind of call', async () => {
+  test('can make every kind of call', async () => {
     const script = fileURLToPath(new URL('./grpcio_client.py', import.meta.url));
     const output = await outputOf('python3', [script, server.address]);
     expect(JSON.parse(output)).toEqual({

@@ -18,11 +18,11 @@ describe('Health', () => {
     await server.stop();
   });
 
-  test.each(['', 'proto.API'])('Check says that %j is serving', async (service) => {
+  test.each(['', 'proto.API'])('Check reports %j as serving', async (service) => {
     expect(await unary(client, 'Check', { service })).toEqual({ status: 'SERVING' });
   });
 
-  test('Check does not know another service', async () => {
+  test('Check rejects an unknown service with NOT_FOUND', async () => {
     await expect(unary(client, 'Check', { service: 'nope' })).rejects.toMatchObject({
       code: grpc.status.NOT_FOUND,
       details: 'unknown service',

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Faults } from '../../src/faults.js';
 import { connectRaw, echoPublishes, openRaw, startServer } from './fixture.js';
 
-/** What keeps the process alive, without what the test runner itself holds open. */
+/** Handles that keep the process alive, without those of the test runner. */
 async function resources(): Promise<string[]> {
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   return process
@@ -12,7 +12,7 @@ async function resources(): Promise<string[]> {
     .sort();
 }
 
-test.each([true, false])('GrpcServer leaves nothing behind once it is closed, graceful %s', async (graceful) => {
+test.each([true, false])('a closed GrpcServer leaves no handles open (graceful: %s)', async (graceful) => {
   const before = await resources();
   const faults = new Faults();
   const server = await startServer({ PublishAsync: echoPublishes }, { faults });

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { usedBytes } from '../../../test/support/memory.js';
 import { keepForStream } from '../../src/grpc/native-session.js';
 
-/** A native half: Node takes it from its owner as soon as that is destroyed. */
+/** The native part of an object: Node removes it from its owner as soon as the owner is destroyed. */
 function handleOf(owner: object): object {
   const key = Object.getOwnPropertySymbols(owner).find(({ description }) => description === 'kHandle');
   return Reflect.get(owner, key!) as object;
@@ -24,7 +24,7 @@ async function openStream(): Promise<{ session: ServerHttp2Session; stream: Serv
   return { session: stream.session as ServerHttp2Session, stream };
 }
 
-/** Keeps the native half of a stream, and nothing else that could keep its session alive. */
+/** Keeps a reference to the native part of a stream, and to nothing else that could keep its session alive. */
 async function leaveStream(
   keep: boolean,
 ): Promise<{ stream: { handle: object | undefined }; session: WeakRef<object> }> {
@@ -43,7 +43,7 @@ const collected = async (ref: WeakRef<object>): Promise<boolean> => {
   return ref.deref() === undefined;
 };
 
-it('keeps the native session while the native stream lives, and no longer', async () => {
+it('keeps the native session exactly as long as the native stream exists', async () => {
   const [kept, free] = [await leaveStream(true), await leaveStream(false)];
   await expect.poll(() => collected(free.session)).toBe(true);
   expect(await collected(kept.session)).toBe(false);

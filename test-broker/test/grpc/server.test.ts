@@ -31,7 +31,7 @@ async function serve(methods: Record<string, Method>, options: Partial<GrpcServe
   return server;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a client that is made at run time has no types
+// biome-ignore lint/suspicious/noExplicitAny: a client that is created at run time has no types
 function client(server: GrpcServer): any {
   const made = foreignClient(server.address);
   cleanups.push(() => made.close());
@@ -50,20 +50,20 @@ const failing = (error: unknown): Method => ({
     throw error;
   },
 });
-/** Node adds a symbol to what it received. */
+/** Node adds a symbol to received headers. */
 const plain = (headers: object) => Object.fromEntries(Object.entries(headers));
 const request = (streams: string[]) =>
   frame(wire.FetchMetadataRequest.encode(wire.FetchMetadataRequest.fromPartial({ streams })).finish());
 
 describe('unary calls', () => {
-  test('a grpc-js client gets its answer', async () => {
+  test('a grpc-js client receives the response', async () => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const answer = await unary(client(server), 'FetchMetadata', { streams: ['a', 'b'] });
     expect(answer.brokers.map((broker: { id: string }) => broker.id)).toEqual(['a', 'b']);
     await expect.poll(() => server.openCalls()).toBe(0);
   });
 
-  test('an error reaches it with code and text, also beyond ASCII', async () => {
+  test('a grpc-js client receives the code and text of an error, also non-ASCII text', async () => {
     const server = await serve({ FetchMetadata: failing(new RpcError('NOT_FOUND', 'no such stream: 100% grüße\n☃')) });
     await expect(unary(client(server), 'FetchMetadata', {})).rejects.toMatchObject({
       code: grpc.status.NOT_FOUND,
@@ -71,7 +71,7 @@ describe('unary calls', () => {
     });
   });
 
-  test('an answer on the wire looks as that of grpc-go', async () => {
+  test('a response has the same wire format as that of grpc-go', async () => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const { headers, trailers, messages, rstCode } = await raw(
       await rawClient(server),
@@ -84,7 +84,7 @@ describe('unary calls', () => {
     expect(rstCode).toBe(0);
   });
 
-  test('an error on the wire is one block of headers', async () => {
+  test('an error is a single block of headers on the wire', async () => {
     const server = await serve({ FetchMetadata: failing(new RpcError('INTERNAL', 'é%')) });
     const { headers, trailers } = await raw(await rawClient(server), '/proto.API/FetchMetadata', request([]));
     expect(plain(headers)).toEqual({
@@ -96,7 +96,7 @@ describe('unary calls', () => {
     expect(plain(trailers)).toEqual({});
   });
 
-  test('an error without a status is UNKNOWN with its text, and the broker is warned', async () => {
+  test('an error without a status becomes UNKNOWN with its text, and a warning', async () => {
     const warnings: unknown[] = [];
     const server = await serve(
       { FetchMetadata: failing(new Error('nats: invalid subject')) },
@@ -130,7 +130,7 @@ describe('unary calls', () => {
     ],
     [{ 'grpc-timeout': '5x' }, 400, '13', 'malformed grpc-timeout: transport: timeout unit is not recognized: "5x"'],
     [{ 'grpc-encoding': 'gzip' }, 200, '12', 'grpc: Decompressor is not installed for grpc-encoding "gzip"'],
-  ])('headers %j are refused with %d', async (headers, httpStatus, status, message) => {
+  ])('headers %j are rejected with %d', async (headers, httpStatus, status, message) => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const answer = await raw(await rawClient(server), '/proto.API/FetchMetadata', request([]), headers);
     expect(plain(answer.headers)).toEqual({
@@ -144,7 +144,7 @@ describe('unary calls', () => {
   test.each([
     ['application/grpc+proto', 'application/grpc+proto'],
     ['application/grpc;charset=utf-8', 'application/grpc+charset=utf-8'],
-  ])('content type %s is accepted and answered with %s', async (type, answered) => {
+  ])('content type %s is accepted, and the response has %s', async (type, answered) => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const session = await rawClient(server);
     const answer = await raw(session, '/proto.API/FetchMetadata', request([]), { 'content-type': type });
@@ -164,13 +164,13 @@ describe('unary calls', () => {
     expect(headers['grpc-message']).toMatch(/^grpc: error unmarshalling request: /);
   });
 
-  test('a replacement character that the client did send is no error', async () => {
+  test('a replacement character from the client is not an error', async () => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const answer = await unary(client(server), 'FetchMetadata', { streams: ['a\uFFFDb'] });
     expect(answer.brokers[0].id).toBe('a\uFFFDb');
   });
 
-  test('a message above 4 MiB fails its call alone, time and again on one connection', async () => {
+  test('a message above 4 MiB fails only its call, also repeatedly on one connection', async () => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const foreign = client(server);
     const large = { streams: ['x'.repeat(4_194_304)] };
@@ -185,7 +185,7 @@ describe('unary calls', () => {
     expect(server.connectionCount).toBe(1);
   });
 
-  test('the deadline of the client ends a call that takes longer, by the clock of the broker', async () => {
+  test('a call ends when its deadline passes on the clock of the broker', async () => {
     const clock = new MovableClock();
     cleanups.push(() => clock.stop());
     let deadline: number | null = null;
@@ -230,7 +230,7 @@ describe('unary calls', () => {
     expect(deadlines).toEqual([null]);
   });
 
-  test('a client that cancels aborts the signal of the call', async () => {
+  test('a cancel by the client aborts the signal of the call', async () => {
     let call: StreamCall | undefined;
     const server = await serve({
       FetchMetadata: {
@@ -273,7 +273,7 @@ describe('streams from the server', () => {
     expect(error).toMatchObject({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'Stop offset reached' });
   });
 
-  test('sendHeaders shows the client that the call is accepted', async () => {
+  test('sendHeaders sends the headers before the first message', async () => {
     const server = await serve({
       Subscribe: {
         kind: 'server-stream',
@@ -290,7 +290,7 @@ describe('streams from the server', () => {
     expect(server.openCalls('Subscribe')).toBe(1);
   });
 
-  test('write says stop when the client does not read, and drained goes on when it does', async () => {
+  test('write returns false while the client does not read, and drained resolves when it reads again', async () => {
     const slice = Buffer.concat(Array.from({ length: 64 }, () => message('x'.repeat(1_000))));
     let written = 0;
     let stopped = 0;
@@ -323,7 +323,7 @@ describe('streams from the server', () => {
     expect(trailers['grpc-status']).toBe('0');
   });
 
-  test('drained resolves when the client goes away', async () => {
+  test('drained resolves when the client disconnects', async () => {
     let done = () => {};
     const over = new Promise<void>((resolve) => {
       done = resolve;
@@ -372,7 +372,7 @@ describe('streams from the server', () => {
 });
 
 describe('streams in both directions', () => {
-  test('a grpc-js client gets an answer to each message', async () => {
+  test('a grpc-js client receives a response to each message', async () => {
     const server = await serve({ PublishAsync: echoPublishes });
     const call = client(server).PublishAsync();
     const answers: string[] = [];
@@ -384,7 +384,7 @@ describe('streams in both directions', () => {
     expect(answers).toEqual(Array.from({ length: 500 }, (_, i) => String(i)));
   });
 
-  test('the messages of a chunk come together, and the next only after the promise', async () => {
+  test('the handler receives the messages of a chunk together, and the next chunk after its promise resolves', async () => {
     const batches: number[] = [];
     let release = () => {};
     const server = await serve({
@@ -414,7 +414,7 @@ describe('streams in both directions', () => {
     expect((await answer).headers['grpc-status']).toBe('0');
   });
 
-  test('a message above the limit ends the call after the answers to those before it', async () => {
+  test('a message above the limit ends the call after the responses to earlier messages', async () => {
     const server = await serve({ PublishAsync: echoPublishes });
     const stream = openRaw(await rawClient(server), '/proto.API/PublishAsync');
     const answer = collect(stream);
@@ -449,12 +449,12 @@ describe('streams in both directions', () => {
 });
 
 describe('GrpcServer', () => {
-  test('a port that is taken rejects with EADDRINUSE', async () => {
+  test('start rejects with EADDRINUSE when the port is in use', async () => {
     const server = await serve({});
     await expect(startServer({}, { port: server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test('stop cuts every call, and the same port can be bound again at once', async () => {
+  test('stop cuts every call and releases the port at once', async () => {
     const server = await serve({ PublishAsync: echoPublishes });
     const stream = openRaw(await rawClient(server), '/proto.API/PublishAsync');
     stream.on('error', () => {});
@@ -493,7 +493,7 @@ describe('GrpcServer', () => {
     await closed;
   });
 
-  test('a client that speaks something else is cut off without harm', async () => {
+  test('a client that does not speak HTTP/2 is disconnected, and others are still served', async () => {
     const server = await serve({ FetchMetadata: echoMetadata });
     const socket = connect(server.port, '127.0.0.1');
     socket.end('GET / HTTP/1.1\r\n\r\n');

@@ -87,7 +87,7 @@ describe('TLS', () => {
     expect(seen).toEqual([]);
   });
 
-  test('silence holds over TLS as well', async () => {
+  test('silence also applies to TLS connections', async () => {
     const faults = new Faults();
     const server = await startServer({ Publish: whoAmI([]) }, { tls: pems.server, faults });
     cleanups.push(() => server.stop());
@@ -116,7 +116,7 @@ describe('TLS', () => {
     await Promise.all([pong, connected]);
   });
 
-  test('stop does not wait for a client that never shakes hands', async () => {
+  test('stop does not wait for a client that never completes the handshake', async () => {
     const server = await serve(pems.server, whoAmI([]));
     const socket = connect(server.port, '127.0.0.1');
     await new Promise((resolve) => socket.once('connect', resolve));
@@ -132,7 +132,7 @@ describe('TLS', () => {
       'the key of another certificate',
       (server: { cert: string; key: string }) => ({ ...server, key: pems.client.key }),
     ],
-  ])('%s is refused by name', async (_what, spoil) => {
+  ])('rejects %s and names it', async (_what, spoil) => {
     const starting = startServer({}, { tls: spoil(pems.server) });
     await expect(starting).rejects.toMatchObject({
       name: 'BrokerOptionError',
@@ -147,12 +147,12 @@ describe('createAuthorize', () => {
     createAuthorize(resolveSettings({ 'tls.client.authz.enabled': true, 'tls.client.authz.policy': policy }));
   const alice = { identity: 'alice' };
 
-  test('lets everything through unless it is enabled', () => {
+  test('permits every call unless it is enabled', () => {
     expect(createAuthorize(resolveSettings())).toBe(allowAll);
     expect(() => allowAll({ identity: null }, 'orders', 'Publish')).not.toThrow();
   });
 
-  test('permits exactly the calls that a rule names and denies all others', () => {
+  test('permits the calls that a rule names and denies all others', () => {
     const authorize = enabled([['alice', 'orders', 'Publish']]);
     authorize(alice, 'orders', 'Publish');
     const denied = (identity: string, resource: string, rpc: string) =>
@@ -164,12 +164,12 @@ describe('createAuthorize', () => {
     denied('bob', 'orders', 'Publish');
   });
 
-  test('needs a certificate', () => {
+  test('requires a client certificate', () => {
     const authorize = authorizeBy([['alice', 'orders', 'Publish']]);
     expect(() => authorize({ identity: null }, 'orders', 'Publish')).toThrow('api: Failed to retrieve client ID');
   });
 
-  test('a denied client of mutual TLS sees UNKNOWN', async () => {
+  test('a denied client of mutual TLS receives UNKNOWN', async () => {
     const tls = { ...pems.server, clientCa: pems.ca.cert };
     const server = await serve(tls, whoAmI([], authorizeBy([['bob', 'orders', 'Publish']])));
     await expect(publish(server, asClient(pems.client))).rejects.toMatchObject({
@@ -187,7 +187,7 @@ describe('createAuthorize', () => {
     expect(() => authorize(alice, 'orders', 'FetchMetadata')).toThrow('not authorized');
   });
 
-  test('refuses a missing policy, a missing file and a line that is no rule', () => {
+  test('rejects a missing policy, a missing file and a line that is not a rule', () => {
     expect(() => enabled(undefined)).toThrow('tls.client.authz.enabled needs tls.client.authz.policy');
     expect(() => enabled(join(folder, 'none.csv'))).toThrow(/^cannot read tls.client.authz.policy .*ENOENT/);
     const path = join(folder, 'bad.csv');

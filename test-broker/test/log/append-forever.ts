@@ -1,6 +1,6 @@
 /*
- * Appends to the log in the directory that is given, and prints each offset once `append` has answered. Rolls, drops
- * and compacts segments on the way. Sends a message to its parent after a while, and runs until it is killed.
+ * Appends to the log in the given directory, and prints each offset once `append` has returned. Rolls, drops
+ * and compacts segments meanwhile. Sends a message to its parent after a while, and runs until it is killed.
  */
 import { writeSync } from 'node:fs';
 import { PartitionStorage } from '../../src/log/storage.js';

@@ -4,14 +4,14 @@ import { held, openLog, range } from './log-fixture.js';
 const shape = (log: ReturnType<typeof openLog>['log']) => log.segments.all.map((segment) => segment.count);
 
 describe('segment rolling', () => {
-  it('overshoots segmentMaxBytes by one message: 200 makes segments of 3 x 83 bytes', () => {
+  it('exceeds segmentMaxBytes by one message: 200 makes segments of 3 x 83 bytes', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200 } });
     for (let i = 0; i < 12; i++) add();
     expect(shape(log)).toEqual([3, 3, 3, 3]);
     expect(log.segments.all.map((segment) => segment.size)).toEqual([249, 249, 249, 249]);
   });
 
-  it('goes by the first write of the segment, before an append', async () => {
+  it('depends on the first write of the segment, before an append', async () => {
     const { log, clock, add } = openLog({ config: { segmentMaxAge: 100_000 } });
     add();
     await clock.advance(60_000);
@@ -21,7 +21,7 @@ describe('segment rolling', () => {
     expect(shape(log)).toEqual([2, 1]);
   });
 
-  it('happens on a tick too and leaves an empty active segment, but never a second one', async () => {
+  it('also happens on a tick and leaves an empty active segment, but never a second one', async () => {
     const { log, clock, add } = openLog({ config: { segmentMaxAge: 100_000, cleanerInterval: 60_000 } });
     add();
     await clock.advance(100_000);
@@ -32,7 +32,7 @@ describe('segment rolling', () => {
     expect(shape(log)).toEqual([1, 0]);
   });
 
-  it('never goes by age with segmentMaxAge 0', async () => {
+  it('never depends on age with segmentMaxAge 0', async () => {
     const { log, clock, add } = openLog({ config: { segmentMaxAge: 0, cleanerInterval: 60_000 } });
     add();
     await clock.advance(3_600_000);
@@ -69,7 +69,7 @@ describe('retention', () => {
     expect(held(log)).toEqual([7, 8, 9]);
   });
 
-  it('never takes the active segment, however large', async () => {
+  it('never deletes the active segment, however large', async () => {
     const { log, clock, add } = openLog({
       config: { retentionMaxMessages: 1, retentionMaxBytes: 1, retentionMaxAge: 500, cleanerInterval: 100 },
     });
@@ -78,7 +78,7 @@ describe('retention', () => {
     expect(held(log)).toEqual(range(0, 9));
   });
 
-  it('by age goes by the last write of a segment and stops at the first that is younger', async () => {
+  it('by age depends on the last write of a segment and stops at the first younger one', async () => {
     const { log, clock, add } = openLog({
       config: { segmentMaxBytes: 200, cleanerInterval: 10_000, retentionMaxAge: 50_000 },
     });
@@ -91,7 +91,7 @@ describe('retention', () => {
     expect(held(log)).toEqual(range(3, 8));
   });
 
-  it('that takes everything keeps the newest offset, and the next message follows it', async () => {
+  it('that deletes everything keeps the newest offset, and the next message follows it', async () => {
     const { log, clock, add } = openLog({
       config: { retentionMaxAge: 1000, segmentMaxAge: 500, cleanerInterval: 200 },
     });
@@ -102,7 +102,7 @@ describe('retention', () => {
     expect([log.oldestOffset, held(log)]).toEqual([4, [4]]);
   });
 
-  it('keeps its rhythm from the opening of the log, whenever messages come', async () => {
+  it('keeps its interval from the opening of the log, independent of messages', async () => {
     const { log, clock, add } = openLog({ config: { cleanerInterval: 100_000, segmentMaxBytes: 1 } });
     await clock.advance(270_000);
     add();
@@ -116,8 +116,8 @@ describe('retention', () => {
 describe('compaction', () => {
   const config = { segmentMaxBytes: 200, cleanerInterval: 1000, compactEnabled: true };
 
-  it('keeps keyless messages and the last of each key, and counts the active segment', async () => {
-    // Entries with a key of one byte are 84 bytes: segments of 3.
+  it('keeps messages without a key and the last message of each key, also counting the active segment', async () => {
+    // Entries with a key of one byte have 84 bytes, so a segment holds 3.
     const { log, clock, add } = openLog({ config });
     const keys = ['a', 'b', undefined, 'c'];
     for (let i = 0; i < 12; i++) {
@@ -134,7 +134,7 @@ describe('compaction', () => {
     expect(log.newestOffset).toBe(15);
   });
 
-  it('takes an empty key for no key and a tombstone for a value', () => {
+  it('treats an empty key as no key and a tombstone as a value', () => {
     const { log, add } = openLog({ config });
     add({ key: '' });
     add({ key: '' });
@@ -154,7 +154,7 @@ describe('compaction', () => {
     expect(held(log)).toEqual(range(4, 9));
   });
 
-  it('does nothing on a tick that rolled a segment, nor with one segment', async () => {
+  it('does nothing on a tick that rolled a segment, or with one segment', async () => {
     const { log, clock, add } = openLog({ config });
     for (let i = 0; i < 3; i++) add({ key: 'a' });
     await clock.advance(1000);
@@ -163,7 +163,7 @@ describe('compaction', () => {
     expect(held(log)).toEqual([2]);
   });
 
-  it('counts entry sizes again', () => {
+  it('recalculates the entry sizes', () => {
     const { log, add } = openLog({ config });
     for (let i = 0; i < 4; i++) add({ key: 'a' });
     add({ key: 'b' });

@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.js
 import { PartitionStorage } from '../../src/log/storage.js';
 import { type Fixture, held, openLog } from './log-fixture.js';
 
-/** File operations that are left before the process "dies": from then on every one fails. */
+/** File operations that remain before the process "dies". Later operations fail. */
 const life = vi.hoisted(() => ({ left: Number.POSITIVE_INFINITY }));
 
 class Died extends Error {}
@@ -52,10 +52,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** What the log holds before and after the step in which the process died, and what comes back. */
+/** The contents of the log before and after the step in which the process died, and after recovery. */
 function dieAfter(operations: number, steps: readonly Step[], directory: string) {
   const disk = openIn(directory);
-  // The same log in memory says what would have come.
+  // The same log in memory gives the expected result.
   const memory = openLog({ config });
   for (const step of steps) {
     const before = held(memory.log);
@@ -76,7 +76,7 @@ function dieAfter(operations: number, steps: readonly Step[], directory: string)
 }
 
 describe('a log whose process dies between two file operations', () => {
-  it('comes back as it was before the step or after it, or on the way from one to the other', async () => {
+  it('recovers the state before the step, after it, or in between', async () => {
     const root = temporaryDirectory();
     let runs = 0;
     await fc.assert(

@@ -9,7 +9,7 @@ import { messages, openLog } from './log-fixture.js';
 const KEY = '0123456789abcdef0123456789abcdef';
 
 describe('ValueEncryption', () => {
-  it.each([16, 32])('opens what it sealed with a key of %d bytes', (size) => {
+  it.each([16, 32])('decrypts values that it encrypted with a key of %d bytes', (size) => {
     const encryption = new ValueEncryption(KEY.slice(0, size));
     for (const text of ['', 'x', 'some value', 'y'.repeat(100_000)]) {
       const sealed = encryption.seal(Buffer.from(text));
@@ -19,7 +19,7 @@ describe('ValueEncryption', () => {
     expect(encryption.open(encryption.seal(null))).toEqual(Buffer.alloc(0));
   });
 
-  it.each([0, 5, 24, 33])('refuses a key of %d bytes with the text of the server', (size) => {
+  it.each([0, 5, 24, 33])('rejects a key of %d bytes with the error text of the server', (size) => {
     expect(() => new ValueEncryption(Buffer.alloc(size))).toThrow(
       new EncryptionError(`kwp: invalid AES key size; want 16 or 32, got ${size}`),
     );
@@ -27,7 +27,7 @@ describe('ValueEncryption', () => {
 
   it('stores length and bytes of the wrapped key, nonce, ciphertext and tag', () => {
     const sealed = new ValueEncryption(KEY).seal(Buffer.from('plain'));
-    // A key of 32 bytes wraps to 40.
+    // A wrapped key of 32 bytes has 40 bytes.
     expect([sealed[0], sealed.length]).toEqual([40, 1 + 40 + 12 + 5 + 16]);
     const unwrap = createDecipheriv('id-aes256-wrap-pad', KEY, Buffer.from('a65959a6', 'hex'));
     const dataKey = Buffer.concat([unwrap.update(sealed.subarray(1, 41)), unwrap.final()]);
@@ -36,7 +36,7 @@ describe('ValueEncryption', () => {
     expect(String(Buffer.concat([decipher.update(sealed.subarray(53, 58)), decipher.final()]))).toBe('plain');
   });
 
-  it('refuses bytes that were changed, cut, or sealed with another key', () => {
+  it('rejects bytes that were changed, truncated, or encrypted with another key', () => {
     const encryption = new ValueEncryption(KEY);
     const sealed = encryption.seal(Buffer.from('plain'));
     for (let i = 0; i < sealed.length; i++) {
@@ -52,7 +52,7 @@ describe('ValueEncryption', () => {
 describe('an encrypted log', () => {
   const open = () => openLog({ config: { encryption: true }, encryption: new ValueEncryption(KEY) });
 
-  it('stores no plain value, and shows it to every reader, with key and headers as they were', () => {
+  it('stores only encrypted values, and readers receive the original value, key and headers', () => {
     const { log, add } = open();
     add({ key: 'key', value: 'secret value', headers: [['h', Buffer.from('1')]] });
     add({ value: '' });
@@ -71,7 +71,7 @@ describe('an encrypted log', () => {
     expect(String(log.record(0)?.value)).toBe('secret value');
   });
 
-  it('gives followers the encrypted value', () => {
+  it('sends the encrypted value to followers', () => {
     const { log, add } = open();
     add({ value: 'secret value' });
     const follower = open();

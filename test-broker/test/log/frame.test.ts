@@ -47,7 +47,7 @@ function encode({ headers, subject, reply, ...message }: ReturnType<typeof sampl
 const sample = () => fc.sample(entry, 1)[0]!;
 
 describe('encodeFrame', () => {
-  it('is read back whole and in parts', async () => {
+  it('can be read back as a whole and in parts', async () => {
     await fc.assert(
       fc.property(entry, (message) => {
         const { frame, stored } = encode(message);
@@ -84,7 +84,7 @@ describe('replaceValue', () => {
 });
 
 describe('eachFrame', () => {
-  it('visits every frame of a run', async () => {
+  it('visits every frame of a batch', async () => {
     await fc.assert(
       fc.property(fc.array(entry, { maxLength: 6 }), (entries) => {
         const frames = entries.map((message) => Buffer.from(encode(message).frame));

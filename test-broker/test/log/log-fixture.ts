@@ -4,17 +4,17 @@ import { decodeFrame, type LogRecord } from '../../src/log/frame.js';
 import type { LogEntry, PartitionLogOptions } from '../../src/log/log-types.js';
 import { PartitionLog } from '../../src/log/partition-log.js';
 
-/** A subject of 11 characters: with a value of 4 bytes, no key and no reply an entry is 83 bytes large. */
+/** A subject of 11 characters: an entry with a value of 4 bytes, no key and no reply has 83 bytes. */
 export const SUBJECT = 'log.subject';
 
 export interface Fixture {
   readonly clock: MovableClock;
   readonly log: PartitionLog;
-  /** Appends a message and commits it, unless told otherwise. */
+  /** Appends a message and commits it, unless `commit` is false. */
   add(entry?: Partial<Omit<LogEntry, 'key' | 'value'>> & { key?: string; value?: string; commit?: boolean }): number;
 }
 
-/** A log on a clock of its own. */
+/** A log with its own clock. */
 export function openLog(options: Partial<PartitionLogOptions> = {}, clock = new MovableClock()): Fixture {
   const log = new PartitionLog({ stream: 'stream', partition: 0, clock, ...options });
   const add: Fixture['add'] = ({ key, value = 'data', commit = true, ...entry } = {}) => {
@@ -35,7 +35,7 @@ export function openLog(options: Partial<PartitionLogOptions> = {}, clock = new 
   return { clock, log, add };
 }
 
-/** The messages in runs of frames. */
+/** The messages in batches of frames. */
 export function messages(frames: readonly Buffer[]): LogRecord[] {
   const decoded: LogRecord[] = [];
   const splitter = new FrameSplitter(64 * 1024 * 1024);
@@ -45,7 +45,7 @@ export function messages(frames: readonly Buffer[]): LogRecord[] {
   return decoded;
 }
 
-/** The offsets of the messages in runs of frames. */
+/** The offsets of the messages in batches of frames. */
 export function offsets(frames: readonly Buffer[]): number[] {
   return messages(frames).map((message) => message.offset);
 }
@@ -55,7 +55,7 @@ export function held(log: PartitionLog): number[] {
   return [...log.records()].map((record) => record.offset);
 }
 
-/** Numbers from one up to and with another. */
+/** Numbers in a range, both ends included. */
 export function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
 }

@@ -24,7 +24,7 @@ export interface ModelConfig {
 
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 
-/** What a log is to do, written as plainly as possible: arrays, copied and searched from end to end. */
+/** A model of the log in the simplest form: arrays that are copied and searched completely. */
 export class LogModel {
   segments: ModelSegment[] = [{ base: 0, entries: [] }];
   highWatermark = -1;
@@ -46,7 +46,7 @@ export class LogModel {
 
   append(entry: Omit<ModelEntry, 'offset' | 'size'>): void {
     this.rollIfDue(entry.timestamp);
-    // What every entry takes, the header "subject" with 11 bytes, and "reply" with none.
+    // The size of every entry, of the header "subject" with 11 bytes, and of "reply" without any.
     const size = 44 + entry.key.length + entry.value.length + (13 + 11) + 11;
     this.active.entries.push({ ...entry, offset: this.next, size });
   }

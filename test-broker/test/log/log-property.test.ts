@@ -7,7 +7,7 @@ import { PartitionStorage } from '../../src/log/storage.js';
 import { messages, SUBJECT } from './log-fixture.js';
 import { LogModel, type ModelConfig } from './log-model.js';
 
-/** Time that stands still between two steps. */
+/** Time that does not change between two steps. */
 class StillClock implements Clock {
   time = 1_000_000_000_000_000_000n;
   now = () => Number(this.time / 1_000_000n);
@@ -195,7 +195,7 @@ describe('PartitionLog against an array', () => {
     );
   });
 
-  it('is the same after any steps on disk, restarts and a second opening included', async () => {
+  it('matches the model after any steps on disk, also after a restart and a second open', async () => {
     const root = temporaryDirectory();
     let runs = 0;
     await fc.assert(

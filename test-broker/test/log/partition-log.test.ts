@@ -46,7 +46,7 @@ describe('PartitionLog.append', () => {
     expect(log.segments.active.size).toBe(83);
   });
 
-  it('gives offsets from 0 on and leaves the high watermark alone', () => {
+  it('assigns offsets from 0 and does not change the high watermark', () => {
     const { log, add } = openLog();
     expect([log.oldestOffset, log.newestOffset, log.nextOffset, log.highWatermark, log.isEmpty]).toEqual([
       -1,
@@ -69,7 +69,7 @@ describe('PartitionLog.append', () => {
     expect(openLog().add({ expectedOffset: 17n })).toBe(0);
   });
 
-  it('takes only the next offset, or -1, as expected with concurrency control', () => {
+  it('accepts only the next offset, or -1, as the expected offset with concurrency control', () => {
     const { log, add } = openLog({ config: { concurrencyControl: true } });
     expect(() => add({ expectedOffset: -2n })).toThrow(IncorrectOffsetError);
     expect(add({ expectedOffset: 0n })).toBe(0);
@@ -79,7 +79,7 @@ describe('PartitionLog.append', () => {
     expect(log.nextOffset).toBe(3);
   });
 
-  it('closes a full segment also for a message that it refuses', () => {
+  it('rolls a full segment even if it rejects the message', () => {
     const { log, add } = openLog({ config: { concurrencyControl: true, segmentMaxBytes: 1 } });
     add({ expectedOffset: 0n });
     expect(log.segments.all).toHaveLength(1);
@@ -96,7 +96,7 @@ describe('PartitionLog.append', () => {
     expect(add()).toBe(0);
   });
 
-  it('never changes bytes that were handed out', () => {
+  it('never changes bytes that it returned', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 5; i++) add({ value: `value ${i}`, commit: false });
     const before = log.read(0, 4, ALL).frames;
@@ -108,7 +108,7 @@ describe('PartitionLog.append', () => {
 });
 
 describe('PartitionLog.read', () => {
-  it('answers one run of many frames, as many as fit', () => {
+  it('returns one batch with as many frames as fit', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 8; i++) add();
     const one = log.read(2, 2, ALL).frames[0]!.length;
@@ -118,14 +118,14 @@ describe('PartitionLog.read', () => {
     expect(log.read(2, 5, ALL).frames).toHaveLength(1);
   });
 
-  it('answers at least one message when there is one, however large', () => {
+  it('returns at least one message if there is one, however large', () => {
     const { log, add } = openLog();
     add({ value: 'x'.repeat(3_000_000) });
     add();
     expect(log.read(0, 1, 1)).toMatchObject({ count: 1, next: 1 });
   });
 
-  it('goes over the ends of segments and over gaps', () => {
+  it('continues over the ends of segments and over gaps', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200, compactEnabled: true } });
     for (const key of ['a', 'a', 'a', 'b', 'b', 'a', 'c']) add({ key });
     expect(offsets(log.read(0, 6, ALL).frames)).toEqual(range(0, 6));
@@ -134,7 +134,7 @@ describe('PartitionLog.read', () => {
     expect(log.read(0, 3, ALL)).toMatchObject({ frames: [], count: 0, last: -1, next: 4 });
   });
 
-  it('answers nothing behind the newest message', () => {
+  it('returns nothing after the newest message', () => {
     const { log, add } = openLog();
     expect(log.read(0, 100, ALL)).toMatchObject({ count: 0, next: 0 });
     add();
@@ -150,7 +150,7 @@ describe('PartitionLog.read', () => {
 });
 
 describe('PartitionLog.setHighWatermark', () => {
-  it('moves forward only, and not beyond the newest offset', () => {
+  it('only moves forward, and not beyond the newest offset', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 4; i++) add({ commit: false });
     expect(log.setHighWatermark(2)).toBe(true);
@@ -162,7 +162,7 @@ describe('PartitionLog.setHighWatermark', () => {
 });
 
 describe('PartitionLog.onChange', () => {
-  it('notifies synchronously of the high watermark, readonly, close, reopen and delete, and not of appends', () => {
+  it('notifies synchronously of changes of the high watermark, readonly, close, reopen and delete, but not of appends', () => {
     const { log, add } = openLog();
     const seen: string[] = [];
     const appended: number[] = [];
@@ -181,7 +181,7 @@ describe('PartitionLog.onChange', () => {
     stop();
   });
 
-  it('does not notify a listener that another one has added or removed', () => {
+  it('does not notify a listener that another listener has just added or removed', () => {
     const { log, add } = openLog();
     const seen: string[] = [];
     const again = () => {
@@ -200,7 +200,7 @@ describe('PartitionLog.onChange', () => {
 });
 
 describe('PartitionLog.close', () => {
-  it('keeps messages and offsets for reopen, which loses readonly', () => {
+  it('keeps messages and offsets for reopen, which resets readonly', () => {
     const { log, add } = openLog();
     add();
     add();
@@ -230,7 +230,7 @@ describe('PartitionLog.close', () => {
 });
 
 describe('PartitionLog.delete', () => {
-  it('drops the messages and refuses everything but a second delete', () => {
+  it('drops the messages and rejects every call except a second delete', () => {
     const { log, add } = openLog();
     add();
     log.delete();
@@ -243,7 +243,7 @@ describe('PartitionLog.delete', () => {
 });
 
 describe('PartitionLog.record', () => {
-  it('decodes a stored message, and answers null for one that is not there', () => {
+  it('decodes a stored message, and returns null for a missing one', () => {
     const { log, add } = openLog();
     add({ key: 'k', value: 'v', headers: [['h', Buffer.from('1')]], reply: 'r' });
     const record = log.record(0);
@@ -257,7 +257,7 @@ describe('PartitionLog.record', () => {
     expect([log.record(-1), log.record(1)]).toEqual([null, null]);
   });
 
-  it('is what records and recordsBackwards go through', () => {
+  it('decodes the messages of records and recordsBackwards', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200 } });
     for (let i = 0; i < 8; i++) add();
     expect([...log.records(2, 5)].map((record) => record.offset)).toEqual([2, 3, 4, 5]);
@@ -267,7 +267,7 @@ describe('PartitionLog.record', () => {
 });
 
 describe('PartitionLog memory', () => {
-  it('takes no memory for an empty log and little more than the stored bytes for many messages', () => {
+  it('uses no memory for an empty log and little more than the stored bytes for many messages', () => {
     const { log, add } = openLog();
     expect(log.memory).toBe(0);
     add();
@@ -277,26 +277,26 @@ describe('PartitionLog memory', () => {
     expect(log.memory / stored).toBeLessThan(1.25);
   });
 
-  it('gives spare memory back when a segment is full', () => {
+  it('frees spare memory when a segment is full', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 1 } });
     for (let i = 0; i < 100; i++) add();
     const stored = messages(log.read(0, 99, ALL).frames).length;
     expect(log.memory / stored).toBeLessThan(200);
   });
 
-  it('sets no timer before there is a message', () => {
+  it('sets no timer before the first message', () => {
     const clock = new MovableClock();
     const after = vi.spyOn(clock, 'after');
     const { add } = openLog({}, clock);
     expect(after).not.toHaveBeenCalled();
     add();
-    // One of the cleaner, one of the checkpoint.
+    // One timer of the cleaner, one of the checkpoint.
     expect(after).toHaveBeenCalledTimes(2);
   });
 });
 
 describe('resolveLogConfig', () => {
-  it('takes 0 for the values that the server takes it for', () => {
+  it('replaces 0 with the defaults that the server uses', () => {
     expect(resolveLogConfig({ cleanerInterval: 0, segmentMaxBytes: 0, segmentMaxAge: 0 })).toMatchObject({
       cleanerInterval: 300_000,
       segmentMaxBytes: 1_073_741_824,
@@ -305,7 +305,7 @@ describe('resolveLogConfig', () => {
     });
   });
 
-  it('refuses values that crash the server', () => {
+  it('rejects values that crash the server', () => {
     expect(() => resolveLogConfig({ cleanerInterval: -1 })).toThrow(
       'expected cleanerInterval to be at least 0, got -1',
     );

@@ -14,7 +14,7 @@ function filled(count: number, options: Parameters<typeof openLog>[0] = {}): Fix
   return fixture;
 }
 
-/** The offsets of everything that the reader has for now. */
+/** The offsets of all messages that the reader can currently deliver. */
 function drain(reader: ForwardReader, maxBytes = ALL): number[] {
   const seen: number[] = [];
   for (let read = reader.read(maxBytes); read.count > 0; read = reader.read(maxBytes)) {
@@ -25,7 +25,7 @@ function drain(reader: ForwardReader, maxBytes = ALL): number[] {
   return seen;
 }
 
-/** The offsets that the reader delivers, and how it ends. */
+/** The offsets that the reader delivers, and the reason for its end. */
 function backwards(reader: ReverseReader, maxBytes = ALL): [number[], string] {
   const seen: number[] = [];
   for (;;) {
@@ -37,7 +37,7 @@ function backwards(reader: ReverseReader, maxBytes = ALL): [number[], string] {
 }
 
 describe('ForwardReader', () => {
-  it('begins at its start and goes on when the high watermark moves', () => {
+  it('begins at its start offset and continues when the high watermark moves', () => {
     const { log, add } = filled(10);
     const reader = new ForwardReader(log, 4);
     expect(drain(reader)).toEqual(range(4, 9));
@@ -47,12 +47,12 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([10, 11]);
   });
 
-  it('delivers one message a read when no more fits', () => {
+  it('delivers one message per read when no more fit', () => {
     const { log } = filled(5);
     expect(drain(new ForwardReader(log, 0), 1)).toEqual(range(0, 4));
   });
 
-  it.each([3, 50])('with start %d beyond the high watermark 2 delivers the next committed messages', (start) => {
+  it.each([3, 50])('with start offset %d above high watermark 2 delivers the next committed messages', (start) => {
     const { log, add } = filled(3);
     const reader = new ForwardReader(log, start);
     expect(drain(reader)).toEqual([]);
@@ -61,7 +61,7 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([3, 4]);
   });
 
-  it('that waits delivers messages appended before it and committed later', () => {
+  it('that waits delivers messages that were appended earlier and are committed later', () => {
     const { log, add } = filled(2);
     add({ commit: false });
     add({ commit: false });
@@ -72,7 +72,7 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([3]);
   });
 
-  it('begins at the first message that retention left', () => {
+  it('begins at the first message that retention kept', () => {
     const { log } = filled(12, { config: { segmentMaxBytes: 200, retentionMaxMessages: 5 } });
     log.clean();
     log.clean();
@@ -80,7 +80,7 @@ describe('ForwardReader', () => {
     expect(drain(new ForwardReader(log, 8))).toEqual([9, 10, 11]);
   });
 
-  it('waits in a log of which nothing is left', async () => {
+  it('waits in a log whose messages are all deleted', async () => {
     const { log, clock, add } = filled(4, {
       config: { retentionMaxAge: 1000, segmentMaxAge: 500, cleanerInterval: 200 },
     });
@@ -91,7 +91,7 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([4]);
   });
 
-  it('reports its stop offset with the message that has it', () => {
+  it('reports its stop offset with the message at that offset', () => {
     const { log } = filled(10);
     const reader = new ForwardReader(log, 2, 5);
     const read = reader.read(ALL);
@@ -120,7 +120,7 @@ describe('ForwardReader', () => {
     expect(drain(new ForwardReader(log, 0, 1))).toEqual([0, 2, 3, 4, 5, 6]);
   });
 
-  it('throws when retention took the segment that it is in the middle of', () => {
+  it('throws when retention removed the segment that it has partly read', () => {
     const { log, add } = filled(6, { config: { segmentMaxBytes: 200, retentionMaxMessages: 3 } });
     const reader = new ForwardReader(log, 0);
     expect(reader.read(1)).toMatchObject({ last: 0 });
@@ -130,7 +130,7 @@ describe('ForwardReader', () => {
     expect(() => reader.read(ALL)).toThrow(OVERTAKEN);
   });
 
-  it('throws for a removed segment also when it had read to the end, once there is more', () => {
+  it('throws for a removed segment that it has read to the end, once there are more messages', () => {
     const { log, add } = filled(3, { config: { segmentMaxBytes: 200, retentionMaxMessages: 1 } });
     const reader = new ForwardReader(log, 0);
     expect(drain(reader)).toEqual([0, 1, 2]);
@@ -141,7 +141,7 @@ describe('ForwardReader', () => {
     expect(() => reader.read(ALL)).toThrow(OVERTAKEN);
   });
 
-  it('goes on where it was after compaction', () => {
+  it('continues at its position after compaction', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200, compactEnabled: true } });
     for (const key of ['a', 'b', 'a', 'b', 'a', 'b', 'a']) add({ key });
     const reader = new ForwardReader(log, 0);
@@ -150,7 +150,7 @@ describe('ForwardReader', () => {
     expect(drain(reader)).toEqual([5, 6]);
   });
 
-  it('is at its end when it has read all of a readonly log', () => {
+  it('ends when it has read all of a readonly log', () => {
     const { log, add } = filled(3);
     add({ commit: false });
     const reader = new ForwardReader(log, 0);
@@ -166,7 +166,7 @@ describe('ForwardReader', () => {
     expect(reader.ended).toBe(false);
   });
 
-  it('is at its end in a readonly log without messages', () => {
+  it('ends in a readonly log without messages', () => {
     const { log } = openLog();
     const reader = new ForwardReader(log, 0);
     expect(reader.ended).toBe(false);
@@ -183,7 +183,7 @@ describe('ForwardReader', () => {
     expect(() => reader.read(ALL)).toThrow(new LogError('commit log was deleted'));
   });
 
-  it('of a closed log cannot be made for a start that the log has, and fails on reading otherwise', () => {
+  it('of a closed log cannot be created for a start offset within the log, and otherwise fails on the first read', () => {
     const { log } = filled(3);
     log.close();
     for (const start of [0, 2]) {
@@ -219,7 +219,7 @@ describe('ReverseReader', () => {
     expect(() => new ReverseReader(log, 0)).toThrow(new LogError('segment not found'));
   });
 
-  it('begins at the high watermark at the latest, and delivers nothing new', () => {
+  it('begins no later than the high watermark, and delivers no new messages', () => {
     const { log, add } = filled(3);
     add({ commit: false });
     const reader = new ReverseReader(log, 3);
@@ -227,7 +227,7 @@ describe('ReverseReader', () => {
     expect(backwards(reader)).toEqual([[2, 1, 0], 'ended']);
   });
 
-  it('delivers nothing before the first message that is left, nor when none is', () => {
+  it('delivers nothing below the first remaining message, or in an empty log', () => {
     const retained = filled(12, { config: { segmentMaxBytes: 200, retentionMaxMessages: 5 } });
     retained.log.clean();
     retained.log.clean();
@@ -241,7 +241,7 @@ describe('ReverseReader', () => {
     expect(backwards(new ReverseReader(expired.log, 2))).toEqual([[], 'ended']);
   });
 
-  it('takes the distance from the base offset for an index in a compacted segment', () => {
+  it('uses the distance from the base offset as an index in a compacted segment', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200, compactEnabled: true } });
     // Segments 0-2, 3-5, 6-8, 9: the second message of the third segment has a later one with its key.
     for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'x', 'h', 'x']) add({ key });
@@ -257,7 +257,7 @@ describe('ReverseReader', () => {
     expect(backwards(new ReverseReader(log, 9))[0]).toEqual([9, 8, 6, 5, 4, 3, 2, 1, 0]);
   });
 
-  it('keeps to the segments that it found', () => {
+  it('reads only the segments that existed when it was created', () => {
     const { log, add } = filled(7, { config: { segmentMaxBytes: 200, compactEnabled: true } });
     const reader = new ReverseReader(log, 6);
     expect(offsets(reader.read(1).frames)).toEqual([6]);
@@ -265,7 +265,7 @@ describe('ReverseReader', () => {
     expect(backwards(reader)).toEqual([[5, 4, 3, 2, 1, 0], 'ended']);
   });
 
-  it('throws when the log is closed, and when retention took its segment', () => {
+  it('throws when the log is closed, and when retention removed its segment', () => {
     const { log, add } = filled(6, { config: { segmentMaxBytes: 200, retentionMaxMessages: 1 } });
     const reader = new ReverseReader(log, 5);
     reader.read(1);
@@ -278,8 +278,8 @@ describe('ReverseReader', () => {
   });
 });
 
-describe('a log that was cut back below its high watermark', () => {
-  it('has no new readers and ends those behind it, until the messages are there again', () => {
+describe('a log that was truncated below its high watermark', () => {
+  it('rejects new readers, and fails readers that have not read everything, until the messages are replicated again', () => {
     const { log, add } = filled(6);
     const reader = new ForwardReader(log, 0);
     reader.read(1);

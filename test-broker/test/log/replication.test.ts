@@ -4,7 +4,7 @@ import { LogError } from '../../src/log/log-error.js';
 import type { PartitionLog } from '../../src/log/partition-log.js';
 import { held, openLog, range } from './log-fixture.js';
 
-/** Copies what the follower lacks. */
+/** Copies the messages that the follower does not have. */
 function replicate(leader: PartitionLog, follower: PartitionLog, maxBytes = 1000): void {
   for (;;) {
     const slice = leader.slice(follower.nextOffset, maxBytes);
@@ -41,7 +41,7 @@ describe('PartitionLog.slice and appendSlice', () => {
     expect(held(follower.log)).toEqual([0]);
   });
 
-  it('carry the gaps of retention and compaction over', () => {
+  it('copy the gaps of retention and compaction', () => {
     const config = { segmentMaxBytes: 200, compactEnabled: true, retentionMaxMessages: 7 };
     const leader = openLog({ config });
     for (let i = 0; i < 13; i++) leader.add({ key: i % 2 === 0 ? 'even' : `odd ${i}` });
@@ -55,7 +55,7 @@ describe('PartitionLog.slice and appendSlice', () => {
     expect(follower.log.read(0, 12, 1e6).count).toBe(expected.length);
   });
 
-  it('refuse messages that the follower has', () => {
+  it('reject messages that the follower already has', () => {
     const leader = openLog();
     leader.add();
     const slice = leader.log.slice(0, 1000);
@@ -75,7 +75,7 @@ describe('PartitionLog.slice and appendSlice', () => {
 });
 
 describe('PartitionLog.truncate', () => {
-  it.each(range(0, 8))('at %d drops everything from there on and goes on there', (offset) => {
+  it.each(range(0, 8))('at %d drops all messages from that offset, and the next append gets it', (offset) => {
     for (const segmentMaxBytes of [1, 200, 0]) {
       const { log, add } = openLog({ config: { segmentMaxBytes } });
       for (let i = 0; i < 7; i++) add({ commit: i < offset });
@@ -89,7 +89,7 @@ describe('PartitionLog.truncate', () => {
     }
   });
 
-  it('at an offset that compaction took away goes on with that offset', () => {
+  it('at an offset that compaction removed assigns that offset again', () => {
     const { log, add } = openLog({ config: { segmentMaxBytes: 200, compactEnabled: true } });
     for (const key of ['x', 'a', 'y', 'a', 'z']) add({ key });
     log.clean();
@@ -97,7 +97,7 @@ describe('PartitionLog.truncate', () => {
     expect([held(log), log.nextOffset, add()]).toEqual([[0], 2, 2]);
   });
 
-  it('keeps a high watermark that lies beyond, and what is stored up to it is committed', () => {
+  it('keeps a high watermark above the end, and new messages up to it are committed', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 5; i++) add();
     log.truncate(2);
@@ -107,7 +107,7 @@ describe('PartitionLog.truncate', () => {
     expect([log.highWatermark, log.newestOffset]).toEqual([4, 5]);
   });
 
-  it('makes a returning leader drop the messages that the new one does not have', () => {
+  it('makes a returning leader drop the messages that the new leader does not have', () => {
     const old = openLog();
     for (let i = 0; i < 4; i++) old.add({ leaderEpoch: 1 });
     const next = openLog();
@@ -126,7 +126,7 @@ describe('PartitionLog.truncate', () => {
 });
 
 describe('LeaderEpochs', () => {
-  it('answers which epoch wrote an offset, and where an epoch ended', () => {
+  it('returns the epoch of an offset and the end offset of an epoch', () => {
     const epochs = new LeaderEpochs();
     expect([epochs.last, epochs.epochOf(3), epochs.lastOffset(1, 7)]).toEqual([0, 0, 7]);
     epochs.begin(1, 0);
@@ -141,7 +141,7 @@ describe('LeaderEpochs', () => {
     expect([0, 1, 2, 4, 5].map((epoch) => epochs.lastOffset(epoch, 20))).toEqual([-1, 9, 9, 20, 20]);
   });
 
-  it('forgets an epoch in which nothing was written when the next one begins', () => {
+  it('drops an epoch without messages when the next one begins', () => {
     const epochs = new LeaderEpochs();
     epochs.begin(1, 0);
     epochs.begin(2, 5);

@@ -26,7 +26,7 @@ interface Options {
   readonly files?: OpenFiles;
 }
 
-/** A log in this directory, with whatever is there. */
+/** A log in this directory, with its existing files. */
 function openIn(directory: string, { warnings, files, ...options }: Options = {}): Fixture {
   const onWarning = (message: string) => {
     if (warnings === undefined) throw new Error(message);
@@ -45,7 +45,7 @@ const state = ({ log }: Fixture) => ({
 });
 
 describe('a log with storage', () => {
-  it('comes back as it was, without having been closed', () => {
+  it('recovers all its state without having been closed', () => {
     const directory = temporaryDirectory();
     const first = openIn(directory, { config: { segmentMaxBytes: 500 } });
     for (let i = 0; i < 20; i++) {
@@ -58,7 +58,7 @@ describe('a log with storage', () => {
     expect(held(openIn(directory).log)).toEqual(range(0, 20));
   });
 
-  it('makes no file before there is a message', () => {
+  it('creates no file before the first message', () => {
     const directory = join(temporaryDirectory(), 'partition');
     const { log, add } = openIn(directory);
     log.close();
@@ -68,7 +68,7 @@ describe('a log with storage', () => {
     expect(readdirSync(directory)).toEqual(['00000000000000000000.log']);
   });
 
-  it('goes on with the offsets when retention left nothing', () => {
+  it('continues the offsets when retention deleted everything', () => {
     const directory = temporaryDirectory();
     const config = { segmentMaxBytes: 200, retentionMaxMessages: 1 };
     const first = openIn(directory, { config });
@@ -82,7 +82,7 @@ describe('a log with storage', () => {
     expect(held(openIn(directory).log)).toEqual([6]);
   });
 
-  it('keeps the messages that compaction left', () => {
+  it('keeps the messages that compaction kept', () => {
     const directory = temporaryDirectory();
     const config = { segmentMaxBytes: 200, compactEnabled: true };
     const first = openIn(directory, { config });
@@ -139,7 +139,7 @@ describe('a log with storage', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('writes on after close and reopen', () => {
+  it('can append after close and reopen', () => {
     const directory = temporaryDirectory();
     const { log, add } = openIn(directory);
     add();
@@ -151,7 +151,7 @@ describe('a log with storage', () => {
 });
 
 describe('a torn tail', () => {
-  it('is cut off at every byte, with a warning, and the log goes on behind the last whole message', () => {
+  it('is cut off at every byte, with a warning, and the log continues after the last complete message', () => {
     const directory = temporaryDirectory();
     const { add } = openIn(directory);
     const ends = [HEADER_BYTES];
@@ -174,7 +174,7 @@ describe('a torn tail', () => {
     }
   });
 
-  it('is found wherever a byte is wrong', () => {
+  it('is detected wherever a byte is wrong', () => {
     const directory = temporaryDirectory();
     const { add } = openIn(directory);
     const path = join(directory, '00000000000000000000.log');
@@ -192,7 +192,7 @@ describe('a torn tail', () => {
     }
   });
 
-  it('of zeros, as a machine that lost its power may leave it, is cut off too', () => {
+  it('of zeros, as after a power failure, is cut off too', () => {
     const directory = temporaryDirectory();
     openIn(directory).add();
     appendFileSync(join(directory, '00000000000000000000.log'), Buffer.alloc(4096));
@@ -201,7 +201,7 @@ describe('a torn tail', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('may be the file of a segment that was just made', () => {
+  it('may be the file of a segment that was just created', () => {
     const directory = temporaryDirectory();
     const { log, add } = openIn(directory, { config: { segmentMaxBytes: 1 } });
     add();
@@ -212,7 +212,7 @@ describe('a torn tail', () => {
     expect(held(openIn(directory).log)).toEqual([0, 1]);
   });
 
-  it('is not what a file of another kind has: that is left as it is', () => {
+  it('is not repaired in a file of another format, which stays unchanged', () => {
     const directory = temporaryDirectory();
     const path = join(directory, '00000000000000000000.log');
     writeFileSync(path, 'a log that somebody else wrote, with many lines');
@@ -235,7 +235,7 @@ describe('the high watermark checkpoint', () => {
     expect(readFileSync(path, 'utf8')).toBe('1\n');
   });
 
-  it('says what is committed when other replicas decide it; otherwise everything is', () => {
+  it('limits the committed messages if other replicas decide; otherwise all are committed', () => {
     const directory = temporaryDirectory();
     const { log, add } = openIn(directory, { checkpointed: true });
     for (let i = 0; i < 3; i++) add();
@@ -246,7 +246,7 @@ describe('the high watermark checkpoint', () => {
     expect(openIn(directory).log.highWatermark).toBe(3);
   });
 
-  it('beyond what is left is lowered, and one that is no number counts as none, with a warning', () => {
+  it('above the last offset is lowered, and an invalid one is ignored with a warning', () => {
     const directory = temporaryDirectory();
     openIn(directory).add();
     writeFileSync(join(directory, 'high-watermark'), '17\n');
@@ -259,7 +259,7 @@ describe('the high watermark checkpoint', () => {
 });
 
 describe('PartitionStorage', () => {
-  it('leaves nothing of a message that could not be written whole', () => {
+  it('removes a message that was only partly written', () => {
     class FullDisk extends OpenFiles {
       full = false;
       override append(path: string, parts: readonly Uint8Array[]): number {
@@ -278,7 +278,7 @@ describe('PartitionStorage', () => {
     expect(held(openIn(directory).log)).toEqual([0, 1]);
   });
 
-  it('goes on with the segment it has when the next one cannot be made', () => {
+  it('continues with the current segment when the next one cannot be created', () => {
     const directory = temporaryDirectory();
     const { log, add } = openIn(directory, { config: { segmentMaxBytes: 1 } });
     add();
@@ -290,7 +290,7 @@ describe('PartitionStorage', () => {
     expect(held(openIn(directory).log)).toEqual([0, 1]);
   });
 
-  it('takes nothing more after a truncation that failed half-way', () => {
+  it('rejects further writes after a truncation that failed half-way', () => {
     const directory = temporaryDirectory();
     const { log, add } = openIn(directory, { config: { segmentMaxBytes: 200 } });
     for (let i = 0; i < 7; i++) add();
@@ -300,18 +300,18 @@ describe('PartitionStorage', () => {
     expect(() => add()).toThrow(`${directory} takes nothing more: it could not be changed before`);
   });
 
-  it('reports a failure on a tick and does not throw into the clock', async () => {
+  it('reports a failure on a tick and does not throw', async () => {
     const directory = temporaryDirectory();
     const warnings: string[] = [];
     const { clock, add } = openIn(directory, { warnings });
     add();
-    // A directory where the checkpoint is to be renamed to.
+    // A directory at the path that the checkpoint is renamed to.
     mkdirSync(join(directory, 'high-watermark'));
     await clock.advance(5000);
     expect(warnings).toEqual([expect.stringContaining('failed to checkpoint partition 0 of stream stream')]);
   });
 
-  it('keeps few files open for many partitions', () => {
+  it('limits the open files for many partitions', () => {
     const root = temporaryDirectory();
     const files = new OpenFiles(4);
     const logs = range(0, 19).map((i) => openIn(join(root, String(i)), { files }));
@@ -324,7 +324,7 @@ describe('PartitionStorage', () => {
 });
 
 describe('partitionDirectory', () => {
-  it('stays below the data directory, and differs for every stream and partition', () => {
+  it('is inside the data directory, and differs for every stream and partition', () => {
     const names = [
       'a',
       'A b',

@@ -35,7 +35,7 @@ describe('PartitionLog.startOffsetForTimestamp', () => {
     expect(count).toBeGreaterThan(0);
     for (let i = 0; i < 20; i++) {
       expect(log.startOffsetForTimestamp(at(i))).toBe(i);
-      // A time in the gap before the last segment is one that the server finds nothing for.
+      // The server finds nothing for a time in the gap before the last segment.
       expect(log.startOffsetForTimestamp(at(i) + 1n)).toBe(i + 1 === baseOffset ? 20 : i + 1);
     }
     expect(log.startOffsetForTimestamp(0n)).toBe(0);
@@ -46,7 +46,7 @@ describe('PartitionLog.startOffsetForTimestamp', () => {
     for (let i = 0; i < 20; i++) expect(log.startOffsetForTimestamp(at(i) + 1n)).toBe(i + 1);
   });
 
-  it('of a time before the only segment is its first message', () => {
+  it('of a time before the only segment is the offset of its first message', () => {
     const { log } = timed(3);
     expect(log.startOffsetForTimestamp(at(0) - 1n)).toBe(0);
   });
@@ -55,7 +55,7 @@ describe('PartitionLog.startOffsetForTimestamp', () => {
     expect(openLog().log.startOffsetForTimestamp(5n)).toBe(0);
   });
 
-  it('of a time that several messages have is the first of them', () => {
+  it('of a time that several messages share is the offset of the first one', () => {
     const { log, add } = openLog();
     for (let i = 0; i < 4; i++) add({ timestamp: 7n });
     expect(log.startOffsetForTimestamp(7n)).toBe(0);
@@ -89,7 +89,7 @@ describe('PartitionLog.stopOffsetForTimestamp', () => {
   });
 });
 
-describe('a timestamp lookup that comes across the empty active segment', () => {
+describe('a timestamp lookup that reaches the empty active segment', () => {
   /** Segments of 3 messages, and an empty active one. */
   function rolled(segments: number, timestampLookup = true) {
     const config = { segmentMaxBytes: 200, segmentMaxAge: 0 };
@@ -107,7 +107,7 @@ describe('a timestamp lookup that comes across the empty active segment', () => 
     }
   });
 
-  it.each([2, 3, 4, 5])('fails with %d segments and one more from the first time of the middle one on', (full) => {
+  it.each([2, 3, 4, 5])('fails with %d full segments, from the first time of the middle segment', (full) => {
     const log = rolled(full);
     const middle = 3 * Math.floor((full + 1) / 2);
     expect(log.startOffsetForTimestamp(at(middle) - 1n)).toBe(middle);

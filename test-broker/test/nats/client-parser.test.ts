@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type ClientCommands, ClientParser } from '../../src/nats/client-parser.js';
 import { ProtocolError } from '../../src/nats/protocol-error.js';
 
-/** Writes down every command it is called with. */
+/** Records every command. */
 class Recorder implements ClientCommands {
   readonly calls: unknown[] = [];
   connect(options: string) {
@@ -69,13 +69,13 @@ const CALLS = [
 describe('ClientParser', () => {
   test('reads every command', () => expect(parse([SCRIPT])).toEqual(CALLS));
 
-  test('reads the same when the bytes come in two chunks, cut anywhere', () => {
+  test('reads the same when the bytes arrive in two chunks, split anywhere', () => {
     for (let cut = 1; cut < SCRIPT.length; cut++) {
       expect(parse([SCRIPT.subarray(0, cut), SCRIPT.subarray(cut)])).toEqual(CALLS);
     }
   });
 
-  test('reads the same when every byte comes alone', () => {
+  test('reads the same when every byte arrives alone', () => {
     expect(parse(Array.from(SCRIPT, (byte) => Buffer.from([byte])))).toEqual(CALLS);
   });
 
@@ -94,7 +94,7 @@ describe('ClientParser', () => {
     );
   });
 
-  test('holds on to nothing of a chunk that it was lent and that is overwritten later', () => {
+  test('keeps no reference to a chunk that is overwritten later', () => {
     const recorder = new Recorder();
     const parser = new ClientParser(recorder);
     for (const part of ['PU', 'B a 3\r\nx', 'yz\r', '\nSU', 'B a 1\r\n']) {
@@ -129,7 +129,7 @@ describe('ClientParser', () => {
     expect(parse(Array.from(Buffer.from(given), (byte) => Buffer.from([byte])))).toEqual(calls);
   });
 
-  test('does not pile up a line that never ends', () => {
+  test('does not buffer a line that never ends', () => {
     const recorder = new Recorder();
     const parser = new ClientParser(recorder);
     parser.push(Buffer.from('PING'));

@@ -1,8 +1,8 @@
-/** A script that a client sends, and all that a NATS server answers after its INFO. */
+/** A script that a client sends, and the complete response of a NATS server after its INFO. */
 export interface Exchange {
   readonly name: string;
   readonly script: string;
-  /** `[end]` at the end where the server ends the connection. */
+  /** Ends with `[end]` if the server closes the connection. */
   readonly answer: string;
 }
 
@@ -13,12 +13,12 @@ const PING = 'PING\r\n';
 const UNKNOWN = "-ERR 'Unknown Protocol Operation'\r\n[end]";
 const TOO_LONG = "-ERR 'maximum control line exceeded'\r\n[end]";
 const INVALID = "-ERR 'Invalid Subject'\r\n";
-const NOBODY = '16 16\r\nNATS/1.0 503\r\n\r\n\r\n';
+const NO_RESPONDERS = '16 16\r\nNATS/1.0 503\r\n\r\n\r\n';
 
 const exchange = (name: string, script: string, answer: string): Exchange => ({ name, script, answer });
 const quiet = (name: string, script: string, answer: string) => exchange(name, QUIET + script, answer);
 
-/** What nats-server 2.9 answers, checked against it where it is installed. */
+/** Responses of nats-server 2.9, checked against it where it is installed. */
 export const EXCHANGES: readonly Exchange[] = [
   exchange('PING before CONNECT', PING, 'PONG\r\n'),
   exchange(
@@ -55,7 +55,7 @@ export const EXCHANGES: readonly Exchange[] = [
   exchange('a command of servers', 'MSG a 1 1\r\nx\r\n', UNKNOWN),
   quiet('commands in lower case, tabs', 'sub a 1\r\npub\ta\t1\r\nx\r\nping\r\n', 'MSG a 1 1\r\nx\r\nPONG\r\n'),
   quiet(
-    'line feeds alone, blanks everywhere',
+    'line feeds alone, spaces everywhere',
     'SUB  a   1 \nPUB \t a 1 \r\nx\r\nPING \n',
     'MSG a 1 1\r\nx\r\nPONG\r\n',
   ),
@@ -125,7 +125,7 @@ export const EXCHANGES: readonly Exchange[] = [
     `${'MSG a 1 1\r\nx\r\n'.repeat(2)}PONG\r\n`,
   ),
   quiet(
-    'UNSUB after as many messages as have come',
+    'UNSUB after the number of messages that have arrived',
     `SUB a 1\r\nPUB a 1\r\nx\r\nUNSUB 1 1\r\nPUB a 1\r\nx\r\n${PING}`,
     'MSG a 1 1\r\nx\r\nPONG\r\n',
   ),
@@ -140,7 +140,7 @@ export const EXCHANGES: readonly Exchange[] = [
     'MSG a 1 2\r\nhi\r\nPONG\r\n',
   ),
   exchange(
-    'HPUB with a header that is none',
+    'HPUB with a header that is not valid',
     `${HEADERS}SUB a 1\r\nHPUB a 3 5\r\nabchi\r\n${PING}`,
     'HMSG a 1 3 5\r\nabchi\r\nPONG\r\n',
   ),
@@ -155,12 +155,12 @@ export const EXCHANGES: readonly Exchange[] = [
   exchange(
     'a request without a subscriber',
     `${REQUESTER}SUB r.* 7\r\nPUB a r.1 2\r\nhi\r\n${PING}`,
-    `HMSG r.1 7 ${NOBODY}PONG\r\n`,
+    `HMSG r.1 7 ${NO_RESPONDERS}PONG\r\n`,
   ),
   exchange(
     'requests without a subscriber do not count towards the maximum',
     `${REQUESTER}SUB r 7\r\nUNSUB 7 1\r\n${'PUB a r 2\r\nhi\r\n'.repeat(2)}${PING}`,
-    `${`HMSG r 7 ${NOBODY}`.repeat(2)}PONG\r\n`,
+    `${`HMSG r 7 ${NO_RESPONDERS}`.repeat(2)}PONG\r\n`,
   ),
   exchange(
     'a request without a subscriber, reply in a queue group',
@@ -168,14 +168,14 @@ export const EXCHANGES: readonly Exchange[] = [
     'PONG\r\n',
   ),
   exchange(
-    'a request that reaches somebody',
+    'a request that reaches a subscriber',
     `${REQUESTER}SUB r 7\r\nSUB a 8\r\nPUB a r 1\r\nx\r\n${PING}`,
     'MSG a 8 r 1\r\nx\r\nPONG\r\n',
   ),
   exchange(
     'a request that would only reach its own sender, echo off',
     `CONNECT {"verbose":false,"headers":true,"no_responders":true,"echo":false}\r\nSUB r 7\r\nSUB a 8\r\nPUB a r 2\r\nhi\r\n${PING}`,
-    `HMSG r 7 ${NOBODY}PONG\r\n`,
+    `HMSG r 7 ${NO_RESPONDERS}PONG\r\n`,
   ),
   exchange(
     'own messages with echo off',

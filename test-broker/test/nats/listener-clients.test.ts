@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 afterEach(() => listener.close());
 
-// The two packages agree on what is used here, but not in their types.
+// The two packages have the same API for these tests, but different types.
 const packages = [
   {
     name: 'nats 2',
@@ -89,7 +89,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect(Math.min(...counts)).toBeGreaterThan(30);
   });
 
-  test('requests and replies, also with a broker on the bus', async () => {
+  test('supports request and reply, also with a broker on the bus', async () => {
     other.subscribe('service', {
       callback: (_error, message) => {
         message.respond(`re:${message.string()}`);
@@ -117,11 +117,11 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
   });
 
   test('rejects a request without a subscriber at once', async () => {
-    const failed = client.request('nobody', '', { timeout: 60_000 });
+    const failed = client.request('without.subscriber', '', { timeout: 60_000 });
     await expect(failed).rejects.toThrow(/503|no responders/i);
   });
 
-  test('ends a subscription after its maximum', async () => {
+  test('ends a subscription after its maximum of messages', async () => {
     const subscription = client.subscribe('few', { max: 2 });
     await client.flush();
     for (const value of '1234') other.publish('few', value);
@@ -146,7 +146,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect(client.isClosed()).toBe(true);
   });
 
-  test('knows the largest payload and refuses a larger one', async () => {
+  test('knows the maximum payload and rejects a larger one', async () => {
     expect(client.info?.max_payload).toBe(1_048_576);
     const arrived = take(other.subscribe('big'), 1);
     await other.flush();
@@ -155,7 +155,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect((await arrived)[0]?.length).toBe('big='.length + 1_048_576);
   });
 
-  test('does not hear itself with noEcho', async () => {
+  test('does not receive its own messages with noEcho', async () => {
     const silent = closing(await connect({ servers: listener.url, noEcho: true }));
     const heard: string[] = [];
     silent.subscribe('loud', {
@@ -172,7 +172,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
     expect(heard).toEqual(['other']);
   });
 
-  test('comes back by itself, subscriptions and all, when the listener was restarted', async () => {
+  test('reconnects with its subscriptions when the listener has restarted', async () => {
     const again = closing(await connect({ servers: listener.url, reconnectTimeWait: 20 }));
     const received = take(again.subscribe('foo'), 1);
     await again.flush();
@@ -186,7 +186,7 @@ describe.each(packages)('NatsListener with $name', ({ connect, headers }) => {
 });
 
 describe.skipIf(!HAS_NATS_PY)('NatsListener with nats-py (skipped where Python has no nats package)', () => {
-  test('serves everything its script does', async () => {
+  test('supports every operation of its script', async () => {
     bus.subscribe('broker.service', ({ reply, data }) => bus.publish(reply, Buffer.from(`broker:${data}`)));
     const script = fileURLToPath(new URL('./nats_py_client.py', import.meta.url));
     const output = await outputOf('python3', [script, listener.url]);
@@ -196,7 +196,7 @@ describe.skipIf(!HAS_NATS_PY)('NatsListener with nats-py (skipped where Python h
       star: 'one',
       rest: ['py.a.b', 'one', { Color: 'red', Size: '9' }],
       replies: Array.from({ length: 20 }, (_, number) => `re:${number}`),
-      nobody: 'no responders',
+      unanswered: 'no responders',
       big: 'max payload',
       limited: ['0', '1'],
       broker: 'broker:ping',

@@ -20,7 +20,7 @@ async function client(script = ''): Promise<RawClient> {
   return script === '' ? connected : connected.send(script);
 }
 
-/** A client whose script has taken effect when this resolves. */
+/** A client. When this resolves, the server has handled its script. */
 async function settled(script: string): Promise<RawClient> {
   const connected = await client(`CONNECT {"verbose":false,"headers":true}\r\n${script}PING\r\n`);
   await connected.until((text) => text.endsWith('PONG\r\n'));
@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 describe('NatsListener', () => {
-  test('greets with INFO', async () => {
+  test('sends INFO first', async () => {
     const first = await client();
     const second = await client();
     expect(first.info).toMatchObject({
@@ -60,7 +60,7 @@ describe('NatsListener', () => {
     expect(listener.url).toBe(`nats://127.0.0.1:${listener.port}`);
   });
 
-  test('shows the name and the largest payload it was given', async () => {
+  test('reports the configured name and maximum payload', async () => {
     const options = { bus: new MemoryBus({ maxPayload: 10 }), port: 0, name: 'here' };
     const other = closing(await NatsListener.start(options));
     const connected = closing(await RawClient.connect(other.port));
@@ -69,16 +69,16 @@ describe('NatsListener', () => {
     expect(await connected.until(() => false)).toBe("-ERR 'Maximum Payload Violation'\r\n");
   });
 
-  test('rejects with EADDRINUSE when the port is taken', async () => {
+  test('rejects with EADDRINUSE when the port is in use', async () => {
     const taken = NatsListener.start({ bus, port: listener.port, host: '127.0.0.1' });
     await expect(taken).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test.each(EXCHANGES)('answers like nats-server: $name', async ({ script, answer }) => {
+  test.each(EXCHANGES)('responds like nats-server: $name', async ({ script, answer }) => {
     expect(await exchange(listener.port, script)).toBe(answer);
   });
 
-  test('reads commands that come byte by byte', async () => {
+  test('reads commands that arrive byte by byte', async () => {
     const script =
       'CONNECT {"verbose":false,"headers":true}\r\nSUB a.> 1\r\nPUB a.b r 5\r\nhe\r\nl\r\n' +
       'HPUB a.c 12 14\r\nNATS/1.0\r\n\r\nhi\r\nUNSUB 1\r\nPUB a.b 1\r\nx\r\nPING\r\n';
@@ -92,7 +92,7 @@ describe('NatsListener', () => {
     );
   });
 
-  test('delivers between clients, with headers only to those who take them', async () => {
+  test('delivers between clients, with headers only to clients that support them', async () => {
     const modern = await settled('SUB a 1\r\n');
     const plain = await client('CONNECT {"verbose":false}\r\nSUB a 2\r\nPING\r\n');
     await plain.until((text) => text.endsWith('PONG\r\n'));
@@ -102,7 +102,7 @@ describe('NatsListener', () => {
     expect(await plain.until((text) => text.endsWith('hi\r\n'))).toBe('PONG\r\nMSG a 2 2\r\nhi\r\n');
   });
 
-  test('shares the bus: what either side publishes reaches the other', async () => {
+  test('delivers messages of clients to the bus, and of the bus to clients', async () => {
     const seen: unknown[] = [];
     bus.subscribe('up', ({ subject, reply, data, headers }) => {
       seen.push([subject, reply, data.toString(), headers?.toString()]);
@@ -116,7 +116,7 @@ describe('NatsListener', () => {
     expect(await connected.until((text) => text.endsWith('v\r\n'))).toBe('PONG\r\nMSG down 1 back 1\r\nv\r\n');
   });
 
-  test('spreads a queue group over clients and brokers', async () => {
+  test('distributes the messages of a queue group over clients and brokers', async () => {
     const connected = await settled('SUB jobs workers 1\r\n');
     let here = 0;
     bus.subscribe('jobs', () => here++, { queue: 'workers' });
@@ -127,7 +127,7 @@ describe('NatsListener', () => {
     expect(Math.min(here, there())).toBeGreaterThan(30);
   });
 
-  test('hands a large payload on unharmed', async () => {
+  test('delivers a large payload unchanged', async () => {
     const connected = await settled('SUB big 1\r\n');
     const payload = Buffer.alloc(1_000_000, 'abcdefg');
     await settled(`PUB big ${payload.length}\r\n${payload.toString()}\r\n`);
@@ -146,20 +146,20 @@ describe('NatsListener', () => {
     expect(chunks).toEqual([[...'12345'].map((value) => `MSG a 1 1\r\n${value}\r\n`).join('')]);
   });
 
-  test('sends a client the reason of its end, even while that is still sending', async () => {
+  test('sends a client the reason for the disconnect, even while the client is still sending', async () => {
     const connected = await client('CONNECT {"verbose":false}\r\nPUB a 4000000\r\n');
     for (let part = 0; part < 40; part++) connected.send(Buffer.alloc(100_000));
     expect(await connected.until(() => false)).toBe("-ERR 'Maximum Payload Violation'\r\n");
     await vanished();
   });
 
-  test('listens on every address when asked to, and names one that can be reached', async () => {
+  test('can listen on every address, and reports one that can be reached', async () => {
     const open = closing(await NatsListener.start({ bus, port: 0, host: '0.0.0.0' }));
     expect(open.url).toBe(`nats://127.0.0.1:${open.port}`);
     expect(await exchange(open.port, 'PING\r\n')).toBe('PONG\r\n');
   });
 
-  test('drops a client that does not read, and only that one', async () => {
+  test('disconnects only the client that does not read', async () => {
     const limited = closing(await NatsListener.start({ bus, port: 0, maxPending: 1_000_000 }));
     const lazy = closing(await RawClient.connect(limited.port));
     lazy.send('SUB flood 1\r\nPING\r\n');
@@ -178,7 +178,7 @@ describe('NatsListener', () => {
     expect(reader.hasEnded).toBe(false);
   });
 
-  test('slows a fast publisher down for a slow subscriber, which misses nothing', async () => {
+  test('slows down a fast publisher for a slow subscriber, which loses no messages', async () => {
     const limited = closing(await NatsListener.start({ bus, port: 0, maxPending: 4_000_000 }));
     const slow = connect(limited.port, '127.0.0.1');
     closing({ close: () => slow.destroy() });
@@ -213,14 +213,14 @@ describe('NatsListener', () => {
     expect(bus.publishMessage({ ...message, subject: 'b' })).toBe(false);
   });
 
-  test('answers a client that sends its last words and ends', async () => {
+  test('responds to a client that sends its last commands and half-closes', async () => {
     const connected = await client('PING\r\n');
     connected.socket.end('PING\r\n');
     expect(await connected.until(() => false)).toBe('PONG\r\nPONG\r\n');
     await vanished();
   });
 
-  test('keeps serving the others when one breaks the protocol', async () => {
+  test('keeps serving other clients when one violates the protocol', async () => {
     const other = await settled('SUB a 1\r\n');
     const broken = await client('SUB a 1\r\nGARBAGE\r\n');
     await broken.ended;
@@ -228,7 +228,7 @@ describe('NatsListener', () => {
     expect(await other.until((text) => text.endsWith('v\r\n'))).toContain('MSG a 1 1\r\nv\r\n');
   });
 
-  test('ends every connection on close, and may be closed twice', async () => {
+  test('closes every connection on close, and may be closed twice', async () => {
     const connected = await settled('SUB a 1\r\n');
     bus.publish('a', Buffer.from('v'));
     await Promise.all([listener.close(), listener.close()]);
@@ -237,7 +237,7 @@ describe('NatsListener', () => {
     expect(listener.connections).toBe(0);
   });
 
-  test('ends the connection of a client that publishes after the bus was closed', async () => {
+  test('closes the connection of a client that publishes after the bus was closed', async () => {
     const connected = await settled('');
     await bus.close();
     connected.send('PUB a 1\r\nx\r\n');
@@ -259,7 +259,7 @@ describe('NatsListener pings', () => {
     clock.stop();
   });
 
-  test('reach an idle client, which stays as long as it answers', async () => {
+  test('reach an idle client, which stays connected while it responds', async () => {
     const connected = closing(await RawClient.connect(pinging.port));
     for (let pings = 1; pings <= 5; pings++) {
       await clock.advance(75_000);
@@ -275,7 +275,7 @@ describe('NatsListener pings', () => {
     expect(connected.hasEnded).toBe(false);
   });
 
-  test('cut a client that does not answer two of them', async () => {
+  test('disconnect a client that does not respond to two of them', async () => {
     const connected = closing(await RawClient.connect(pinging.port));
     await clock.advance(225_000);
     await connected.ended;
@@ -284,7 +284,7 @@ describe('NatsListener pings', () => {
 });
 
 describe.skipIf(NATS_SERVER === null)('nats-server itself (skipped where it is not installed)', () => {
-  test('gives the answers that the listener is held to', async () => {
+  test('responds with the texts that the listener tests expect', async () => {
     const server = await RealNatsServer.start();
     try {
       for (const { name, script, answer } of EXCHANGES) {

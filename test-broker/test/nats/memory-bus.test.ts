@@ -19,7 +19,7 @@ describe('MemoryBus', () => {
     expect(messages[0]).toMatchObject({ subject: 'foo', reply: '' });
   });
 
-  test('delivers a Uint8Array that is a part of its buffer as exactly that part', () => {
+  test('delivers exactly the bytes of a Uint8Array that is a part of its buffer', () => {
     const bus = new MemoryBus();
     const { messages } = collecting(bus, 'foo');
     bus.publish('foo', new Uint8Array([1, 2, 3, 4]).subarray(1, 3));
@@ -49,7 +49,7 @@ describe('MemoryBus', () => {
     for (let turn = 0; turn < 400; turn++) bus.publish('foo.a', Buffer.alloc(0));
     expect(first.messages).toHaveLength(0);
     expect(second.messages.length + third.messages.length).toBe(400);
-    // At random: the chance that one of two gets less than 100 of 400 is below 1e-24.
+    // The choice is random: the probability that one of two gets fewer than 100 of 400 is below 1e-24.
     expect(Math.min(second.messages.length, third.messages.length)).toBeGreaterThan(100);
     expect(other.messages).toHaveLength(400);
     expect(plain.messages).toHaveLength(400);
@@ -69,7 +69,7 @@ describe('MemoryBus', () => {
     expect(seen).toEqual(['first', 'first']);
   });
 
-  test('chooses another member when the one of the queue group has left within the delivery', () => {
+  test('chooses another member when the selected member of the queue group has left during the delivery', () => {
     const bus = new MemoryBus({ random: () => 0 });
     const seen: string[] = [];
     bus.subscribe('foo', () => leaving.unsubscribe());
@@ -79,7 +79,7 @@ describe('MemoryBus', () => {
     expect(seen).toEqual(['stayed']);
   });
 
-  test('does not deliver to a subscription that a handler makes for the same message', () => {
+  test('does not deliver a message to a subscription that its handler makes', () => {
     const bus = new MemoryBus();
     const late: string[] = [];
     bus.subscribe('foo', (message) => {
@@ -90,7 +90,7 @@ describe('MemoryBus', () => {
     expect(late).toEqual(['2']);
   });
 
-  test('delivers the message that a handler publishes after the handled one, and before publish returns', () => {
+  test('delivers a message from a handler after the handled message, and before publish returns', () => {
     const bus = new MemoryBus();
     const seen: string[] = [];
     bus.subscribe('foo', (message) => {
@@ -102,7 +102,7 @@ describe('MemoryBus', () => {
     expect(seen).toEqual(['a1', 'b1', 'a2', 'b2']);
   });
 
-  test('lets the event loop turn while handlers keep answering each other', async () => {
+  test('lets the event loop run while handlers keep responding to each other', async () => {
     const bus = new MemoryBus();
     let count = 0;
     let stop = false;
@@ -133,7 +133,7 @@ describe('MemoryBus', () => {
     expect(errors).toEqual([[failure, 'foo']]);
   });
 
-  test('splits a subject with a blank into subject and reply', () => {
+  test('splits a subject with a space into subject and reply', () => {
     const bus = new MemoryBus();
     const { messages } = collecting(bus, 'a');
     bus.publish('a b', Buffer.from('v'));
@@ -155,7 +155,7 @@ describe('MemoryBus', () => {
     ]);
   });
 
-  test('reaches no subscription with an empty token in the subject', () => {
+  test('delivers to no subscription when the subject has an empty token', () => {
     const bus = new MemoryBus();
     const { messages } = collecting(bus, '>');
     for (const subject of ['a..b', '.a', 'a.']) bus.publish(subject, Buffer.alloc(0));
@@ -172,7 +172,7 @@ describe('MemoryBus', () => {
     expect(new MemoryBus().maxPayload).toBe(1_048_576);
   });
 
-  test('publishMessage counts headers into the payload and passes them on', () => {
+  test('publishMessage counts headers as payload and forwards them', () => {
     const bus = new MemoryBus({ maxPayload: 20 });
     const { messages } = collecting(bus, 'foo');
     const headers = Buffer.from('NATS/1.0\r\n\r\n');
@@ -182,7 +182,7 @@ describe('MemoryBus', () => {
     expect(() => bus.publishMessage(tooBig)).toThrow('nats: maximum payload exceeded');
   });
 
-  test('publishMessage returns whether a subscription receives, and skips those of the publisher', () => {
+  test('publishMessage returns whether a subscription receives the message, and skips those of the publisher', () => {
     const bus = new MemoryBus();
     const owner = {};
     const message = { subject: 'foo', reply: '', data: Buffer.alloc(0) };
@@ -196,7 +196,7 @@ describe('MemoryBus', () => {
     expect(seen).toEqual(['own', 'queue']);
   });
 
-  test('publishMessage says so within a delivery too, before it delivers', () => {
+  test('publishMessage returns the same during a delivery, before it delivers', () => {
     const bus = new MemoryBus();
     const answers: boolean[] = [];
     const seen: string[] = [];
@@ -205,7 +205,7 @@ describe('MemoryBus', () => {
     bus.subscribe('queued', ({ subject }) => seen.push(subject), { queue: 'q', owner: bus });
     bus.subscribe('start', () => {
       answers.push(bus.publishMessage(message('single')), bus.publishMessage(message('queued')));
-      answers.push(bus.publishMessage(message('queued'), bus), bus.publishMessage(message('nobody')));
+      answers.push(bus.publishMessage(message('queued'), bus), bus.publishMessage(message('unsubscribed')));
       expect(seen).toEqual([]);
     });
     bus.publish('start', Buffer.alloc(0));
@@ -221,7 +221,7 @@ describe('MemoryBus', () => {
     expect(() => bus.subscribe('a', () => {}, { queue: 'q r' })).toThrow(new BusError('nats: invalid queue name'));
   });
 
-  test('refuses everything after close', async () => {
+  test('rejects every call after close', async () => {
     const bus = new MemoryBus();
     const { messages, standing } = collecting(bus, 'foo');
     await bus.close();

@@ -12,7 +12,7 @@ function findServer(): string | null {
   return existsSync('/usr/sbin/nats-server') ? '/usr/sbin/nats-server' : null;
 }
 
-/** A real NATS server. It chooses a free port unless it is told one. */
+/** A real NATS server. It chooses a free port unless the arguments set one. */
 export class RealNatsServer {
   readonly #process: ChildProcess;
 

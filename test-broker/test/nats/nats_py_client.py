@@ -31,10 +31,10 @@ async def main(url):
     replies = [(await client.request("py.service", str(n).encode(), timeout=5)).data.decode() for n in range(20)]
     seen["replies"] = replies
     try:
-        await client.request("nobody.py", b"", timeout=5)
-        seen["nobody"] = "answered"
+        await client.request("without.subscriber.py", b"", timeout=5)
+        seen["unanswered"] = "answered"
     except NoRespondersError:
-        seen["nobody"] = "no responders"
+        seen["unanswered"] = "no responders"
     try:
         await client.publish("py.big", bytes(client.max_payload + 1))
         seen["big"] = "sent"

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** A NATS client that is nothing but a socket: tests write the bytes and read the bytes. */
+/** A NATS client that is a plain socket: tests write and read the bytes. */
 export class RawClient {
-  /** The INFO line the server greeted with, parsed. */
+  /** The first INFO line of the server, parsed. */
   readonly info: Record<string, unknown>;
   readonly socket: Socket;
-  /** Settles when the server has ended the connection. */
+  /** Settles when the server has closed the connection. */
   readonly ended: Promise<void>;
   #received = Buffer.alloc(0);
   #hasEnded = false;
@@ -38,7 +38,7 @@ export class RawClient {
     });
   }
 
-  /** Everything that came since INFO. */
+  /** Everything received since INFO. */
   get text(): string {
     return this.#received.toString('utf8');
   }
@@ -52,7 +52,7 @@ export class RawClient {
     return this;
   }
 
-  /** Waits until the text that came satisfies the condition or the server has ended the connection. */
+  /** Waits until the received text satisfies the condition or the server has closed the connection. */
   async until(condition: (text: string) => boolean): Promise<string> {
     while (!condition(this.text) && !this.#hasEnded) {
       await new Promise<void>((resolve) => {
@@ -67,7 +67,7 @@ export class RawClient {
   }
 }
 
-/** What a server says to a script whose last line is PING, or which it ends: the text, and ` [end]` when it ended. */
+/** The response to a script that ends with PING or makes the server disconnect: its text, and then ` [end]`. */
 export async function exchange(port: number, script: string): Promise<string> {
   const client = await RawClient.connect(port);
   try {

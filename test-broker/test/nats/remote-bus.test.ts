@@ -49,7 +49,7 @@ for (const { name, skip, start } of servers) {
       return bus;
     }
 
-    /** The first messages on a subject, when that many have come. */
+    /** The first messages on a subject, once that many have arrived. */
     function take(bus: RemoteBus, subject: string, count: number): Promise<BusMessage[]> {
       return new Promise((resolve) => {
         const messages: BusMessage[] = [];
@@ -97,7 +97,7 @@ for (const { name, skip, start } of servers) {
       expect(Math.min(...counts)).toBeGreaterThan(30);
     });
 
-    test('passes headers on as they look on the wire', async () => {
+    test('forwards headers unchanged', async () => {
       const bus = await connect();
       const received = take(bus, 'foo', 2);
       await bus.flush();
@@ -110,7 +110,7 @@ for (const { name, skip, start } of servers) {
       expect([without?.headers, without?.data.toString()]).toEqual([undefined, 'ho']);
     });
 
-    test('splits a subject with a blank, and reports one that NATS cannot read', async () => {
+    test('splits a subject with a space, and reports one that NATS cannot read', async () => {
       const bus = await connect();
       const received = take(bus, 'a', 1);
       bus.publish('a b c', Buffer.from('lost'));
@@ -119,7 +119,7 @@ for (const { name, skip, start } of servers) {
       expect(errors.map(String)).toEqual(['Error: message lost: NATS cannot read the subject "a b c"']);
     });
 
-    test('refuses the same calls as NATS, with its texts', async () => {
+    test('rejects the same calls as NATS, with its texts', async () => {
       const bus = await connect();
       expect(bus.maxPayload).toBe(1_048_576);
       expect(() => bus.publish('', Buffer.alloc(0))).toThrow(new BusError('nats: invalid subject'));
@@ -129,7 +129,7 @@ for (const { name, skip, start } of servers) {
       await bus.flush();
     });
 
-    test('reports a handler that throws and goes on', async () => {
+    test('reports a handler that throws and continues', async () => {
       const bus = await connect();
       const failure = new Error('broken handler');
       bus.subscribe('a', () => {
@@ -142,7 +142,7 @@ for (const { name, skip, start } of servers) {
       expect(errors).toEqual([failure, failure]);
     });
 
-    test('hears nothing after unsubscribe, which may be called twice', async () => {
+    test('receives nothing after unsubscribe, which may be called twice', async () => {
       const bus = await connect();
       const heard: string[] = [];
       const standing = bus.subscribe('a', ({ data }) => heard.push(data.toString()));
@@ -155,7 +155,7 @@ for (const { name, skip, start } of servers) {
       expect(heard).toEqual(['1']);
     });
 
-    test('close sends pending messages first; then every call is refused', async () => {
+    test('close sends pending messages first; then every call is rejected', async () => {
       const [bus, other] = [await connect(), await connect()];
       const received = take(other, 'a', 1);
       await other.flush();
@@ -187,7 +187,7 @@ for (const { name, skip, start } of servers) {
       expect(errors).toEqual([]);
     });
 
-    test('holds no more than its buffer while the connection is lost', async () => {
+    test('keeps no more messages than its buffer holds while the connection is lost', async () => {
       const bus = await connect({ reconnectBuffer: 10 });
       await server.stop();
       await disconnected(bus);
@@ -195,7 +195,7 @@ for (const { name, skip, start } of servers) {
       expect(() => bus.publish('a', Buffer.alloc(1))).toThrow('nats: outbound buffer limit exceeded');
     });
 
-    test('ends with a closed connection, and reports the lost messages, when the server stays away', async () => {
+    test('closes the connection, and reports the lost messages, when the server does not return', async () => {
       const bus = await connect({ maxReconnectAttempts: 3 });
       await server.stop();
       await disconnected(bus);
@@ -207,14 +207,14 @@ for (const { name, skip, start } of servers) {
   });
 }
 
-/** Resolves when the bus has noticed that its server is gone: from then on it holds publishes back. */
+/** Resolves when the bus has noticed that its server is gone: from then on it buffers publishes. */
 async function disconnected(bus: RemoteBus): Promise<void> {
   while (bus.connected) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('RemoteBus.connect', () => {
   test('rejects when no server listens', async () => {
-    // Nothing listens on port 1: only the system may.
+    // No process listens on port 1: only the system may.
     await expect(RemoteBus.connect('nats://127.0.0.1:1')).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
   });
 
@@ -224,7 +224,7 @@ describe('RemoteBus.connect', () => {
     );
   });
 
-  test('gives the server the name of the connection and the credentials of the address', async () => {
+  test('sends the connection name and the credentials of the address to the server', async () => {
     const server = closing(createServer()).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
@@ -257,7 +257,7 @@ describe('natsAddress', () => {
     ['tls://h', { servers: ['h:4222'], tls: {} }],
   ])('reads %s', (given, expected) => expect(natsAddress(given)).toEqual(expected));
 
-  test.each(['', 'nats://', 'http://h', 'nats://a,ftp://b', 'nats://h:x'])('refuses %j', (given) => {
+  test.each(['', 'nats://', 'http://h', 'nats://a,ftp://b', 'nats://h:x'])('rejects %j', (given) => {
     expect(() => natsAddress(given)).toThrow(TypeError);
   });
 });

@@ -7,7 +7,7 @@ const token = fc.constantFrom('a', 'b', 'c', '*', '>', 'a*', '>b');
 const subject = fc.array(token, { minLength: 1, maxLength: 4 }).map((tokens) => tokens.join('.'));
 const pattern = subject.filter(isSubscribable);
 
-/** The definition, written down as a recursion over tokens. */
+/** The definition, as a recursion over tokens. */
 function naive(wanted: readonly string[], given: readonly string[]): boolean {
   const [first, ...others] = wanted;
   if (first === undefined) return given.length === 0;
@@ -17,18 +17,18 @@ function naive(wanted: readonly string[], given: readonly string[]): boolean {
 
 describe('isSubscribable', () => {
   test.each(['foo', 'foo.bar', '*', '>', 'foo.*', '*.foo.*', 'foo.>', '*.>', 'foo.b*r', 'a>b', '$SYS.x', 'é.ü'])(
-    'takes %j',
+    'accepts %j',
     (given) => expect(isSubscribable(given)).toBe(true),
   );
 
   test.each(['', '.', 'foo.', '.foo', 'foo..bar', 'a b', 'a\tb', 'a\nb', 'a\r', '>.foo', 'foo.>.1', ' '])(
-    'refuses %j',
+    'rejects %j',
     (given) => expect(isSubscribable(given)).toBe(false),
   );
 });
 
 describe('isLiteral', () => {
-  test('holds for whole tokens without wildcards only', () => {
+  test('is true only for complete tokens without wildcards', () => {
     expect(['foo', 'foo.b*r', 'a>b'].every(isLiteral)).toBe(true);
     expect(['', 'foo.*', 'foo.>', '*', 'a..b', 'a.'].some(isLiteral)).toBe(false);
   });
@@ -64,7 +64,7 @@ describe('subjectMatches', () => {
 });
 
 describe('publishTarget', () => {
-  test('splits a blank into subject and reply, as the server reads the line', () => {
+  test('splits at a space into subject and reply, as the server reads the line', () => {
     expect(publishTarget('a b', '')).toEqual({ subject: 'a', reply: 'b' });
     expect(publishTarget(' a\t', 'r')).toEqual({ subject: 'a', reply: 'r' });
     expect(publishTarget('a', '')).toEqual({ subject: 'a', reply: '' });
@@ -76,7 +76,7 @@ describe('publishTarget', () => {
     expect(publishTarget('a', 'r s')).toBeNull();
   });
 
-  test('is null for a line that the server ends the connection over', () => {
+  test('is null for a line that makes the server close the connection', () => {
     expect(publishTarget('ü'.repeat(2_000), '')).not.toBeNull();
     expect(publishTarget('ü'.repeat(2_000), 'r')).toBeNull();
     expect(publishTarget('s'.repeat(4_001), '')).toBeNull();
@@ -84,7 +84,7 @@ describe('publishTarget', () => {
 });
 
 describe('hasWildcard', () => {
-  test('sees wildcards only as whole tokens', () => {
+  test('detects wildcards only as complete tokens', () => {
     expect(['*', '>', 'a.*', 'a.>', '*.a'].every(hasWildcard)).toBe(true);
     expect(['a', 'a.b*', '>a', 'a>.b'].some(hasWildcard)).toBe(false);
   });
@@ -98,12 +98,12 @@ describe('SubjectIndex', () => {
   const change = fc.record({
     pattern,
     queue: fc.constantFrom('', '', 'q1', 'q2'),
-    /** Which of the standing members leaves instead, if any does. */
+    /** Which of the current members leaves instead, if any. */
     leaving: fc.option(fc.nat(20), { freq: 2 }),
     probe: subject,
   });
 
-  test('finds the recipients of the definition after any additions and removals', () => {
+  test('finds the same recipients as the definition after any additions and removals', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40, size: 'max' }), (changes) => {
         const index = new SubjectIndex<Member>();
@@ -134,7 +134,7 @@ describe('SubjectIndex', () => {
     );
   });
 
-  test('forgets nothing over many one-time subjects', () => {
+  test('loses no subscription after many one-time subjects', () => {
     const index = new SubjectIndex<Member>();
     const member = { pattern: 'inbox.*', queue: '' };
     index.add('inbox.*', member);

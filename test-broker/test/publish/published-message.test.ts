@@ -31,7 +31,7 @@ function buffers(headers: Iterable<[string, Uint8Array]>): [string, Buffer][] {
 }
 
 describe('PublishedMessage', () => {
-  it('makes an envelope of any request', () => {
+  it('encodes any request as an envelope', () => {
     const message = new PublishedMessage();
     fc.assert(
       fc.property(request, (fields) => {
@@ -64,15 +64,15 @@ describe('PublishedMessage', () => {
     ['ack inbox', '3202c328'],
     ['correlation id', '3a02c328'],
     ['name of a header', '2a040a02c328'],
-  ])('refuses a %s that is not UTF-8', (_, hex) => {
+  ])('rejects a %s that is not UTF-8', (_, hex) => {
     expect(() => new PublishedMessage().read(Buffer.from(hex, 'hex'))).toThrow('string field contains invalid UTF-8');
   });
 
-  it('refuses a field that is cut short', () => {
+  it('rejects a truncated field', () => {
     expect(() => new PublishedMessage().read(Buffer.from('120a00', 'hex'))).toThrow('truncated field');
   });
 
-  it('knows a header whose name is too long for a server by its bytes', () => {
+  it('detects by its bytes a header name that is too long for a server', () => {
     const message = new PublishedMessage();
     const withName = (name: string) =>
       encode({ ...wire.PublishRequest.create(), headers: new Map([[name, Buffer.alloc(0)]]) });

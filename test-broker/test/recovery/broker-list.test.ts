@@ -13,13 +13,13 @@ async function list(client: ApiClient): Promise<string[]> {
 }
 
 describe('the list of brokers in FetchMetadata', () => {
-  it('lacks a broker that was restarted until the list is asked for again, while that broker leads', async () => {
+  it('does not contain a restarted broker, although it leads, until the list is requested again', async () => {
     const { broker, clients } = await running({ brokers: 3, settings: { 'metadata.cache.max.age': '2h' } });
     await clients[0]!.createStream('a');
     await clients[0]!.createStream('s');
     expect(broker.leaderOf('s')).toBe(1);
     await broker.stopBroker(1);
-    // The request waits for the broker until the deadline, and the broker keeps the list without it.
+    // The request waits for the stopped broker until the deadline, and the called broker caches the list without it.
     expect(await clients[0]!.expired(broker.clock, 'fetchMetadata')).toMatchObject(EXPIRED);
     await broker.startBroker(1);
     const answer = await clients[0]!.call('fetchMetadata', { streams: ['s'] });
@@ -35,12 +35,12 @@ describe('the list of brokers in FetchMetadata', () => {
     expect(await list(clients[0]!)).toHaveLength(3);
   });
 
-  it('is kept for a second by default, and a dead broker is waited for only once', async () => {
+  it('is cached for a second by default, and waits for a stopped broker only once', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     const clock = freezeClock();
     expect(await list(clients[0]!)).toHaveLength(3);
     await broker.stopBroker(2);
-    // A dead broker stays in the list as long as the list is kept.
+    // A stopped broker remains in the list as long as the list is cached.
     expect(await list(clients[0]!)).toHaveLength(3);
     clock.thaw();
     await broker.clock.advance(1_001);
@@ -53,7 +53,7 @@ describe('the list of brokers in FetchMetadata', () => {
     expect(await list(clients[0]!)).toHaveLength(3);
   });
 
-  it('leaves out a broker as long as a test wants, but not from its own list', async () => {
+  it('omits a broker until the test ends the fault, but not from the list of that broker', async () => {
     const { broker, clients, leader, follower, other } = await threeBrokers();
     const end = broker.faults.unlist(leader);
     expect(await list(clients[follower]!)).toEqual([`broker-${follower}`, `broker-${other}`]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type ApiClient, eventually, type Failure } from '../cluster/clients.js';
 import { running } from '../cluster/running.js';
 
-/** Longer than any test takes: only the brokers' clock reaches it. */
+/** Far longer than any test: only the brokers' clock reaches it. */
 const HOUR = 3_600_000;
 
 const CURSOR = { stream: 's', cursorId: 'k' };
@@ -15,7 +15,7 @@ describe('a cursor after a kill', () => {
   it.each([
     ['that of the last checkpoint', 5_000, 1],
     ['unknown without a checkpoint', 0, -1],
-  ])('is %s, and stays so in the cache until it is set again', async (_name, ms, known) => {
+  ])('is %s, and remains so in the cache until it is set again', async (_name, ms, known) => {
     const { broker, client } = await running({ cursorsPartitions: 1 });
     await client.call('setCursor', { ...CURSOR, offset: 1 });
     await broker.clock.advance(ms);
@@ -28,7 +28,7 @@ describe('a cursor after a kill', () => {
       (offset) => offset !== null,
     );
     expect(found).toBe(known);
-    // The high watermark heals, and the cache does not.
+    // The high watermark is corrected, but the cache is not.
     await client.call('setCursor', { ...CURSOR, cursorId: 'other', offset: 3 });
     expect(await fetch(client)).toBe(known);
     await client.call('setCursor', { ...CURSOR, offset: 9 });
@@ -37,7 +37,7 @@ describe('a cursor after a kill', () => {
 });
 
 describe('the cursors of a broker', () => {
-  it('wait behind a SetCursor that waits for its ack, which may be stored all the same', async () => {
+  it('wait for a SetCursor that waits for its ack, and may be stored nevertheless', async () => {
     const { broker, client } = await running({ cursorsPartitions: 1 });
     await client.call('setCursor', { ...CURSOR, offset: 1 });
     broker.faults.dropAcks(1);

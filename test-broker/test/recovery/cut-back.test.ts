@@ -3,12 +3,12 @@ import { eventually } from '../cluster/clients.js';
 import { threeBrokers } from '../cluster/running.js';
 
 const FOLLOWER = { readISRReplica: true };
-/** The leader waits for the follower that is cut off. */
+/** The leader waits for the isolated follower. */
 const PATIENT = {
   settings: { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' },
 };
 
-/** A follower that has 10 messages, knows that they are committed, and is cut off from the others. */
+/** A follower that has 10 messages, knows that they are committed, and is isolated from the others. */
 async function cutOff() {
   const cluster = await threeBrokers({}, PATIENT);
   const { broker, clients, leader, follower, other } = cluster;
@@ -21,8 +21,8 @@ async function cutOff() {
   return { ...cluster, reader: clients[follower]! };
 }
 
-describe('a follower whose log is cut back below its high watermark', () => {
-  it('refuses new subscriptions until it has fetched the messages again', async () => {
+describe('a follower whose log is truncated below its high watermark', () => {
+  it('rejects new subscriptions until it has fetched the messages again', async () => {
     const { broker, reader, follower } = await cutOff();
     broker.truncateReplica('s', 0, follower, 2);
     expect(await reader.subscribe('s', FOLLOWER).ended).toEqual({
@@ -40,7 +40,7 @@ describe('a follower whose log is cut back below its high watermark', () => {
     );
   });
 
-  it('goes on with subscriptions that have read everything, without a gap', async () => {
+  it('continues subscriptions that have read everything, without a gap', async () => {
     const { broker, clients, leader, reader, follower } = await cutOff();
     const subscription = reader.subscribe('s', FOLLOWER);
     await subscription.count(10);

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { eventually, type Failure } from '../cluster/clients.js';
 import { known, running } from '../cluster/running.js';
 
-/** Longer than any test takes: only the brokers' clock reaches it. */
+/** Far longer than any test: only the brokers' clock reaches it. */
 const HOUR = 3_600_000;
 
-describe('a restart on a snapshot that nothing was added to', () => {
-  it('leaves the partitions and groups that were there silent, until they are paused or the broker restarts', async () => {
+describe('a restart on a snapshot without later operations', () => {
+  it('leaves existing partitions and groups inactive until they are paused or the broker restarts', async () => {
     const { broker, client } = await running();
     for (const name of ['s', 't']) await client.createStream(name);
     await client.publish('s', 'old');
@@ -40,7 +40,7 @@ describe('a restart on a snapshot that nothing was added to', () => {
     await client.call('fetchConsumerGroupAssignments', member);
   });
 
-  it('has no phases to hold', async () => {
+  it('has no phases that a test can hold', async () => {
     const { broker } = await running();
     await expect(broker.startBroker(0, { silentPartitions: true, hold: 'empty' })).rejects.toThrow(
       'option hold contradicts silentPartitions',
@@ -50,7 +50,7 @@ describe('a restart on a snapshot that nothing was added to', () => {
 });
 
 describe('a restart that replays an old deletion', () => {
-  it('takes the stream that was created again out of the groups, on the restarted broker only', async () => {
+  it('removes the recreated stream from the groups, only on the restarted broker', async () => {
     const { broker, clients } = await running({ brokers: 3, groups: { consumerTimeout: HOUR } });
     const [leader, coordinator] = clients as [(typeof clients)[0], (typeof clients)[0]];
     await leader.createStream('s');

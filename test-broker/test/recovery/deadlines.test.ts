@@ -4,14 +4,14 @@ import type { TestBroker } from '../../src/broker.js';
 import type { ApiClient, Failure } from '../cluster/clients.js';
 import { running } from '../cluster/running.js';
 
-/** Longer than any test takes: only the brokers' clock reaches it. */
+/** Far longer than any test: only the brokers' clock reaches it. */
 const HOUR = 3_600_000;
 
-/** The ends of this number of consecutive calls whose deadline passes on the broker. */
+/** The results of this number of consecutive calls whose deadline passes on the broker. */
 async function ends(broker: TestBroker, client: ApiClient, count: number): Promise<string[]> {
   const codes: string[] = [];
   for (let i = 0; i < count; i++) {
-    const call = client.call('publishToSubject', { subject: 'nobody' }, HOUR);
+    const call = client.call('publishToSubject', { subject: 'without.listener' }, HOUR);
     const end = call.catch(({ code, details }: Failure) => `${code} ${details}`);
     await client.arrived();
     await broker.clock.advance(HOUR);
@@ -33,7 +33,7 @@ describe('a call whose deadline passes on the broker', () => {
     ]);
   });
 
-  it('ends as a test wants', async () => {
+  it('ends as the test configures', async () => {
     const { broker, client } = await running();
     broker.faults.endDeadlines('reset');
     expect(await ends(broker, client, 2)).toEqual([RESET, RESET]);
@@ -47,7 +47,7 @@ describe('a call whose deadline passes on the broker', () => {
     );
   });
 
-  it('is reset as a subscription too', async () => {
+  it('is also reset if it is a subscription', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     broker.faults.endDeadlines('reset');
@@ -57,7 +57,7 @@ describe('a call whose deadline passes on the broker', () => {
     expect(await subscription.ended).toEqual({ code: 'CANCELLED', details: 'Call cancelled' });
   });
 
-  it('is the same after the wall clock was set ahead', async () => {
+  it('behaves the same after the wall clock was set ahead', async () => {
     const { broker, client } = await running();
     const cursor = { cursorId: 'c', stream: 's', partition: 0 };
     broker.faults.dropAcks(1);
@@ -75,7 +75,7 @@ describe('a call whose deadline passes on the broker', () => {
     expect((await client.call('fetchCursor', cursor)).offset).toBe(2);
   });
 
-  it('leaves a planned DEADLINE_EXCEEDED a status', async () => {
+  it('keeps the status of an injected DEADLINE_EXCEEDED', async () => {
     const { broker, client } = await running();
     broker.faults.endDeadlines('reset');
     broker.faults.rejectNext('FetchMetadata', 'DEADLINE_EXCEEDED', 'planned');

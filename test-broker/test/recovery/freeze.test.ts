@@ -3,16 +3,16 @@ import { freezeClock } from '../broker-fixture.js';
 import { type Answer, eventually, type Failure } from '../cluster/clients.js';
 import { running, threeBrokers } from '../cluster/running.js';
 
-/** Longer than any test takes. */
+/** Far longer than any test. */
 const HOUR = 3_600_000;
 
-/** No follower takes a frozen leader for lost. */
+/** No follower treats a frozen leader as lost. */
 const PATIENT = {
   settings: { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' },
 };
 
 describe('a leader that is frozen while no broker takes over', () => {
-  it('stores the messages that NATS kept when it thaws, in order, and acknowledges them late', async () => {
+  it('stores the messages that NATS kept in order when it resumes, and acknowledges them late', async () => {
     const { broker, clients, leader, follower } = await threeBrokers({}, PATIENT);
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     broker.faults.freeze(leader);
@@ -23,7 +23,7 @@ describe('a leader that is frozen while no broker takes over', () => {
     const values = ['a', 'b', 'c', 'd'];
     for (const [i, value] of values.entries())
       call.write({ stream: 's', value: Buffer.from(value), ackPolicy: i % 2 ? 'ALL' : 'LEADER', correlationId: value });
-    // A call behind them on the same connection has them arrive.
+    // A later call on the same connection shows that they have arrived.
     await clients[follower]!.call('fetchMetadata', { streams: ['s'] });
     const given = clients[follower]!.publish('s', 'given up', {}, 0.25 * HOUR).catch(({ code }: Failure) => code);
     await clients[follower]!.call('fetchMetadata', { streams: ['s'] });
@@ -45,7 +45,7 @@ describe('a leader that is frozen while no broker takes over', () => {
     call.end();
   });
 
-  it('answers nothing, keeps its connections and subscriptions, and goes on', async () => {
+  it('sends no responses, keeps its connections and subscriptions, and continues when it resumes', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     const subscription = client.subscribe('s');
@@ -83,7 +83,7 @@ describe('a leader that is frozen while no broker takes over', () => {
 });
 
 describe('a leader that is frozen while another broker takes over', () => {
-  it('acknowledges and stores what the new log does not have, and drops it when it learns of the new leader', async () => {
+  it('stores and acknowledges messages that the new log does not have, and drops them when it learns of the new leader', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     const subscription = clients[leader]!.subscribe('s');
@@ -106,7 +106,7 @@ describe('a leader that is frozen while another broker takes over', () => {
     const successor = broker.leaderOf('s');
     const kept = await clients[successor]!.publish('s', 'kept', { ackPolicy: 'LEADER' });
     expect(kept.offset).toBe(1);
-    // Holds the thawed broker in its belief that it leads.
+    // Keeps the resumed broker from learning that it no longer leads.
     broker.faults.delayMetadata(HOUR, { broker: leader });
     broker.faults.thaw(leader);
     const believed = await clients[leader]!.partition('s');
@@ -115,7 +115,7 @@ describe('a leader that is frozen while another broker takes over', () => {
       () => acks.length,
       (count) => count === 1,
     );
-    // Acknowledged with the offset that another message has in the new log.
+    // The broker acknowledges it with the offset of another message in the new log.
     expect(acks).toEqual([['lost 1', 1]]);
     broker.faults.delayMetadata(0, { broker: leader });
     await eventually(
@@ -144,7 +144,7 @@ describe('a leader that is frozen while another broker takes over', () => {
     broker.faults.freeze(0);
     await eventually(
       () =>
-        // What has reached the frozen leader is not forwarded to another broker: the caller has to ask again.
+        // Calls that have reached the frozen leader are not forwarded to another broker: the caller has to retry.
         clients[1]!.createStream('s', { replicationFactor: 3 }, 200).then(
           () => true,
           ({ code }: Failure) => code === 'ALREADY_EXISTS',
@@ -160,7 +160,7 @@ describe('a leader that is frozen while another broker takes over', () => {
 });
 
 describe('a metadata leader that is frozen', () => {
-  /** A cluster that believes in its frozen leader until the clock goes on. */
+  /** A cluster that keeps its frozen leader until the clock advances. */
   async function frozen() {
     const { broker, clients } = await running({ brokers: 3, ...PATIENT });
     const clock = freezeClock();
@@ -173,7 +173,7 @@ describe('a metadata leader that is frozen', () => {
     return { broker, clients, clock, create };
   }
 
-  it('accepts forwarded operations when it thaws', async () => {
+  it('accepts forwarded operations when it resumes', async () => {
     const { broker, clients, clock, create } = await frozen();
     let answer = '';
     const created = create('s', HOUR).then((end) => {
@@ -188,7 +188,7 @@ describe('a metadata leader that is frozen', () => {
     expect(answer).toBe('created');
   });
 
-  it('is waited for until the deadline of the call, and for 5 seconds without one', async () => {
+  it('makes calls wait until their deadline, and 5 seconds without one', async () => {
     const { broker, clients, create } = await frozen();
     const limited = create('limited', HOUR);
     const unlimited = create('unlimited', null);
@@ -202,11 +202,11 @@ describe('a metadata leader that is frozen', () => {
     expect(await limited).toMatch(/^(DEADLINE_EXCEEDED|CANCELLED)/);
   });
 
-  it('refuses what it takes after another leader was elected', async () => {
+  it('rejects the operations that it receives after another leader was elected', async () => {
     const { broker, clients, clock, create } = await frozen();
     const late = create('s', HOUR);
     await clients[1]!.arrived();
-    // Its followers lose faith, and then elect another one.
+    // Its followers notice the loss, and then elect another one.
     await broker.clock.advance(2_000);
     clock.thaw();
     expect(await create('t', HOUR)).toBe('created');
@@ -214,7 +214,7 @@ describe('a metadata leader that is frozen', () => {
     expect(await late).toBe('INTERNAL Failed to replicate partition: leadership lost while committing log');
   });
 
-  it('takes nothing any more when its process ends', async () => {
+  it('handles no more operations when its process ends', async () => {
     const { broker, clients, create } = await frozen();
     const lost = create('s', null);
     await clients[1]!.arrived();
@@ -226,7 +226,7 @@ describe('a metadata leader that is frozen', () => {
 });
 
 describe('freeze', () => {
-  it('ends with the broker, with clear and with reset', async () => {
+  it('ends when the broker stops, with clear and with reset', async () => {
     const { broker, clients, client } = await running({ brokers: 2 });
     broker.faults.freeze(1);
     await broker.stopBroker(1);

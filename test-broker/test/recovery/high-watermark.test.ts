@@ -4,7 +4,7 @@ import type { TestBroker } from '../../src/broker.js';
 import { type ApiClient, eventually } from '../cluster/clients.js';
 import { running, threeBrokers } from '../cluster/running.js';
 
-/** A restart with phases that take no time, and a client that is served again. */
+/** Restarts with phases of no duration, and returns a client that is served again. */
 async function restart(broker: TestBroker, client: ApiClient, index = 0): Promise<void> {
   const recovery = await broker.startBroker(index, { hold: 'not-leading' });
   await recovery.release();
@@ -47,7 +47,7 @@ describe('the high watermark after a kill', () => {
     ['LATEST', { startPosition: 'LATEST' }, [], [5, 6, 7, 8]],
     ['OFFSET 7', { startPosition: 'OFFSET', startOffset: 7 }, [], [5, 6, 7, 8]],
     ['NEW_ONLY', { startPosition: 'NEW_ONLY' }, [], [5, 6, 7, 8]],
-  ])('makes a subscription at %s wait, and deliver more than was asked for', async (_name, position, first, then) => {
+  ])('makes a subscription at %s wait, and deliver more than it requested', async (_name, position, first, then) => {
     const { client } = await killed();
     const subscription = client.subscribe('s', position);
     await subscription.live;
@@ -60,7 +60,7 @@ describe('the high watermark after a kill', () => {
     subscription.cancel();
   });
 
-  it('keeps a subscription that ends at the newest message waiting', async () => {
+  it('makes a subscription wait that ends at the newest message', async () => {
     const { client } = await killed();
     const subscription = client.subscribe('s', { startPosition: 'EARLIEST', stopPosition: 'STOP_LATEST' });
     await subscription.count(5);
@@ -69,7 +69,7 @@ describe('the high watermark after a kill', () => {
     expect(subscription.offsets).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('makes NEW_ONLY up to the newest message an impossible range', async () => {
+  it('makes the range from NEW_ONLY to the newest message invalid', async () => {
     const { client } = await killed();
     const request = { startPosition: 'NEW_ONLY', stopPosition: 'STOP_LATEST' };
     expect(await client.subscribe('s', request).ended).toEqual({
@@ -112,7 +112,7 @@ describe('the high watermark after a kill', () => {
     );
   });
 
-  it('heals with the next fetch of a follower where there is one', async () => {
+  it('is corrected by the next fetch of a follower, if there is one', async () => {
     const { broker, clients, leader } = await threeBrokers(
       {},
       { settings: { 'clustering.replica.max.leader.timeout': '1h', 'clustering.replica.max.lag.time': '1h' } },
@@ -142,7 +142,7 @@ describe('the high watermark after a kill', () => {
     const first = await running({ dataDir });
     await first.client.createStream('s');
     for (let i = 0; i < 3; i++) await first.client.publish('s', String(i));
-    // A broker that was killed before the process ends notes nothing any more.
+    // A broker that was killed before the process ends writes no more checkpoints.
     if (how === 'leave') await first.broker.stopBroker(0);
     await first.broker.close();
     const { broker, client } = await running({ dataDir, recoveryTime: 600_000 });

@@ -5,7 +5,7 @@ import { known, running } from '../cluster/running.js';
 
 const MINUTE = 60_000;
 
-/** A cluster with a group whose coordinator is not the metadata leader, which learns of everything a minute later. */
+/** A cluster with a group whose coordinator is not the metadata leader and learns of every change a minute later. */
 async function delayed() {
   const cluster = await running({ brokers: 3, groups: { consumerTimeout: 60 * MINUTE } });
   const [leader, coordinator] = cluster.clients as [Answer, Answer];
@@ -27,7 +27,7 @@ const DIFFERS = {
   details: 'client-provided group epoch differs from broker group epoch',
 };
 
-describe('the time between the answer to a join and the knowledge of the coordinator', () => {
+describe('the time between the response to a join and its arrival at the coordinator', () => {
   it('shows no group to its first member, and the old epoch to its second', async () => {
     const { broker, join, fetch } = await delayed();
     const first = await join('c1');
@@ -44,7 +44,7 @@ describe('the time between the answer to a join and the knowledge of the coordin
     await expect(fetch('c1', 0)).rejects.toEqual(DIFFERS);
   });
 
-  it('is there after a leave too, and brokers tell different epochs in it', async () => {
+  it('also exists after a leave, and brokers return different epochs in it', async () => {
     const { broker, leader, coordinator, join, leave, fetch } = await delayed();
     await join('c1');
     await join('c2');
@@ -59,9 +59,9 @@ describe('the time between the answer to a join and the knowledge of the coordin
     await expect(fetch('c1', 0)).rejects.toEqual(UNKNOWN);
   });
 
-  it('is there for who joins and leaves through the coordinator, which waits for nothing', async () => {
+  it('also applies to consumers that join and leave through the coordinator, which does not wait', async () => {
     const { coordinator, fetch } = await delayed();
-    // With a clock that stands still, an answer that waits for the broker's own knowledge never comes.
+    // With a stopped clock, a response that waits for the broker's own state never arrives.
     freezeClock();
     const joined = await coordinator.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c1', streams: ['s'] });
     expect(joined).toMatchObject({ coordinator: 'broker-1', epoch: 0 });
@@ -80,10 +80,10 @@ describe('the time between the answer to a join and the knowledge of the coordin
   });
 });
 
-describe('a metadata leader that was just elected', () => {
+describe('a newly elected metadata leader', () => {
   const EXISTS = { code: 'FAILED_PRECONDITION', details: 'consumer group already exists' };
 
-  it('refuses joins of groups that it is not aware of yet, as often as a test says', async () => {
+  it('rejects joins of groups that it does not know yet, as often as the test configures', async () => {
     const { broker, clients, client } = await running({ brokers: 3, groups: { consumerTimeout: 60 * MINUTE } });
     await client.createStream('s', { replicationFactor: 3 });
     await known('s', clients);
@@ -107,7 +107,7 @@ describe('a metadata leader that was just elected', () => {
     await expect(join('c', 'g')).rejects.toMatchObject({ details: expect.stringContaining('already a member') });
   });
 
-  it('is the only broker when it has restarted, and is aware again after clear', async () => {
+  it('rejects them as a single broker too when it has restarted, and knows the groups after clear', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     const join = (consumerId: string) => client.call('joinConsumerGroup', { groupId: 'g', consumerId, streams: ['s'] });
@@ -126,7 +126,7 @@ describe('a metadata leader that was just elected', () => {
 });
 
 describe('a single broker', () => {
-  it('knows of a join when it answers', async () => {
+  it('knows of a join when it responds', async () => {
     const { broker, client } = await running();
     await client.createStream('s');
     broker.faults.delayMetadata(MINUTE);

@@ -8,7 +8,7 @@ const OVERFLOW = 'nats: outbound buffer limit exceeded';
 const NO_PUBLISH = { code: 'UNKNOWN', details: `failed to publish to NATS: ${OVERFLOW}` };
 
 describe('a broker without NATS', () => {
-  it('refuses publishes and serves every other call', async () => {
+  it('rejects publishes and serves every other call', async () => {
     const { broker, client } = await running({
       cursorsPartitions: 1,
       settings: { 'metadata.cache.max.age': '2m' },
@@ -63,7 +63,7 @@ describe('a broker without NATS', () => {
     call.end();
   });
 
-  it('cuts NATS clients off, and listens again on the same port', async () => {
+  it('disconnects NATS clients, and listens again on the same port', async () => {
     const { broker, client } = await running({ nats: true });
     await client.createStream('s');
     const nats = await connect({ servers: broker.natsUrl!, reconnectTimeWait: 20, maxReconnectAttempts: -1 });

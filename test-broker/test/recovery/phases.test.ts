@@ -3,20 +3,20 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.js
 import { type Answer, type ApiClient, eventually, type Failure } from '../cluster/clients.js';
 import { known, running, threeBrokers } from '../cluster/running.js';
 
-/** Longer than any test takes. */
+/** Far longer than any test. */
 const HOUR = 3_600_000;
 
-const NOBODY = { streams: ['s'], groups: ['g'] };
+const STREAM_AND_GROUP = { streams: ['s'], groups: ['g'] };
 
-/** Resolves when a client that lost its connection is served again, by a call that every phase answers. */
+/** Resolves when a client that lost its connection is served again. It uses a call that works in every phase. */
 async function reconnected(client: ApiClient): Promise<void> {
   await eventually(
-    () => client.call('fetchMetadata', NOBODY).catch(() => null),
+    () => client.call('fetchMetadata', STREAM_AND_GROUP).catch(() => null),
     (answer) => answer !== null,
   );
 }
 
-/** A single broker with a stream, a group and a cursor, stopped. */
+/** A stopped single broker with a stream, a group and a cursor. */
 async function stopped(options: object = {}) {
   const one = await running({ cursorsPartitions: 1, ...options });
   const { broker, client } = one;
@@ -31,8 +31,8 @@ async function stopped(options: object = {}) {
 const fetch = (client: ApiClient, epoch = 0) =>
   client.call('fetchConsumerGroupAssignments', { groupId: 'g', consumerId: 'c', epoch });
 
-describe('a broker that recovers and knows nothing yet', () => {
-  it('answers that there is no stream, no group and no cursors stream', async () => {
+describe('a broker that recovers and has no metadata yet', () => {
+  it('reports that there is no stream, no group and no cursors stream', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'empty' });
     expect(recovery.phase).toBe('empty');
@@ -40,7 +40,7 @@ describe('a broker that recovers and knows nothing yet', () => {
     const all = await client.call('fetchMetadata');
     expect(all.streamMetadata).toEqual([]);
     expect(all.brokers.map(({ id }: Answer) => id)).toEqual(['broker-0']);
-    const named = await client.call('fetchMetadata', NOBODY);
+    const named = await client.call('fetchMetadata', STREAM_AND_GROUP);
     expect(named.streamMetadata[0].error).toBe('UNKNOWN_STREAM');
     expect(named.groupMetadata[0].error).toBe('UNKNOWN_GROUP');
     await expect(client.partition('s')).rejects.toEqual({ code: 'NOT_FOUND', details: 'partition not found' });
@@ -58,7 +58,7 @@ describe('a broker that recovers and knows nothing yet', () => {
       });
   });
 
-  it('keeps a PublishAsync stream open and refuses each message', async () => {
+  it('keeps a PublishAsync stream open and rejects each message', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'empty' });
     await reconnected(client);
@@ -85,7 +85,7 @@ describe('a broker that recovers and knows nothing yet', () => {
     call.end();
   });
 
-  it('has no metadata leader: without a deadline it says so, with one it waits', async () => {
+  it('has no metadata leader: calls without a deadline fail, and calls with one wait', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'empty' });
     await reconnected(client);
@@ -114,12 +114,12 @@ describe('a broker that recovers and knows nothing yet', () => {
   });
 });
 
-describe('a broker that names a leader which does not lead yet', () => {
-  it('shows the present metadata and refuses FetchPartitionMetadata', async () => {
+describe('a broker that reports a leader which does not lead yet', () => {
+  it('returns the current metadata and rejects FetchPartitionMetadata', async () => {
     const { broker, client } = await stopped();
     await broker.startBroker(0, { hold: 'not-leading' });
     await reconnected(client);
-    const { streamMetadata, groupMetadata } = await client.call('fetchMetadata', NOBODY);
+    const { streamMetadata, groupMetadata } = await client.call('fetchMetadata', STREAM_AND_GROUP);
     expect(streamMetadata[0].partitions[0]).toMatchObject({ leader: 'broker-0', highWatermark: 1, newestOffset: 1 });
     expect(groupMetadata[0]).toMatchObject({ error: 'OK', coordinator: 'broker-0' });
     await expect(client.partition('s')).rejects.toEqual({
@@ -133,7 +133,7 @@ describe('a broker that names a leader which does not lead yet', () => {
     expect((await client.call('fetchCursor', { stream: 's', cursorId: 'k' })).offset).toBe(1);
   });
 
-  it('accepts a subscription, serves what is committed and goes on once it leads', async () => {
+  it('accepts a subscription, delivers committed messages and continues once it leads', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
     await reconnected(client);
@@ -146,7 +146,7 @@ describe('a broker that names a leader which does not lead yet', () => {
     subscription.cancel();
   });
 
-  it('accepts messages, acknowledges none and loses them', async () => {
+  it('accepts messages, but does not acknowledge them and loses them', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
     await reconnected(client);
@@ -159,13 +159,13 @@ describe('a broker that names a leader which does not lead yet', () => {
     await broker.clock.advance(HOUR);
     expect(await Promise.all(calls)).toEqual(Array(3).fill('DEADLINE_EXCEEDED'));
     // On the same connection: what was sent before has arrived.
-    await client.call('fetchMetadata', NOBODY);
+    await client.call('fetchMetadata', STREAM_AND_GROUP);
     await recovery.release();
     expect((await client.publish('s', 'next')).offset).toBe(2);
     expect(broker.messages('s').map((message) => message.text())).toEqual(['a', 'b', 'next']);
   });
 
-  it('lets operations wait until it leads', async () => {
+  it('delays operations until it leads', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
     await reconnected(client);
@@ -176,7 +176,7 @@ describe('a broker that names a leader which does not lead yet', () => {
     await paused;
   });
 
-  it('gives members of its groups the full time again when it is ready', async () => {
+  it('restarts the timeouts of its group members when it is ready', async () => {
     const { broker, client } = await stopped({ groups: { consumerTimeout: 1_000_000 } });
     const recovery = await broker.startBroker(0, { hold: 'not-leading' });
     await broker.clock.advance(5_000_000);
@@ -189,7 +189,7 @@ describe('a broker that names a leader which does not lead yet', () => {
 });
 
 describe('the replay of a restarted broker', () => {
-  it('shows streams that were deleted, until it ends', async () => {
+  it('shows deleted streams until it ends', async () => {
     const { broker, client } = await running({ cursorsPartitions: 0 });
     await client.createStream('s');
     await client.createStream('kept');
@@ -204,7 +204,7 @@ describe('the replay of a restarted broker', () => {
     expect(await names()).toEqual(['kept']);
   });
 
-  it('shows the leader from before a failover, and acts as that leader for any client', async () => {
+  it('shows the leader from before a failover, and acts as that leader for every client', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     await clients[leader]!.publish('s', 'before', { ackPolicy: 'ALL' });
     await broker.stopBroker(leader, { graceful: true });
@@ -227,12 +227,12 @@ describe('the replay of a restarted broker', () => {
     expect((await clients[follower]!.publish('s', 'after', { ackPolicy: 'ALL' })).offset).toBe(1);
   });
 
-  it('brings streams back one after the other', async () => {
+  it('restores streams one after the other', async () => {
     const { broker, client } = await running();
     for (let i = 0; i < 16; i++) await client.createStream(`s${i}`);
     await broker.stopBroker(0);
     const started = broker.startBroker(0, { recoveryTime: 1_000_000, hold: 'empty' });
-    // Connections are refused for the first tenth.
+    // Connections are refused for the first tenth of the time.
     await broker.clock.advance(100_000);
     const recovery = await started;
     await reconnected(client);
@@ -252,7 +252,7 @@ describe('the replay of a restarted broker', () => {
 });
 
 describe('a follower that recovers in a cluster', () => {
-  it('forwards operations while it knows nothing itself', async () => {
+  it('forwards operations while it has no metadata itself', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await clients[0]!.createStream('s', { replicationFactor: 3 });
     await clients[0]!.call('joinConsumerGroup', { groupId: 'g', consumerId: 'c', streams: ['s'] });
@@ -274,7 +274,7 @@ describe('a follower that recovers in a cluster', () => {
     expect((await client.publish('t', 'x', { ackPolicy: 'ALL' })).offset).toBe(0);
   });
 
-  it('leaves the in-sync replicas when its recovery takes long, and returns', async () => {
+  it('is removed from the in-sync replicas when its recovery takes long, and added again', async () => {
     const { broker, clients, leader, follower } = await threeBrokers();
     const isr = async () => (await clients[leader]!.partition('s')).isr.length;
     await broker.stopBroker(follower);
@@ -284,7 +284,7 @@ describe('a follower that recovers in a cluster', () => {
     await eventually(isr, (size) => size === 3);
   });
 
-  it('refuses forwarded operations while it is the metadata leader and recovers', async () => {
+  it('rejects forwarded operations while it is the metadata leader and recovers', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     await clients[0]!.createStream('s', { replicationFactor: 3 });
     for (const index of [0, 1, 2]) await broker.stopBroker(index);
@@ -312,10 +312,10 @@ describe('a broker that is started on the data of an earlier process', () => {
     const options = { cursorsPartitions: 1, groups: { consumerTimeout: 3_600_000 } };
     const { broker, client } = await running({ brokers, dataDir, recoveryTime: 600_000, ...options });
     expect((await client.call('fetchMetadata')).streamMetadata).toEqual([]);
-    expect((await client.call('fetchMetadata', NOBODY)).groupMetadata[0].error).toBe('UNKNOWN_GROUP');
+    expect((await client.call('fetchMetadata', STREAM_AND_GROUP)).groupMetadata[0].error).toBe('UNKNOWN_GROUP');
     await broker.clock.advance(600_000);
     await broker.ready();
-    expect((await client.call('fetchMetadata', NOBODY)).groupMetadata[0].error).toBe('OK');
+    expect((await client.call('fetchMetadata', STREAM_AND_GROUP)).groupMetadata[0].error).toBe('OK');
     expect((await client.publish('s', 'b', { ackPolicy: 'ALL' })).offset).toBe(1);
     expect(broker.messages('s').map((message) => message.text())).toEqual(['a', 'b']);
     await known('__cursors', [client]);
@@ -323,7 +323,7 @@ describe('a broker that is started on the data of an earlier process', () => {
 });
 
 describe('startBroker', () => {
-  it('refuses unknown and invalid options', async () => {
+  it('rejects unknown and invalid options', async () => {
     const { broker } = await running();
     await expect(broker.startBroker(0, { hold: 'ready' as 'empty' })).rejects.toThrow(
       'expected hold to be one of empty, replay, not-leading',
@@ -331,7 +331,7 @@ describe('startBroker', () => {
     await expect(broker.startBroker(0, { recoveryTime: -1 })).rejects.toThrow('expected recoveryTime to be');
   });
 
-  it('rejects when the broker is stopped before it comes to the phase', async () => {
+  it('rejects when the broker is stopped before it reaches the phase', async () => {
     const { broker } = await running({ brokers: 3 });
     for (const index of [0, 1, 2]) await broker.stopBroker(index);
     const recovery = await broker.startBroker(0, { hold: 'empty' });
@@ -358,7 +358,7 @@ describe('startBroker', () => {
     expect((await client.publish('s', 'c')).offset).toBe(2);
   });
 
-  it('ends its recovery at once with reset', async () => {
+  it('ends the recovery at once on reset', async () => {
     const { broker, client } = await stopped();
     const recovery = await broker.startBroker(0, { hold: 'empty' });
     await broker.reset();

@@ -5,18 +5,18 @@ import { running } from '../cluster/running.js';
 
 const total = (plan: object) => Object.values(plan).reduce((sum: number, ms: number) => sum + ms, 0);
 
-describe('the length of a recovery', () => {
+describe('the duration of a recovery', () => {
   it('is divided among the phases', () => {
     expect(total(scaledRecovery(200))).toBeCloseTo(200);
     expect(scaledRecovery(200)).toEqual({ refused: 20, empty: 100, replay: 30, notLeading: 50 });
   });
 
-  it('is that of the server where the settings ask for its patience', () => {
+  it('is that of the server if the settings use the timeouts of the server', () => {
     const given = (timeout: string) => resolveGiven({ 'clustering.replica.max.leader.timeout': timeout });
     expect([isQuick(resolveGiven({})), isQuick(given('1s')), isQuick(given('15s'))]).toEqual([true, true, false]);
   });
 
-  it('grows in the server with the number of streams, and in a cluster with the absence', () => {
+  it('depends in the server on the number of streams, and in a cluster on the downtime', () => {
     const alone = realRecovery({ survivors: false, away: 0, streams: 0 });
     expect(total(alone)).toBeGreaterThan(1_400);
     expect(total(realRecovery({ survivors: false, away: 0, streams: 300 }))).toBeGreaterThan(total(alone) + 300);
@@ -26,7 +26,7 @@ describe('the length of a recovery', () => {
     expect(realRecovery({ survivors: true, away: 1e9, streams: 0 }).empty).toBe(10_000);
   });
 
-  it('is real or quick by default', async () => {
+  it('is real or short by default', async () => {
     const slow = await running({ settings: { 'clustering.replica.max.leader.timeout': '15s' } });
     await slow.broker.stopBroker(0);
     const started = slow.broker.startBroker(0);
