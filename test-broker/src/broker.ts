@@ -116,7 +116,7 @@ export class TestBroker implements AsyncDisposable {
         to,
       );
     }
-    if (!this.#cluster.running(id)) throw wrongValue('to', 'a broker that runs', to);
+    if (!this.#cluster.running(id)) throw wrongValue('to', 'a running broker', to);
     await this.ready();
     if (state.leader !== id) this.#cluster.moveLeader(state, id);
     await this.#cluster.settled();
@@ -161,8 +161,8 @@ export class TestBroker implements AsyncDisposable {
 
   /**
    * Connects the brokers to another NATS server, or to the same one with other credentials. Resolves once the streams
-   * listen there. It restores a connection that the server has refused for good. Rejects, and changes nothing, when it
-   * cannot connect, and with BrokerOptionError when the brokers were not started with a NATS server.
+   * listen there. It restores a connection that the server has permanently rejected. Rejects, and changes nothing, when
+   * it cannot connect, and with BrokerOptionError when the brokers were not started with a NATS server.
    */
   async attachNats(nats: string | NatsServerOptions): Promise<void> {
     const { attach } = this.#endpoint;
@@ -170,7 +170,7 @@ export class TestBroker implements AsyncDisposable {
       throw new BrokerOptionError(
         'nats',
         '(server)',
-        'attachNats needs a broker that was started with the nats server to attach to',
+        'attachNats requires a broker that was started with a NATS server in the option nats',
       );
     await attach(resolveNatsServer(nats));
   }

@@ -107,7 +107,7 @@ function isFlag(name: string): name is Flag {
 function flagValue(flag: Flag, value: string | undefined): string {
   if (FLAGS[flag].type === 'boolean') {
     if (value === undefined) return '';
-    throw misused(flag, value, 'takes no value');
+    throw misused(flag, value, 'accepts no value');
   }
   if (value !== undefined && value !== '') return value;
   throw misused(flag, value, 'needs a value');
@@ -154,7 +154,7 @@ function integer(given: Given, flag: Flag): number | undefined {
   const text = given.get(flag)?.[0];
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw misused(flag, text, `takes a whole number, not ${quoted(text)}`);
+  throw misused(flag, text, `expects a whole number, not ${quoted(text)}`);
 }
 
 function duration(given: Given, flag: Flag): number | undefined {
@@ -162,7 +162,7 @@ function duration(given: Given, flag: Flag): number | undefined {
   if (text === undefined) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) : parseDuration(text);
   if (ms !== null) return ms;
-  throw misused(flag, text, `takes milliseconds or a duration such as 15s, not ${quoted(text)}`);
+  throw misused(flag, text, `expects milliseconds or a duration such as 15s, not ${quoted(text)}`);
 }
 
 function tlsSettings(given: Given): Record<string, unknown> {
@@ -178,7 +178,7 @@ function tlsSettings(given: Given): Record<string, unknown> {
 function setSettings(given: Given): Record<string, unknown> {
   const pairs = (given.get('set') ?? []).map((pair) => {
     const equals = pair.indexOf('=');
-    if (equals <= 0) throw misused('set', pair, `takes name=value, not ${quoted(pair)}`);
+    if (equals <= 0) throw misused('set', pair, `expects name=value, not ${quoted(pair)}`);
     const name = pair.slice(0, equals);
     return [name, settingFromText(name, pair.slice(equals + 1))] as const;
   });

@@ -69,7 +69,7 @@ function reloadPolicy(broker: TestBroker, quiet: boolean): void {
     broker.reloadAccessPolicy();
     if (!quiet) say('read the access policy again');
   } catch (error) {
-    say(`${reasonOf(error)}; the access policy of before stays`);
+    say(`${reasonOf(error)}; the previous access policy remains in use`);
   }
 }
 
@@ -79,7 +79,7 @@ function reasonOf(error: unknown): string {
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
   if (code === 'EADDRINUSE') return `port ${port} of ${address} is in use`;
   if (code === 'EACCES' && port !== undefined) return `port ${port} of ${address} may not be bound: permission denied`;
-  if (code === 'EADDRNOTAVAIL') return `${address} is no address of this machine`;
+  if (code === 'EADDRNOTAVAIL') return `${address} is not an address of this machine`;
   return error.message || error.name;
 }
 

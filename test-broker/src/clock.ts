@@ -76,7 +76,7 @@ export class MovableClock implements Clock, BrokerClock {
   async advance(ms: number): Promise<void> {
     const target = typeof ms === 'number' && ms >= 0 ? this.now() + ms : Number.NaN;
     if (!(target <= MAX_TIME))
-      throw wrongValue('ms', 'a number of at least 0 that leads to no later year than 2261', ms);
+      throw wrongValue('ms', 'a number of at least 0 that moves the clock to the year 2261 at the latest', ms);
     await settle();
     for (let next = this.#first(); next && next.at <= target; next = this.#first()) {
       this.#offset += Math.max(0, next.at - this.now());

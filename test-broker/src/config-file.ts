@@ -12,8 +12,7 @@ export function readConfigFile(path: string): Record<string, unknown> {
   const text = readText(path);
   const document = parseDocument(text, { schema: 'core', prettyErrors: true });
   const [error] = document.errors;
-  if (error !== undefined)
-    throw unusable(path, 'configuration files are YAML or JSON, and this one is neither:', error);
+  if (error !== undefined) throw unusable(path, 'the file is neither YAML nor JSON:', error);
   const settings = content(path, document);
   // A file without a setting, or with nothing but comments, is empty.
   return settings === null ? {} : dottedSettings(settings as Record<string, unknown>);

@@ -137,7 +137,7 @@ export class Faults {
   partition(i: number, j: number): () => void {
     this.#brokers.check('i', i);
     this.#brokers.check('j', j);
-    if (i === j) throw wrongValue('j', `another broker than ${i}`, j);
+    if (i === j) throw wrongValue('j', `a broker other than ${i}`, j);
     return this.network.partition(i, j);
   }
 

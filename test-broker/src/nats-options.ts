@@ -12,17 +12,17 @@ export interface NatsServerOptions {
   readonly user?: string;
   /** Password of the user. */
   readonly password?: string;
-  /** Token, where the server asks for one instead of a user. */
+  /** Token, for a server that authenticates by token instead of user. */
   readonly token?: string;
   /** Authority that signed the certificate of the server, PEM. Default: the authorities that Node trusts. */
   readonly ca?: string | Uint8Array;
-  /** Certificate of this client, PEM, for a server that asks for one. */
+  /** Certificate of this client, PEM, for a server that requires one. */
   readonly cert?: string | Uint8Array;
   /** Its private key, PEM. */
   readonly key?: string | Uint8Array;
 }
 
-/** What a NATS client needs to reach a server: options of `connect` in the packages `nats` and `@nats-io/transport-node`. */
+/** Options to connect a NATS client: those of `connect` in the packages `nats` and `@nats-io/transport-node`. */
 export interface NatsClientOptions {
   /** `host:port` of each server. */
   readonly servers: string[];
@@ -30,9 +30,9 @@ export interface NatsClientOptions {
   readonly user?: string;
   /** Password of the user. */
   readonly pass?: string;
-  /** Token. */
+  /** Token, instead of a user. */
   readonly token?: string;
-  /** Asks for TLS; certificates and key are PEM. */
+  /** Enables TLS. Certificates and key are PEM. */
   readonly tls?: {
     /** Authority that signed the certificate of the server. */
     readonly ca?: string;
@@ -61,7 +61,7 @@ export function resolveNatsServer(nats: string | NatsServerOptions, settings?: S
   const given = typeof nats === 'string' ? { url: nats } : checkServer(nats);
   const { url } = given;
   if (typeof url !== 'string' || !ADDRESS.test(url))
-    throw wrongValue(typeof nats === 'string' ? 'nats' : 'nats.url', 'true, false or an URL nats://host:port', url);
+    throw wrongValue(typeof nats === 'string' ? 'nats' : 'nats.url', 'true, false or a URL nats://host:port', url);
   const { tls, ...address } = readAddress(url);
   const credentials = credentialsOf(given, address, settings);
   const certificates = { ...certificatesOf(settings), ...pemOf(given) };
@@ -83,7 +83,7 @@ function checkServer(given: NatsServerOptions): NatsServerOptions {
   }
   const { cert, key, user, password, token } = nats;
   if ((cert === undefined) !== (key === undefined))
-    throw new BrokerOptionError('nats.cert', cert, 'options nats.cert and nats.key need each other');
+    throw new BrokerOptionError('nats.cert', cert, 'options nats.cert and nats.key must be given together');
   if (password !== undefined && user === undefined)
     throw new BrokerOptionError('nats.password', '(password)', 'option nats.password needs nats.user');
   if (token !== undefined && user !== undefined)
@@ -118,7 +118,7 @@ function credentialsOf(given: NatsServerOptions, address: Address, settings: Set
       throw new BrokerOptionError(
         'nats.url',
         '(URL)',
-        'option nats.url holds credentials, and there are others beside it',
+        'option nats.url with credentials contradicts nats.user and nats.token; give one of them',
       );
     return {
       ...(user !== undefined && { user }),
@@ -147,7 +147,11 @@ function certificatesOf(settings: Settings | undefined): NonNullable<NatsClientO
   const cert = settings['nats.tls.cert'];
   const key = settings['nats.tls.key'];
   if ((cert === null) !== (key === null))
-    throw new BrokerOptionError('nats.tls.cert', cert, 'settings nats.tls.cert and nats.tls.key need each other');
+    throw new BrokerOptionError(
+      'nats.tls.cert',
+      cert,
+      'settings nats.tls.cert and nats.tls.key must be given together',
+    );
   return {
     ...(ca !== null && { ca: readPem('nats.tls.ca', ca) }),
     ...(cert !== null && key !== null && { cert: readPem('nats.tls.cert', cert), key: readPem('nats.tls.key', key) }),

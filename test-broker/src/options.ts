@@ -138,7 +138,7 @@ function checkNames(options: TestBrokerOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if ((OPTION_NAMES as readonly string[]).includes(name)) continue;
     if (isSettingName(name))
-      throw new BrokerOptionError(name, value, `unknown option ${quoted(name)}; it belongs inside settings`);
+      throw new BrokerOptionError(name, value, `unknown option ${quoted(name)}; pass it inside settings`);
     throw unknownName('option', name, value, OPTION_NAMES);
   }
   const groups: unknown = options.groups ?? {};
@@ -213,7 +213,7 @@ function attachedServer({ nats, natsPort }: TestBrokerOptions, settings: Setting
 
 function resolveNats({ nats, natsPort }: TestBrokerOptions, settings: Settings): boolean {
   if (nats !== undefined && typeof nats !== 'boolean')
-    throw wrongValue('nats', 'true, false, an URL nats://host:port or an object with a url', nats);
+    throw wrongValue('nats', 'true, false, a URL nats://host:port or an object with a url', nats);
   if (nats === false && natsPort !== undefined)
     throw new BrokerOptionError('natsPort', natsPort, 'option natsPort contradicts nats: false');
   return nats ?? (natsPort !== undefined || settings['nats.embedded']);

@@ -19,6 +19,6 @@ export function readPem(option: string, path: string): string {
       cause: error,
     });
   }
-  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${quoted(path)} holds no PEM`);
+  if (!isPem(pem)) throw new BrokerOptionError(option, path, `${option} ${quoted(path)} does not contain PEM`);
   return pem;
 }

@@ -187,7 +187,7 @@ function checkOptions(options: StartBrokerOptions): void {
     if (typeof value !== 'boolean') throw wrongValue(name, 'true or false', value);
   }
   if (options.silentPartitions && hold !== undefined)
-    throw new BrokerOptionError('hold', hold, 'option hold contradicts silentPartitions, which leaves no phases');
+    throw new BrokerOptionError('hold', hold, 'option hold contradicts silentPartitions, which skips all phases');
   if (recoveryTime !== undefined) milliseconds('recoveryTime', recoveryTime);
   if (hold !== undefined && !HELD_PHASES.includes(hold))
     throw wrongValue('hold', `one of ${HELD_PHASES.join(', ')}`, hold);

@@ -87,14 +87,14 @@ describe('parseCommandLine', () => {
     [['-p', '1'], 'unknown option "-p"'],
     [['start'], 'unexpected argument "start"; see --help'],
     [['--port'], 'option --port needs a value; see --help'],
-    [['--port', 'x'], 'option --port takes a whole number, not "x"; see --help'],
+    [['--port', 'x'], 'option --port expects a whole number, not "x"; see --help'],
     [['--port', '1', '--port', '2'], 'option --port given twice; see --help'],
-    [['--activity=yes'], 'option --activity takes no value; see --help'],
+    [['--activity=yes'], 'option --activity accepts no value; see --help'],
     [
       ['--consumer-timeout', 'soon'],
-      'option --consumer-timeout takes milliseconds or a duration such as 15s, not "soon"',
+      'option --consumer-timeout expects milliseconds or a duration such as 15s, not "soon"',
     ],
-    [['--set', 'port'], 'option --set takes name=value, not "port"; see --help'],
+    [['--set', 'port'], 'option --set expects name=value, not "port"; see --help'],
     [['--config', '/no/such.json'], '--config "/no/such.json": cannot read ENOENT'],
   ])('rejects %j', (args, message) => {
     expect(() => parseCommandLine(args)).toThrow(message);
@@ -129,9 +129,9 @@ describe('parseCommandLine', () => {
   });
 
   test.each([
-    ['port: [1', 'configuration files are YAML or JSON, and this one is neither: '],
-    ['port: 1\nport: 2\n', 'configuration files are YAML or JSON, and this one is neither: Map keys must be unique'],
-    ['{"port": 1', 'configuration files are YAML or JSON, and this one is neither: '],
+    ['port: [1', 'the file is neither YAML nor JSON: '],
+    ['port: 1\nport: 2\n', 'the file is neither YAML nor JSON: Map keys must be unique'],
+    ['{"port": 1', 'the file is neither YAML nor JSON: '],
     ['[1]', 'expected settings to be an object'],
     ['just text', 'expected settings to be an object'],
   ])('rejects a configuration file %j with a text of one line', (content, message) => {

@@ -151,7 +151,7 @@ describe('liftbridge-test-broker', () => {
 
     writeFileSync(policy, 'p, alice, orders\n');
     broker.child.kill('SIGHUP');
-    await told('the access policy of before stays');
+    await told('the previous access policy remains in use');
     await expect(create()).rejects.toMatchObject({ details: expect.stringContaining('not authorized') });
 
     writeFileSync(policy, 'p, alice, orders, CreateStream\n');

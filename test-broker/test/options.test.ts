@@ -53,11 +53,11 @@ describe('resolveOptions', () => {
 
   test.each<[TestBrokerOptions & Record<string, unknown>, string]>([
     [{ broker: 3 }, 'unknown option "broker"; did you mean "brokers"?'],
-    [{ 'data.dir': 'x' }, 'unknown option "data.dir"; it belongs inside settings'],
+    [{ 'data.dir': 'x' }, 'unknown option "data.dir"; pass it inside settings'],
     [{ brokers: 0 }, 'expected brokers to be an integer from 1 to 64, got 0 (number)'],
     [{ port: -1 }, 'expected port to be an integer from 0 to 65535, got -1 (number)'],
     [{ cursorsPartitions: 1.5 }, 'expected cursorsPartitions to be an integer from 0 to 10000, got 1.5 (number)'],
-    [{ nats: 'localhost' }, 'expected nats to be true, false or an URL nats://host:port, got "localhost" (string)'],
+    [{ nats: 'localhost' }, 'expected nats to be true, false or a URL nats://host:port, got "localhost" (string)'],
     [{ nats: 'nats://a:1', natsPort: 4222 }, 'option natsPort contradicts nats'],
     [{ port: 65_535, brokers: 2 }, 'expected port to be at most 65534, got 65535 (number)'],
     [

@@ -38,6 +38,6 @@ function refuseTooLong(what: string, subject: string): void {
   if (fault === null) return;
   throw new RpcError(
     'INVALID_ARGUMENT',
-    `${what} is invalid: ${fault}. A real server takes it, and then loses NATS for good`,
+    `${what} is invalid: ${fault}. A real server accepts it, and then loses its NATS connection permanently`,
   );
 }

@@ -80,7 +80,7 @@ function checkCreate(request: wire.CreateStreamRequest): void {
 /** Refuses requests that crash a real server, or make it mix up the files or the replication of its streams. */
 function refuseUnsafe(what: string, fault: string | null): void {
   if (fault === null) return;
-  refuse(`${what} is invalid: ${fault}. A real server takes it, and then ends or damages its streams`);
+  refuse(`${what} is invalid: ${fault}. A real server accepts it, and then crashes or damages its streams`);
 }
 
 function refuse(message: string): never {

@@ -266,7 +266,7 @@ export class Node implements BrokerNode, ReplicaSetHost {
     try {
       this.replicas.apply(operation);
     } catch (error) {
-      this.warn(`broker ${this.id} could not carry out ${operation.kind}: ${String(error)}`);
+      this.warn(`broker ${this.id} could not apply ${operation.kind}: ${String(error)}`);
     }
   }
 

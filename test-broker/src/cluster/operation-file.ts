@@ -19,7 +19,7 @@ export class OperationFile implements OperationStore {
     this.#length = readLines(bytes, visit);
     this.#file = openSync(path, bytes.length === 0 ? 'w' : 'r+');
     if (this.#length === bytes.length) return;
-    warn(`cut ${bytes.length - this.#length} bytes off ${path}: they are not a whole operation`);
+    warn(`cut ${bytes.length - this.#length} bytes off ${path}: they are not a complete operation`);
     ftruncateSync(this.#file, this.#length);
   }
 

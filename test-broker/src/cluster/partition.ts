@@ -192,7 +192,9 @@ export class Replica implements PartitionReplica {
       this.#subscription = this.#host.bus.subscribe(this.state.subject, (message) => this.#receive(message), queue);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      this.#host.warn(`partition ${this.id} of stream ${this.stream} takes no messages: ${error.message}`);
+      this.#host.warn(
+        `partition ${this.id} of stream ${this.stream} cannot subscribe to its subject: ${error.message}`,
+      );
     }
   }
 

@@ -95,7 +95,7 @@ export function statusName(code: StatusName | number): StatusName {
   const names = Object.keys(Status) as StatusName[];
   const name = typeof code === 'number' ? names.find((candidate) => Status[candidate] === code) : code;
   if (typeof name !== 'string' || !Object.hasOwn(Status, name) || name === 'OK')
-    throw wrongValue('code', `a gRPC status but OK (${names.slice(1).join(', ')}) or its number`, code);
+    throw wrongValue('code', `a gRPC status other than OK (${names.slice(1).join(', ')}) or its number`, code);
   return name;
 }
 

@@ -100,7 +100,7 @@ export class ServedCall implements DuplexCall {
 
   onMessages(handler: Messages): void {
     if (this.#over) return;
-    if (this.#reader) throw new Error(`the messages of ${this.method} have a handler already`);
+    if (this.#reader) throw new Error(`the messages of ${this.method} already have a handler`);
     this.#reader = new RequestReader(this.#stream, this.#host.messageLimit, {
       messages: (payloads) => (this.#over || this.#struck() ? undefined : handler(payloads)),
       ended: () => this.#end(),

@@ -80,7 +80,9 @@ export class PartitionStorage {
     if (!this.#names().includes(CHECKPOINT_FILE)) return -1;
     const text = readFileSync(join(this.directory, CHECKPOINT_FILE), 'utf8');
     if (/^-?\d{1,16}\n$/.test(text)) return Number(text);
-    this.#onWarning(`${join(this.directory, CHECKPOINT_FILE)} holds no number; everything counts as not committed`);
+    this.#onWarning(
+      `${join(this.directory, CHECKPOINT_FILE)} does not contain a number: all messages count as not committed`,
+    );
     return -1;
   }
 
@@ -181,7 +183,7 @@ export class PartitionStorage {
     const segment = decodeSegmentFile(bytes);
     const torn = bytes.length - segment.validBytes;
     if (torn > 0) {
-      this.#onWarning(`cut ${torn} bytes off ${path}: they are not a whole record`);
+      this.#onWarning(`cut ${torn} bytes off ${path}: they are not a complete record`);
       truncateSync(path, segment.validBytes);
     }
     if (segment.epoch === null) writeFileSync(path, encodeHeader(baseOffset, 0));
@@ -191,7 +193,9 @@ export class PartitionStorage {
 
   #write(parts: readonly Uint8Array[]): void {
     if (this.#broken !== null) {
-      throw new Error(`${this.directory} takes nothing more: it could not be changed before`, { cause: this.#broken });
+      throw new Error(`${this.directory} accepts no more writes: an earlier change of its files failed`, {
+        cause: this.#broken,
+      });
     }
     const { path, length } = this.#active;
     const expected = parts.reduce((sum, part) => sum + part.length, 0);

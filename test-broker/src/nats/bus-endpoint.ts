@@ -28,7 +28,7 @@ export async function openBus(
   warn: (message: string) => void,
 ): Promise<BusEndpoint> {
   if (options.natsServer !== null) return attach(options.natsServer, options, broker, warn);
-  const bus = new MemoryBus({ onError: (error) => warn(`on the NATS bus: ${String(error)}`) });
+  const bus = new MemoryBus({ onError: (error) => warn(`NATS bus: ${String(error)}`) });
   if (!options.nats) {
     const setReachable = () => Promise.resolve();
     return { bus, url: null, client: null, setReachable, attach: null, close: () => bus.close() };
@@ -41,7 +41,9 @@ export async function openBus(
   };
   const reopen = () => NatsListener.start({ bus, port, host: options.host });
   const setReachable = (reachable: boolean) =>
-    listener.set(reachable, reopen).catch((error: unknown) => warn(`NATS cannot listen again: ${String(error)}`));
+    listener
+      .set(reachable, reopen)
+      .catch((error: unknown) => warn(`the NATS listener cannot restart: ${String(error)}`));
   const client = { servers: [new URL(url).host] };
   return { bus, url, client, setReachable, attach: null, close };
 }
@@ -53,7 +55,7 @@ async function attach(
   warn: (message: string) => void,
 ): Promise<BusEndpoint> {
   const name = connectionName(options.settings['clustering.namespace'], broker);
-  const onError = (error: unknown) => warn(`on the NATS bus: ${String(error)}`);
+  const onError = (error: unknown) => warn(`NATS bus: ${String(error)}`);
   let current = server;
   const bus = await reaching(server, ({ servers, ...access }) =>
     RemoteBus.connect(servers.join(','), { name, onError, access }),
@@ -88,7 +90,7 @@ async function reaching<T>(server: NatsServer, connect: (client: NatsClientOptio
 function unreachable({ url, client }: NatsServer, error: unknown): Error {
   const { code, message } = error as { readonly code?: string; readonly message?: string };
   // A server that refuses the client's certificate ends the connection, and the package keeps waiting.
-  const hint = code === 'TIMEOUT' && client.tls ? ' (the server may ask for another certificate of its client)' : '';
+  const hint = code === 'TIMEOUT' && client.tls ? ' (the server may require another client certificate)' : '';
   // Without name and password, which the URL may hold.
   const server = url.replaceAll(/\/\/[^/,]*@/g, '//');
   const text = `cannot connect to the NATS server at ${server}: ${message ?? String(error)}${hint}`;

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'nats';
 
 /**
  * Reads `nats://[user:password@|token@]host[:port][,...]` into options of the `nats` package, which does not read
- * credentials out of an address itself; `tls://` asks for TLS. Throws TypeError for what is no such address.
+ * the credentials in an address itself; `tls://` enables TLS. Throws TypeError for any other text.
  */
 export function natsAddress(address: string): ConnectionOptions {
   const urls = address.split(',').map((part) => parse(part.trim(), address));

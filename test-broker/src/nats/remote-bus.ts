@@ -186,7 +186,7 @@ export class RemoteBus implements Bus {
       if (connection !== this.#connection) continue;
       if (type === 'disconnect') this.#connected = false;
       else if (type === 'reconnect') this.#resume();
-      else if (type === 'error') this.#onError(new Error(`the NATS server refused: ${String(data)}`));
+      else if (type === 'error') this.#onError(new Error(`the NATS server reported an error: ${String(data)}`));
     }
   }
 
@@ -195,7 +195,7 @@ export class RemoteBus implements Bus {
     if (connection !== this.#connection) return;
     const lost = this.#delayed.takeAll().length;
     this.#wake();
-    if (lost > 0) this.#onError(new Error(`${lost} messages lost: NATS could not be reached again`));
+    if (lost > 0) this.#onError(new Error(`${lost} messages lost: the connection to NATS could not be restored`));
     const refused = refusal(reason);
     if (refused !== null) this.#onError(refused);
   }

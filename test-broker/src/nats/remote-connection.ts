@@ -15,7 +15,7 @@ export interface ConnectionSettings {
   readonly access?: Pick<ConnectionOptions, 'user' | 'pass' | 'token' | 'tls'>;
 }
 
-/** Codes of the `nats` package for a connection that the server refuses for good. */
+/** Codes of the `nats` package for a connection that the server refuses permanently. */
 const REFUSALS = new Set<unknown>([
   'AUTHORIZATION_VIOLATION',
   'AUTHENTICATION_EXPIRED',
@@ -43,11 +43,11 @@ export async function openConnection(url: string, settings: ConnectionSettings):
   });
 }
 
-/** The error to report when a server has refused the credentials for good; null for any other end of a connection. */
+/** The error to report when a server has permanently rejected the credentials; null for any other end of a connection. */
 export function refusal(reason: unknown): Error | null {
   if (!(reason instanceof Error) || !REFUSALS.has(codeOf(reason))) return null;
-  const text = `the NATS server refuses the credentials (${reason.message.replaceAll("'", '')}), and is not asked again`;
-  return new Error(`${text}: attachNats() of the broker takes others`, { cause: reason });
+  const text = `the NATS server rejected the credentials (${reason.message.replaceAll("'", '')})`;
+  return new Error(`${text}; to reconnect, call attachNats() with other credentials`, { cause: reason });
 }
 
 /** Whether a call failed because the connection was lost during it. */

@@ -110,7 +110,7 @@ describe.skipIf(NATS_SERVER === null)(
       await server.stop();
       const restarted = await RealNatsServer.start(server.port, ['--user', 'joe', '--pass', 'second']);
       closing({ close: () => restarted.stop() });
-      const final = 'refuses the credentials (Authorization Violation), and is not asked again';
+      const final = 'rejected the credentials (Authorization Violation); to reconnect, call attachNats()';
       await eventually(
         () => heard.filter((warning) => warning.includes(final)),
         (told) => told.length > 0,
@@ -152,15 +152,18 @@ describe.skipIf(NATS_SERVER === null)(
 
 describe('the option nats', () => {
   it.each([
-    [{ url: 'localhost' }, 'expected nats.url to be true, false or an URL nats://host:port, got "localhost"'],
+    [{ url: 'localhost' }, 'expected nats.url to be true, false or a URL nats://host:port, got "localhost"'],
     [{ url: 'nats://h', usr: 'x' }, 'unknown option "nats.usr"; did you mean "nats.user"?'],
     [{ url: 'nats://h', user: '' }, 'expected nats.user to be a non-empty string'],
     [{ url: 'nats://h', password: 'x' }, 'option nats.password needs nats.user'],
     [{ url: 'nats://h', user: 'u', token: 't' }, 'option nats.token contradicts nats.user'],
-    [{ url: 'nats://a:b@h', user: 'u' }, 'option nats.url holds credentials, and there are others beside it'],
+    [
+      { url: 'nats://a:b@h', user: 'u' },
+      'option nats.url with credentials contradicts nats.user and nats.token; give one of them',
+    ],
     [{ url: 'nats://h', ca: 'ca.pem' }, 'expected nats.ca to be a certificate or key in PEM'],
-    [{ url: 'nats://h', cert: '-----BEGIN CERTIFICATE-----' }, 'options nats.cert and nats.key need each other'],
-    [{}, 'expected nats.url to be true, false or an URL nats://host:port, got undefined'],
+    [{ url: 'nats://h', cert: '-----BEGIN CERTIFICATE-----' }, 'options nats.cert and nats.key must be given together'],
+    [{}, 'expected nats.url to be true, false or a URL nats://host:port, got undefined'],
   ])('rejects %j', async (nats, message) => {
     await expect(Broker.start({ nats: nats as never })).rejects.toMatchObject({
       name: 'BrokerOptionError',

@@ -53,7 +53,7 @@ describe('a disk that fails', () => {
     const { cluster: made, warnings } = await cluster({ storage });
     await made.newest.propose({ ...STREAM, replicationFactor: 2 }, OPTIONS);
     await made.settled();
-    expect(warnings).toEqual(['broker b could not carry out create-stream: Error: permission denied']);
+    expect(warnings).toEqual(['broker b could not apply create-stream: Error: permission denied']);
     expect(made.nodes.get('a')!.replica('s', 0)!.leading).toBe(true);
   });
 

@@ -157,7 +157,7 @@ describe('a broker with a dataDir', () => {
       () => warnings.length,
       (count) => count > 0,
     );
-    expect(warnings[0]).toContain('they are not a whole operation');
+    expect(warnings[0]).toContain('they are not a complete operation');
     const names = (await second.client.call('fetchMetadata')).streamMetadata.map(({ name }: Answer) => name);
     expect(names).toEqual(['__cursors', 'whole']);
     await second.client.createStream('torn');

@@ -100,8 +100,8 @@ describe('rejectNext', () => {
 
   test.each([
     [['Publich', 'INTERNAL'], 'unknown RPC "Publich"; did you mean "Publish"?'],
-    [['Publish', 'OK'], 'expected code to be a gRPC status but OK'],
-    [['Publish', 'NOPE'], 'expected code to be a gRPC status but OK'],
+    [['Publish', 'OK'], 'expected code to be a gRPC status other than OK'],
+    [['Publish', 'NOPE'], 'expected code to be a gRPC status other than OK'],
     [['Publish', 'INTERNAL', 'text', 0], 'expected times to be an integer of at least 1, got 0 (number)'],
   ])('rejects %j', (args, message) => {
     const faults = new Faults();
@@ -271,7 +271,7 @@ describe('partition', () => {
     expect(() => new Faults(3).partition(0, 3)).toThrow(
       'expected j to be the index of a broker, an integer from 0 to 2, got 3 (number)',
     );
-    expect(() => faults.partition(1, 1)).toThrow('expected j to be another broker than 1, got 1 (number)');
+    expect(() => faults.partition(1, 1)).toThrow('expected j to be a broker other than 1, got 1 (number)');
   });
 });
 

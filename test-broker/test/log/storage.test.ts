@@ -297,7 +297,7 @@ describe('PartitionStorage', () => {
     rmSync(join(directory, '00000000000000000006.log'));
     mkdirSync(join(directory, '00000000000000000006.log'));
     expect(() => log.truncate(2)).toThrow('is a directory');
-    expect(() => add()).toThrow(`${directory} takes nothing more: it could not be changed before`);
+    expect(() => add()).toThrow(`${directory} accepts no more writes: an earlier change of its files failed`);
   });
 
   it('reports a failure on a tick and does not throw', async () => {

@@ -202,7 +202,7 @@ for (const { name, skip, start } of servers) {
       bus.publish('a', Buffer.alloc(10));
       await expect(bus.flush()).rejects.toThrow(CLOSED);
       expect(() => bus.publish('a', Buffer.alloc(0))).toThrow(CLOSED);
-      expect(errors.map(String)).toContain('Error: 1 messages lost: NATS could not be reached again');
+      expect(errors.map(String)).toContain('Error: 1 messages lost: the connection to NATS could not be restored');
     });
   });
 }
