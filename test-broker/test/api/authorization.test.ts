@@ -87,7 +87,7 @@ describe('authorisation', () => {
     await expect(api.call('PublishToSubject', { subject: 'may' })).resolves.toMatchObject({ ack: { stream: 'may' } });
   });
 
-  it('is reported on PublishAsync, where the message is still stored', async () => {
+  it('reports a rejected PublishAsync message, which is stored nevertheless', async () => {
     const publishing = api.publishAsync();
     publishing.send({ stream: 'may-not', correlationId: 'c' });
     const [refusal, ack] = await publishing.take(2);

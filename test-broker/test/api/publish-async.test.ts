@@ -95,7 +95,7 @@ describe('PublishAsync', () => {
 
   it.each([
     ['a message that is never acknowledged', { ackPolicy: ALL }, 0],
-    ['a message that NATS refused', { value: Buffer.alloc(1_100_000) }, 1],
+    ['a message that NATS rejected', { value: Buffer.alloc(1_100_000) }, 1],
   ])('waits five seconds after the half-close for %s', async (_, request, answers) => {
     await api.createStream(`${stream}-isr`, { minIsr: { value: 2 } });
     const publishing = api.publishAsync();

@@ -215,7 +215,7 @@ describe('unary calls', () => {
     expect(aborted).toMatchObject({ status: 'DEADLINE_EXCEEDED' });
   });
 
-  test('a call without a deadline has none', async () => {
+  test('a call without a deadline has no time limit', async () => {
     const deadlines: (number | null)[] = [];
     const server = await serve({
       FetchMetadata: {

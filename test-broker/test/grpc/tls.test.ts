@@ -127,7 +127,7 @@ describe('TLS', () => {
   });
 
   test.each([
-    ['no PEM', (server: { cert: string; key: string }) => ({ ...server, cert: '-----BEGIN nothing' })],
+    ['text without PEM', (server: { cert: string; key: string }) => ({ ...server, cert: '-----BEGIN nothing' })],
     [
       'the key of another certificate',
       (server: { cert: string; key: string }) => ({ ...server, key: pems.client.key }),

@@ -180,8 +180,8 @@ class Run {
 const steps = fc.array(step, { minLength: 5, maxLength: 40, size: 'max' });
 const window = fc.tuple(fc.nat(30), fc.nat(60), fc.constantFrom(1, 150, 400, 100_000));
 
-describe('PartitionLog against an array', () => {
-  it('is the same after any steps, in memory', async () => {
+describe('PartitionLog', () => {
+  it('matches the model after any steps in memory', async () => {
     await fc.assert(
       fc.property(config, steps, window, (config, steps, [from, to, maxBytes]) => {
         const run = new Run(config, null);

@@ -266,7 +266,7 @@ describe('PartitionLog.record', () => {
   });
 });
 
-describe('PartitionLog memory', () => {
+describe('PartitionLog', () => {
   it('uses no memory for an empty log and little more than the stored bytes for many messages', () => {
     const { log, add } = openLog();
     expect(log.memory).toBe(0);

@@ -35,7 +35,7 @@ describe('the list of brokers in FetchMetadata', () => {
     expect(await list(clients[0]!)).toHaveLength(3);
   });
 
-  it('is cached for a second by default, and waits for a stopped broker only once', async () => {
+  it('is cached for a second by default, and its request waits for a stopped broker only once', async () => {
     const { broker, clients } = await running({ brokers: 3 });
     const clock = freezeClock();
     expect(await list(clients[0]!)).toHaveLength(3);

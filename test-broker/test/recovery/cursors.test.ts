@@ -37,7 +37,7 @@ describe('a cursor after a kill', () => {
 });
 
 describe('the cursors of a broker', () => {
-  it('wait for a SetCursor that waits for its ack, and may be stored nevertheless', async () => {
+  it('wait for a SetCursor without an ack, whose message may be stored nevertheless', async () => {
     const { broker, client } = await running({ cursorsPartitions: 1 });
     await client.call('setCursor', { ...CURSOR, offset: 1 });
     broker.faults.dropAcks(1);
