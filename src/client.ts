@@ -12,22 +12,14 @@ import type { CreateStreamOptions, PauseStreamOptions, SetStreamReadonlyOptions 
 import { createStream, deleteStream, pauseStream, setStreamReadonly } from './admin/streams.js';
 import { monotonicNow } from './async/clock.js';
 import { ClientReaders, closedError } from './client-readers.js';
-import { parseSeeds } from './cluster/addresses.js';
 import { type ClusterEvents, EVENT_NAMES, type Metadata, type PartitionInfo } from './cluster/cluster-api.js';
-import { Router } from './cluster/router.js';
+import type { Router } from './cluster/router.js';
 import type { Consumer } from './consumer/consumer.js';
 import type { ConsumerOptions } from './consumer/consumer-options.js';
 import { publishDiagnostics } from './diagnostics.js';
 import { atCallSite, callSite, pointErrorsAtCaller } from './errors/call-site.js';
 import type { LiftbridgeError } from './errors.js';
-import {
-  CALL_SHAPE,
-  type CallOptions,
-  type ClientOptions,
-  milliseconds,
-  readOptions,
-  resolveConnect,
-} from './options.js';
+import { CALL_SHAPE, type CallOptions, milliseconds, readOptions } from './options.js';
 import { jsonable } from './protocol/json.js';
 import type { Ack } from './protocol/received-ack.js';
 import { type PublishSource, publishAll } from './publish/publish-all.js';
@@ -52,46 +44,6 @@ export type WithoutAck = PublishOptions & { readonly ackPolicy: 'none' };
 
 /** The events of a client, by name; see `ClusterEvents` for when each is sent. There is none called 'error'. */
 export type ClientEvents = { [Name in keyof ClusterEvents]: [...ClusterEvents[Name]] };
-
-/**
- * Connects to a Liftbridge cluster. Resolves as soon as one of the servers has answered; the others are tried in the
- * background. While none answers, tries all of them again until `connectTimeout` is over, unless they refuse for good. Rejects
- * with the reason of `signal` when that is aborted. The client keeps the process alive until it is closed.
- * go-liftbridge: `Connect`.
- *
- * @param servers addresses to begin with: "host", "host:port" or "[::1]:9292"; the port is 9292 by default
- * @throws ConnectionError when no server answers within `connectTimeout`, naming each and its reason
- * @throws InvalidArgumentError for an address or an option that is not allowed, before anything is sent
- *
- * @example
- * ```ts
- * await using client = await connect('localhost:9292');
- * await client.createStream('orders', 'orders-stream');
- * const ack = await client.publish('orders-stream', 'hello');
- * ```
- */
-export async function connect(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
-  const site = callSite(connect);
-  try {
-    return await openClient(servers, options);
-  } catch (error) {
-    throw atCallSite(error, site);
-  }
-}
-
-async function openClient(servers: string | readonly string[], options?: ClientOptions): Promise<Client> {
-  const { lasting, signal } = resolveConnect(options);
-  const router = new Router(parseSeeds(servers), lasting);
-  signal?.throwIfAborted();
-  const client = Client.create(router);
-  try {
-    await router.connect(signal);
-  } catch (error) {
-    await client.close();
-    throw error;
-  }
-  return client;
-}
 
 /** A connection to a Liftbridge cluster, made by `connect`. Safe to share. go-liftbridge: `Client`. */
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {

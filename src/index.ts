@@ -15,9 +15,10 @@ export type {
   StreamOptions,
 } from './admin/stream-options.js';
 // Connecting
-export { Client, type ClientEvents, connect } from './client.js';
+export { Client, type ClientEvents } from './client.js';
 // Metadata
 export type { BrokerInfo, EventTimes, GroupInfo, Metadata, PartitionInfo, StreamInfo } from './cluster/cluster-api.js';
+export { connect } from './connect.js';
 // Consumer groups
 export { Consumer } from './consumer/consumer.js';
 export type {
