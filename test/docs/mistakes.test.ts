@@ -110,7 +110,7 @@ describe('the typical mistakes of docs/errors.md', () => {
     const page = readFileSync(PAGE, 'utf8');
     const written = /^## Typical mistakes\n[^|]*(\| call \|[\s\S]*?)\n\n/m.exec(page)?.[1];
     const now = await table();
-    if (process.env['UPDATE_DOCS'] === '1' && written !== undefined)
+    if (process.env.UPDATE_DOCS === '1' && written !== undefined)
       writeFileSync(
         PAGE,
         page.replace(written, () => now),

@@ -6,9 +6,17 @@ import { describe, expect, it } from 'vitest';
 const AVOIDED = /\b(nobody|whoever|anew|so many|signs? of life|rooms|walls)\b/i;
 const TESTS = [
   'test-broker/test',
-  ...['integration', 'docs', 'packaging', 'examples', 'fuzz', 'support', 'conventions.test.ts'].map(
-    (name) => `test/${name}`,
-  ),
+  ...[
+    'integration',
+    'docs',
+    'packaging',
+    'examples',
+    'fuzz',
+    'support',
+    'interop',
+    'real-cluster',
+    'conventions.test.ts',
+  ].map((name) => `test/${name}`),
 ];
 const UNIT_TESTS = [
   'admin',
@@ -16,6 +24,9 @@ const UNIT_TESTS = [
   'cluster',
   'collections',
   'consumer',
+  'envelope',
+  'hostile',
+  'nats',
   'protocol',
   'publish',
   'subscribe',

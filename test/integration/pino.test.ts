@@ -54,6 +54,6 @@ describe('a pino logger', () => {
     const ack = await client.publish('orders', 'x');
     logger.info({ ack, metadata: client.metadata }, 'published');
     expect(lines[0]).toMatchObject({ ack: { stream: 'orders', offset: '0' } });
-    expect(lines[0]?.metadata?.streams['orders']?.partitions['0']?.leader).toBe('broker-0');
+    expect(lines[0]?.metadata?.streams.orders?.partitions['0']?.leader).toBe('broker-0');
   });
 });

@@ -64,7 +64,7 @@ describe('a message of a subscription', () => {
     });
     expect(Object.getPrototypeOf(object)).toBe(Object.prototype);
     expect(object.value!.buffer.byteLength).toBe(3);
-    expect(object.headers['trace']!.buffer.byteLength).toBe(3);
+    expect(object.headers.trace!.buffer.byteLength).toBe(3);
     message!.value!.fill(0);
     expect(object.value!.toString()).toBe('tea');
     const clone = structuredClone(object);

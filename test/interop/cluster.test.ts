@@ -114,7 +114,7 @@ describe(`a client on a cluster (${where})`, () => {
     expect((await firstOf(fresh))[0]!.text()).toBe('n');
   });
 
-  it('stops where it is told to, and reads backwards', async () => {
+  it('reads up to the stop position, and backwards', async () => {
     const { stream, messages } = await filled();
     expect(await read(stream, { startAt: 'earliest', stopAt: { offset: 3 } }, 99)).toBe('0123');
     expect(await read(stream, { startAt: 'earliest', stopAt: { time: messages[5]!.timestamp } }, 99)).toBe('012345');
@@ -122,7 +122,7 @@ describe(`a client on a cluster (${where})`, () => {
     expect(await read(stream, { reverse: true }, 99)).toBe('9876543210');
   });
 
-  it('keeps cursors and goes on behind them', async ({ skip }) => {
+  it('stores cursors and continues after them', async ({ skip }) => {
     const { stream } = await filled();
     const unset = await client.fetchCursor('reader', stream, 0).catch((error: unknown) => error);
     skip(unset instanceof CursorsDisabledError, 'the cluster has no cursors stream');
@@ -132,7 +132,7 @@ describe(`a client on a cluster (${where})`, () => {
     expect(await read(stream, { startAt: { cursor: 'reader' } }, 3)).toBe('789');
   });
 
-  it('shares partitions in a consumer group, and goes on where another left off', async ({ skip }) => {
+  it('shares partitions in a consumer group, and continues where another member stopped', async ({ skip }) => {
     const stream = await newStream(2);
     const hasCursors = await client.fetchCursor('any', stream, 0).then(
       () => true,
@@ -153,7 +153,7 @@ describe(`a client on a cluster (${where})`, () => {
     await second.close();
   });
 
-  it('says in the metadata who leads, what is stored, paused and readonly', async () => {
+  it('returns leaders, offsets and the paused and readonly states in the metadata', async () => {
     const { stream } = await filled();
     const partition = await client.fetchPartitionMetadata(stream, 0);
     expect(partition.leader).not.toBeNull();
@@ -173,11 +173,11 @@ describe(`a client on a cluster (${where})`, () => {
     const paused = async (): Promise<boolean | undefined> =>
       (await client.fetchMetadata({ streams: [stream] })).streams.get(stream)?.partitions.get(0)?.paused;
     await expect.poll(paused).toBe(true);
-    // The server goes on calling a resumed partition paused: what tells is that it takes messages.
+    // The server still reports a resumed partition as paused. It is resumed when it accepts messages.
     expect(await code()).toBe('stored');
   });
 
-  it('stores what comes over NATS, and acknowledges it there', async ({ skip }) => {
+  it('stores messages from NATS, and acknowledges them there', async ({ skip }) => {
     skip(natsUrl === null, 'NATS_URL is not given');
     const stream = await newStream();
     const connection = await connectNats({ servers: natsUrl! });

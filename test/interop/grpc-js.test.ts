@@ -64,7 +64,7 @@ describe('a bare grpc-js client with generated code', () => {
     expect(metadata.streamMetadata[0]!.partitions.get(0)).toMatchObject({ leader: metadata.brokers[0]!.id });
   });
 
-  it('is told first that its subscription stands, and then gets every message in order', async () => {
+  it('receives first the confirmation of its subscription, and then every message in order', async () => {
     for (const value of ['a', 'b', 'c']) await publish(request(value, { key: Buffer.from('k') }));
     const call = client.subscribe(wire.SubscribeRequest.fromPartial({ stream: 'bare', startPosition: EARLIEST }));
     call.on('error', () => {});
@@ -102,7 +102,7 @@ describe('a bare grpc-js client with generated code', () => {
     expect(broker.messages('bare')).toHaveLength(MESSAGES);
   });
 
-  it('is told on a PublishAsync stream which publish was refused, and the stream goes on', async () => {
+  it('learns on a PublishAsync stream which publish was rejected, and the stream stays open', async () => {
     const call = client.publishAsync();
     const answers: wire.PublishResponse[] = [];
     const ended = new Promise((resolve) => call.on('status', resolve));
@@ -139,7 +139,7 @@ describe('a bare grpc-js client with generated code', () => {
     await expect(waiting).rejects.toMatchObject({ code: status.CANCELLED });
   });
 
-  it('is refused what is larger than the server takes', async () => {
+  it('receives an error for a message above the size limit of the server', async () => {
     await expect(publish(request('x'.repeat(5_000_000)))).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     await expect(publish(request('small'))).resolves.toMatchObject({ ack: { offset: 0n } });
   });

@@ -43,7 +43,7 @@ describe.skipIf(!HAS_GUFO)('gufo-liftbridge (skipped without python3 and gufo-li
     expect(broker.messages('gufo', 1)).toHaveLength(BULK + 1);
   });
 
-  it('goes on reading after the leader was stopped', async () => {
+  it('continues to read after the leader stopped', async () => {
     await using broker = await TestBroker.start({ brokers: 3 });
     await using client = await connect(broker.addresses);
     await client.createStream('followed', 'followed', { replicationFactor: 3 });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { outputOf } from '../support/child-process.js';
 
-/** Whether Python is at hand and has this module. */
+/** Whether Python is installed and has this module. */
 export function pythonHas(module: string): boolean {
   return spawnSync('python3', ['-c', `import ${module}`]).status === 0;
 }

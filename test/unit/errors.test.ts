@@ -222,7 +222,7 @@ describe('errorFromStatus', () => {
     );
   });
 
-  it('keeps the status and the text of what has no class', () => {
+  it('keeps the status and the text of an error without a class', () => {
     const error = errorFromStatus('FetchMetadata', { code: 15, details: 'bits rotted' });
     expect(error).toBeInstanceOf(ServerError);
     expect(error).toMatchObject({ status: 'DATA_LOSS', text: 'bits rotted', retryable: false });

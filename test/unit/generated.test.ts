@@ -21,7 +21,7 @@ interface Wire {
 }
 
 describe('the generated protocol', () => {
-  it('is what the proto files give', async () => {
+  it('matches the proto files', async () => {
     expect(await runNode(['scripts/generate.mjs', '--check'])).toMatchObject({ code: 0, error: '' });
   });
 });

@@ -100,7 +100,7 @@ describe('JSON of metadata', () => {
     expect(through(metadata.streams.get('orders')?.partitions)).toEqual({ 0: partitionJson });
   });
 
-  it('leaves maps what they are to inspect, and takes any name for a key', () => {
+  it('keeps maps readable for inspect, and accepts any name as a key', () => {
     const map = jsonable(new Map([['__proto__', 1n]]));
     expect(inspect(map)).toBe("Map(1) { '__proto__' => 1n }");
     expect(JSON.stringify(map)).toBe('{"__proto__":"1"}');
@@ -154,7 +154,7 @@ describe('JSON of an error', () => {
 });
 
 describe('Json<T>', () => {
-  it('is the type of what comes out', () => {
+  it('is the type of the result', () => {
     expectTypeOf<Json<Ack>['offset']>().toEqualTypeOf<string>();
     expectTypeOf<Json<Ack>['ackPolicy']>().toEqualTypeOf<'leader' | 'all' | 'none'>();
     expectTypeOf<Json<PartitionInfo>['leader']>().toEqualTypeOf<string | null>();

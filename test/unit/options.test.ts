@@ -88,7 +88,7 @@ describe('resolveClientOptions', () => {
     expect(warnings[0]!.message).toBe('the logger of a client threw: disk full\\u{d}\\u{a}');
   });
 
-  it('calls the logger as its own method, with what is logged', () => {
+  it('calls the logger as its own method, with the logged values', () => {
     class Recorder {
       readonly lines: unknown[] = [];
       debug(context: object, message: string): void {

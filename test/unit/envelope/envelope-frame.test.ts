@@ -29,7 +29,7 @@ describe('readMessageEnvelope', () => {
   });
 
   it('takes the whole data for the payload when the header length is 0, as the server does', () => {
-    // B9 0E is the tag of a 64-bit field that nobody knows; it swallows the rest of the header and two bytes more.
+    // B9 0E is the tag of an unknown 64-bit field; it swallows the rest of the header and two bytes more.
     const data = Buffer.from('b90e43b4000000000000' + '1a0568656c6c6f', 'hex');
     expect(readMessageEnvelope(data, emptyMessage())?.value?.toString()).toBe('hello');
   });

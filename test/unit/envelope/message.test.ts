@@ -67,7 +67,7 @@ describe('Message', () => {
     });
   });
 
-  it('shows itself in logs without what is not set', () => {
+  it('shows only the fields that are set in logs', () => {
     const message = received({ offset: 7n, value: Buffer.from('text'), stream: 's', partition: 2 });
     expect(inspect(message, { breakLength: Number.POSITIVE_INFINITY })).toBe(
       "Message { stream: 's', partition: 2, offset: 7n, key: null, value: 'text', headers: {} }",
@@ -105,7 +105,7 @@ describe('encodeMessage', () => {
     );
   });
 
-  it('hands out bytes that later envelopes leave alone', () => {
+  it('returns bytes that later envelopes do not overwrite', () => {
     const first = encodeMessage('first');
     const copy = Buffer.from(first);
     for (let i = 0; i < 10_000; i++) encodeMessage(`message ${i}`, { checksum: true });

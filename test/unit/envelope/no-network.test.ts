@@ -45,7 +45,7 @@ describe('liftbridge-client/envelope', () => {
 
   it('loads no source of the client but codecs, errors and options', () => {
     const sources = modules.filter((url) => url.startsWith(`${new URL('src/', root)}`));
-    const rooms = sources.map((url) => url.slice(`${new URL('src/', root)}`.length).replace(/[./].*/, ''));
-    expect([...new Set(rooms)].sort()).toEqual(['envelope', 'errors', 'options', 'protocol']);
+    const folders = sources.map((url) => url.slice(`${new URL('src/', root)}`.length).replace(/[./].*/, ''));
+    expect([...new Set(folders)].sort()).toEqual(['envelope', 'errors', 'options', 'protocol']);
   });
 });

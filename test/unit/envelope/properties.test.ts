@@ -96,7 +96,7 @@ function header(type: number): Buffer {
 }
 
 describe('decodeMessage and decodeAck', () => {
-  it('throw nothing but EnvelopeError, whatever the bytes, and take what a server takes', () => {
+  it('throw only EnvelopeError for any bytes, and accept the envelopes that a server accepts', () => {
     const outcome = fuzz(500_000, 0x5eed);
     expect(outcome.strangers).toEqual([]);
     expect(outcome.messages).toBe(outcome.stored);

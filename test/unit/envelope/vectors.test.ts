@@ -60,7 +60,7 @@ function seen(vector: EnvelopeVector) {
   return kind === 'ack' ? seenAck(bytes(vector)) : seenMessage(bytes(vector));
 }
 
-/** An ack error that nobody names, 99 say, reads as 'unknown'. */
+/** An unknown ack error, 99 for example, reads as 'unknown'. */
 const named = (decoded: Readonly<Record<string, unknown>>) =>
   Number(decoded.ackError) > 4 ? { ...decoded, ackError: 1 } : decoded;
 

@@ -24,7 +24,7 @@ function writeSound(writer: ByteWriter, value: Uint8Array | string): void {
   else writer.bytes(value);
 }
 
-describe('ByteWriter, given what no message should hold', () => {
+describe('ByteWriter with values that no message may contain', () => {
   it('leaves its buffer as it was when it throws, and writes on where it stood', () => {
     const step = fc.oneof(
       sound.map((value) => ({ value })),
@@ -56,7 +56,7 @@ describe('ByteWriter, given what no message should hold', () => {
     );
   });
 
-  it('writes bytes as they are, whatever they say of their length', () => {
+  it('writes the bytes themselves, also when their length property is wrong', () => {
     for (const what of ['bytes of undefined length', 'bytes of another length', 'bytes of a class of their own']) {
       const writer = new ByteWriter();
       writer.bytes(HOSTILE[what]!() as Uint8Array);
@@ -91,7 +91,7 @@ describe('ByteWriter, given what no message should hold', () => {
 });
 
 describe('a publish request of hostile bytes', () => {
-  it('holds what the bytes hold, and does not touch the next one', () => {
+  it('contains the bytes, and does not change the next one', () => {
     const content = fc.constantFrom(
       'bytes of undefined length',
       'bytes of another length',
@@ -123,7 +123,7 @@ describe('a publish request of hostile bytes', () => {
 });
 
 describe('byteCount, plainView and copyOf', () => {
-  it.each(Object.keys(HOSTILE))('%s: throw TypeError, or answer what is there', (what) => {
+  it.each(Object.keys(HOSTILE))('%s: throw TypeError, or return the value', (what) => {
     const value = HOSTILE[what]!() as Uint8Array;
     for (const look of [byteCount, plainView, copyOf]) {
       try {

@@ -122,7 +122,7 @@ describe('the hot codecs, given anything', () => {
     },
   );
 
-  it('do not recurse without bound, nor allocate what a length announces', () => {
+  it('limit their recursion, and do not allocate the length that a message claims', () => {
     const groups = Buffer.alloc(100_000, 0x0b);
     const announced = Buffer.from([0x1a, 0xff, 0xff, 0xff, 0xff, 0x07, 0x61]);
     for (const { decode } of Object.values(DECODERS))

@@ -114,7 +114,7 @@ describe('encodeMessage and encodeAck, given anything', () => {
 });
 
 describe('decodeMessage, decodeAck and isEnvelope, given anything', () => {
-  it.each(Object.keys(HOSTILE))('%s: throw a typed error, or answer false', (what) => {
+  it.each(Object.keys(HOSTILE))('%s: throw a typed error, or return false', (what) => {
     const data = () => HOSTILE[what]!() as Uint8Array;
     for (const decode of [decodeMessage, decodeAck]) {
       const error = attempt(() => decode(data()), InvalidArgumentError, EnvelopeError);
@@ -124,7 +124,7 @@ describe('decodeMessage, decodeAck and isEnvelope, given anything', () => {
     expectSound();
   });
 
-  it('read a sound envelope whatever its bytes say of their length', () => {
+  it('read a valid envelope whose bytes have a wrong length property', () => {
     const envelope = encodeMessage('value');
     for (const length of [undefined, 1, 2 ** 40]) {
       const lying = Object.defineProperty(Buffer.from(envelope), 'length', { value: length });

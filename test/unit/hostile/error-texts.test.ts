@@ -39,8 +39,8 @@ const WAYS: Readonly<Record<string, () => Error>> = {
   'a publish stream that broke': () =>
     lostError(target, serverEnd({ headers: { 'grpc-status': '13', 'grpc-message': HOSTILE_TEXT } }), null),
   'the error of a NATS connection': () => sendError(publish, new Error(HOSTILE_TEXT), true),
-  'a text that nobody has cut': () => new UnexpectedError(HOSTILE_TEXT),
-  'a text that nobody has cut, with a reason': () => new ConnectionError(HOSTILE_TEXT, { reason: 'lost' }),
+  'a text that was not shortened': () => new UnexpectedError(HOSTILE_TEXT),
+  'a text that was not shortened, with a reason': () => new ConnectionError(HOSTILE_TEXT, { reason: 'lost' }),
 };
 
 describe('error texts', () => {
@@ -51,7 +51,7 @@ describe('error texts', () => {
     expect(message.length).toBeLessThanOrEqual(way.startsWith('a text') ? 2_100 : 1_000);
   });
 
-  it('are told apart by their beginning: patterns do not run over megabytes', () => {
+  it('are recognised by their beginning: patterns do not search megabytes', () => {
     const message = 'failed to resume stream: '.repeat(100_000);
     expect(errorFromAsyncError({ code: 3, message })).toMatchObject({ code: 'SERVER' });
   });

@@ -30,7 +30,7 @@ const thrownBy = (run: () => unknown): unknown => {
 };
 
 describe('a value that is no JSON text', () => {
-  it.each(['{', '', '\r\n\u0007"}'])('%j: is told with the place of the message and the cause', (value) => {
+  it.each(['{', '', '\r\n\u0007"}'])('%j: is an error with the position of the message and the cause', (value) => {
     const error = thrownBy(() => received({ value }).json());
     expect(error).toBeInstanceOf(DeserializationError);
     expect(error).toMatchObject({
@@ -58,7 +58,7 @@ describe('headers that are damaged', () => {
   // The entry of a map whose name is longer than the entry.
   const damaged = () => received({}, [0x4a, 2, 0x0a, 9]);
 
-  it('are told with the place of the message and the cause, when somebody asks for them', () => {
+  it('are an error with the position of the message and the cause, when they are read', () => {
     const message = damaged();
     expect(message.json()).toEqual({ n: 1 });
     const error = thrownBy(() => message.headers);

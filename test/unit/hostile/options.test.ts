@@ -82,7 +82,7 @@ describe('readOptions', () => {
     expect(read({ texts }).texts).toEqual({ a: 'a' });
   });
 
-  it('reads and checks what a class defines', () => {
+  it('reads and checks options that a class defines', () => {
     class Defaults {
       get timeout(): unknown {
         return 7;
@@ -190,7 +190,7 @@ describe('rules', () => {
       );
   });
 
-  it('refuse what only looks like a signal', () => {
+  it('reject objects that only look like a signal', () => {
     expect(signal.accepts(new AbortController().signal)).toBe(true);
     expect(signal.accepts(HOSTILE['what only looks like an AbortSignal']!())).toBe(false);
     const throwing = HOSTILE['a signal whose methods throw']!();
@@ -205,7 +205,7 @@ describe('rules', () => {
 });
 
 describe('hostile values', () => {
-  it.each(Object.keys(HOSTILE))('%s: is shown in an error, whatever it is', (what) => {
+  it.each(Object.keys(HOSTILE))('%s: is shown in an error', (what) => {
     const shown = describeValue(HOSTILE[what]!());
     expect(shown.length).toBeLessThan(300);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they must not reach a log
@@ -234,7 +234,7 @@ describe('hostile values', () => {
     },
   );
 
-  it.each(Object.keys(HOSTILE))('%s: as a rule finds it, is accepted or not', (what) => {
+  it.each(Object.keys(HOSTILE))('%s: each rule accepts or rejects it', (what) => {
     for (const rule of [bytes, headers, signal, recordOf(text), group({}), arrayOf(flag)]) {
       try {
         checkValue('call', 'x', HOSTILE[what]!(), rule);

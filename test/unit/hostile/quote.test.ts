@@ -16,7 +16,7 @@ describe('excerpt and quoted', () => {
     expect(quoted('größe "x"')).toBe('"größe \\"x\\""');
   });
 
-  it('show control characters and cut what is long', () => {
+  it('escape control characters and shorten long texts', () => {
     expect(excerpt('a\r\nERROR b\u0007\u2028\u202e\ud800')).toBe(
       'a\\u{d}\\u{a}ERROR b\\u{7}\\u{2028}\\u{202e}\\u{d800}',
     );
@@ -35,7 +35,7 @@ describe('excerpt and quoted', () => {
 });
 
 describe('messageOf', () => {
-  it.each(Object.keys(HOSTILE))('%s: answers some text', (what) => {
+  it.each(Object.keys(HOSTILE))('%s: returns a text', (what) => {
     const text = messageOf(HOSTILE[what]!());
     expect(text).not.toMatch(UNSAFE);
     expect(text.length).toBeLessThan(2_500);
@@ -43,7 +43,7 @@ describe('messageOf', () => {
   });
 });
 
-describe('errors about what a server said', () => {
+describe('errors with texts of a server', () => {
   it('quote a part of it, with control characters escaped; `text` has all of it', () => {
     holds(
       fc.property(anyText, fc.integer({ min: 0, max: 17 }), (details, code) => {

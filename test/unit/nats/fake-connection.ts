@@ -71,7 +71,7 @@ export class FakeConnection implements NatsConnection {
   /** Acknowledges the publish of that index, as a stream would. */
   acknowledge(index: number, fields: AckFields = {}): void {
     const { correlationId, ackInbox, ackPolicy } = this.published[index]!.message;
-    if (!this.subscriptions.has(ackInbox)) throw new Error(`nobody listens on ${ackInbox}`);
+    if (!this.subscriptions.has(ackInbox)) throw new Error(`no subscription on ${ackInbox}`);
     this.deliver(encodeAck({ stream: 's', offset: BigInt(index), correlationId, ackInbox, ackPolicy, ...fields }));
   }
 }

@@ -68,7 +68,7 @@ describe('natsPublisher with arbitrary arguments', () => {
       const value = place === 'value' ? made : 'value';
       const options = PUBLISH_OPTIONS.includes(place) ? { [place]: made } : place === 'options' ? made : undefined;
       const published = outcome(() => publisher.publish(subject as string, value as string, options as object));
-      // Whatever was sent is answered by nobody: it ends by its timeout, or needs no ack.
+      // No publish gets a response: each ends by its timeout, or needs no ack.
       const next = publisher.publish('next', 'next', { timeout: 10_000 });
       connection.acknowledge(connection.published.length - 1);
       expect(await next).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('natsPublisher with arbitrary arguments', () => {
 
 const text = fc.string({ unit: 'grapheme' });
 
-/** What may come to an inbox, whoever sends it. */
+/** Messages that any sender may send to an inbox. */
 const stray: fc.Arbitrary<() => Uint8Array> = fc.oneof(
   fc.uint8Array({ maxLength: 64 }).map((data) => () => data),
   fc.uint8Array({ maxLength: 64 }).map((data) => () => Buffer.concat([Buffer.from('b90e43b400080001', 'hex'), data])),
@@ -138,7 +138,7 @@ describe('a message in its inbox', () => {
 });
 
 describe('a status of its connection', () => {
-  it.each(Object.keys(HOSTILE))('%s: is passed over', async (what) => {
+  it.each(Object.keys(HOSTILE))('%s: is ignored', async (what) => {
     const publisher = natsPublisher(connection, { timeout: 10_000 });
     const published = publisher.publish('s', 'v');
     // Not the value itself: an async generator could not hand it out.

@@ -45,7 +45,7 @@ const collected = async (ref: WeakRef<object>): Promise<boolean> => {
   return ref.deref() === undefined;
 };
 
-it('keeps the native session while the native stream lives, and no longer', async () => {
+it('keeps the native session only while its native stream exists', async () => {
   const [kept, free] = [await leaveStream(true), await leaveStream(false)];
   await expect.poll(() => collected(free.session)).toBe(true);
   expect(await collected(kept.session)).toBe(false);
