@@ -4,6 +4,7 @@ import { boundsUntil, type StepBounds, type Waiting } from '../async/deadline.js
 import { sleep } from '../async/sleep.js';
 import type { BrokerTarget, Cluster } from '../cluster/cluster-api.js';
 import { excerpt } from '../errors/quote.js';
+import { LiftbridgeError } from '../errors.js';
 import { Status } from '../transport/status.js';
 import type { StreamEnd } from '../transport/stream-end.js';
 import { BrokerChoice } from './broker-choice.js';
@@ -161,7 +162,9 @@ export class PartitionReader {
 
   /** Tries until a call is open, or there is nothing to read. Returns the last failure when the time is up, else null. */
   async #connect(deadline: number, bounds: StepBounds): Promise<unknown> {
+    let failure: unknown = null;
     for (let attempt = 1; ; attempt++) {
+      const isShort = deadline - monotonicNow() < ATTEMPT_TIMEOUT_MS;
       const remedy = await this.#opener.open((target) => this.#newCall(target), bounds);
       if (remedy instanceof ReaderCall) this.#use(remedy);
       if (remedy instanceof ReaderCall || this.#over) return null;
@@ -173,7 +176,9 @@ export class PartitionReader {
       const { error } = remedy;
       if (remedy.kind === 'check-existence') await this.#identity.check(error, bounds(ATTEMPT_TIMEOUT_MS));
       const delay = backoffDelay(++this.#failures, RESUBSCRIBE_BACKOFF);
-      if (monotonicNow() + delay >= deadline) return error;
+      // An attempt that the deadline cut short tells less than the failure before it.
+      if (failure === null || !isShort || !LiftbridgeError.is(error, 'TIMEOUT')) failure = error;
+      if (monotonicNow() + delay >= deadline) return failure;
       this.#cluster.emit('retry', { operation: 'Subscribe', attempt, delay, error });
       await sleep(delay, bounds().signal);
       await this.#refresh(bounds(ATTEMPT_TIMEOUT_MS));

@@ -356,6 +356,17 @@ describe('a reader that is opened', () => {
     expect(reader.over).toBe(true);
   });
 
+  it('rejects with the failure of the attempt before the one that its timeout cut short', async () => {
+    const silent = (): void => undefined;
+    cluster.answers = [(call) => call.end(refusal(14, 'shutting down')), silent];
+    const opening = expect(reading().open({ timeout: 300 })).rejects.toMatchObject({
+      code: 'CONNECTION',
+      message: expect.stringContaining('shutting down'),
+    });
+    await pass(400);
+    await opening;
+  });
+
   it.each([
     ['gone', 'NO_SUCH_PARTITION'],
     ['replaced', null],
