@@ -4,6 +4,7 @@
  * @module
  * @internal
  */
+export { type Deferred, deferred } from './async/deferred.js';
 export { errorText, excerpt, messageOf, quoted } from './errors/quote.js';
 export {
   headerNameFault,
@@ -50,4 +51,5 @@ export {
   frame,
   type OnFrame,
 } from './transport/frames.js';
+export { keepForStream } from './transport/native-session.js';
 export { Status, type StatusName } from './transport/status.js';

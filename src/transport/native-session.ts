@@ -1,4 +1,4 @@
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import type { Http2Session, Http2Stream } from 'node:http2';
 
 /** Holds a native session for as long as the native stream lives that it was registered for. */
 const sessionsOfStreams = new FinalizationRegistry<object>(() => {});
@@ -8,9 +8,10 @@ const sessionsOfStreams = new FinalizationRegistry<object>(() => {});
  *
  * Node frees both when they are collected, in any order, and ends the process at an assertion
  * (`current_nghttp2_memory_ == 0`) when the session goes first while the stream still has part of a header block. A server that
- * breaks off a header block is enough for that. Where a release of Node has no such handle, this does nothing.
+ * breaks off a header block is enough for that, and so is a client that breaks off the trailers of a request after more than
+ * eight CONTINUATION frames. Where a release of Node has no such handle, this does nothing.
  */
-export function keepForStream(session: ClientHttp2Session, stream: ClientHttp2Stream): void {
+export function keepForStream(session: Http2Session, stream: Http2Stream): void {
   const ofSession = nativeHandle(session);
   const ofStream = nativeHandle(stream);
   if (ofSession !== undefined && ofStream !== undefined) sessionsOfStreams.register(ofStream, ofSession);

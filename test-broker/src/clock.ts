@@ -1,4 +1,4 @@
-import { deferred } from './deferred.js';
+import { deferred } from 'liftbridge-client/protocol';
 import { elapsed, elapsedNanoseconds } from './elapsed.js';
 import { wrongValue } from './option-error.js';
 import { clearTimeout, setImmediate, setTimeout } from './timers.js';

@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { Clock } from './clock.js';
-import { deferred } from './deferred.js';
 import { clearTimeout, setTimeout } from './timers.js';
 
 /** Resolves after this many milliseconds of the broker's clock, or as soon as the signal aborts. */

@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { PartitionReplica } from '../cluster/contract.js';
-import { deferred } from '../deferred.js';
 import type { StreamCall } from '../grpc/service.js';
 import { RpcError, type StatusName } from '../grpc/status.js';
 import type { Delivery } from '../log/forward-reader.js';

@@ -1,7 +1,6 @@
-import { wire } from 'liftbridge-client/protocol';
+import { deferred, wire } from 'liftbridge-client/protocol';
 import type { BrokerNode } from '../cluster/contract.js';
 import { pausedPartitions, resume } from '../cluster/resume.js';
-import { deferred } from '../deferred.js';
 import type { Authorize } from '../grpc/authorization.js';
 import type { DuplexCall, Method } from '../grpc/service.js';
 import { goErrorText, RpcError } from '../grpc/status.js';

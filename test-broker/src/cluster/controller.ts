@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { Clock } from '../clock.js';
-import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { Connectivity } from './connectivity.js';
 import type { Operation } from './contract.js';

@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { Clock, ClockTimer } from '../clock.js';
-import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { LoggedOperation, OperationLog } from './operation-log.js';
 

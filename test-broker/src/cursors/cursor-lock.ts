@@ -1,4 +1,4 @@
-import { deferred } from '../deferred.js';
+import { deferred } from 'liftbridge-client/protocol';
 
 /** Runs one task at a time, in the order of the calls. */
 export class CursorLock {

@@ -1,5 +1,4 @@
-import { frame, healthWire } from 'liftbridge-client/protocol';
-import { deferred } from '../deferred.js';
+import { deferred, frame, healthWire } from 'liftbridge-client/protocol';
 import { decodeRequest } from './decode-request.js';
 import type { Method, StreamCall } from './service.js';
 import { RpcError } from './status.js';

@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { deferred } from '../deferred.js';
+import { deferred } from 'liftbridge-client/protocol';
 import { BrokerOptionError } from '../option-error.js';
 import type { BrokerTlsOptions } from '../options.js';
 

@@ -1,6 +1,5 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { FRAME_PREFIX } from 'liftbridge-client/protocol';
-import { type Deferred, deferred } from '../deferred.js';
+import { type Deferred, deferred, FRAME_PREFIX } from 'liftbridge-client/protocol';
 import { setImmediate } from '../timers.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import type { RequestHead } from './request-head.js';

@@ -1,7 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { frame, WireError } from 'liftbridge-client/protocol';
+import { type Deferred, deferred, frame, WireError } from 'liftbridge-client/protocol';
 import type { ClockTimer } from '../clock.js';
-import { type Deferred, deferred } from '../deferred.js';
 import type { Faults } from '../faults.js';
 import type { CallConnection, CallHost } from './call-host.js';
 import { UndecodableRequest, undecodable } from './decode-request.js';

@@ -1,7 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
+import { deferred, keepForStream } from 'liftbridge-client/protocol';
 import type { Clock, ClockTimer } from '../clock.js';
-import { deferred } from '../deferred.js';
 import { elapsed } from '../elapsed.js';
 import type { Faults, FaultTarget } from '../faults.js';
 import type { BrokerTlsOptions } from '../options.js';
@@ -11,7 +11,6 @@ import type { CallHost } from './call-host.js';
 import { Connection } from './connection.js';
 import { openCall, serve } from './dispatch.js';
 import { createGreeting, listen } from './listener.js';
-import { keepForStream } from './native-session.js';
 import type { ServedCall } from './served-call.js';
 import type { Services } from './service.js';
 import { RpcError } from './status.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import { deferred } from 'liftbridge-client/protocol';
 import { type Clock, type ClockTimer, MovableClock } from '../clock.js';
-import { deferred } from '../deferred.js';
 import { ClientConnection } from './client-connection.js';
 import { Congestion } from './congestion.js';
 import type { MemoryBus } from './memory-bus.js';

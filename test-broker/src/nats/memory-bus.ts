@@ -1,4 +1,4 @@
-import { deferred } from '../deferred.js';
+import { deferred } from 'liftbridge-client/protocol';
 import { queueMicrotask, setImmediate } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';
 import { type Recipients, SubjectIndex } from './subject-index.js';

@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { Msg, NatsConnection, NatsError, Subscription } from 'nats';
-import { deferred } from '../deferred.js';
 import { atMost } from '../pause.js';
 import { queueMicrotask } from '../timers.js';
 import { type Bus, BusError, type BusMessage, type BusSubscription } from './bus.js';

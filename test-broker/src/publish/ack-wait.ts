@@ -1,7 +1,7 @@
 import type { wire } from 'liftbridge-client/protocol';
+import { deferred } from 'liftbridge-client/protocol';
 import type { Clock, ClockTimer } from '../clock.js';
 import type { BrokerNode } from '../cluster/contract.js';
-import { deferred } from '../deferred.js';
 import { RpcError } from '../grpc/status.js';
 import type { BusSubscription } from '../nats/bus.js';
 import { orUnknown } from './bus-errors.js';

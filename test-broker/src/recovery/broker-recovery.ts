@@ -1,5 +1,5 @@
+import { deferred } from 'liftbridge-client/protocol';
 import type { Clock, ClockTimer } from '../clock.js';
-import { deferred } from '../deferred.js';
 import { wrongValue } from '../option-error.js';
 import { HELD_PHASES, type HeldPhase, type Recovery, type RecoveryPhase } from './phase.js';
 import { NO_RECOVERY, type RecoveryPlan } from './plan.js';
