@@ -5,7 +5,7 @@ import { toAck } from '../protocol/received-ack.js';
 import type { CorrelationIds } from './correlation-ids.js';
 import type { PendingPublish } from './partition-queue.js';
 import { contextOf, isUnknownPlace, repeatedOffsetError } from './publish-errors.js';
-import type { AckResponse, ReportResult } from './publish-result.js';
+import type { AckResponse, ReportOutcome } from './publish-outcome.js';
 import type { PublishStream } from './publish-stream.js';
 
 /** Acks of other streams that a publish keeps at most. */
@@ -13,7 +13,7 @@ const MOST_OTHER_ACKS = 100;
 
 /** What a response can lead to. */
 export interface ResponseOwner {
-  readonly report: ReportResult;
+  readonly report: ReportOutcome;
   /** A broker has acknowledged a publish (`stored`), or has refused it for good. */
   recordResponse(pending: PendingPublish, stored: boolean): void;
   /** Takes back a publish that may be stored later. False when the refusal is final. */

@@ -12,7 +12,7 @@ import { MetadataRefresh } from './metadata-refresh.js';
 import { type PartitionQueue, type PendingPublish, StreamQueue } from './partition-queue.js';
 import { PartitionSender } from './partition-sender.js';
 import { closingError, isUnknownPlace, lostError, refusedError, unknownStreamError } from './publish-errors.js';
-import type { ReportResult } from './publish-result.js';
+import type { ReportOutcome } from './publish-outcome.js';
 import type { PublishStream, PublishStreamEvent } from './publish-stream.js';
 import { PublishStreams } from './publish-streams.js';
 import { lookUpStream, streamIsGone } from './stream-lookup.js';
@@ -26,13 +26,13 @@ export interface DispatcherOptions {
   readonly maxMessageBytes: number;
   readonly ids: CorrelationIds;
   /** Takes the results of publishes. */
-  readonly report: ReportResult;
+  readonly report: ReportOutcome;
 }
 
 /** Sends publishes to brokers: looks up streams, chooses partitions, and adds each publish to the queue of its partition. */
 export class Dispatcher {
   readonly #cluster: Cluster;
-  readonly #report: ReportResult;
+  readonly #report: ReportOutcome;
   readonly #streams = new Map<string, StreamQueue>();
   readonly #publishStreams: PublishStreams;
   readonly #choice: BrokerChoice;

@@ -2,13 +2,13 @@ import { AckPolicy } from '../protocol/generated/api.js';
 import type { AckWatch } from './ack-watch.js';
 import type { PartitionQueue, PendingPublish } from './partition-queue.js';
 import { deposedError } from './publish-errors.js';
-import type { ReportResult } from './publish-result.js';
+import type { ReportOutcome } from './publish-outcome.js';
 import type { PublishStream } from './publish-stream.js';
 
 /** The owner of publishes in flight. */
 export interface FlightOwner {
   /** Takes the results of publishes that fail. */
-  readonly report: ReportResult;
+  readonly report: ReportOutcome;
   /** Whether sending it again cannot store it twice. */
   mayRepeat(pending: PendingPublish): boolean;
 }

@@ -17,8 +17,8 @@ import type { Generation, PendingPublish, Settle } from './partition-queue.js';
 import { hasTime } from './probe-pacing.js';
 import { closedError, timeoutError } from './publish-errors.js';
 import { type PublishOptions, readPublish, type Value, withDefaults } from './publish-options.js';
+import type { PublishOutcome } from './publish-outcome.js';
 import { PublishRecords } from './publish-records.js';
-import type { PublishResult } from './publish-result.js';
 import { UnreadSources } from './unread-sources.js';
 
 /** The part of the client's options that the publisher uses; milliseconds and bytes. */
@@ -163,7 +163,7 @@ export class Publisher {
     if (!this.#stopped) this.#dispatcher.dispatch(pending);
   }
 
-  #handleResult(result: PublishResult): void {
+  #handleResult(result: PublishOutcome): void {
     switch (result.kind) {
       case 'response':
         this.#settle(result.pending, null, toAck(result.ack, result.pending.partition));

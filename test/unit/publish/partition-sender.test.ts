@@ -6,7 +6,7 @@ import type { PendingPublish } from '../../../src/publish/partition-queue.js';
 import { PartitionQueue } from '../../../src/publish/partition-queue.js';
 import { PartitionSender } from '../../../src/publish/partition-sender.js';
 import { hasTime } from '../../../src/publish/probe-pacing.js';
-import type { PublishResult } from '../../../src/publish/publish-result.js';
+import type { PublishOutcome } from '../../../src/publish/publish-outcome.js';
 import type { PublishStream } from '../../../src/publish/publish-stream.js';
 import { PublishStreams } from '../../../src/publish/publish-streams.js';
 import { transportEnd } from '../../../src/transport/stream-end.js';
@@ -53,7 +53,7 @@ beforeEach(() => {
     ended.push([pending, (error as { code?: string }).code ?? error]);
   };
   const owner = {
-    report: (result: PublishResult) => {
+    report: (result: PublishOutcome) => {
       if (result.kind === 'failed') end(result.pending, result.error);
       else if (result.kind === 'all-failed')
         for (const pending of result.pendings) end(pending, result.errorOf(pending));

@@ -11,7 +11,7 @@ export interface AckResponse extends CorrelatedResponse<PendingPublish> {
 }
 
 /** How publishes end, as the dispatcher reports it to the publisher. */
-export type PublishResult =
+export type PublishOutcome =
   /** A broker has stored the publish. */
   | AckResponse
   /** The publishes ask for no ack, and the connection has taken them. */
@@ -31,4 +31,4 @@ export type PublishResult =
   | { readonly kind: 'refused-unawaited'; readonly error: LiftbridgeError };
 
 /** Takes the results of publishes. */
-export type ReportResult = (result: PublishResult) => void;
+export type ReportOutcome = (result: PublishOutcome) => void;
