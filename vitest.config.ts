@@ -49,6 +49,7 @@ class LongFirst extends BaseSequencer {
 }
 
 const files = testFiles();
+const apart = new Set(files.filter(needsProcess));
 
 /**
  * Loading the sources takes longer than most files of tests run. So files share a process, one after the other, unless they do
@@ -62,10 +63,10 @@ export default mergeConfig(
       maxWorkers: 4,
       sequence: { sequencer: LongFirst },
       projects: [
-        { extends: true, test: { name: 'apart', isolate: true, include: files.filter(needsProcess) } },
+        { extends: true, test: { name: 'apart', isolate: true, include: [...apart] } },
         {
           extends: true,
-          test: { name: 'shared', isolate: false, include: files.filter((file) => !needsProcess(file)) },
+          test: { name: 'shared', isolate: false, include: files.filter((file) => !apart.has(file)) },
         },
       ],
     },
